@@ -1,0 +1,66 @@
+"""Builds `nss_pyvirt._snapshot`: the C core as a Python extension (cffi, API mode).
+
+Only the build runs this. The structs come from csrc/snapshot_format.h, so they are written once.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from cffi import FFI
+
+CSRC = Path(__file__).resolve().parent.parent / "csrc"
+SOURCES = ("crc32.c", "snapshot.c", "lookup.c", "index.c")
+
+FUNCTIONS = """
+struct pv_key { bool is_address; size_t len; uint8_t bytes[...]; };
+struct pv_host {
+    struct pv_record record;
+    uint8_t bytes[...];
+    uint32_t chosen_count;
+    uint8_t chosen[...];
+    ...;
+};
+enum pv_outcome { PV_FOUND, PV_UNKNOWN, PV_NO_DATA, PV_NOT_YET, PV_UNAVAILABLE, ... };
+bool pv_name_key(struct pv_key *ret, const char *name);
+void pv_address_key(struct pv_key *ret, int family, const void *address);
+enum pv_outcome pv_find(const char *path, const struct pv_key *key, struct pv_host *ret,
+                        int *ret_error);
+enum pv_outcome pv_choose(struct pv_host *host, int family, bool with_scope, uint64_t now);
+enum pv_outcome pv_choose_address(struct pv_host *host, const struct pv_key *key, uint64_t now);
+
+struct pv_snapshot { int fd; uint64_t size; struct pv_header header; ...; };
+int pv_open(struct pv_snapshot *ret, const char *path, void *start, size_t room);
+void pv_close(const struct pv_snapshot *snapshot);
+int pv_read(const struct pv_snapshot *snapshot, void *to, uint64_t off, size_t len);
+
+enum pv_built { PV_BUILT, PV_BAD_RECORD, PV_DUPLICATE_NAME, PV_TOO_LARGE, PV_NO_MEMORY };
+struct pv_index { void *bytes; size_t len; size_t at; };
+struct pv_counts { size_t names; size_t addresses; uint32_t records; size_t at; };
+enum pv_built pv_count(const uint8_t *records, size_t len, struct pv_counts *ret);
+enum pv_built pv_index_build(const uint8_t *records, size_t len, const struct pv_header *header,
+                             struct pv_index *ret);
+void pv_index_free(struct pv_index *index);
+"""
+
+
+def format_definitions() -> str:
+    """The structs and integer constants of snapshot_format.h, as cffi's cdef understands them."""
+    text = (CSRC / "snapshot_format.h").read_text(encoding="ascii")
+    text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+    keep = re.compile(r"#define \w+ \w+\s*$|[^#]|$")
+    return "\n".join(line for line in text.splitlines() if keep.match(line))
+
+
+ffibuilder = FFI()
+ffibuilder.cdef(format_definitions() + FUNCTIONS)
+ffibuilder.set_source(
+    "nss_pyvirt._snapshot",
+    '#include <stdbool.h>\n#include "index.h"\n#include "lookup.h"\n#include "snapshot.h"\n',
+    sources=[f"csrc/{name}" for name in SOURCES],
+    depends=[f"csrc/{path.name}" for path in sorted(CSRC.glob("*.h"))],
+    include_dirs=["csrc"],
+    define_macros=[("_GNU_SOURCE", None)],
+    extra_compile_args=["-std=c11", "-fvisibility=hidden"],
+)

@@ -1,0 +1,114 @@
+"""The pieces of an installation: where each is in a system, and what it holds. Changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from nss_pyvirt import rootfs
+from nss_pyvirt.errors import UserError
+
+NSSWITCH: Final = "/etc/nsswitch.conf"
+NSSWITCH_MADE: Final = "# Made by nss-pyvirt install; remove takes it away\n"
+"""The first line of a file that was not there: without it, it is somebody else's and stays."""
+VENDOR_NSSWITCH: Final = "/usr/etc/nsswitch.conf"  # openSUSE: read when /etc has none
+USER: Final = "leasewatch"
+USER_COMMENT: Final = "leasewatch (nss-pyvirt)"
+UNIT: Final = "leasewatch.service"
+TMPFILES: Final = "leasewatch.tmpfiles"
+SYSTEM_FILES: Final = {
+    UNIT: "/etc/systemd/system/leasewatch.service",
+    TMPFILES: "/etc/tmpfiles.d/leasewatch.conf",
+}
+"""File of nss_pyvirt/system -> where it goes, on systems with systemd."""
+RUN: Final = "/run/leasewatch"
+SNAPSHOT: Final = f"{RUN}/hosts.v1"
+HISTORY: Final = "/var/lib/leasewatch"
+
+_SOCKET: Final = f"{RUN}/org.pyvirt.LeaseWatch"
+_SEAL: Final = b"# Written by nss-pyvirt install, which replaces it, unless changed: "
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """What is changed: the system below `root`, whose service runs `program` (a path inside it)."""
+
+    root: Path
+    program: str
+
+    @property
+    def running(self) -> bool:
+        """Whether this is the system that we run on, not an image."""
+        return self.root == Path("/")
+
+    @property
+    def has_systemd(self) -> bool:
+        """Whether systemd is installed there."""
+        return any(self.at(f"{lib}/systemd/system").is_dir() for lib in ("/usr/lib", "/lib"))
+
+    @property
+    def booted(self) -> bool:
+        """Whether systemd is its PID 1 now; sd_booted(3)."""
+        return self.running and _booted()
+
+    def at(self, path: str) -> Path:
+        """The file behind one of its absolute paths."""
+        return rootfs.locate(self.root, path)
+
+
+def _booted() -> bool:
+    return Path("/run/systemd/system").is_dir()
+
+
+def start_command() -> str:
+    """What a person types to have the service run on this system."""
+    return f"sudo systemctl restart {UNIT}" if _booted() else "sudo leasewatch serve"
+
+
+def nsswitch_text(system: System) -> str:
+    """What glibc reads there; bytes that are not UTF-8 survive as surrogates; UserError."""
+    for path in (system.at(NSSWITCH), system.at(VENDOR_NSSWITCH)):
+        if path.exists() and not path.is_file():  # a FIFO would keep us waiting
+            raise UserError(f"{path} is not a regular file", "put the system's own file there")
+        if path.exists():
+            return path.read_bytes().decode(errors="surrogateescape")
+    return ""
+
+
+def packaged(name: str) -> bytes:
+    """A file of nss_pyvirt/system, as it is in the package."""
+    return (Path(__file__).parent / "system" / name).read_bytes()
+
+
+def system_file(name: str, program: str) -> bytes:
+    """A file of nss_pyvirt/system as it is installed: filled in, and sealed in its first line."""
+    content = packaged(name).replace(b"@LEASEWATCH@", os.fsencode(program))
+    return _SEAL + hashlib.sha256(content).hexdigest().encode() + b"\n" + content
+
+
+def is_ours(content: bytes) -> bool:
+    """Whether an installed system file is as some version of us wrote it."""
+    first, _, rest = content.partition(b"\n")
+    return first == _SEAL + hashlib.sha256(rest).hexdigest().encode()
+
+
+def account(system: System, table: str = "passwd") -> list[str]:
+    """The fields of the service's user in the system's passwd(5) or group(5), or none."""
+    path = system.at(f"/etc/{table}")
+    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+    return next((line.split(":") for line in lines if line.startswith(f"{USER}:")), [])
+
+
+def service_answers(system: System) -> bool:
+    """Whether a service, started by whomever, listens on its socket."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(1)
+        try:
+            client.connect(str(system.at(_SOCKET)))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,136 @@
+"""Take an installation back out of a system; what somebody else changed since is left alone.
+
+Says what it did as lines; prints nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from nss_pyvirt import authselect, glibc, nsswitch, rootfs, tools
+from nss_pyvirt.errors import UserError
+from nss_pyvirt.pieces import (
+    HISTORY,
+    NSSWITCH,
+    NSSWITCH_MADE,
+    RUN,
+    SYSTEM_FILES,
+    TMPFILES,
+    UNIT,
+    USER,
+    USER_COMMENT,
+    VENDOR_NSSWITCH,
+    System,
+    account,
+    is_ours,
+    nsswitch_text,
+    packaged,
+    service_answers,
+)
+
+
+def remove(system: System) -> list[str]:
+    """Take everything back that `install` put there, and the published table; lines as `install`.
+
+    Stops at the first step that fails (UserError); what is done is done, and may be repeated.
+    """
+    if system.running and os.geteuid() != 0:
+        raise UserError("nss-pyvirt remove needs root", "sudo nss-pyvirt remove")
+    with tools.plain_errors():
+        return [line for step in _REMOVE for line in step(system)]
+
+
+def _stop_service(system: System) -> Iterator[str]:
+    if system.booted and system.at(SYSTEM_FILES[UNIT]).exists():
+        tools.run("systemctl", "disable", "--now", UNIT)
+        yield f"stopped and disabled {UNIT}"
+    if service_answers(system):
+        raise UserError(
+            "a leasewatch service that was started by hand is running",
+            "press Ctrl-C there, or: pkill -f 'leasewatch serve'; then: sudo nss-pyvirt remove",
+        )
+
+
+def _remove_nsswitch(system: System) -> Iterator[str]:
+    path = system.at(NSSWITCH)
+    if not path.exists():
+        return
+    before = nsswitch_text(system)
+    after = nsswitch.remove(before)
+    if after == before:
+        return
+    authselect.refuse_if_managed(system.root, path, before)
+    content = after.removeprefix(NSSWITCH_MADE).encode(errors="surrogateescape")
+    vendor = system.at(VENDOR_NSSWITCH)
+    former = vendor.read_bytes() if vendor.exists() else b""
+    if after.startswith(NSSWITCH_MADE) and content == former:
+        path.unlink()
+    else:
+        rootfs.replace(path, content, 0o644)
+    yield f"took {nsswitch.MODULE} out of {path}"
+
+
+def _remove_system_files(system: System) -> Iterator[str]:
+    for place in SYSTEM_FILES.values():
+        path = system.at(place)
+        if not path.exists():
+            continue
+        if not is_ours(path.read_bytes()):
+            yield f"left {path}, which was changed by hand"
+            continue
+        path.unlink()
+        yield f"removed {path}"
+    if system.booted:
+        tools.run("systemctl", "daemon-reload")
+
+
+def _remove_module(system: System) -> Iterator[str]:
+    path = glibc.module_folder(system.root) / glibc.MODULE
+    if path.exists():
+        path.unlink()
+        tools.ldconfig(system)
+        yield f"removed {path}"
+
+
+def _remove_state(system: System) -> Iterator[str]:
+    """The published table goes; the history, which is data, stays and becomes root's."""
+    run = system.at(RUN)
+    if run.exists():
+        shutil.rmtree(run)
+        yield f"removed {run}"
+    history = system.at(HISTORY)
+    if history.exists() and not rootfs.remove_if_empty(history) and history.stat().st_uid != 0:
+        for path in (history, *history.rglob("*")):
+            os.chown(path, 0, 0, follow_symlinks=False)
+        yield f"left {history}, now root's"
+    for folder in _tmpfiles_folders():
+        rootfs.remove_if_empty(system.at(folder))
+
+
+def _remove_user(system: System) -> Iterator[str]:
+    user = account(system)
+    if not user:
+        return
+    if user[4:5] != [USER_COMMENT]:
+        yield f"left the user {USER}, which somebody else made"
+        return
+    tools.delete_user(system)
+    yield f"removed the system user {USER}"
+
+
+def _tmpfiles_folders() -> list[str]:
+    rules = packaged(TMPFILES).decode().splitlines()
+    return sorted((rule.split()[1] for rule in rules), reverse=True)
+
+
+_REMOVE: Final[tuple[Callable[[System], Iterator[str]], ...]] = (
+    _stop_service,
+    _remove_nsswitch,
+    _remove_system_files,
+    _remove_module,
+    _remove_state,
+    _remove_user,
+)

@@ -1,0 +1,372 @@
+"""The host table as a file: packing records, assembling them, reading and asking.
+
+The format is that of csrc/snapshot_format.h. Index and look-ups are the C code that the NSS module
+has too. Writes no file, knows no clock but for the default of `now`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import socket
+import struct
+import time
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal, NamedTuple
+
+from nss_pyvirt._snapshot import ffi, lib
+from nss_pyvirt.errors import UserError
+
+MAX_ADDRESSES = int(lib.PV_ADDRESSES_MAX)
+"""Addresses of one host."""
+
+_NAMES_MAX = 255  # struct pv_record counts them in a byte
+_NAME_MAX, _RECORD_MAX = int(lib.PV_NAME_MAX), int(lib.PV_RECORD_MAX)
+_BOTH = frozenset({socket.AF_INET, socket.AF_INET6})
+_BYTES: dict[int, int] = {socket.AF_INET: 4, socket.AF_INET6: 16}
+_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
+_CRC = struct.Struct("=I")
+_RECORD = struct.Struct("=IBBB5xQ")  # struct pv_record after its crc
+_ADDRESS = struct.Struct("=I3xB16sQ")  # struct pv_address
+_MAPPED = bytes(10) + b"\xff\xff"
+_STRETCH = 64 << 10
+"""Bytes of a file that are read and checked at once; a record is much shorter."""
+
+
+class SnapshotError(UserError):
+    """A snapshot that cannot be read, or hosts that do not fit into one."""
+
+
+class Address(NamedTuple):
+    """One address of a host."""
+
+    family: int
+    """socket.AF_INET or socket.AF_INET6."""
+    packed: bytes
+    """4 or 16 bytes, as of socket.inet_pton."""
+    expires: int
+    """Unix seconds, > 0; from then on it is not answered."""
+    ifindex: int = 0
+    """The link of a link-local IPv6 address; 0 for all others."""
+
+
+class Host(NamedTuple):
+    """One host record: `names[0]` is canonical, the others are aliases."""
+
+    names: tuple[str, ...]
+    """Lower case, no final dot."""
+    addresses: tuple[Address, ...]
+    """In the order to answer them."""
+    pending_until: int = 0
+    """Unix seconds; until then a name without an address of the asked family answers "not yet", and
+    the NSS module waits for news of it."""
+    expect: frozenset[int] = _BOTH
+    """The families that are awaited while pending."""
+
+
+class Snapshot(NamedTuple):
+    """A whole host table."""
+
+    generation: int
+    published: int
+    """Unix seconds."""
+    hosts: tuple[Host, ...]
+    pending_wait: int = 0
+    """Milliseconds that the look-up of a pending host may take."""
+
+
+class Summary(NamedTuple):
+    """What a sound snapshot holds."""
+
+    generation: int
+    published: int
+    """Unix seconds."""
+    hosts: int
+    pending_wait: int
+    """Milliseconds."""
+
+
+class Answer(NamedTuple):
+    """What a program would be told. Names and addresses are there only when `found`."""
+
+    status: Literal["found", "unknown", "no data", "not yet"]
+    names: tuple[str, ...] = ()
+    addresses: tuple[Address, ...] = ()
+
+
+def pack(host: Host) -> bytes:
+    """One host's record, to be kept for as long as the host does not change.
+
+    Raises ValueError saying what is wrong with the host.
+    """
+    names, addresses, pending_until, expect = host
+    if not names:
+        raise ValueError("a host without a name")
+    for name in names:
+        if len(name) > _NAME_MAX or not _NAME.fullmatch(name):
+            raise ValueError(f"not a lower-case host name: {name!r}")
+    if len(set(names)) != len(names):
+        raise ValueError(f"host {names[0]} has a name twice")
+    if len(names) > _NAMES_MAX:
+        raise ValueError(f"host {names[0]} has {len(names)} names, over {_NAMES_MAX}")
+    if len(addresses) > MAX_ADDRESSES:
+        raise ValueError(f"host {names[0]} has {len(addresses)} addresses, over {MAX_ADDRESSES}")
+    if len({address.packed for address in addresses}) != len(addresses):
+        raise ValueError(f"host {names[0]} has an address twice")
+    if not 0 <= pending_until < 1 << 63:
+        raise ValueError(f"host {names[0]}: pending_until {pending_until} is not a time")
+    text = "\0".join(names).encode("ascii") + b"\0"
+    packed = [_pack_address(names[0], address) for address in addresses]
+    body = b"".join((*packed, text, bytes(-len(text) % 8)))
+    length = 4 + _RECORD.size + len(body)
+    if length > _RECORD_MAX:
+        raise ValueError(
+            f"host {names[0]}: names and addresses take {length} bytes, over {_RECORD_MAX}"
+        )
+    flags = _flags(expect) if pending_until else 0
+    rest = _RECORD.pack(length, flags, len(names), len(addresses), pending_until) + body
+    return _CRC.pack(zlib.crc32(rest)) + rest
+
+
+def assemble(
+    records: Sequence[bytes],
+    *,
+    generation: int,
+    published: int,
+    pending_wait: int = 0,
+    seed: bytes | None = None,
+) -> tuple[memoryview, bytes]:
+    """A whole snapshot of packed records, as its two parts; `published` is in Unix seconds.
+
+    `pending_wait`: milliseconds that the look-up of a pending host may take. `seed`: 16 bytes for
+    the hash, random unless a test wants the same file twice. An address that several records hold
+    belongs to the first of them. Raises ValueError when a name occurs twice,
+    SnapshotError beyond the design limit.
+    """
+    if seed is not None and len(seed) != 16:
+        raise ValueError(f"a seed has 16 bytes, not {len(seed)}")
+    body = b"".join(records)
+    header = ffi.new("struct pv_header *")
+    header.generation = generation
+    header.published = published
+    header.pending_wait = pending_wait
+    header.seed = seed or os.urandom(16)
+    index = ffi.new("struct pv_index *")
+    built = lib.pv_index_build(ffi.from_buffer(body), len(body), header, index)
+    _check_built(built, body, index.at, len(records))
+    start = ffi.gc(index.bytes, lambda _: lib.pv_index_free(index), index.len)
+    if index.len + len(body) > lib.PV_FILE_MAX:
+        raise _too_large(len(records))
+    return memoryview(ffi.buffer(start, index.len)), body
+
+
+def encode(
+    hosts: Iterable[Host],
+    *,
+    generation: int,
+    published: int,
+    pending_wait: int = 0,
+    seed: bytes | None = None,
+) -> bytes:
+    """`assemble` of `pack` of each host; raises what they raise."""
+    records = [pack(host) for host in hosts]
+    parts = assemble(
+        records,
+        generation=generation,
+        published=published,
+        pending_wait=pending_wait,
+        seed=seed,
+    )
+    return b"".join(parts)
+
+
+def check(path: str | os.PathLike[str]) -> Summary:
+    """Read a file whole through the C reader, every record checked; raises SnapshotError."""
+    return _walk(path, lambda _records: None)
+
+
+def read(path: str | os.PathLike[str]) -> Snapshot:
+    """All hosts of a file, in the order in which they were written; raises SnapshotError."""
+    hosts: list[Host] = []
+
+    def unpack(records: memoryview) -> None:
+        at = 0
+        while at < len(records):
+            hosts.append(_unpack(records, at))
+            (length,) = _CRC.unpack_from(records, at + 4)
+            at += length
+
+    summary = _walk(path, unpack)
+    return Snapshot(summary.generation, summary.published, tuple(hosts), summary.pending_wait)
+
+
+def lookup(
+    path: str | os.PathLike[str],
+    name: str,
+    family: int = socket.AF_UNSPEC,
+    now: float | None = None,
+) -> Answer:
+    """What the NSS module answers for `name` at `now` (Unix seconds); raises SnapshotError.
+
+    A link-local address is the answer for both families alone, where none before it is better:
+    only gethostbyname4_r can say which link it is on.
+    """
+    key = ffi.new("struct pv_key *")
+    if "\0" in name or not lib.pv_name_key(key, name.encode("utf-8", "replace")):
+        return Answer("unknown")
+    host = _find(path, key)
+    if host is None:
+        return Answer("unknown")
+    with_scope = family == socket.AF_UNSPEC
+    return _answer(host, lib.pv_choose(host, family, with_scope, _seconds(now)))
+
+
+def lookup_address(path: str | os.PathLike[str], packed: bytes, now: float | None = None) -> Answer:
+    """What the NSS module answers for an address of 4 or 16 bytes; raises SnapshotError."""
+    families = {length: family for family, length in _BYTES.items()}
+    if len(packed) not in families:
+        raise ValueError(f"an address has 4 or 16 bytes, not {len(packed)}")
+    key = ffi.new("struct pv_key *")
+    lib.pv_address_key(key, families[len(packed)], packed)
+    host = _find(path, key)
+    if host is None:
+        return Answer("unknown")
+    return _answer(host, lib.pv_choose_address(host, key, _seconds(now)))
+
+
+def _pack_address(name: str, address: Address) -> bytes:
+    family, packed, expires, ifindex = address
+    if len(packed) != _BYTES.get(family):
+        raise ValueError(f"host {name}: {packed!r} is no address of family {family}")
+    if packed.startswith(_MAPPED):
+        raise ValueError(f"host {name}: an IPv4-mapped address; give the IPv4 address")
+    if not 0 < expires < 1 << 63:
+        raise ValueError(f"host {name}: an address expires at {expires}, which is not a time")
+    link_local = family == socket.AF_INET6 and packed[0] == 0xFE and packed[1] & 0xC0 == 0x80
+    if link_local != (ifindex > 0):
+        raise ValueError(f"host {name}: link-local addresses, and no others, have an ifindex")
+    return _ADDRESS.pack(ifindex, family, packed, expires)
+
+
+def _flags(expect: frozenset[int]) -> int:
+    flags = lib.PV_PENDING
+    if socket.AF_INET in expect:
+        flags |= lib.PV_EXPECT4
+    if socket.AF_INET6 in expect:
+        flags |= lib.PV_EXPECT6
+    return int(flags)
+
+
+def _check_built(built: int, body: bytes, at: int, hosts: int) -> None:
+    if built == lib.PV_BAD_RECORD:
+        raise ValueError(f"not a packed record at byte {at}")
+    if built == lib.PV_DUPLICATE_NAME:
+        name = body[at : body.index(0, at)].decode("ascii")
+        raise ValueError(f"two hosts have the name {name}")
+    if built == lib.PV_TOO_LARGE:
+        raise _too_large(hosts)
+    if built == lib.PV_NO_MEMORY:
+        raise MemoryError
+
+
+def _too_large(hosts: int) -> SnapshotError:
+    return SnapshotError(
+        f"{hosts} hosts are more than a host table holds"
+        f" ({lib.PV_BUCKETS_MAX // 4} names or addresses, {lib.PV_FILE_MAX >> 20} MiB)",
+        "watch fewer lease files on this host",
+    )
+
+
+def _walk(path: str | os.PathLike[str], take: Callable[[memoryview], None]) -> Summary:
+    """Read a file from its beginning to its end; `take` gets its records, checked, some at once."""
+    snapshot = ffi.new("struct pv_snapshot *")
+    start = ffi.new("struct pv_header *")
+    error = lib.pv_open(snapshot, os.fsencode(path), start, ffi.sizeof("struct pv_header"))
+    if error:
+        raise _unreadable(path, error)
+    try:
+        header = snapshot.header
+        count = _walk_records(path, snapshot, take)
+    finally:
+        lib.pv_close(snapshot)
+    if count != header.records:
+        raise SnapshotError(f"{path}: {count} records, its header says {header.records}")
+    return Summary(header.generation, header.published, header.records, header.pending_wait)
+
+
+def _walk_records(
+    path: str | os.PathLike[str], snapshot: ffi.CData, take: Callable[[memoryview], None]
+) -> int:
+    buffer = memoryview(bytearray(_STRETCH))
+    counts = ffi.new("struct pv_counts *")
+    records = 0
+    at = snapshot.header.record_off
+    while at < snapshot.size:
+        length = min(_STRETCH, snapshot.size - at)
+        error = lib.pv_read(snapshot, ffi.from_buffer(buffer), at, length)
+        if error:
+            raise _unreadable(path, error)
+        # Counting ends at the record that goes on in the next stretch, or at a bad one.
+        lib.pv_count(ffi.from_buffer(buffer), length, counts)
+        if counts.at == 0:
+            raise SnapshotError(f"{path}: the record at byte {at} is damaged")
+        take(buffer[: counts.at])
+        records += counts.records
+        at += counts.at
+    return records
+
+
+def _unpack(body: bytes | memoryview, at: int) -> Host:
+    """The record at `at`, which has been checked."""
+    length, flags, name_count, address_count, pending_until = _RECORD.unpack_from(body, at + 4)
+    addresses = []
+    end = at + length
+    at += 4 + _RECORD.size
+    for _ in range(address_count):
+        ifindex, family, packed, expires = _ADDRESS.unpack_from(body, at)
+        addresses.append(Address(family, packed[: _BYTES[family]], expires, ifindex))
+        at += _ADDRESS.size
+    names = bytes(body[at:end]).split(b"\0")[:name_count]
+    expect = _BOTH
+    if flags & lib.PV_PENDING:
+        pairs = ((socket.AF_INET, lib.PV_EXPECT4), (socket.AF_INET6, lib.PV_EXPECT6))
+        expect = frozenset(family for family, flag in pairs if flags & flag)
+    return Host(
+        tuple(name.decode("ascii") for name in names), tuple(addresses), pending_until, expect
+    )
+
+
+def _unreadable(path: str | os.PathLike[str], error: int) -> SnapshotError:
+    if error == errno.EBADMSG:
+        return SnapshotError(f"{path}: not a host table, or a damaged one")
+    if error == errno.EPERM:
+        return SnapshotError(f"{path}: not a regular file, or one that others may write")
+    return SnapshotError(f"{path}: {os.strerror(error)}")
+
+
+def _find(path: str | os.PathLike[str], key: ffi.CData) -> ffi.CData | None:
+    """The C struct of the host with that key."""
+    host = ffi.new("struct pv_host *")
+    error = ffi.new("int *")
+    outcome = lib.pv_find(os.fsencode(path), key, host, error)
+    if outcome == lib.PV_UNAVAILABLE:
+        raise _unreadable(path, error[0])
+    return host if outcome == lib.PV_FOUND else None
+
+
+def _answer(found: ffi.CData, outcome: int) -> Answer:
+    if outcome == lib.PV_NO_DATA:
+        return Answer("no data")
+    if outcome == lib.PV_NOT_YET:
+        return Answer("not yet")
+    if outcome == lib.PV_UNKNOWN:
+        return Answer("unknown")
+    host = _unpack(bytes(ffi.buffer(found.bytes, found.record.len)), 0)
+    chosen = [host.addresses[found.chosen[i]] for i in range(found.chosen_count)]
+    return Answer("found", host.names, tuple(chosen))
+
+
+def _seconds(now: float | None) -> int:
+    return int(time.time() if now is None else now)

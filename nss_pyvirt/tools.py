@@ -1,0 +1,70 @@
+"""Run the system's own tools for an installation; UserError when one fails, with what it said."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from nss_pyvirt.errors import UserError
+from nss_pyvirt.pieces import UNIT, USER, System, account
+
+_TIMEOUT: Final = 90  # seconds, for every command that is run
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Turn an OSError of the block into a UserError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        hint = "run it as root, with sudo" if isinstance(error, PermissionError) else ""
+        raise UserError(f"{error.filename or 'system'}: {error.strerror}", hint) from error
+
+
+def ldconfig(system: System) -> None:
+    """Refresh the loader's cache where there is one: its built-in path has our folder anyway."""
+    if not system.at("/etc/ld.so.cache").exists():
+        return
+    program = shutil.which("ldconfig") or shutil.which("ldconfig", path="/usr/sbin:/sbin")
+    if program and os.geteuid() == 0:
+        run(program, *([] if system.running else ["-r", str(system.root)]))
+
+
+def run(*command: str) -> None:
+    """Run a command to its end; UserError with the last line that it said if it fails."""
+    try:
+        subprocess.run(
+            command, check=True, capture_output=True, timeout=_TIMEOUT, stdin=subprocess.DEVNULL
+        )
+    except FileNotFoundError as error:
+        raise UserError(f"{command[0]} is not installed") from error
+    except subprocess.TimeoutExpired as error:
+        raise UserError(f"{' '.join(command)} did not end in {_TIMEOUT} s") from error
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode(errors="replace").strip().splitlines()
+        hint = f"journalctl -u {UNIT} -n 20" if command[0] == "systemctl" else ""
+        raise UserError(f"{' '.join(command)}: {said[-1] if said else 'failed'}", hint) from error
+
+
+def succeeds(*command: str) -> bool:
+    """Run a command to its end and say whether it succeeded."""
+    return (
+        subprocess.run(command, capture_output=True, timeout=_TIMEOUT, check=False).returncode == 0
+    )
+
+
+def delete_user(system: System) -> None:
+    """Remove the service's user and its group, where they are."""
+    if account(system):
+        run("userdel", *prefix(system), USER)
+    if account(system, "group"):
+        run("groupdel", *prefix(system), USER)
+
+
+def prefix(system: System) -> list[str]:
+    """What makes the tools of shadow work on an image."""
+    return [] if system.running else ["--prefix", str(system.root)]

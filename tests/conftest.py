@@ -1,0 +1,99 @@
+"""What every test is held to: no thread, file descriptor or child process outlives it.
+
+hypothesis draws the same examples in each run, however busy the machine is.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+hypothesis.settings.register_profile(
+    "same",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("same")
+
+pytest_plugins = ["tests.shipped"]
+
+
+_OF_THE_HOST = {"test_systemd.py", "test_try.py", "test_world.py"}
+"""Some compare the host before and after, some may change what is compared."""
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in a hook of the same name
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For xdist: the longest first, the tests of a file together, those of the host one by one."""
+    items.sort(key=lambda item: "system" not in item.path.parts)
+    for item in items:
+        group = "host" if item.path.name in _OF_THE_HOST else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """An xdist that groups nothing says nothing: each worker would make every file's fixtures."""
+    if getattr(session.config.option, "loadgroup", False):
+        alone = [item.nodeid for item in session.items if "@" not in item.nodeid]
+        if alone:
+            raise pytest.UsageError(f"pytest-xdist does not group {alone[0]}")
+
+
+def _open_files() -> dict[str, str]:
+    """What each file descriptor of this process is open on."""
+    found = {}
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            found[entry.name] = str(entry.readlink())
+        except FileNotFoundError:  # the one that listed the folder
+            continue
+    return found
+
+
+def children_of(pid: int) -> set[int]:
+    """The pids whose parent is `pid` (proc(5), field 4 of stat)."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            after_name = (process / "stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):  # ended meanwhile
+            continue
+        if int(after_name[1]) == pid:
+            found.add(int(process.name))
+    return found
+
+
+def _leaks(threads: set[threading.Thread], files: dict[str, str], children: set[int]) -> list[str]:
+    return [
+        *(f"thread {t.name}" for t in set(threading.enumerate()) - threads),
+        *(f"fd {fd} on {target}" for fd, target in _open_files().items() if fd not in files),
+        *(f"child process {pid}" for pid in children_of(os.getpid()) - children),
+    ]
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """In place of pytest's: short, for a socket's path has 107 bytes at most (unix(7))."""
+    with tempfile.TemporaryDirectory(prefix="pv-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_leaks() -> Iterator[None]:
+    before = set(threading.enumerate()), _open_files(), children_of(os.getpid())
+    yield
+    deadline = time.monotonic() + 2  # threads that were told to end may need a moment
+    while (leaks := _leaks(*before)) and time.monotonic() < deadline:
+        gc.collect()
+        time.sleep(0.02)
+    assert not leaks, f"the test left behind: {', '.join(leaks)}"

@@ -1,0 +1,198 @@
+"""The module as glibc uses it: getaddrinfo() and its relatives, under a `hosts:` line of our own.
+
+__nss_configure_lookup() sets that line in one process (as glibc's own tests do), so no root and no
+/etc/nsswitch.conf is needed; the module is a test build that takes its path from the environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nss_pyvirt import snapshot
+from tests.csrc.building import CSRC, MODULE_SOURCES, compile_c
+from tests.csrc.test_contract import HOSTS, SEED
+from tests.csrc.test_contract import MANY as MANY_HOSTS
+
+PROLOGUE = """
+import ctypes, json, os, socket, sys
+libc = ctypes.CDLL(None)
+assert libc.__nss_configure_lookup(b"hosts", os.environ["HOSTS_LINE"].encode()) == 0
+
+def gai(name, family=0, flags=0):
+    try:
+        found = socket.getaddrinfo(name, 22, family, socket.SOCK_STREAM, 0, flags)
+    except socket.gaierror as error:
+        return error.errno
+    return sorted([row[4][0].partition('%')[0], *row[4][3:]] for row in found), found[0][3]
+
+def show(value):
+    print(json.dumps(value))
+"""
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library folder with the module, and the snapshot beside it."""
+    made = tmp_path_factory.mktemp("glibc")
+    options = ("cc", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-DPYVIRT_TEST")
+    script = f"-Wl,--version-script={CSRC / 'nss_pyvirt.map'}"
+    compile_c(made / "libnss_pyvirt.so.2", options, script, *MODULE_SOURCES)
+    table = made / "hosts.v1"
+    table.write_bytes(snapshot.encode(HOSTS, generation=1, published=1))
+    table.chmod(0o644)
+    return made
+
+
+def ask(folder: Path, code: str, line: str = "pyvirt", path: Path | None = None) -> object:
+    """What `show` printed in a process that resolves by `line`."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROLOGUE + code],
+        env={
+            **os.environ,
+            "LD_LIBRARY_PATH": str(folder),
+            "PYVIRT_SNAPSHOT": str(path or folder / "hosts.v1"),
+            "HOSTS_LINE": line,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+MANY = sorted([[f"10.9.0.{i}"] for i in range(1, 33)])
+MAPPED = "socket.AI_V4MAPPED"
+QUESTIONS = [
+    ("'web1'", [[["10.77.0.5"], ["fd12::5", 0]], ""]),
+    (
+        "'WWW.', 0, socket.AI_CANONNAME",
+        [[["10.77.0.5"], ["fd12::5", 0]], "web1"],
+    ),
+    ("'web1', socket.AF_INET", [[["10.77.0.5"]], ""]),
+    ("'www', socket.AF_INET, socket.AI_CANONNAME", [[["10.77.0.5"]], "web1"]),
+    ("'web1', socket.AF_INET6", [[["fd12::5", 0]], ""]),
+    ("'www', socket.AF_INET6, socket.AI_CANONNAME", [[["fd12::5", 0]], "web1"]),
+    (f"'db', socket.AF_INET6, {MAPPED}", [[["::ffff:10.77.0.6", 0], ["::ffff:10.78.0.6", 0]], ""]),
+    (f"'web1', socket.AF_INET6, {MAPPED}", [[["fd12::5", 0]], ""]),
+    ("'many'", [MANY, ""]),  # more than glibc's first buffer of 1,024 bytes
+    ("'many', socket.AF_INET, socket.AI_CANONNAME", [MANY, "many"]),
+    ("'db', socket.AF_INET6", socket.EAI_NODATA),
+    ("'nosuch'", socket.EAI_NONAME),
+    ("'nosuch', socket.AF_INET6", socket.EAI_NONAME),
+    ("'nosuch', socket.AF_INET, socket.AI_CANONNAME", socket.EAI_NONAME),
+    ("'gone'", socket.EAI_NONAME),
+    ("'starting'", socket.EAI_AGAIN),
+    ("'starting', socket.AF_INET", socket.EAI_AGAIN),
+]
+
+
+@pytest.mark.parametrize(("question", "expected"), QUESTIONS)
+def test_getaddrinfo_answers(folder: Path, question: str, expected: object) -> None:
+    assert ask(folder, f"show(gai({question}))") == expected
+
+
+CHAINS = [
+    # line, question, what comes out
+    ("pyvirt [TRYAGAIN=return] files", "'starting'", socket.EAI_AGAIN),
+    ("pyvirt files", "'localhost', socket.AF_INET", [[["127.0.0.1"]], ""]),
+    ("files pyvirt", "'web1', socket.AF_INET", [[["10.77.0.5"]], ""]),
+    ("pyvirt [NOTFOUND=return] files", "'localhost'", socket.EAI_NONAME),
+]
+
+
+@pytest.mark.parametrize(("line", "question", "expected"), CHAINS)
+def test_in_a_chain(folder: Path, line: str, question: str, expected: object) -> None:
+    assert ask(folder, f"show(gai({question}))", line) == expected
+
+
+@pytest.mark.parametrize("family", ["0", "socket.AF_INET", "socket.AF_INET6"])
+@pytest.mark.parametrize("flags", ["0", "socket.AI_CANONNAME"])
+def test_a_missing_or_damaged_table_never_ends_the_chain(
+    folder: Path, tmp_path: Path, family: str, flags: str
+) -> None:
+    (tmp_path / "bad").write_bytes(b"x" * 4096)
+    for path in (tmp_path / "none", tmp_path / "bad"):
+        code = f"show(gai('localhost', {family}, {flags}))"
+        assert ask(folder, code, "pyvirt files", path) == ask(folder, code, "files")
+
+
+def test_reverse_look_ups_answer_with_the_canonical_name(folder: Path) -> None:
+    code = """
+show([socket.gethostbyaddr("10.77.0.5"), socket.gethostbyaddr("fd12::5"),
+      socket.getnameinfo(("10.78.0.6", 22), socket.NI_NUMERICSERV)[0],
+      socket.getnameinfo(("::ffff:10.77.0.5", 22), socket.NI_NUMERICSERV)[0],
+      socket.getnameinfo(("10.77.0.9", 22), socket.NI_NUMERICSERV)[0]])
+"""
+    aliases = ["web1.default.internal", "www"]
+    assert ask(folder, code) == [
+        ["web1", aliases, ["10.77.0.5"]],
+        ["web1", aliases, ["fd12::5"]],
+        *("db", "web1", "10.77.0.9"),
+    ]
+
+
+def test_addresses_keep_the_order_in_which_they_were_published(folder: Path) -> None:
+    expected = ["many", [], [f"10.9.0.{i}" for i in range(1, 33)]]
+    assert ask(folder, "show(socket.gethostbyname_ex('many'))") == expected
+
+
+def test_no_descriptor_and_no_errno_is_left_behind(folder: Path) -> None:
+    code = """
+before = sorted(os.listdir("/proc/self/fd"))
+for name in ["web1", "nosuch", "starting", "db", "many"] * 20:
+    gai(name); gai(name, socket.AF_INET6); gai(name, socket.AF_INET, socket.AI_CANONNAME)
+show(before == sorted(os.listdir("/proc/self/fd")))
+"""
+    assert ask(folder, code) is True
+
+
+@pytest.mark.parametrize(
+    ("hosts", "name", "reads"),
+    [
+        (HOSTS[:2], "nosuch", 1),
+        (HOSTS[:2], "web1", 1),
+        (HOSTS, "nosuch", 1),
+        (HOSTS, "web1", 2),
+        (MANY_HOSTS, "nosuch", 2),
+        (MANY_HOSTS, "web1", 3),
+    ],
+    ids=lambda value: f"{len(value)}-hosts" if isinstance(value, tuple) else str(value),
+)
+def test_a_look_up_makes_these_system_calls_and_no_other(
+    folder: Path, hosts: tuple[snapshot.Host, ...], name: str, reads: int, tmp_path: Path
+) -> None:
+    """A small table is read at once."""
+    table = tmp_path / "hosts.v1"
+    table.touch(mode=0o644)
+    table.write_bytes(snapshot.encode(hosts, generation=1, published=1, seed=SEED))
+    code = f"gai('{name}'); os.write(2, b'begin'); gai('{name}'); os.write(2, b'end')"
+    trace = tmp_path / "trace"
+    done = subprocess.run(
+        ["strace", "-o", trace, sys.executable, "-c", PROLOGUE + code],
+        env={
+            **os.environ,
+            "LD_LIBRARY_PATH": str(folder),
+            "PYVIRT_SNAPSHOT": str(table),
+            "HOSTS_LINE": "pyvirt",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    between = trace.read_text().split('"begin"')[1].split('"end"')[0].splitlines()[1:-1]
+    calls = [line.partition("(")[0] for line in between]
+    start = next(i for i, line in enumerate(between) if "hosts.v1" in line)
+    expected = ["openat", calls[start + 1], *["pread64"] * reads, "close"]
+    assert calls[start : start + len(expected)] == expected
+    assert calls[start + 1] in {"fstat", "newfstatat"}

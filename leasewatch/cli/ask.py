@@ -1,0 +1,88 @@
+"""Ask the service; where there is none, say so in one line on stderr and look for oneself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from leasewatch.cli import frame
+from leasewatch.io import varlink_client
+from leasewatch.io.varlink_interface import (
+    EventsReply,
+    HistoryParameters,
+    HistoryReply,
+    ListReply,
+    ResolveReply,
+)
+from leasewatch.paths import Paths
+from nss_pyvirt.errors import UserError
+
+_T = TypeVar("_T")
+
+
+def list_entries(paths: Paths) -> ListReply:
+    """Every candidate for a name."""
+
+    def look() -> ListReply:
+        from leasewatch.io import offline  # noqa: PLC0415  needed only without the service
+
+        return offline.list_entries(paths, time.time())
+
+    return _ask(lambda: varlink_client.list_entries(paths.varlink), look)
+
+
+def resolve(paths: Paths, query: str) -> ResolveReply:
+    """What a name or address answers; raises NoSuchNameError."""
+
+    def look() -> ResolveReply:
+        from leasewatch.io import offline  # noqa: PLC0415  needed only without the service
+
+        return offline.resolve(paths, query, time.time())
+
+    try:
+        return _ask(lambda: varlink_client.resolve(paths.varlink, query), look)
+    except varlink_client.NoSuchNameError as error:
+        from leasewatch.io import definitions  # noqa: PLC0415  start-up time
+
+        defined = definitions.names(paths.domain_definitions) if not error.candidates else []
+        if query in defined:
+            error.hint = f"that domain does not run: sudo pyvirt domain start {query}"
+        elif meant := definitions.likely(query, defined):
+            error.hint = f"did you mean {meant}?"
+        raise
+
+
+def history(paths: Paths, asked: HistoryParameters) -> HistoryReply:
+    """Who held which address when."""
+
+    def look() -> HistoryReply:
+        from leasewatch.io import offline  # noqa: PLC0415  needed only without the service
+
+        return offline.history(paths, asked)
+
+    return _ask(lambda: varlink_client.history(paths.varlink, asked), look, str(paths.history))
+
+
+def events(paths: Paths, asked: HistoryParameters) -> EventsReply:
+    """What happened."""
+
+    def look() -> EventsReply:
+        from leasewatch.io import offline  # noqa: PLC0415  needed only without the service
+
+        return offline.events(paths, asked)
+
+    return _ask(lambda: varlink_client.events(paths.varlink, asked), look, str(paths.history))
+
+
+def _ask(
+    service: Callable[[], _T],
+    look: Callable[[], _T],
+    where: str = "the published table and the lease files",
+) -> _T:
+    try:
+        return service()
+    except varlink_client.NoServiceError as error:
+        line = f"{error.what}; this is from {where}"
+        frame.print_error("leasewatch", UserError(line, error.hint))
+    return look()

@@ -1,0 +1,120 @@
+"""`leasewatch history`: who held which address when, and what happened."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import click
+import msgspec
+
+from leasewatch.cli import ask, frame, show, since
+from leasewatch.io.varlink_interface import MAX_ROWS, Event, HistoryParameters, Holding
+from leasewatch.paths import Paths
+from nss_pyvirt.errors import UserError
+
+_HOLDINGS = ("name", "network", "address", "mac", "since", "until", "state")
+_EVENTS = ("seq", "time", "event", "name", "network", "address", "mac", "why")
+_SPARE = ("seq", "mac", "network")
+"""What a terminal that is too narrow goes without, in this order."""
+
+
+class _Moment(click.ParamType[float]):
+    name = "when"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Unix seconds."""
+        try:
+            return since.moment(value, time.time())
+        except ValueError as error:
+            self.fail(f'"{frame.printable(value)}": {error}', param, ctx)
+
+
+@click.command(
+    epilog=frame.examples(
+        "leasewatch history 10.77.0.12                     who was it, and when?",
+        "leasewatch history web1 --since yesterday",
+        "leasewatch history 52:54:00:12:34:56 --since 2026-11-01",
+        "leasewatch history --events --since 2h            what happened",
+        "leasewatch history --events -o json | jq '.[] | select(.kind == \"refused\")'",
+    ),
+)
+@click.argument("query", metavar="[NAME|ADDRESS|MAC]", required=False)
+@click.option(
+    "--since",
+    "then",
+    type=_Moment(),
+    help="Leave out what had ended by then: 2h, 3d, today, yesterday, 14:30, 2026-11-26, "
+    "2026-11-26T14:30.",
+)
+@click.option("--events", is_flag=True, help="Show what happened, one event a row.")
+@click.option(
+    "-n",
+    "--limit",
+    type=click.IntRange(1, MAX_ROWS),
+    default=10_000,
+    show_default=True,
+    help="Show the newest rows, so many at most.",
+)
+@frame.output_option
+@click.pass_obj
+def command(
+    paths: Paths,
+    query: str | None,
+    then: float | None,
+    limit: int,
+    output: frame.Format,
+    *,
+    events: bool,
+) -> None:
+    """Show who held which address when, the newest last.
+
+    STATE is holds, or how it ended: expired, released (before its time), renamed (by the guest),
+    replaced (by another client, or a lease), withdrawn (its lease file is watched no longer),
+    missed (gone when leasewatch looked again) or, of an address that the bridge saw without a
+    lease, gone (its domain ended, or nobody or another answers there) or quiet (not heard of for
+    long, one too many of its MAC, or its bridge or prefix went: it holds on if it is seen again
+    within a day). A claim to a name that failed comes with it. Events are what begins a holding,
+    what ends it other than quiet, and what became of names.
+    JSON and CSV give times in Unix seconds. Exits with 3 if nothing is known.
+    """
+    asked = HistoryParameters(query=query, since=then, limit=min(limit + 1, MAX_ROWS))
+    found: Sequence[Holding | Event] = (
+        ask.events(paths, asked).events if events else ask.history(paths, asked).holdings
+    )
+    if not found:
+        raise _nothing(query, then)
+    if len(found) > limit:
+        found = found[:limit]
+        click.echo(f"leasewatch: these are the newest {limit}; --limit shows more", err=True)
+    rows = [msgspec.structs.asdict(row) for row in reversed(found)]
+    if output == "name":
+        names = dict.fromkeys(row["name"] for row in rows if row["name"] is not None)
+        rows = [{"name": name} for name in names]
+    elif output != "json":
+        rows = [_shown(row, table=output == "table") for row in rows]
+    columns = _EVENTS if events else _HOLDINGS
+    click.echo(frame.render(rows, columns, output, name="name", spare=_SPARE), nl=False)
+
+
+def _nothing(query: str | None, then: float | None) -> UserError:
+    """Of `query`, or at all, since `then`."""
+    what = "nothing has happened" if query is None else f'nothing is known of "{query}"'
+    if then is not None:
+        hint = "leave out --since to look further back"
+        return UserError(f"{what} since then", hint, exit_code=3)
+    if query is None:
+        return UserError(f"{what} yet", exit_code=3)
+    return UserError(what, "leasewatch history shows all there is", exit_code=3)
+
+
+def _shown(row: dict[str, Any], *, table: bool) -> dict[str, Any]:
+    times = {key: row[key] for key in ("time", "since", "until") if row.get(key) is not None}
+    if table:
+        row |= {key: show.moment(then) for key, then in times.items()}
+    if "kind" in row:
+        return row | {"event": row["kind"]}
+    return row | {"state": "; ".join(filter(None, (row["ended"] or "holds", row["claim"])))}

@@ -1,0 +1,43 @@
+"""`leasewatch`: the command group; each command is loaded only when used."""
+
+from __future__ import annotations
+
+import click
+
+from leasewatch.cli import frame
+from leasewatch.paths import Paths
+from nss_pyvirt import __version__
+
+
+@click.group(
+    cls=frame.LazyGroup,
+    members={
+        "serve": "leasewatch.cli.serve",
+        "list": "leasewatch.cli.list_leases",
+        "ip": "leasewatch.cli.ip",
+        "resolve": "leasewatch.cli.resolve",
+        "history": "leasewatch.cli.history",
+        "sources": "leasewatch.cli.sources",
+    },
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=frame.examples(
+        "leasewatch list                     every lease, and what became of its name",
+        "leasewatch ip web1                  its addresses, one a line",
+        "leasewatch resolve web1 --explain   why it answers what it answers",
+        "leasewatch history 10.77.0.12       who was it, and when",
+    ),
+)
+@click.version_option(__version__)
+def command() -> None:
+    """Which virtual machine has which address, and under which name.
+
+    Exit codes: 0 found, 1 error, 2 wrong usage, 3 no such name.
+    """
+
+
+def main(argv: list[str] | None = None, paths: Paths | None = None) -> int:
+    """Entry point of the console script: runs `argv`, returns the exit code.
+
+    `paths` is for a system below another root.
+    """
+    return frame.run(command, "leasewatch", argv, obj=paths or Paths())

@@ -1,0 +1,85 @@
+"""`leasewatch resolve NAME|ADDRESS`: what programs are told, and why."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+
+import click
+import msgspec
+
+from leasewatch.cli import ask, frame, show
+from leasewatch.io.varlink_client import NoSuchNameError
+from leasewatch.io.varlink_interface import Address, Entry, ResolveReply
+from leasewatch.paths import Paths
+
+_ANSWER = ("name", "address", "network", "from", "expires", "trust")
+_CANDIDATES = ("name", "trust", "network", "address", "mac", "from", "verdict", "reason", "source")
+
+
+@click.command(
+    epilog=frame.examples(
+        "leasewatch resolve web1",
+        "leasewatch resolve 10.77.0.12",
+        "leasewatch resolve wpad --explain",
+        "leasewatch resolve web1 -o json | jq -r '.addresses[0].address'",
+    )
+)
+@click.argument("query", metavar="NAME|ADDRESS")
+@click.option(
+    "--explain", is_flag=True, help="List each candidate, and why it was or was not chosen."
+)
+@frame.output_option
+@click.pass_obj
+def command(paths: Paths, query: str, output: frame.Format, *, explain: bool) -> None:
+    """Show what NAME or ADDRESS answers.
+
+    JSON is one object with the name, its aliases, addresses and all candidates. Exits with 3 if
+    nothing answers; with --explain the refused candidates are listed then too.
+    """
+    try:
+        reply = ask.resolve(paths, query)
+    except NoSuchNameError as error:
+        if explain and error.candidates:
+            _print_candidates(error.candidates, output)
+        raise
+    if output == "json":
+        click.echo(json.dumps(msgspec.to_builtins(reply), indent=2))
+    elif explain:
+        _print_candidates(reply.candidates, output)
+    else:
+        _print_answer(reply, output)
+
+
+def _print_answer(reply: ResolveReply, output: frame.Format) -> None:
+    now = time.time()
+    shared: dict[str, object] = {"name": reply.name, "trust": reply.trust}
+    rows = [
+        shared
+        | {
+            "address": show.address(address.address, address.ifindex),
+            "network": address.network,
+            "from": address.origin,
+            "expires": _expires(address, now) if output == "table" else address.expires,
+        }
+        for address in reply.addresses
+    ]
+    if not rows:
+        rows = [shared | {"address": None, "network": None, "from": None, "expires": "not yet"}]
+    rows = rows[:1] if output == "name" else rows
+    spare = ("trust", "from", "network")
+    click.echo(frame.render(rows, _ANSWER, output, name="name", spare=spare), nl=False)
+
+
+def _expires(address: Address, now: float) -> str | None:
+    return None if address.origin == "neighbour" else show.expiry(address.expires, now)
+
+
+def _print_candidates(entries: Sequence[Entry], output: frame.Format) -> None:
+    rows = [msgspec.structs.asdict(entry) | {"from": entry.origin} for entry in entries]
+    if output != "json":
+        for row, entry in zip(rows, entries, strict=True):
+            row["address"] = show.address(entry.address, entry.ifindex) if entry.address else None
+    spare = ("source", "from", "trust", "mac", "network")
+    click.echo(frame.render(rows, _CANDIDATES, output, name="name", spare=spare), nl=False)

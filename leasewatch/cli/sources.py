@@ -1,0 +1,58 @@
+"""`leasewatch sources`: where leases come from, and what is wrong there."""
+
+from __future__ import annotations
+
+import time
+
+import click
+import msgspec
+
+from leasewatch.cli import frame, show
+from leasewatch.io import varlink_client
+from leasewatch.io.varlink_interface import SourceEntry
+from leasewatch.paths import Paths
+
+_COLUMNS = ("source", "state", "network", "leases", "age", "path", "error")
+_SPARE = ("age", "leases", "network")
+"""What a terminal that is too narrow goes without, in this order."""
+_CSV = tuple("modified" if column == "age" else column for column in _COLUMNS)
+
+
+@click.command(
+    epilog=frame.examples(
+        "leasewatch sources",
+        "leasewatch sources -o json | jq '.[] | select(.error)'",
+    ),
+)
+@frame.output_option
+@click.pass_obj
+def command(paths: Paths, output: frame.Format) -> None:
+    """List where leases come from, and what is wrong there.
+
+    Each lease file has a row, and each kind of server that has none here. STATE is watched,
+    unreadable (the error says why), absent, or off by the settings ([sources] in leasewatch.toml;
+    pyvirt's own networks are always followed). AGE is how long ago the file was written; JSON and
+    CSV give the time in Unix seconds. This asks the service: what it may read is not what you may.
+    """
+    entries = varlink_client.sources(paths.varlink).sources
+    if output == "json":
+        rows: list[dict[str, object]] = [msgspec.structs.asdict(entry) for entry in entries]
+    else:
+        now = time.time()
+        rows = [_row(entry, now) for entry in entries]
+    columns = _CSV if output == "csv" else _COLUMNS
+    click.echo(frame.render(rows, columns, output, name="path", spare=_SPARE), nl=False)
+
+
+def _row(entry: SourceEntry, now: float) -> dict[str, object]:
+    error = "; ".join(part for part in (entry.error, entry.hint) if part)
+    return {
+        "source": entry.source,
+        "state": entry.state,
+        "network": entry.network,
+        "leases": entry.leases,
+        "modified": entry.modified,
+        "age": show.age(entry.modified, now) if entry.modified is not None else None,
+        "path": entry.path,
+        "error": error or None,
+    }

@@ -1,0 +1,224 @@
+"""leasewatch's settings, /etc/pyvirt/leasewatch.toml: bytes to values; it opens no file.
+
+```toml
+[[source]]                 # a further dnsmasq lease file
+path = "/var/lib/misc/dnsmasq.leases"
+network = "lan"            # its hosts are NAME.lan.internal
+suffix = "internal"        # default: that of [names]
+bridge = "br0"             # its interface, to see IPv6 and static addresses in use
+
+[[host]]                   # a name for whatever has this network card
+name = "printer"           # a machine of several cards: an entry of the same name for each
+mac = "00:1b:a9:00:00:01"
+network = "lan"
+aliases = ["scanner"]      # answer what the name does
+
+[sources]                  # all are looked for; `leasewatch sources` lists them
+libvirt = false
+
+[names]
+suffix = "internal"        # of sources that give none
+guest_claims = "newest"    # or "off": DHCP hostnames give no names
+reserved = ["printer"]     # names that no guest may have
+pending_wait = 20          # seconds that a look-up waits for a domain's first lease; 0: never
+
+[history]
+enabled = true             # false: who held which address is not written down
+days = 90                  # and is forgotten after so many
+size = 256                 # MiB that it takes at most
+```
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+import msgspec
+
+from leasewatch import suffix
+from leasewatch.errors import UNDECODABLE
+from leasewatch.model import Domain, LeaseFile, Nic
+from leasewatch.names import labels
+from leasewatch.names.aliases import MAX_BYTES
+from leasewatch.sources import fields, registry
+from nss_pyvirt.errors import UserError
+
+_APPLY = "sudo systemctl reload-or-restart leasewatch"  # it may not run: it starts with no fault
+_INTERFACE = re.compile(r"[!-.0-9;-~]{1,15}")
+"""Printable, without slash, colon or blank (Linux: dev_valid_name)."""
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+
+
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One `[[source]]`."""
+
+    path: str
+    network: str
+    suffix: str | None = None
+    bridge: str = ""
+    """Empty: not known."""
+
+
+class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One `[[host]]`: the owner's name for a network card, whoever manages the machine."""
+
+    name: str
+    mac: str
+    network: str
+    aliases: Sequence[str] = ()
+
+
+class Names(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The `[names]` table."""
+
+    suffix: str = "internal"
+    guest_claims: Literal["newest", "off"] = "newest"
+    reserved: list[str] = []
+    pending_wait: Annotated[int, msgspec.Meta(ge=0, le=30)] = 20
+    """Seconds; the NSS module never waits for longer than 30."""
+
+
+class History(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The `[history]` table."""
+
+    enabled: bool = True
+    days: Annotated[int, msgspec.Meta(ge=1, le=36500)] = 90
+    size: Annotated[int, msgspec.Meta(ge=1, le=1_048_576)] = 256
+    """MiB."""
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file; a missing file is the same as an empty one."""
+
+    source: list[Source] = []
+    host: list[Host] = []
+    sources: dict[str, object] = {}
+    """By name, of `leasewatch.sources.registry`; all that are not false are looked for.
+
+    Checked by `parse`: an error of the decoder would not name the key.
+    """
+    names: Names = Names()
+    history: History = History()
+
+    def off(self) -> set[str]:
+        """The sources that are switched off."""
+        return {name for name, wanted in self.sources.items() if not wanted}
+
+    def lease_files(self) -> list[LeaseFile]:
+        """What the sources say is to be watched."""
+        return [
+            LeaseFile(path=s.path, network=s.network, suffix=s.suffix or self.names.suffix)
+            for s in self.source
+        ]
+
+    def hosts(self) -> list[Domain]:
+        """The named machines, of which nobody tells whether they run: all cards of one name."""
+        machines: dict[str, list[Host]] = {}
+        for host in self.host:
+            machines.setdefault(labels.fold(host.name), []).append(host)
+        return [
+            Domain(
+                name=cards[0].name,
+                aliases=tuple(dict.fromkeys(alias for card in cards for alias in card.aliases)),
+                nics=tuple(_nic(card) for card in cards),
+                started=0.0,
+                pending_until=0,
+                runs=False,
+            )
+            for cards in machines.values()
+        ]
+
+    def bridges(self) -> dict[str, str]:
+        """The networks of the sources and their interfaces, where they say so."""
+        return {s.network: s.bridge for s in self.source if s.bridge}
+
+
+def parse(data: bytes, path: str) -> Config:
+    """The settings in `data`; raises UserError naming `path` and the key."""
+    try:
+        config = msgspec.toml.decode(data, type=Config)
+    except msgspec.ValidationError as error:
+        why, _, at = str(error).partition(" - at `$")
+        key = at.rstrip("`").lstrip(".")
+        if key in ("source", "host") and "`array`" in why:
+            why = f"there may be several: write [[{key}]] instead of [{key}]"
+        raise _fault(path, key, why[:1].lower() + why[1:]) from None
+    except UNDECODABLE as error:
+        raise UserError(f"{path}: not TOML: {error}", f"correct {path}") from None
+    _check(config, path)
+    return config
+
+
+def _nic(host: Host) -> Nic:
+    return Nic(host.network, fields.mac(host.mac.encode()))
+
+
+def _fault(path: str, key: str, why: str) -> UserError:
+    where = f"{path}: {key}: " if key else f"{path}: "
+    return UserError(where + why, f"correct {path}, then: {_APPLY}")
+
+
+def _check(config: Config, path: str) -> None:
+    """What types cannot say."""
+    _check_suffix(path, "names.suffix", config.names.suffix)
+    for name, wanted in config.sources.items():
+        if name not in registry.FOREIGN:
+            fault = "is always followed" if name in registry.BY_NAME else "no such source"
+            known = ", ".join(sorted(registry.FOREIGN))
+            raise _fault(path, f"sources.{name}", f"{fault}; to switch off there are {known}")
+        if not isinstance(wanted, bool):
+            raise _fault(path, f"sources.{name}", "expected true or false, without quotes")
+    cards: dict[Nic, str] = {}
+    aliases: dict[str, set[str]] = {}
+    for i, host in enumerate(config.host):
+        key = f"host[{i}]"
+        _check_host(path, key, host)
+        first = cards.setdefault(_nic(host), key)
+        if first != key:
+            raise _fault(path, f"{key}.mac", f"the card is {first}'s already; names go to aliases")
+        mine = aliases.setdefault(labels.fold(host.name), set())
+        mine.update(host.aliases)
+        if sum(len(alias) + 1 for alias in mine) > MAX_BYTES:
+            why = f'those of "{host.name}" take more than {MAX_BYTES} bytes in all'
+            raise _fault(path, f"{key}.aliases", why)
+    files: set[str] = set()
+    for i, source in enumerate(config.source):
+        key = f"source[{i}]"
+        _check_source(path, key, source)
+        if source.path in files:
+            raise _fault(path, f"{key}.path", f'"{source.path}" is there twice')
+        files.add(source.path)
+
+
+def _check_source(path: str, key: str, source: Source) -> None:
+    if not PurePosixPath(source.path).is_absolute() or "\0" in source.path:
+        raise _fault(path, f"{key}.path", f'"{source.path}" is not an absolute path')
+    if _LABEL.fullmatch(source.network) is None:
+        why = f'"{source.network}" is not one label of lower-case letters, digits and hyphens'
+        raise _fault(path, f"{key}.network", why)
+    if source.bridge and _INTERFACE.fullmatch(source.bridge) is None:
+        raise _fault(path, f"{key}.bridge", f'"{source.bridge}" is no interface\'s name')
+    if source.suffix is not None:
+        _check_suffix(path, f"{key}.suffix", source.suffix)
+
+
+def _check_host(path: str, key: str, host: Host) -> None:
+    names = {f"{key}.name": host.name}
+    names |= {f"{key}.aliases[{i}]": alias for i, alias in enumerate(host.aliases)}
+    for where, name in names.items():
+        fault = labels.owner_fault(labels.fold(name))
+        if fault is not None:
+            raise _fault(path, where, f'"{name}" {fault}')
+    try:
+        fields.mac(host.mac.encode())
+    except fields.FieldError as error:
+        raise _fault(path, f"{key}.mac", error.why) from None
+
+
+def _check_suffix(path: str, key: str, value: str) -> None:
+    fault = suffix.fault(value)
+    if fault is not None:
+        raise _fault(path, key, f'"{value}" {fault}')

@@ -1,0 +1,103 @@
+"""A guest's serial console: joining it with a terminal, and keeping the end of what it said."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import termios
+import time
+import tty
+from collections.abc import Iterator
+from pathlib import Path
+
+ESCAPE = b"\x1d"
+"""Ctrl-]"""
+
+_CHUNK = 65536
+
+
+class Log:
+    """A file of at most `limit` bytes: when full it is moved to NAME.1 and begun anew.
+
+    A guest may write to its console as much as it likes.
+    """
+
+    def __init__(self, path: Path, limit: int = 1 << 19) -> None:
+        self._path = path
+        self._limit = limit
+        self._file = path.open("wb", buffering=0)
+
+    def write(self, data: bytes) -> None:
+        """Append; `data` is at most `limit` bytes."""
+        if self._file.tell() + len(data) > self._limit:
+            self._file.close()
+            self._path.replace(self._path.with_name(f"{self._path.name}.1"))
+            self._file = self._path.open("wb", buffering=0)
+        self._file.write(data)
+
+    def close(self) -> None:
+        """No more writes."""
+        self._file.close()
+
+
+def attach(path: Path, keyboard: int, screen: int) -> bool:
+    """Join the console socket at `path` with two descriptors until one side ends.
+
+    A terminal is in raw mode meanwhile, and ESCAPE leaves; a pipe that ends leaves half a second
+    later, for what its last line brings. True if the person left, False if the guest has ended.
+    OSError when nothing listens.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as console:
+        console.connect(str(path))
+        with _raw(keyboard):
+            if not _relay(console, keyboard, screen):
+                return False
+            return os.isatty(keyboard) or _relay_rest(console, screen, time.monotonic() + 0.5)
+
+
+def _relay(console: socket.socket, keyboard: int, screen: int) -> bool:
+    interactive = os.isatty(keyboard)
+    while True:
+        readable, _, _ = select.select([console.fileno(), keyboard], [], [])
+        if console.fileno() in readable and not _show(console, screen):
+            return False
+        if keyboard in readable:
+            typed = os.read(keyboard, _CHUNK)
+            before, escape, _ = typed.partition(ESCAPE) if interactive else (typed, b"", b"")
+            console.sendall(before)
+            if escape or not typed:
+                return True
+
+
+def _relay_rest(console: socket.socket, screen: int, until: float) -> bool:
+    while (left := until - time.monotonic()) > 0:
+        readable, _, _ = select.select([console], [], [], left)
+        if readable and not _show(console, screen):
+            return False
+    return True
+
+
+def _show(console: socket.socket, screen: int) -> bool:
+    said = console.recv(_CHUNK)
+    _write_all(screen, said)
+    return bool(said)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+@contextlib.contextmanager
+def _raw(fd: int) -> Iterator[None]:
+    if not os.isatty(fd):
+        yield
+        return
+    before = termios.tcgetattr(fd)
+    try:
+        tty.setraw(fd)
+        yield
+    finally:
+        termios.tcsetattr(fd, termios.TCSAFLUSH, before)

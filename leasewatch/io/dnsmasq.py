@@ -1,0 +1,148 @@
+"""The dnsmasq process of one network: started without root, ready when it listens, ended with us.
+
+Its configuration's text is virt/dnsmasq_conf.py's; when to start it again is its owner's question.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from leasewatch.io import files, process
+from leasewatch.virt import dnsmasq_conf
+from nss_pyvirt.errors import UserError
+
+_READY = 5.0  # seconds until it listens
+_QUIT = 3.0
+_STARTED = ": started, version "  # its first line once every socket is bound and root is dropped
+
+
+class Dnsmasq:
+    """Below `run` lie its configuration, its log and the last settled copy of its leases."""
+
+    def __init__(self, run: Path, lease_file: Path, conf: str) -> None:
+        self._conf_file = run / "dnsmasq.conf"
+        self._log = run / "dnsmasq.log"
+        self._settled = run / "leases.settled"
+        self._lease_file = lease_file
+        self._conf = conf
+        self._process: subprocess.Popen[bytes] | None = None
+        self._copied: tuple[int, int] | None = None
+        self.pidfd = -1
+        """Readable once dnsmasq has ended; -1 while there is none."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id, 0 while there is none."""
+        return self._process.pid if self._process else 0
+
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self.pidfd >= 0 and not process.wait_pidfd(self.pidfd, 0)
+
+    def ensure(self) -> None:
+        """Start it unless it runs; UserError carries dnsmasq's own complaint."""
+        if self.is_running():
+            return
+        self.stop()
+        program = process.find_program("dnsmasq", "dnsmasq-base")
+        account = _account()
+        conf_file = f"--conf-file={self._conf_file}"
+        # A killed parent's has the sockets and the leases.
+        process.await_end(program, conf_file, _QUIT, uid=account.pw_uid)
+        files.replace(self._conf_file, self._conf.encode())
+        self._mend_leases(account)
+        argv = process.bound(
+            [program, conf_file],
+            user=account.pw_name,
+            capabilities=dnsmasq_conf.CAPABILITIES,
+        )
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                env={"LC_ALL": "C", "PATH": os.defpath},
+            )
+        self.pidfd = os.pidfd_open(self._process.pid)
+        self._await_ready()
+
+    def stop(self) -> None:
+        """End it; its leases stay."""
+        if self._process is None:
+            return
+        process.end(self.pidfd, _QUIT)
+        self._process.wait()
+        os.close(self.pidfd)
+        self._process, self.pidfd = None, -1
+
+    def read_anew(self) -> None:
+        """Have it forget its --dhcp-hostsdir and read that again; leases stay (SIGHUP)."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.pidfd, signal.SIGHUP)
+
+    def keep_leases(self) -> bool:
+        """Copy the lease file where it has changed and is whole: what `ensure` mends it from.
+
+        False: it changes under our hands, or its dnsmasq has ended, so that is for later.
+        """
+        before = _identity(self._lease_file)
+        if before in (None, self._copied):
+            return True
+        if process.wait_pidfd(self.pidfd, 0.05):
+            return False
+        content = self._lease_file.read_bytes()
+        if _identity(self._lease_file) != before or process.wait_pidfd(self.pidfd, 0):
+            return False
+        files.replace(self._settled, content, mode=0o600)
+        self._copied = before
+        return True
+
+    def _mend_leases(self, account: pwd.struct_passwd) -> None:
+        current, settled = (_content(file) for file in (self._lease_file, self._settled))
+        whole = dnsmasq_conf.merge_leases(current, settled, int(time.time()))
+        owner = (account.pw_uid, account.pw_gid)
+        files.replace(self._lease_file, whole, owner=owner)
+
+    def _await_ready(self) -> None:
+        deadline = time.monotonic() + _READY
+        while _STARTED not in (said := self._log.read_text(errors="replace")):
+            ended = process.wait_pidfd(self.pidfd, 0.005)
+            if ended or time.monotonic() > deadline:
+                said = self._log.read_text(errors="replace").strip()
+                self.stop()
+                line = said.splitlines()[-1] if said else "dnsmasq: does not start"
+                raise UserError(line, _hint(line))
+
+
+def _account() -> pwd.struct_passwd:
+    """Whom dnsmasq becomes: the account that its package makes, else nobody."""
+    with contextlib.suppress(KeyError):
+        return pwd.getpwnam("dnsmasq")
+    return pwd.getpwnam("nobody")
+
+
+def _hint(line: str) -> str:
+    if "in use" in line:
+        return "another server has taken every address: ss -lnup 'sport = 53 or sport = 67'"
+    return ""
+
+
+def _content(file: Path) -> bytes:
+    with contextlib.suppress(FileNotFoundError):
+        return file.read_bytes()
+    return b""
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    with contextlib.suppress(FileNotFoundError):
+        status = file.stat()
+        return status.st_mtime_ns, status.st_size
+    return None

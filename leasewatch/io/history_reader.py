@@ -1,0 +1,123 @@
+"""Asks the history's file: who held which address when, and what happened. Read-only, blocking.
+
+The service asks it in threads, the command line where there is no service. Each page opens the file
+anew, so that nobody who reads slowly keeps the writer's log from being merged.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from leasewatch.io.varlink_interface import MAX_ROWS, Event, HistoryParameters, Holding
+from leasewatch.names import labels
+from nss_pyvirt.errors import UserError
+
+PAGE: Final = 500
+"""Rows of a page."""
+_MAX_QUERY: Final = 2 * labels.MAX_NAME
+"""Characters of NAME and NETWORK.SUFFIX: each of its labels costs a look, whoever asks."""
+_MAC: Final = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", re.IGNORECASE)
+
+# A name that was refused was never the holding's.
+_NAME: Final = "coalesce(domain, CASE WHEN refusal LIKE 'refused: %' THEN NULL ELSE hostname END)"
+_HOLDINGS: Final = f"""
+SELECT holding.id, {_NAME} AS name, network, address, mac, since, until, ended, refusal AS claim,
+    domain, hostname, client_id, nullif(expires, 0) AS expires, origin
+FROM holding
+WHERE (until IS NULL OR until >= :since) AND holding.id < :before AND ({{which}})
+ORDER BY holding.id DESC LIMIT :page
+"""
+_EVENTS: Final = f"""
+SELECT seq, time, kind, coalesce(event.name, {_NAME}) AS name, network, address, mac, why,
+    domain, hostname, client_id
+FROM event LEFT JOIN holding ON holding.id = event.holding
+WHERE time >= :since AND seq < :before AND ({{which}})
+ORDER BY seq DESC LIMIT :page
+"""
+
+
+class HistoryReader:
+    """Reads the file at `path`; where there is none, `fault()` is why, or nothing has happened."""
+
+    def __init__(self, path: Path, fault: Callable[[], str] = str) -> None:
+        self._path = path
+        self._fault = fault
+
+    def holdings(self, asked: HistoryParameters) -> Iterator[list[Holding]]:
+        """Pages of what was held at some time since then, the newest first; raises UserError."""
+        for rows in self._pages(_HOLDINGS, asked, "id"):
+            yield [Holding(**{key: row[key] for key in Holding.__struct_fields__}) for row in rows]
+
+    def events(self, asked: HistoryParameters) -> Iterator[list[Event]]:
+        """Pages of what happened since then, the newest first; raises UserError."""
+        for rows in self._pages(_EVENTS, asked, "seq"):
+            yield [Event(**dict(row)) for row in rows]
+
+    def _pages(self, sql: str, asked: HistoryParameters, key: str) -> Iterator[list[sqlite3.Row]]:
+        which, values = _which(asked.query)
+        values |= {"since": asked.since or 0.0, "before": 1 << 62}
+        left = MAX_ROWS if asked.limit is None else asked.limit
+        while left > 0:
+            rows = self._read(sql.format(which=which), values | {"page": min(left, PAGE)})
+            if rows:
+                yield rows
+            if len(rows) < PAGE:
+                return
+            left -= len(rows)
+            values["before"] = rows[-1][key]
+
+    def _read(self, sql: str, values: dict[str, Any]) -> list[sqlite3.Row]:
+        uri = f"file:{quote(str(self._path))}?mode=ro"
+        try:
+            with closing(sqlite3.connect(uri, uri=True, timeout=1.0)) as db:
+                db.row_factory = sqlite3.Row
+                db.execute("PRAGMA trusted_schema = OFF")
+                return db.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            if str(error).startswith("no such table") or _is_missing(self._path):
+                if fault := self._fault():
+                    raise UserError(f"the history is not written: {fault}") from None
+                return []
+            raise UserError(f"{self._path}: {error}", "ask as root, or start the service") from None
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        return not path.exists()
+    except OSError:
+        return False
+
+
+def _which(query: str | None) -> tuple[str, dict[str, Any]]:
+    """The condition of the holdings that are meant, and its values; None: all."""
+    if query is None:
+        return "TRUE", {}
+    try:
+        address = ipaddress.ip_address(query.partition("%")[0])  # as `leasewatch list` shows it
+        return "address = :address", {"address": str(address)}
+    except ValueError:
+        pass
+    if _MAC.fullmatch(query):
+        return "client = :mac", {"mac": query.lower().replace("-", ":")}
+    if len(query) > _MAX_QUERY:
+        return "FALSE", {}
+    return _named(labels.fold(query))
+
+
+def _named(name: str) -> tuple[str, dict[str, Any]]:
+    """NAME, which may hold dots, or NAME.NETWORK.SUFFIX."""
+    values: dict[str, Any] = {"name": name}
+    ways = ["domain = :name", "hostname = :name COLLATE NOCASE"]
+    parts = name.split(".")
+    for end in range(1, len(parts) - 1):
+        values |= {f"name{end}": ".".join(parts[:end]), f"network{end}": parts[end]}
+        named = f"(domain = :name{end} OR hostname = :name{end} COLLATE NOCASE)"
+        ways.append(f"(network = :network{end} AND {named})")
+    return " OR ".join(ways), values

@@ -1,0 +1,216 @@
+"""The watched lease files: reads each as often as its tracker asks and passes changes on.
+
+It decides nothing about leases (that is `tracker`) or names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from leasewatch.appearances import Appearances
+from leasewatch.errors import ParseError
+from leasewatch.io import reading
+from leasewatch.io.journal import WARNING, Journal
+from leasewatch.model import Lease, LeaseChange, LeaseFile
+from leasewatch.sources import registry
+from leasewatch.tracker import LeaseTracker
+
+READS_AT_ONCE = 3
+"""Two tell that a file stands still; one more in case it was just being written."""
+REREAD_SECONDS = 0.001
+MAX_FAULTS = 10
+"""Lines of one read to complain of."""
+
+
+class FileState(NamedTuple):
+    """How a lease file stands."""
+
+    file: LeaseFile
+    leases: int
+    modified: float | None
+    """Unix seconds; None: it could not be read."""
+    unreadable: str | None
+    denied: bool
+    """Unreadable for want of rights."""
+    malformed: str | None
+    """The last fault found in it."""
+
+
+class _Watched:
+    def __init__(self, tracker: LeaseTracker) -> None:
+        self.tracker = tracker
+        self.signature: reading.Signature | None = None
+        """Of the last read; None: it could not be read."""
+        self.fault: str | None = None
+        """Why it cannot be read, as it was last said."""
+        self.denied = False
+        self.malformed: str | None = None
+        """The last of its lines that was found faulty."""
+        self.timer: asyncio.TimerHandle | None = None
+
+
+class LeaseFiles:
+    """Calls `changed(changes)` in the event loop; times are read here, for the trackers."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        changed: Callable[[list[LeaseChange]], None],
+        appearances: Appearances,
+    ) -> None:
+        self._journal = journal
+        self._changed = changed
+        self._appearances = appearances
+        self._watched: dict[str, _Watched] = {}
+
+    def __contains__(self, path: str) -> bool:
+        return path in self._watched
+
+    def paths(self) -> Iterable[str]:
+        """Of every watched file."""
+        return self._watched.keys()
+
+    def watch(self, files: Iterable[LeaseFile]) -> None:
+        """Watch these files and no others; the leases of those left out go."""
+        wanted = {file.path: file for file in files}
+        for path, watched in list(self._watched.items()):
+            file = wanted.get(path)
+            if file is None or _what(file) != _what(watched.tracker.file):
+                self._forget(path)
+            else:
+                watched.tracker.file = file
+        for path, file in wanted.items():
+            if path not in self._watched:
+                self._watched[path] = _Watched(self._tracker(file))
+                self.look(path)
+
+    def _tracker(self, file: LeaseFile) -> LeaseTracker:
+        source = registry.BY_NAME[file.kind]
+        return LeaseTracker(
+            file,
+            source.parse_record,
+            self._appearances,
+            records=source.records,
+            by_line=source.by_line,
+            replaced=source.replaced,
+        )
+
+    def look(self, path: str) -> None:
+        """Read the file now, and again for as long as its tracker asks."""
+        watched = self._watched.get(path)
+        if watched is None:
+            return
+        if watched.timer is not None:
+            watched.timer.cancel()
+            watched.timer = None
+        again: float | None = 0.0
+        for _ in range(READS_AT_ONCE):
+            again = self._read(path, watched)
+            if again != 0.0:
+                break
+        if again is not None:
+            delay = max(again, REREAD_SECONDS)
+            watched.timer = asyncio.get_running_loop().call_later(delay, self.look, path)
+
+    def rescan(self) -> None:
+        """Read every file that has changed unseen, or could not be read before."""
+        for path, watched in self._watched.items():
+            if watched.signature is None or reading.signature(path) != watched.signature:
+                self.look(path)
+
+    def is_waiting(self) -> bool:
+        """Whether some file must be read again before it is known what it holds."""
+        return any(watched.timer is not None for watched in self._watched.values())
+
+    def expire(self, wall: float) -> None:
+        """Drop the leases whose time is over; `wall` in Unix seconds."""
+        changes = [c for w in self._watched.values() for c in w.tracker.expire(wall)]
+        if changes:
+            self._changed(changes)
+
+    def next_expiry(self) -> int | None:
+        """When the next lease expires, Unix seconds; None: none will."""
+        due = (w.tracker.next_expiry() for w in self._watched.values())
+        return min((at for at in due if at is not None), default=None)
+
+    def expired(self) -> Iterator[Lease]:
+        """Leases that files still list though their time is over."""
+        for watched in self._watched.values():
+            yield from watched.tracker.expired()
+
+    def states(self) -> Iterator[FileState]:
+        """How each file stands."""
+        for watched in self._watched.values():
+            tracker, read = watched.tracker, watched.signature
+            yield FileState(
+                file=tracker.file,
+                leases=sum(1 for _ in tracker.leases()),
+                modified=reading.modified(read) if read else None,
+                unreadable=watched.fault,
+                denied=watched.denied,
+                malformed=watched.malformed,
+            )
+
+    def holds(self, path: str) -> bool:
+        """Whether the file has a lease that has not ended."""
+        watched = self._watched.get(path)
+        return watched is not None and any(True for _ in watched.tracker.leases())
+
+    def stop(self) -> None:
+        """Read no more."""
+        for watched in self._watched.values():
+            if watched.timer is not None:
+                watched.timer.cancel()
+
+    def _forget(self, path: str) -> None:
+        watched = self._watched.pop(path)
+        if watched.timer is not None:
+            watched.timer.cancel()
+        self._changed(watched.tracker.withdraw())
+
+    def _read(self, path: str, watched: _Watched) -> float | None:
+        """One read; returns after how many seconds another is due."""
+        try:
+            before = registry.BY_NAME[watched.tracker.file.kind].before
+            read = reading.read_parts(path, before) if before else reading.read(path)
+        except OSError as error:
+            watched.signature = None
+            why = error.strerror or str(error)
+            if why != watched.fault:
+                self._journal.say(WARNING, "lease file unreadable", path=path, why=why)
+            watched.fault, watched.denied = why, isinstance(error, PermissionError)
+            return None
+        watched.fault, watched.signature = None, read.signature
+        if read.torn:
+            return REREAD_SECONDS  # what tore it is an event of its own
+        tracker = watched.tracker
+        pid = tracker.file.writer_pid
+        dead = pid != 0 and not reading.is_alive(pid)
+        outcome = tracker.observe(read.data, time.monotonic(), time.time(), writer_dead=dead)
+        if outcome.changes:
+            self._changed(outcome.changes)
+        if outcome.faults:
+            watched.malformed = outcome.faults[-1][1].what
+            self._complain(read.data, outcome.faults)
+        return outcome.again
+
+    def _complain(self, data: bytes, faults: list[tuple[bytes, ParseError]]) -> None:
+        for line, fault in faults[:MAX_FAULTS]:
+            at = f"{fault.file}:{fault.line or _line_of(line, data)}"
+            self._journal.say_once(WARNING, "malformed", at=at, field=fault.field, why=fault.why)
+        if len(faults) > MAX_FAULTS:
+            more = len(faults) - MAX_FAULTS
+            self._journal.say_once(WARNING, "malformed", path=faults[0][1].file, more_lines=more)
+
+
+def _what(file: LeaseFile) -> tuple[str, str]:
+    return file.network, file.kind
+
+
+def _line_of(record: bytes, data: bytes) -> int:
+    """Where the record begins, counted from 1."""
+    at = (b"\n" + data).find(b"\n" + record + b"\n")  # a whole line rather than a part of one
+    return data.count(b"\n", 0, max(at, 0) or data.find(record)) + 1

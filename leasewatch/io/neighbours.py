@@ -1,0 +1,280 @@
+"""Whom the kernel sees on the networks' bridges: its neighbour tables, followed as they change.
+
+What counts of them `neighbours.table` says, and whose it is the name policy. Unused it sleeps: the
+kernel wakes it for lasting changes on watched bridges alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+
+from leasewatch.io import rtnetlink
+from leasewatch.io.journal import ERROR, WARNING, Journal
+from leasewatch.io.prompter import Prompter
+from leasewatch.model import Domain, LeaseChange, NeighbourChange
+from leasewatch.neighbours.links import Link
+from leasewatch.neighbours.prompts import AGAIN, ONCE
+from leasewatch.neighbours.table import NeighbourTable, Sighting
+
+SWEEP_SECONDS = 30.0
+"""How often the passing of time is looked at."""
+BUSY_SECONDS = 0.1
+"""Of a guest that keeps the table busy, so much is taken in at a time."""
+_BATCH = 200
+"""Messages taken in before others have their turn."""
+
+
+class NeighbourWatch:
+    """Calls `changed(changes)` in the event loop, and `links_changed()` when bridges have.
+
+    `knows(network, mac)`: a running domain or a lease has the MAC.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        changed: Callable[[list[NeighbourChange]], None],
+        links_changed: Callable[[], None],
+        knows: Callable[[str, str], bool],
+    ) -> None:
+        self._journal = journal
+        self._changed = changed
+        self._links_changed = links_changed
+        self._table = NeighbourTable(knows)
+        self._prompter = Prompter(journal)
+        self._bridges: dict[str, str] = {}
+        """Network by bridge."""
+        self._links: dict[int, Link] = {}
+        self._cards: dict[tuple[str, str], float] = {}
+        """Of the running domains, by network and MAC: when each started."""
+        self._socket = rtnetlink.listen()
+        self._read_at = 0.0
+        self._paused: asyncio.TimerHandle | None = None
+        self._sweep_at = 0.0
+        self._listen()
+
+    def watch(self, bridges: Mapping[str, str], domains: Iterable[Domain]) -> None:
+        """The networks and their bridges, and the domains that run, as they are now."""
+        of_bridge: dict[str, str] = {}
+        for network, bridge in bridges.items():
+            of_bridge.setdefault(bridge, network)  # a bridge's neighbours are one network's
+        known = list(domains)
+        cards = {(nic.network, nic.mac): d.started for d in known for nic in d.nics}
+        new = [card for card, at in cards.items() if self._cards.get(card) != at]
+        if cards != self._cards:
+            self._cards = cards
+            self._tell(self._table.set_domains(known, time.monotonic(), time.time()))
+            for network, mac in new:
+                self._tell(self._table.get_to_know(network, mac))
+        if of_bridge != self._bridges:
+            self._bridges = of_bridge
+            self._look_at_links()
+        for network, mac in new:
+            self._ask_for_card(network, mac)
+
+    def ipv6_networks(self) -> frozenset[str]:
+        """Where guests may get a global IPv6 address."""
+        return frozenset(link.network for link in self._links.values() if link.has_ipv6())
+
+    def leases_changed(self, changes: Iterable[LeaseChange]) -> None:
+        """Whose MAC is known now; and ask for what is likely: its address, its card's others."""
+        for change in changes:
+            lease = change.new
+            if lease is None:
+                continue
+            link = self._link_of(lease.network)
+            if link is None:
+                continue
+            if lease.hwaddr is not None:
+                self._tell(self._table.get_to_know(lease.network, lease.hwaddr))
+            if lease.hwaddr is not None and (lease.network, lease.hwaddr) in self._cards:
+                self._ask_for_card(lease.network, lease.hwaddr)
+            elif lease.hwaddr is None and lease.family == 6 and change.old is None:
+                self._ask(link, socket.inet_pton(socket.AF_INET6, lease.address))
+
+    def rescan(self) -> None:
+        """What only the passing of time tells."""
+        now = time.monotonic()
+        if now < self._sweep_at:
+            return
+        self._sweep_at = now + SWEEP_SECONDS
+        changes, doubtful = self._table.sweep(now)
+        for target in doubtful:
+            if len(target[1]) == 16:
+                self._prompter.ask(target, ONCE)
+        self._tell(changes)
+
+    def stop(self) -> None:
+        """Hear and ask no more."""
+        if self._paused is not None:
+            self._paused.cancel()
+        asyncio.get_running_loop().remove_reader(self._socket)
+        self._socket.close()
+        self._prompter.stop()
+
+    def _tell(self, changes: list[NeighbourChange]) -> None:
+        for change in changes:
+            self._follow(change)
+        if changes:
+            self._changed(changes)
+
+    def _follow(self, change: NeighbourChange) -> None:
+        """Ask for what a change makes doubtful or likely."""
+        old, new = change.old, change.new
+        if new is None or new.family == 4 or not new.mac:
+            return
+        target = new.ifindex, socket.inet_pton(socket.AF_INET6, new.address)
+        if not new.reachable:
+            self._prompter.ask(target, AGAIN)
+            return
+        self._prompter.answered(target)
+        if old is None and (new.network, new.mac) in self._cards:
+            self._prompter.ask(target, ONCE)  # it may have been said without being true
+            self._ask_for_card(new.network, new.mac)
+
+    def _ask_for_card(self, network: str, mac: str) -> None:
+        """Ask for where a domain's card has been, and may be by its MAC."""
+        link = self._link_of(network)
+        if link is None:
+            return
+        been = (address for _, address in self._table.of_card(network, mac) if len(address) == 16)
+        for address in {*been, *link.guesses(mac)}:
+            self._ask(link, address)
+
+    def _ask(self, link: Link, address: bytes) -> None:
+        if link.may_hold(address) and not self._table.is_proved(link.ifindex, address):
+            self._prompter.ask((link.ifindex, address))
+
+    def _link_of(self, network: str) -> Link | None:
+        return next((link for link in self._links.values() if link.network == network), None)
+
+    def _look_at_links(self) -> None:
+        """Which bridges there are, what addresses they have, and whom the kernel knows there."""
+        indexes = _indexes(self._bridges)
+        try:
+            own = rtnetlink.addresses() if indexes else {}
+        except OSError as error:
+            self._journal.say(ERROR, "the host's addresses cannot be read", why=error)
+            return
+        links = {
+            ifindex: Link(
+                ifindex=ifindex,
+                network=self._bridges[bridge],
+                addresses=tuple(sorted(own.get(ifindex, []))),
+            )
+            for bridge, ifindex in indexes.items()
+        }
+        if links == self._links:
+            return
+        former, self._links = self._links, links
+        self._heed(set(links), new_links=len(indexes) < len(self._bridges))
+        self._prompter.keep(set(links))
+        self._tell(self._table.set_links(links.values()))
+        for ifindex, link in links.items():
+            if former.get(ifindex) != link:
+                self._resync(ifindex)
+        for network, mac in self._cards:
+            self._ask_for_card(network, mac)
+        self._links_changed()
+
+    def _heed(self, ifindexes: set[int], *, new_links: bool) -> None:
+        try:
+            rtnetlink.heed(self._socket, ifindexes, new_links=new_links)
+        except OSError as error:  # more wakes us up, and that is all
+            self._journal.say_once(WARNING, "rtnetlink filter refused", why=error)
+
+    def _resync(self, ifindex: int) -> None:
+        try:
+            found = rtnetlink.neighbours(ifindex)
+        except OSError as error:
+            self._journal.say(ERROR, "the neighbour table cannot be read", why=error)
+            return
+        self._tell(self._table.resync(ifindex, found, time.monotonic(), time.time()))
+
+    def _listen(self) -> None:
+        self._paused = None
+        asyncio.get_running_loop().add_reader(self._socket, self._read)
+
+    def _read(self) -> None:
+        """Take in what has happened; whoever keeps us busy is heard only so often."""
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._read_at < BUSY_SECONDS:
+            loop.remove_reader(self._socket)
+            self._paused = loop.call_later(BUSY_SECONDS, self._listen)
+        self._read_at = loop.time()
+        received, lost = self._receive()
+        changes: list[NeighbourChange] = []
+        links_changed = lost
+        for kind, payload in received:
+            if kind in {rtnetlink.NEWNEIGH, rtnetlink.DELNEIGH}:
+                changes += self._observe(kind, payload)
+            else:
+                links_changed |= self._is_of_link(kind, payload)
+        self._tell(changes)
+        if links_changed:
+            self._look_at_links()
+        if lost:
+            for ifindex in list(self._links):
+                self._resync(ifindex)
+
+    def _receive(self) -> tuple[list[tuple[int, bytes]], bool]:
+        """Some messages, and whether others were lost for want of room."""
+        received: list[tuple[int, bytes]] = []
+        lost = False
+        for _ in range(_BATCH):
+            try:
+                received += rtnetlink.messages(self._socket.recv(1 << 16))
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                lost = True
+        return received, lost
+
+    def _observe(self, kind: int, payload: bytes) -> list[NeighbourChange]:
+        sighting = rtnetlink.sighting(kind, payload)
+        if sighting is None:
+            return []
+        return self._table.observe(sighting, time.monotonic(), time.time(), event=True)
+
+    def _is_of_link(self, kind: int, payload: bytes) -> bool:
+        """Whether it may change what `_look_at_links` has found."""
+        if kind in {rtnetlink.NEWADDR, rtnetlink.DELADDR}:
+            return rtnetlink.interface(payload) in self._links
+        return set(_indexes(self._bridges).values()) != self._links.keys()
+
+
+def _indexes(bridges: Iterable[str]) -> dict[str, int]:
+    """The index of each bridge that there is."""
+    found = {}
+    for bridge in bridges:
+        try:
+            found[bridge] = socket.if_nametoindex(bridge)
+        except OSError:
+            continue
+    return found
+
+
+def ipv6(device: str) -> dict[str, str]:
+    """IPv6 address -> MAC, from the kernel's neighbour table; empty without the device."""
+    found = _entries(device)
+    v6 = (one for one in found if one.mac and len(one.address) == 16)
+    return {socket.inet_ntop(socket.AF_INET6, one.address): one.mac for one in v6}
+
+
+def forget(device: str, macs: Collection[str]) -> None:
+    """Have the kernel forget where these MACs were: whoever has them next proves it anew."""
+    for one in _entries(device):
+        if one.mac in macs:
+            with suppress(OSError):
+                rtnetlink.forget(one)
+
+
+def _entries(device: str) -> list[Sighting]:
+    return [one for index in _indexes([device]).values() for one in rtnetlink.neighbours(index)]

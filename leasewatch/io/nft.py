@@ -1,0 +1,47 @@
+"""Apply and read nftables through nft(8) and libnftables JSON: one call, one atomic transaction."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+from leasewatch.io import process
+from nss_pyvirt.errors import UserError
+
+_TIMEOUT = 10.0
+
+
+def apply(transaction: dict[str, object]) -> None:
+    """All of it or nothing; UserError carries nft's own first line."""
+    _nft(["-j", "-f", "-"], json.dumps(transaction))
+
+
+def ruleset() -> list[dict[str, Any]]:
+    """Every table, chain and rule of the host, as libnftables JSON objects."""
+    listed: list[dict[str, Any]] = json.loads(_nft(["-j", "list", "ruleset"], ""))["nftables"]
+    return listed
+
+
+def has_table(name: str) -> bool:
+    """Whether the `inet` table of this name is there."""
+    return any(
+        entry.get("table", {}).get("name") == name
+        for entry in json.loads(_nft(["-j", "list", "tables", "inet"], ""))["nftables"]
+    )
+
+
+def _nft(arguments: list[str], text: str) -> str:
+    done = subprocess.run(
+        [process.find_program("nft", "nftables"), *arguments],
+        input=text,
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=_TIMEOUT,
+    )
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        hint = "needs root" if "not permitted" in done.stderr else "is nf_tables in this kernel?"
+        raise UserError(f"nft: {lines[0].removeprefix('internal:0:0-0: ')}", hint)
+    return done.stdout

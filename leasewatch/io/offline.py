@@ -1,0 +1,190 @@
+"""Answers without the service: from the table that it published last, and from the lease files.
+
+The same replies as the service's; the table says what programs are told, the files add what it
+does not hold (MACs, client ids). Changes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from leasewatch import config
+from leasewatch.io import reading, run_states
+from leasewatch.io.discovery import Discovery, Found
+from leasewatch.io.history_reader import HistoryReader
+from leasewatch.io.journal import Journal
+from leasewatch.io.varlink_client import NoSuchNameError
+from leasewatch.io.varlink_interface import (
+    EventsReply,
+    HistoryParameters,
+    HistoryReply,
+    ListReply,
+    ResolveReply,
+    answer_address,
+    entry,
+)
+from leasewatch.model import DomainState, HostAddress, HostRecord, Lease, LeaseFile, NetworkState
+from leasewatch.names import published
+from leasewatch.paths import Paths
+from leasewatch.sources import registry
+from leasewatch.sources.source import parse
+from nss_pyvirt import snapshot
+from nss_pyvirt.errors import UserError
+from nss_pyvirt.pieces import start_command
+
+
+def list_entries(paths: Paths, now: float) -> ListReply:
+    """Every candidate that can be told; the generation is 0 where no table is published."""
+    generation, hosts = 0, list[HostRecord]()
+    if paths.snapshot.exists():
+        table = snapshot.read(paths.snapshot)
+        generation, hosts = table.generation, list(_records(paths, table))
+    found = [entry(claim) for claim in published.claims(hosts, _leases(paths), now)]
+    return ListReply(entries=found, generation=generation)
+
+
+def resolve(paths: Paths, query: str, now: float) -> ResolveReply:
+    """What the NSS module answers now, and a name's link-local addresses beside better ones.
+
+    Raises NoSuchNameError, or UserError without a table.
+    """
+    if not paths.snapshot.exists():
+        raise UserError("no names are published", start_command())
+    packed = _packed(query)
+    if packed is None:
+        answer = snapshot.lookup(paths.snapshot, query, now=now)
+    else:
+        answer = snapshot.lookup_address(paths.snapshot, packed, now)
+    hosts = list(_records(paths, snapshot.read(paths.snapshot)))
+    entries = [entry(claim) for claim in published.claims(hosts, _leases(paths), now)]
+    asked = answer.names[0] if answer.names else query.rstrip(".").lower()
+    candidates = [e for e in entries if asked in {e.name, e.hostname, e.address}]
+    record = next((host for host in hosts if asked in host.names), None)
+    if record is None or answer.status not in {"found", "not yet"}:
+        raise NoSuchNameError(query, candidates)
+    told = {_text(address) for address in answer.addresses}
+    addresses = [
+        address
+        for address in record.addresses
+        if address.address in told or (packed is None and address.ifindex and _lasts(address, now))
+    ]
+    return ResolveReply(
+        name=record.names[0],
+        aliases=list(record.names[1:]),
+        trust=record.trust,
+        pending_until=record.pending_until or None,
+        addresses=[answer_address(address) for address in addresses],
+        candidates=candidates,
+    )
+
+
+def history(paths: Paths, asked: HistoryParameters) -> HistoryReply:
+    """Who held which address when, for those who may read the file; raises UserError."""
+    with _as_owner(paths.history):
+        pages = HistoryReader(paths.history).holdings(asked)
+        return HistoryReply(holdings=[row for page in pages for row in page])
+
+
+def events(paths: Paths, asked: HistoryParameters) -> EventsReply:
+    """What happened, likewise."""
+    with _as_owner(paths.history):
+        pages = HistoryReader(paths.history).events(asked)
+        return EventsReply(events=[row for page in pages for row in page])
+
+
+@contextlib.contextmanager
+def _as_owner(path: Path) -> Iterator[None]:
+    """Be the file's owner instead of root: what SQLite puts beside it must be the service's."""
+    try:
+        owner = path.stat()
+    except FileNotFoundError:
+        raise UserError(f"there is no history yet: no {path}", start_command()) from None
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}", "ask as root, or start the service") from None
+    before = os.getegid(), os.geteuid()
+    if before[1] == 0:
+        os.setegid(owner.st_gid)
+        os.seteuid(owner.st_uid)
+    try:
+        yield
+    finally:
+        if os.geteuid() != before[1]:
+            os.seteuid(before[1])
+            os.setegid(before[0])
+
+
+def _packed(query: str) -> bytes | None:
+    """The address that was asked for; None: a name."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        with contextlib.suppress(OSError, ValueError):
+            return socket.inet_pton(family, query)
+    return None
+
+
+def _lasts(address: HostAddress, now: float) -> bool:
+    return address.expires is None or address.expires > now
+
+
+def _text(address: snapshot.Address) -> str:
+    return socket.inet_ntop(address.family, address.packed)
+
+
+def _records(paths: Paths, table: snapshot.Snapshot) -> Iterator[HostRecord]:
+    """The hosts of the table. It holds neither trust nor networks: they are told from elsewhere."""
+    domains = [
+        *run_states.read_all(paths.domain_runs, DomainState),
+        *_found(paths).domains,
+        *_settings(paths).hosts(),
+    ]
+    running = {domain.name.lower() for domain in domains}
+    networks = {lease.address: lease.network for lease in _leases(paths)}
+    for host in table.hosts:
+        yield HostRecord(
+            names=host.names,
+            addresses=tuple(
+                HostAddress(
+                    address=_text(address),
+                    family=4 if address.family == socket.AF_INET else 6,
+                    expires=address.expires,
+                    network=networks.get(_text(address), ""),
+                    ifindex=address.ifindex,
+                    origin="lease" if _text(address) in networks else None,
+                )
+                for address in host.addresses
+            ),
+            trust="owner" if running & set(host.names) else "guest",
+            pending_until=host.pending_until,
+        )
+
+
+def _leases(paths: Paths) -> Iterator[Lease]:
+    """What the lease files say that may be read; one that is being rewritten may lack lines."""
+    for file in _found(paths).lease_files:
+        with contextlib.suppress(OSError):
+            source = registry.BY_NAME[file.kind]
+            data = reading.read_parts(file.path, source.before).data
+            yield from parse(source, data, file)[0]
+
+
+def _found(paths: Paths) -> Found:
+    """What is there, as far as this process may look."""
+    known = [
+        LeaseFile(path=state.lease_file, network=state.name, suffix=state.suffix, kind="pyvirt")
+        for state in run_states.read_all(paths.network_runs, NetworkState)
+    ]
+    settings = _settings(paths)
+    quiet = Journal(io.StringIO())
+    return Discovery(paths.root, quiet, holds=lambda _path: False).scan(
+        [*known, *settings.lease_files()], settings.names.suffix, settings.off(), 0.0
+    )
+
+
+def _settings(paths: Paths) -> config.Config:
+    with contextlib.suppress(OSError):
+        return config.parse(paths.config.read_bytes(), str(paths.config))
+    return config.Config()

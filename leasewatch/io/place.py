@@ -1,0 +1,148 @@
+"""Who holds a network or domain: locks that the kernel drops when their process ends.
+
+Knows nothing of what is held, and starts nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from leasewatch.io import process
+from nss_pyvirt.errors import UserError
+
+_FLOCK = "hhqqi4x"  # struct flock of fcntl(2): l_type, l_whence, l_start, l_len, l_pid
+
+
+class Place:
+    """The right to be *the* process that holds one network or domain: a POSIX lock on a file.
+
+    The kernel names the holder (F_GETLK), so no pid on disk can be stale, and lets the lock go
+    when the process ends, however it ends. Never open the lock file elsewhere in the holding
+    process: closing any descriptor of it would drop the lock (fcntl(2)).
+    """
+
+    def __init__(self, lock: Path) -> None:
+        self._lock = lock
+        self._fd = -1
+
+    def take(self) -> None:
+        """Raises UserError with the holder's pid where there is one already."""
+        self._lock.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            fd = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                pid = _lock_owner(fd)
+                os.close(fd)
+                raise UserError(
+                    f"{self._lock} is held by process {pid}", f"see what that is: ps {pid}"
+                ) from None
+            if _is_file(fd, self._lock):
+                self._fd = fd
+                return
+            os.close(fd)  # the earlier holder has just removed the file that we locked
+
+    def release(self) -> None:
+        """Give the place back and remove the file."""
+        if self._fd >= 0:
+            self._lock.unlink(missing_ok=True)
+            os.close(self._fd)
+            self._fd = -1
+
+
+def holder(lock: Path) -> int | None:
+    """The pid of the process that holds the place, or None."""
+    try:
+        fd = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        return _lock_owner(fd)
+    finally:
+        os.close(fd)
+
+
+def stop_holder(lock: Path, timeout: float) -> bool:
+    """End the process that holds the place; True if there was one.
+
+    SIGTERM, and SIGKILL after `timeout` seconds. A process that does not hold the lock is never
+    touched: the holder is asked for again once its pidfd is open, so its pid cannot be another's.
+    """
+    pid = holder(lock)
+    if pid is None:
+        return False
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return False
+    try:
+        if holder(lock) != pid:
+            return False
+        if not process.end(pidfd, timeout):
+            raise UserError(f"process {pid} does not end, even when killed")
+        return True
+    finally:
+        os.close(pidfd)
+
+
+def exclusive(folder: Path, timeout: float) -> AbstractContextManager[None]:
+    """Hold `folder` (made where missing) against other commands; UserError after `timeout` s."""
+    return _hold(folder, fcntl.LOCK_EX, timeout)
+
+
+def shared(folder: Path, timeout: float) -> AbstractContextManager[None]:
+    """As `exclusive`, but any number may hold it so at once."""
+    return _hold(folder, fcntl.LOCK_SH, timeout)
+
+
+@contextlib.contextmanager
+def _hold(folder: Path, how: int, timeout: float) -> Iterator[None]:
+    deadline = time.monotonic() + timeout
+    while (fd := _lock_folder(folder, how)) is None:
+        if time.monotonic() > deadline:
+            what = f"another command has held {folder} for {timeout:.0f} s"
+            raise UserError(what, "try again")
+        time.sleep(0.02)
+    try:
+        yield
+    finally:
+        os.close(fd)
+
+
+def _lock_folder(folder: Path, how: int) -> int | None:
+    """A descriptor that holds the folder; None: others do, or have just removed it."""
+    with contextlib.suppress(FileExistsError):  # exist_ok looks once more, when it may be gone
+        folder.mkdir(parents=True)
+    try:
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    with contextlib.suppress(BlockingIOError):
+        fcntl.flock(fd, how | fcntl.LOCK_NB)
+        if _is_file(fd, folder):
+            return fd
+    os.close(fd)
+    return None
+
+
+def _lock_owner(fd: int) -> int | None:
+    asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    kind, _, _, _, pid = struct.unpack(_FLOCK, fcntl.fcntl(fd, fcntl.F_GETLK, asked))
+    return None if kind == fcntl.F_UNLCK else pid
+
+
+def _is_file(fd: int, path: Path) -> bool:
+    mine = os.fstat(fd)
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return False
+    return (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino)

@@ -1,0 +1,50 @@
+"""How each source stands, as the Varlink interface tells it. It reads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from leasewatch.io.discovery import Problem
+from leasewatch.io.lease_files import FileState
+from leasewatch.io.varlink_interface import SourceEntry
+from leasewatch.sources import registry
+
+_HINT = "the service needs CAP_DAC_READ_SEARCH: AmbientCapabilities=CAP_DAC_READ_SEARCH in its unit"
+
+
+def source_entries(
+    files: Iterable[FileState], problems: Iterable[Problem], off: Collection[str]
+) -> list[SourceEntry]:
+    """One entry for each lease file and each problem, and one for each source without any."""
+    entries = [_of_file(state) for state in files]
+    entries += map(_of_problem, problems)
+    there = {entry.source for entry in entries}
+    order = list(registry.BY_NAME)
+    for name in order:
+        if name not in there:
+            entries.append(SourceEntry(source=name, state="off" if name in off else "absent"))
+    return sorted(entries, key=lambda entry: (order.index(entry.source), entry.path or ""))
+
+
+def _of_file(state: FileState) -> SourceEntry:
+    denied = state.unreadable is not None and state.denied
+    return SourceEntry(
+        source=state.file.kind,
+        state="unreadable" if state.unreadable else "watched",
+        path=state.file.path,
+        network=state.file.network,
+        leases=state.leases,
+        modified=state.modified,
+        error=state.unreadable or state.malformed,
+        hint=_HINT if denied else None,
+    )
+
+
+def _of_problem(problem: Problem) -> SourceEntry:
+    return SourceEntry(
+        source=problem.source,
+        state="unreadable",
+        path=problem.path,
+        error=problem.why,
+        hint=_HINT if problem.denied else None,
+    )

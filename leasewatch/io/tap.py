@@ -1,0 +1,74 @@
+"""A tap on a bridge, by descriptor. Knows nothing of domains and networks.
+
+Plain ioctls of netdevice(7) and linux/if_tun.h: importing a netlink library takes longer than
+starting QEMU.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import socket
+import struct
+from pathlib import Path
+
+from nss_pyvirt.errors import UserError
+
+_TUNSETIFF = 0x400454CA
+_IFF_TAP, _IFF_NO_PI, _IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCSIFHWADDR, _SIOCBRADDIF = 0x8913, 0x8914, 0x8924, 0x89A2
+_IFF_UP = 0x1
+_ARPHRD_ETHER = 1
+
+
+def open_tap(bridge: str, mac: str) -> tuple[int, str]:
+    """Descriptor and name of a new tap, up, on `bridge`, its host end having the address `mac`.
+
+    It is gone once nobody has the descriptor open: there is nothing to take back, whoever dies.
+    UserError without the right, without /dev/net/tun and without the bridge.
+    """
+    try:
+        tap = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        raise UserError(f"cannot open /dev/net/tun: {error.strerror}", "modprobe tun") from error
+    try:
+        name = _name_tap(tap)
+        _attach(name, bridge, mac)
+    except BaseException:
+        os.close(tap)
+        raise
+    return tap, name
+
+
+def _name_tap(tap: int) -> str:
+    flags = _IFF_TAP | _IFF_NO_PI | _IFF_VNET_HDR
+    try:  # the kernel puts the first free number in place of %d
+        made = fcntl.ioctl(tap, _TUNSETIFF, _request("pvtap%d", struct.pack("H", flags)))
+    except OSError as error:
+        raise UserError(f"cannot make a tap: {error.strerror}", "run it as root") from error
+    return made[:16].rstrip(b"\0").decode()
+
+
+def _attach(name: str, bridge: str, mac: str) -> None:
+    # The guest's IPv6 is not the host's: no address of the host on the tap itself.
+    with contextlib.suppress(FileNotFoundError):
+        Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6").write_text("1")
+    address = struct.pack("H", _ARPHRD_ETHER) + bytes.fromhex(mac.replace(":", ""))
+    index = struct.pack("i", socket.if_nametoindex(name))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        fcntl.ioctl(control, _SIOCSIFHWADDR, _request(name, address))
+        try:
+            fcntl.ioctl(control, _SIOCBRADDIF, _request(bridge, index))
+        except OSError as error:
+            why = "there is none" if error.errno == errno.ENODEV else error.strerror
+            raise UserError(f"cannot use bridge {bridge}: {why}") from error
+        flags = fcntl.ioctl(control, _SIOCGIFFLAGS, _request(name, b""))[16:18]
+        up = struct.unpack("H", flags)[0] | _IFF_UP
+        fcntl.ioctl(control, _SIOCSIFFLAGS, _request(name, struct.pack("H", up)))
+
+
+def _request(name: str, value: bytes) -> bytes:
+    """A struct ifreq: 16 bytes of name, 24 of value."""
+    return name.encode().ljust(16, b"\0") + value.ljust(24, b"\0")

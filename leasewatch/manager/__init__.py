@@ -1,0 +1,1 @@
+"""What pyvirt does: plans of `virt` carried out through `io`."""

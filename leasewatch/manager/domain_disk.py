@@ -1,0 +1,70 @@
+"""A domain's disk: a copy-on-write overlay of an image that is never written to."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+from leasewatch.io import process
+from leasewatch.virt import qemu
+from nss_pyvirt.errors import UserError
+
+_SIZE = re.compile(r"[1-9][0-9]{0,11}[kMGT]?")
+_PATIENCE = 60  # seconds for qemu-img
+
+
+def make_overlay(base: Path, overlay: Path, size: str | None) -> None:
+    """Make `overlay` (and its folder) over `base`; `size` as qemu-img takes it, None: the base's.
+
+    UserError where the image is missing or none, and for a size that would cut the image off.
+    """
+    if size is not None and not _SIZE.fullmatch(size):
+        raise UserError(f"{size!r} is not a size", "write it like 20G")
+    image = _describe(base)
+    if size is not None and _bytes(size) < image.size:
+        raise UserError(
+            f"{size} is smaller than {base} ({_spelt(image.size)})",
+            "leave --size away, or enlarge it",
+        )
+    overlay.parent.mkdir(parents=True, mode=0o700)
+    _run(qemu.overlay_command(base, image.format, overlay, size), f"cannot make {overlay}")
+
+
+def _describe(base: Path) -> qemu.Image:
+    image = qemu.parse_info(_run(qemu.info_command(base), f"cannot read image {base}"))
+    if base.suffix.lower() == ".qcow2" and image.format != "qcow2":
+        # qemu-img takes whatever it does not know, a page that says 404, for a raw disk.
+        raise UserError(
+            f"image {base} is not qcow2 but {image.format}, says qemu-img",
+            f"see what it is: file {shlex.quote(str(base))}; a raw disk is taken as NAME.img",
+        )
+    if image.refers_to is not None:
+        # It would be opened as root and shown to the guest, whatever file of the host it is.
+        raise UserError(
+            f"image {base} continues in another file, {image.refers_to}",
+            f"if you trust it: qemu-img convert -O qcow2 {base} whole.qcow2",
+        )
+    return image
+
+
+def _bytes(size: str) -> int:
+    unit = "kMGT".find(size[-1]) + 1
+    return int(size[:-1] if unit else size) << 10 * unit
+
+
+def _spelt(count: int) -> str:
+    """A size as `--size` takes it, in the largest unit that divides it."""
+    unit = next((u for u in (4, 3, 2, 1) if count and not count % (1 << 10 * u)), 0)
+    return f"{count >> 10 * unit}{'kMGT'[unit - 1] if unit else ''}"
+
+
+def _run(argv: list[str], failed: str) -> str:
+    program = process.find_program(argv[0], qemu.PACKAGES[argv[0]])
+    done = subprocess.run(
+        [program, *argv[1:]], capture_output=True, text=True, check=False, timeout=_PATIENCE
+    )
+    if done.returncode:
+        raise UserError(f"{failed}: {done.stderr.strip().splitlines()[-1]}")
+    return done.stdout

@@ -1,0 +1,165 @@
+"""One QEMU process from its start to its end. Knows no network, lease or run state."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Coroutine, Iterator, Sequence
+from pathlib import Path
+
+from leasewatch.io import notify, process
+from leasewatch.io.console import Log
+from leasewatch.manager.domain_files import DomainFiles
+from leasewatch.virt import qemu
+from leasewatch.virt.domain import Domain
+from nss_pyvirt.errors import UserError
+
+_ANSWER = 20.0  # seconds for QEMU to answer QMP; 0.1 on a quiet machine
+_QUIT = 5.0  # seconds for QEMU to flush its disks and go
+
+
+def await_former(name: str) -> None:
+    """Wait until a killed parent's QEMU is gone, for it has the disk locked; else UserError."""
+    process.await_end(_program(), qemu.guest_option(name), _QUIT)
+
+
+async def run(files: DomainFiles, domain: Domain, accel: qemu.Chosen, taps: Sequence[int]) -> None:
+    """Run QEMU until its guest ends, or until SIGTERM, SIGINT or SIGHUP; READY=1 once QMP answers.
+
+    QEMU gets `taps` and never outlives this process. UserError with QEMU's own last line when it
+    fails.
+    """
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, stop.set)
+    guest, said = _start(files, domain, accel, taps)
+    with _watch(guest, said, files.console_log) as ended:
+        try:
+            await _first_of(_ready(files.qmp, ended), stop.wait())
+            await _first_of(ended.wait(), stop.wait())
+        finally:
+            stopped = not ended.is_set()
+            notify.notify("STOPPING=1")
+            await _end(guest, ended)
+    if guest.wait() and not stopped:
+        raise _failure(files, guest.returncode)
+
+
+def _start(
+    files: DomainFiles, domain: Domain, accel: qemu.Chosen, taps: Sequence[int]
+) -> tuple[subprocess.Popen[bytes], int]:
+    """QEMU, and the descriptor from which to read what its console says."""
+    program = _program()
+    with contextlib.ExitStack() as given:
+        said, log = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        given.callback(os.close, log)
+        try:
+            os.set_blocking(log, True)
+            qmp, console = (given.enter_context(_listen(p)) for p in (files.qmp, files.console))
+            descriptors = qemu.Descriptors(qmp.fileno(), console.fileno(), log, tuple(taps))
+            argv = qemu.command(domain, accel=accel, overlay=files.overlay, descriptors=descriptors)
+            guest = subprocess.Popen(
+                process.bound([program, *argv[1:]], death_signal="KILL"),
+                pass_fds=descriptors.all(),
+                stdin=subprocess.DEVNULL,
+                stdout=given.enter_context(files.qemu_log.open("wb")),
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is for us to act on
+            )
+        except BaseException:
+            os.close(said)
+            raise
+    return guest, said
+
+
+def _program() -> str:
+    return process.find_program(qemu.SYSTEM, qemu.PACKAGES[qemu.SYSTEM])
+
+
+def _listen(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listening.bind(str(path))
+        listening.listen(1)
+    except BaseException:
+        listening.close()
+        raise
+    return listening
+
+
+@contextlib.contextmanager
+def _watch(guest: subprocess.Popen[bytes], said: int, log_path: Path) -> Iterator[asyncio.Event]:
+    """An event for the end of `guest`; what comes from `said` is kept in `log_path`."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    pidfd = os.pidfd_open(guest.pid)
+    log = Log(log_path)
+
+    def keep() -> None:
+        with contextlib.suppress(BlockingIOError):
+            log.write(os.read(said, 65536))
+
+    loop.add_reader(pidfd, ended.set)
+    loop.add_reader(said, keep)
+    try:
+        yield ended
+    finally:
+        loop.remove_reader(pidfd)
+        loop.remove_reader(said)
+        keep()
+        log.close()
+        os.close(said)
+        os.close(pidfd)
+
+
+async def _ready(path: Path, ended: asyncio.Event) -> None:
+    from leasewatch.io import qmp  # noqa: PLC0415  # loads while QEMU starts
+
+    try:
+        await qmp.execute(path, "query-status", within=_ANSWER)
+    except UserError:
+        # A QEMU that ends says itself why, a moment after its socket has closed.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await ended.wait()
+        if not ended.is_set():
+            raise
+    else:
+        notify.notify("READY=1")
+
+
+async def _first_of(*waits: Coroutine[object, object, object]) -> None:
+    """Until one of `waits` is done; raises what it raises."""
+    tasks = [asyncio.ensure_future(one) for one in waits]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _end(guest: subprocess.Popen[bytes], ended: asyncio.Event) -> None:
+    """SIGTERM lets QEMU flush its disks; SIGKILL where it does not go."""
+    for send in (guest.terminate, guest.kill):
+        if ended.is_set():
+            return
+        send()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_QUIT):
+                await ended.wait()
+
+
+def _failure(files: DomainFiles, code: int) -> UserError:
+    how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+    lines = files.qemu_log.read_text(errors="replace").splitlines()
+    why = f": {lines[-1]}" if lines else ""
+    return UserError(f"QEMU ended {how}{why}", f"see {files.qemu_log} and {files.console_log}")

@@ -1,0 +1,252 @@
+"""`pyvirt network run`: the process that holds a started network, mends it, and takes it back.
+
+Every part is made by a step that may be repeated and taken back by one that may find nothing, so
+starting, repairing and clearing up after a killed parent are the same code. Prints nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from leasewatch.io import files as io_files
+from leasewatch.io import nft, notify, place, run_states, sysctl
+from leasewatch.io.dnsmasq import Dnsmasq
+from leasewatch.io.folder_news import FolderNews
+from leasewatch.manager import hosts_entries
+from leasewatch.manager.network_files import NetworkFiles
+from leasewatch.model import DomainState, NetworkState
+from leasewatch.paths import Paths
+from leasewatch.virt import dnsmasq_conf
+from leasewatch.virt import nft as tables
+from leasewatch.virt.network import Network, bridge, bridge_mac, bridge_name
+from nss_pyvirt.errors import UserError
+
+_LOOK = 1.0  # seconds between looks at folders in which something changes all the time
+_LONGEST_PAUSE = 30.0  # seconds between attempts to start a dnsmasq that keeps dying
+_log = logging.getLogger(__name__)
+
+
+def run(paths: Paths, network: Network) -> None:
+    """Hold the network until SIGTERM or SIGINT; SIGHUP mends it. READY=1 once guests can lease.
+
+    All or nothing: when a step fails the earlier ones are undone and UserError says why.
+    """
+    files = NetworkFiles(paths, network.name)
+    held = place.Place(files.lock)
+    held.take()
+    with contextlib.ExitStack() as ours:
+        ours.callback(held.release)
+        signals = ours.enter_context(_signals())
+        parent = _Parent(files, network)
+        ours.callback(parent.close)
+        ours.callback(take_down, files)
+        ours.callback(parent.dnsmasq.stop)
+        try:
+            parent.up()
+        except OSError as error:
+            raise UserError(f"cannot start network {network.name}: {error}") from error
+        notify.notify("READY=1")
+        parent.watch(signals)
+        notify.notify("STOPPING=1")
+
+
+def take_down(files: NetworkFiles) -> None:
+    """Take back all that a started network is but its dnsmasq, which dies with its parent.
+
+    Whatever is not there is no error; a step that fails does not keep the others from their work.
+    Leases and what running domains told dnsmasq stay.
+    """
+    with contextlib.ExitStack() as steps:
+        steps.callback(_clear_run, files)
+        steps.callback(_delete_bridge, files.name)
+        steps.callback(_delete_table, files.name)
+        steps.callback(sysctl.give_back, files.sysctls, files.name)
+        files.state.unlink(missing_ok=True)
+
+
+class _Parent:
+    def __init__(self, files: NetworkFiles, network: Network) -> None:
+        self._files = files
+        self._network = network
+        self._started = time.time()
+        conf = dnsmasq_conf.render(network, str(files.leases), str(files.hosts))
+        self.dnsmasq = Dnsmasq(files.run, files.leases, conf)
+        self._born = self._retry_at = time.monotonic()
+        self._pause = 0.0
+        self._told = 0
+        """When the --dhcp-hostsdir had changed at the last look."""
+        self._news: FolderNews | None = None
+        self._looked = self._born
+        self._look_at: float | None = self._born
+        """When to look at leases and hosts next; None: when there is news."""
+
+    def up(self) -> None:
+        """Make what is missing, in an order in which nothing is open before it is guarded."""
+        from leasewatch.io import netlink  # noqa: PLC0415  # 180 ms
+
+        nft.apply(tables.install(self._network))
+        made = netlink.ensure_bridge(bridge(self._network), self._taps())
+        if self._network.mode == "nat":
+            routers = netlink.devices_with_ra_routes()
+            sysctl.take(self._files.sysctls, self._network.name, sysctl.forwarding(routers))
+        made = made or not self._files.hosts.is_dir()
+        self._open_folders()
+        hosts_entries.tell_of_all(self._files.paths, self._network.name)
+        if made:  # an earlier dnsmasq is bound to a bridge, or reads a folder, that is gone
+            self.dnsmasq.stop()
+        self._start_dnsmasq()
+        self._born = time.monotonic()
+
+    def _open_folders(self) -> None:
+        """Dnsmasq is not root: what an earlier command has made under a strict umask is opened."""
+        files = self._files
+        runs = files.paths.network_runs
+        state = files.leases.parent
+        for folder in (runs.parent, runs, files.run, files.hosts, state.parent, state):
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o755)
+
+    def close(self) -> None:
+        """No more news."""
+        if self._news is not None:
+            self._news.close()
+
+    def watch(self, signals: socket.socket) -> None:
+        """Keep dnsmasq running and its leases copied, until SIGTERM or SIGINT."""
+        self._news = FolderNews(self._files.leases.parent, self._files.hosts)
+        while True:
+            numbers = self._wait(signals)
+            if signal.SIGTERM in numbers or signal.SIGINT in numbers:
+                return
+            if signal.SIGIO in numbers and self._look_at is None:
+                self._look_at = self._looked + _LOOK
+            if signal.SIGHUP in numbers:
+                self._mend()
+            elif not self.dnsmasq.is_running():
+                if time.monotonic() >= self._retry_at:
+                    self._revive()
+            elif self._look_at is not None and time.monotonic() >= self._look_at:
+                self._look(self._news)
+
+    def _mend(self) -> None:
+        """Whatever cannot be mended now, what is there stays."""
+        try:
+            self.up()
+        except (OSError, UserError) as error:
+            _log.warning("network %s is not mended: %s", self._network.name, error)
+
+    def _look(self, news: FolderNews) -> None:
+        """What changes from now on is told; what has changed until now is looked at."""
+        if not self._files.hosts.is_dir():
+            _log.warning("%s was removed: it is made anew", self._files.hosts)
+            self._mend()
+        news.ask()
+        with contextlib.suppress(FileNotFoundError):  # it could not be made
+            self._forget()
+        try:
+            whole = self.dnsmasq.keep_leases()
+        except OSError as error:  # no room, say: the copy that is there stays
+            _log.warning("leases of network %s are not copied: %s", self._network.name, error)
+            whole = False
+        self._looked = time.monotonic()
+        self._look_at = None if whole else self._looked + _LOOK
+
+    def _forget(self) -> None:
+        """New entries are seen by dnsmasq itself; it keeps what a removed one said until told."""
+        changed = self._files.hosts.stat().st_mtime_ns
+        if changed != self._told:
+            self.dnsmasq.read_anew()
+        self._told = changed
+
+    def _wait(self, signals: socket.socket) -> bytes:
+        """The signals that came, as one byte each; returns at once when dnsmasq ends."""
+        poll = select.poll()
+        poll.register(signals, select.POLLIN)
+        due: float | None = self._retry_at
+        if self.dnsmasq.is_running():
+            poll.register(self.dnsmasq.pidfd, select.POLLIN)
+            due = self._look_at
+        timeout = None if due is None else max(0.0, due - time.monotonic()) * 1000
+        ready = dict(poll.poll(timeout))
+        return signals.recv(64) if signals.fileno() in ready else b""
+
+    def _revive(self) -> None:
+        """Start dnsmasq again: at once, but ever more slowly while it keeps dying."""
+        now = time.monotonic()
+        self._pause = 0.5 if now - self._born > 10 else min(_LONGEST_PAUSE, 2 * self._pause)
+        self._born, self._retry_at = now, now + self._pause
+        _log.warning("dnsmasq of network %s has ended: starting it again", self._network.name)
+        try:
+            self._start_dnsmasq()
+        except (OSError, UserError) as error:
+            _log.warning("%s", error)
+
+    def _start_dnsmasq(self) -> None:
+        """Also says it in the run state: the service keeps leases while their writer is dead."""
+        self.dnsmasq.ensure()
+        io_files.replace(self._files.state, msgspec.json.encode(self._state()))
+
+    def _taps(self) -> list[str]:
+        """The taps of running domains: a bridge that was made anew wants them back."""
+        taps = []
+        for domain in run_states.read_all(self._files.paths.domain_runs, DomainState):
+            taps += [n.tap for n in domain.nics if n.network == self._network.name and n.tap]
+        return taps
+
+    def _state(self) -> NetworkState:
+        return NetworkState(
+            name=self._network.name,
+            bridge=bridge_name(self._network.name),
+            suffix=self._network.suffix,
+            lease_file=str(self._files.leases),
+            subnets=(self._network.subnet, self._network.subnet6),
+            pid=os.getpid(),
+            started=self._started,
+            dnsmasq_pid=self.dnsmasq.pid,
+        )
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[socket.socket]:
+    """Signals as bytes to read: none is lost, none interrupts a step. SIGIO: there is news."""
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGIO)
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        writer.setblocking(False)
+        before = {number: signal.signal(number, lambda *_: None) for number in numbers}
+        wakeup = signal.set_wakeup_fd(writer.fileno())
+        try:
+            yield reader
+        finally:
+            signal.set_wakeup_fd(wakeup)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _delete_bridge(name: str) -> None:
+    """Only ours, known by its MAC, even where another has its name."""
+    address = Path(f"/sys/class/net/{bridge_name(name)}/address")
+    if address.exists() and address.read_text().strip() == bridge_mac(name):
+        from leasewatch.io import netlink  # noqa: PLC0415  # 180 ms
+
+        netlink.delete_link(bridge_name(name))
+
+
+def _delete_table(name: str) -> None:
+    if nft.has_table(tables.table_name(name)):
+        nft.apply(tables.remove(name))
+
+
+def _clear_run(files: NetworkFiles) -> None:
+    for name in ("dnsmasq.conf", "leases.settled"):
+        (files.run / name).unlink(missing_ok=True)

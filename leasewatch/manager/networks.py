@@ -1,0 +1,218 @@
+"""Networks as their owner sees them: create, list, start, stop, delete.
+
+Each started network has one `pyvirt network run` process (network_run.py); nothing else outlives
+a call but files. Prints nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from leasewatch.io import definitions, nft, place, process, run_states
+from leasewatch.manager import network_run
+from leasewatch.manager.network_files import NetworkFiles, network_state
+from leasewatch.manager.say import Say
+from leasewatch.model import DomainState
+from leasewatch.paths import Paths
+from leasewatch.virt import firewall, subnets
+from leasewatch.virt.domain import Domain
+from leasewatch.virt.network import Mode, Network, bridge_name, canonical, check
+from leasewatch.virt.subnets import Taken
+from nss_pyvirt.errors import UserError
+
+_PYVIRT = (sys.executable, "-P", "-m", "leasewatch.cli.pyvirt")
+_READY = 15.0  # seconds for `network run` to say READY=1, or to mend what is missing
+_QUIT = 10.0  # seconds for `network run` to take everything back
+_PATIENCE = 30.0  # seconds to wait for another command on networks
+
+
+class Networks:
+    """All networks below one root."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+
+    def names(self) -> list[str]:
+        """Every defined network."""
+        return definitions.names(self._paths.network_definitions)
+
+    def get(self, name: str) -> Network:
+        """The checked definition; UserError with a likely name where there is none."""
+        network = definitions.read(self._paths.network_definitions, name, Network, "network")
+        try:
+            check(network)
+        except UserError as error:
+            raise UserError(f"{self._files(name).definition}: {error.what}", error.hint) from None
+        return canonical(network)
+
+    def is_started(self, name: str) -> bool:
+        """Whether its process is there, as far as any user may see."""
+        state = network_state(self._files(name))
+        return state is not None and Path(f"/proc/{state.pid}").exists()
+
+    def create(self, name: str, subnet: str, mode: Mode, suffix: str, say: Say) -> Network:
+        """Define a network on `subnet`, a CIDR or `auto`; UserError says by whom one is taken."""
+        subnet6 = subnets.ula(os.urandom(5))
+        automatic = subnet.lower() == "auto"
+        draft = "10.77.0.0/24" if automatic else subnet
+        network = Network(name=name, mode=mode, subnet=draft, subnet6=subnet6, suffix=suffix)
+        check(network)
+        network = canonical(network)
+        with place.exclusive(self._paths.network_definitions, _PATIENCE):
+            if name in self.names():
+                raise UserError(f"network {name} exists already", f"pyvirt network show {name}")
+            taken = self._taken(say)
+            if automatic:
+                network = msgspec.structs.replace(network, subnet=subnets.pick(taken))
+            elif other := subnets.clash(network.subnet, taken):
+                raise UserError(
+                    f"subnet {network.subnet} is taken: {other.by} has {other.subnet}",
+                    "--subnet auto",
+                )
+            definitions.write(self._paths.network_definitions, network)
+        return network
+
+    def start(self, name: str) -> bool:
+        """Return once guests can lease; True unless it was started, and is mended, already."""
+        self.get(name)
+        files = self._files(name)
+        with place.exclusive(files.run, _PATIENCE):
+            if pid := place.holder(files.lock):
+                _mend(files, pid)
+                return False
+            self._check_kept(files)
+            files.log.unlink(missing_ok=True)
+            process.start_detached(
+                [*_PYVIRT, "network", "run", name],
+                unit=f"pyvirt-network-{name}",
+                log=files.log,
+                timeout=_READY,
+            )
+        return True
+
+    def run(self, name: str) -> None:
+        """Be the network's process until SIGTERM."""
+        network = self.get(name)
+        self._refuse_collision(network)
+        network_run.run(self._paths, network)
+
+    def stop(self, name: str) -> None:
+        """Take everything back, also what a killed process has left; leases stay."""
+        definitions.check_name(name, "network")
+        files = self._files(name)
+        if name not in self.names() and not files.run.exists():
+            self.get(name)  # says what is there
+        with place.exclusive(files.run, _PATIENCE):
+            if users := self._running_domains(name):
+                raise UserError(
+                    f"network {name} is in use by running domains: {', '.join(users)}",
+                    f"pyvirt domain shutdown {' '.join(users)}",
+                )
+            place.stop_holder(files.lock, _QUIT)
+            network_run.take_down(files)
+            files.lock.unlink(missing_ok=True)  # a killed process has left it
+            if name not in self.names():  # deleted, perhaps just now by another command
+                shutil.rmtree(files.run)
+
+    def delete(self, name: str) -> None:
+        """Remove a stopped network that no domain uses: its leases, then its definition."""
+        definitions.check_name(name, "network")
+        if name not in self.names():
+            self.get(name)  # says what is there
+        files = self._files(name)
+        with place.exclusive(files.run, _PATIENCE):
+            if place.holder(files.lock):
+                raise UserError(f"network {name} is started", f"pyvirt network stop {name}")
+            self._check_kept(files)
+            if users := self._domains(name):
+                raise UserError(
+                    f"network {name} is used by domains: {', '.join(users)}",
+                    f"pyvirt domain delete {' '.join(users)}",
+                )
+            network_run.take_down(files)
+            files.leases.unlink(missing_ok=True)
+            files.definition.unlink()
+            shutil.rmtree(files.run)
+
+    def findings(self, name: str) -> list[firewall.Finding]:
+        """What other rulesets would drop of this network's traffic."""
+        network = self.get(name)
+        return firewall.judge(nft.ruleset(), bridge_name(name), network.mode)
+
+    def _check_kept(self, files: NetworkFiles) -> None:
+        definitions.check_kept(self._paths.network_definitions, files.run, "network")
+
+    def _files(self, name: str) -> NetworkFiles:
+        return NetworkFiles(self._paths, name)
+
+    def _taken(self, say: Say) -> list[Taken]:
+        from leasewatch.io import netlink  # noqa: PLC0415  # 180 ms
+
+        defined = []
+        for name in self.names():
+            try:
+                defined.append(Taken(self.get(name).subnet, f"network {name}"))
+            except UserError as error:
+                say(f"no subnet is kept free for network {name}: {error.what}")
+        return defined + netlink.routed_subnets()
+
+    def _refuse_collision(self, network: Network) -> None:
+        from leasewatch.io import netlink  # noqa: PLC0415  # 180 ms
+
+        routed = netlink.routed_subnets(except_device=bridge_name(network.name))
+        for subnet in (network.subnet, network.subnet6):
+            if other := subnets.collision(subnet, routed):
+                raise UserError(
+                    f"subnet {subnet} of network {network.name} is taken: {other.by} has"
+                    f" {other.subnet}",
+                    f"change it in {self._files(network.name).definition}",
+                )
+
+    def _domains(self, name: str) -> list[str]:
+        """The domains that are defined on a network."""
+        domains = definitions.readable(self._paths.domain_definitions, Domain, "domain")
+        return [d.name for d in domains if any(nic.network == name for nic in d.nics)]
+
+    def _running_domains(self, name: str) -> list[str]:
+        """The domains that run on a network."""
+        users = []
+        for domain in run_states.read_all(self._paths.domain_runs, DomainState):
+            alive = place.holder(self._paths.domain_runs / domain.name / "lock")
+            if alive and any(nic.network == name for nic in domain.nics):
+                users.append(domain.name)
+        return users
+
+
+def _mend(files: NetworkFiles, pid: int) -> None:
+    """Have the network's process make what is missing; it writes its state anew when it has."""
+    before = _identity(files.state)
+    said = files.log.stat().st_size if files.log.exists() else 0
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        raise UserError(f"network {files.name} has just ended", "try again") from None
+    try:
+        signal.pidfd_send_signal(pidfd, signal.SIGHUP)
+        deadline = time.monotonic() + _READY
+        while _identity(files.state) in (None, before):
+            if process.wait_pidfd(pidfd, 0.005):
+                raise process.last_error(files.log, said, f"network {files.name} has ended")
+            if time.monotonic() > deadline:
+                raise process.last_error(files.log, said, f"network {files.name} was not mended")
+    finally:
+        os.close(pidfd)
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns

@@ -1,0 +1,88 @@
+"""Further names of domains: whose each is, and why one is nobody's. Pure; knows no lease."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from leasewatch.model import Domain, Verdict
+from leasewatch.names import labels
+
+MAX_BYTES: Final = 512
+"""Of one machine's aliases, a NUL with each: its host record has 2 KiB at most."""
+
+
+class Aliases(msgspec.Struct, frozen=True):
+    """All aliases, folded."""
+
+    owners: Mapping[str, str] = {}
+    """Alias -> the folded name of the domain that has it."""
+    lost: Mapping[str, Mapping[str, tuple[Verdict, str]]] = {}
+    """A domain's folded name -> each alias that does not answer for it -> why, as a sentence."""
+
+    def of(self, name: str) -> list[str]:
+        """What the domain `name` (folded) is called too, in the order in which it says so."""
+        return [alias for alias, owner in self.owners.items() if owner == name]
+
+    def changed(self, former: Aliases) -> set[str]:
+        """The names, of domains too, that answer otherwise than before."""
+        touched = {
+            name
+            for alias in self.owners.keys() | former.owners.keys()
+            if (old := former.owners.get(alias)) != (new := self.owners.get(alias))
+            for name in (alias, old, new)
+            if name is not None
+        }
+        names = self.lost.keys() | former.lost.keys()
+        return touched | {name for name in names if self.lost.get(name) != former.lost.get(name)}
+
+
+def assign(domains: Mapping[str, Domain]) -> Aliases:
+    """Whose the aliases of the running `domains` (by folded name) are.
+
+    A domain's own name goes before an alias; of two domains with one alias the newest has it.
+    Those that do not fit must not cost the domain its own name: they are refused.
+    """
+    owners: dict[str, str] = {}
+    lost: dict[str, dict[str, tuple[Verdict, str]]] = {}
+    newest_first = sorted(domains.items(), key=lambda item: item[1].started, reverse=True)
+    for name, domain in newest_first:
+        taken = 0
+        for alias in dict.fromkeys(map(labels.fold, domain.aliases)):
+            fault = labels.owner_fault(alias)
+            mine = lost.setdefault(name, {})
+            taken += len(alias) + 1
+            if fault is not None:
+                mine[alias] = "refused", f'"{alias}" {fault}'
+            elif alias in domains:
+                if alias != name:
+                    mine[alias] = "conflict", f'"{alias}" is a domain\'s own name'
+            elif taken > MAX_BYTES:
+                mine[alias] = "refused", f'the aliases up to "{alias}" take over {MAX_BYTES} bytes'
+            elif (owner := owners.setdefault(alias, name)) != name:
+                mine[alias] = "conflict", f'"{alias}" is an alias of domain {owner}, started later'
+    return Aliases(owners, lost)
+
+
+def lend(domains: Iterable[Domain], hosts: Iterable[Domain]) -> list[Domain]:
+    """The domains, and the hosts that the owner named by a card alone.
+
+    A host one of whose cards is a domain's is that domain, which gets the host's names as aliases,
+    and its cards that are nobody's.
+    """
+    found = sorted(domains, key=lambda domain: domain.started)
+    at = {(nic.network, nic.mac): i for i, domain in enumerate(found) for nic in domain.nics}
+    for host in hosts:
+        place = next(
+            (at[nic.network, nic.mac] for nic in host.nics if (nic.network, nic.mac) in at), None
+        )
+        if place is None:
+            found.append(host)
+        else:
+            domain = found[place]
+            names = (*domain.aliases, host.name, *host.aliases)
+            nics = (*domain.nics, *(n for n in host.nics if (n.network, n.mac) not in at))
+            found[place] = msgspec.structs.replace(domain, aliases=names, nics=nics)
+    return found

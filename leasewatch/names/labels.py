@@ -1,0 +1,75 @@
+"""Which strings may be names (DESIGN "Names"); it knows no lease, domain or network.
+
+A guest chooses its DHCP hostname, so that is held to one LDH label (RFC 952, RFC 1123) and kept
+off names that mean something to programs. An owner's name is the host's own choice and held only to
+what the NSS module and glibc can carry.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Collection
+from typing import Final
+
+RESERVED: Final = frozenset({"broadcasthost", "isatap", "localhost", "wpad"})
+"""Names that programs trust to mean something else. `ip6-*` is reserved too; `*.localhost`,
+`_gateway` and `_outbound` are no LDH labels."""
+
+MAX_NAME: Final = 253
+"""Characters of a whole name (RFC 1035, without the final dot)."""
+
+_LDH = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_OWNER_NAME = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+
+
+def fold(name: str) -> str:
+    """The one spelling under which names are compared: ASCII lower case, no final dot."""
+    lower = name.lower() if name.isascii() else name.translate(_LOWER)
+    return lower.removesuffix(".")
+
+
+_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+
+def guest_fault(name: str, reserved: Collection[str] = ()) -> str | None:
+    """Why a guest may not have `name` (folded), as the end of a sentence; None: it may.
+
+    `reserved` are further names, folded: the host's own and those of the settings.
+    """
+    if _LDH.fullmatch(name) is None:
+        return "is not one label of letters, digits and hyphens"
+    if _NUMBER.fullmatch(name):
+        return "would be read as an address"
+    if name in RESERVED or name.startswith("ip6-") or name in reserved:
+        return "is reserved"
+    return None
+
+
+def owner_fault(name: str) -> str | None:
+    """Why `name` (folded) cannot be a domain's name in the host table; None: it can."""
+    if len(name) > MAX_NAME or _OWNER_NAME.fullmatch(name) is None:
+        return "is not made of labels of letters, digits, hyphens and underscores"
+    last = name.rpartition(".")[2]
+    if _NUMBER.fullmatch(last) and all(map(_NUMBER.fullmatch, name.split("."))):
+        return "would be read as an address"
+    if last == "localhost":
+        return "is reserved"
+    return None
+
+
+def qualified(name: str, network: str, suffix: str) -> str | None:
+    """NAME.NETWORK.SUFFIX of a `name` without fault, folded; None where that is no possible name.
+
+    Such a name is no number, so neither is the whole.
+    """
+    tail = _tail(network, suffix)
+    return name + tail if tail and len(name) + len(tail) <= MAX_NAME else None
+
+
+@functools.lru_cache
+def _tail(network: str, suffix: str) -> str:
+    """.NETWORK.SUFFIX, folded, the same for all names of a network; empty where that is none."""
+    tail = fold(f".{network}.{suffix}")
+    return tail if owner_fault(f"x{tail}") is None else ""

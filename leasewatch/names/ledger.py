@@ -1,0 +1,235 @@
+"""Leases and neighbours by the names that they claim, and whose network card each is at.
+
+It decides nothing: `names.policy` does. An address joins a domain, or another address of the same
+guest, through a MAC that the host saw, on the network where it saw it; never through what the guest
+said of itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
+
+from leasewatch.model import Lease, LeaseChange, Neighbour, NeighbourChange
+from leasewatch.names import labels
+from leasewatch.names.parties import Held
+
+_K = TypeVar("_K")
+
+Card = tuple[str, str]
+"""Network and MAC. The network matters: a guest elsewhere may send any MAC."""
+
+
+class Ledger:
+    """Every change returns the names to decide anew."""
+
+    def __init__(self) -> None:
+        self.owners: Mapping[Card, str] = {}
+        """The running domains' cards, and their folded names."""
+        self._neighbours: dict[tuple[str, str], Neighbour] = {}
+        """By network and address."""
+        self._by_address: dict[str, tuple[Held, ...]] = {}
+        self._by_name: dict[str, tuple[Held, ...]] = {}
+        self._by_card: dict[Card, tuple[Held, ...]] = {}
+
+    def set_owners(self, owners: Mapping[Card, str]) -> set[str]:
+        """The cards of the domains that run now."""
+        former, self.owners = self.owners, owners
+        touched: set[str] = set()
+        for card in former.keys() | owners.keys():
+            if former.get(card) != owners.get(card):
+                for held in self._by_card.get(card, ()):
+                    touched |= self._relink(held)
+        return touched
+
+    def apply(self, changes: Iterable[LeaseChange]) -> set[str]:
+        """Take in changes of leases."""
+        touched: set[str] = set()
+        for change in changes:
+            if change.old is not None:
+                touched |= self._drop(self._held(change.old))
+            if change.new is not None:
+                lease = change.new
+                held = Held(lease, change.since, change.first_seen, change.renewed)
+                held.neighbour = self._neighbours.get((lease.network, lease.address))
+                touched |= self._put(held)
+            for lease in filter(None, (change.old, change.new)):
+                if (lease.network, lease.address) in self._neighbours:
+                    touched |= self._show(lease.network, lease.address)
+        return touched
+
+    def apply_neighbours(self, changes: Iterable[NeighbourChange]) -> set[str]:
+        """Take in changes of the neighbour table."""
+        touched: set[str] = set()
+        for change in changes:
+            if change.old is not None:
+                del self._neighbours[change.old.network, change.old.address]
+            if change.new is not None:
+                self._neighbours[change.new.network, change.new.address] = change.new
+            for network, address in {_place(n) for n in (change.old, change.new) if n is not None}:
+                touched |= self._look(network, address)
+        return touched
+
+    def claiming(self, name: str) -> tuple[Held, ...]:
+        """What claims `name` (folded)."""
+        return self._by_name.get(name, ())
+
+    def names(self) -> Iterable[str]:
+        """Every name that something claims."""
+        return self._by_name.keys()
+
+    def at(self, address: str) -> tuple[Held, ...]:
+        """What is held of `address` (canonical text) on any network."""
+        return self._by_address.get(address, ())
+
+    def of_card(self, card: Card) -> tuple[Held, ...]:
+        """What is held at a network card."""
+        return self._by_card.get(card, ())
+
+    def all(self) -> Iterator[LeaseChange | Neighbour]:
+        """Every lease, as though just added, and what only the neighbour table has.
+
+        Of neighbours those whose MAC is known.
+        """
+        for of_address in self._by_address.values():
+            for held in of_address:
+                if held.lease.source:
+                    yield LeaseChange(None, held.lease, held.since, held.first_seen, held.renewed)
+                elif held.neighbour is not None and held.neighbour.known:
+                    yield held.neighbour
+
+    def unclaiming(self) -> Iterator[Held]:
+        """The leases that claim no name and belong to no running domain."""
+        for of_address in self._by_address.values():
+            for held in of_address:
+                if held.lease.source and held.owner is None and held.guest is None:
+                    yield held
+
+    def _held(self, lease: Lease) -> Held:
+        return next(h for h in self._by_address[lease.address] if h.lease.source == lease.source)
+
+    def _look(self, network: str, address: str) -> set[str]:
+        """Whom the bridge sees at an address now."""
+        touched: set[str] = set()
+        for held in self.at(address):
+            if held.lease.network == network and held.lease.source:
+                touched |= self._see(held, self._neighbours.get((network, address)))
+        return touched | self._show(network, address)
+
+    def _see(self, held: Held, neighbour: Neighbour | None) -> set[str]:
+        if neighbour is not None and _same(held.neighbour, neighbour):
+            rival, held.neighbour = held.rival, neighbour
+            return set() if held.rival == rival else _names(held)
+        touched = self._drop(held)
+        held.neighbour = neighbour
+        return touched | self._put(held)
+
+    def _show(self, network: str, address: str) -> set[str]:
+        """Hold what the neighbour table alone knows of an address; a lease goes before it."""
+        there = [held for held in self.at(address) if held.lease.network == network]
+        shown = next((held for held in there if not held.lease.source), None)
+        leased = any(held.lease.source for held in there)
+        neighbour = self._neighbours.get((network, address))
+        if leased or (neighbour is not None and not neighbour.mac):
+            neighbour = None
+        if shown is not None and neighbour is not None and _same(shown.neighbour, neighbour):
+            shown.neighbour = neighbour
+            return set()
+        touched = self._drop(shown) if shown is not None else set()
+        if neighbour is not None:
+            touched |= self._put(_of_neighbour(neighbour))
+        return touched
+
+    def _put(self, held: Held) -> set[str]:
+        _add(self._by_address, held.lease.address, held)
+        if held.mac:
+            _add(self._by_card, _card(held), held)
+        touched = self._link(held)
+        return touched | self._relink_followers(held)
+
+    def _drop(self, held: Held) -> set[str]:
+        touched = self._unlink(held)
+        _take(self._by_address, held.lease.address, held)
+        if held.mac:
+            _take(self._by_card, _card(held), held)
+        return touched | self._relink_followers(held)
+
+    def _relink_followers(self, held: Held) -> set[str]:
+        """What has no name of its own goes by the name of its card's newest named lease."""
+        touched: set[str] = set()
+        if held.lease.hostname is not None and held.mac:
+            for other in self.of_card(_card(held)):
+                if _follows(other):
+                    touched |= self._relink(other)
+        return touched
+
+    def _relink(self, held: Held) -> set[str]:
+        return self._unlink(held) | self._link(held)
+
+    def _link(self, held: Held) -> set[str]:
+        held.owner = self.owners.get(_card(held)) if held.mac else None
+        hostname = held.lease.hostname
+        if _follows(held):
+            named = [h for h in self.of_card(_card(held)) if h.lease.hostname is not None]
+            newest = max(named, key=lambda h: h.first_seen, default=held)
+            hostname, held.first_seen = newest.lease.hostname, newest.first_seen
+        held.guest = labels.fold(hostname) if hostname else None
+        names = _names(held)
+        for name in names:
+            _add(self._by_name, name, held)
+        return names
+
+    def _unlink(self, held: Held) -> set[str]:
+        names = _names(held)
+        for name in names:
+            _take(self._by_name, name, held)
+        return names
+
+
+def _names(held: Held) -> set[str]:
+    return {name for name in (held.owner, held.guest) if name is not None}
+
+
+def _card(held: Held) -> Card:
+    return held.lease.network, held.mac
+
+
+def _place(neighbour: Neighbour) -> tuple[str, str]:
+    return neighbour.network, neighbour.address
+
+
+def _follows(held: Held) -> bool:
+    lease = held.lease
+    return lease.hwaddr is None and lease.hostname is None and held.mac != ""
+
+
+def _same(former: Neighbour | None, now: Neighbour) -> bool:
+    """Whether the same card is there and answers, or does not, as before."""
+    return former is not None and _matter(former) == _matter(now)
+
+
+def _matter(neighbour: Neighbour) -> tuple[object, ...]:
+    return neighbour.mac, neighbour.ifindex, neighbour.reachable, neighbour.known
+
+
+def _of_neighbour(neighbour: Neighbour) -> Held:
+    lease = Lease(
+        source="",
+        network=neighbour.network,
+        address=neighbour.address,
+        family=neighbour.family,
+        expires=0,
+    )
+    return Held(lease, neighbour.since, neighbour.since, neighbour.seen, neighbour)
+
+
+def _add(index: dict[_K, tuple[Held, ...]], key: _K, held: Held) -> None:
+    index[key] = (*index.get(key, ()), held)
+
+
+def _take(index: dict[_K, tuple[Held, ...]], key: _K, held: Held) -> None:
+    rest = tuple(other for other in index[key] if other is not held)
+    if rest:
+        index[key] = rest
+    else:
+        del index[key]

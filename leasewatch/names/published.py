@@ -1,0 +1,84 @@
+"""What became of each lease, told from the published table: for when no service is there to ask.
+
+The table is what programs are answered; policy is not worked out anew. No file and no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from leasewatch.model import Claim, HostAddress, HostRecord, Lease, Verdict
+
+
+def claims(hosts: Iterable[HostRecord], leases: Iterable[Lease], now: float) -> Iterator[Claim]:
+    """One claim for each lease, each other published address and each host that awaits one.
+
+    `now` is in Unix seconds.
+    """
+    named: dict[str, tuple[HostRecord, HostAddress]] = {}
+    for host in hosts:
+        for address in host.addresses:
+            named.setdefault(address.address, (host, address))
+        if not host.addresses and host.pending_until > now:
+            yield _awaiting(host)
+    for lease in leases:
+        yield _of_lease(lease, named.pop(lease.address, None), now)
+    for host, address in named.values():
+        if address.expires > now:
+            yield _of_table(host, address)
+
+
+def _of_lease(lease: Lease, found: tuple[HostRecord, HostAddress] | None, now: float) -> Claim:
+    name = found[0].names[0] if found else lease.hostname
+    claim = Claim(
+        name=name,
+        trust=found[0].trust if found else "guest" if lease.hostname else None,
+        verdict="published",
+        reason="the published table has it",
+        network=lease.network,
+        lease=lease,
+        origin="lease",
+    )
+    if 0 < lease.expires <= now:
+        return _but(claim, "expired", "its lease has ended")
+    if found:
+        return claim
+    if name is None:
+        return _but(claim, "unnamed", "the guest gave no hostname")
+    return _but(claim, "refused", "the published table does not have it")
+
+
+def _of_table(host: HostRecord, address: HostAddress) -> Claim:
+    """An address whose lease file could not be read, or has it no more."""
+    return Claim(
+        name=host.names[0],
+        trust=host.trust,
+        verdict="published",
+        reason="the published table has it",
+        network=address.network,
+        lease=Lease(
+            source="",
+            network=address.network,
+            address=address.address,
+            family=address.family,
+            expires=address.expires,
+        ),
+        ifindex=address.ifindex,
+    )
+
+
+def _awaiting(host: HostRecord) -> Claim:
+    return Claim(
+        name=host.names[0],
+        trust=host.trust,
+        verdict="pending",
+        reason="the domain was started and has no lease yet",
+        network="",
+        lease=None,
+    )
+
+
+def _but(claim: Claim, verdict: Verdict, reason: str) -> Claim:
+    return msgspec.structs.replace(claim, verdict=verdict, reason=reason)

@@ -1,0 +1,72 @@
+"""What can be told of a bridge from its own addresses: who may be a neighbour, and where to ask.
+
+Pure. Addresses are packed: 4 bytes or 16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+LINK_LOCAL: Final = bytes.fromhex("fe80") + bytes(6)
+"""fe80::/64 (RFC 4291, 2.5.6)."""
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """A watched bridge as it is now."""
+
+    ifindex: int
+    network: str
+    addresses: tuple[tuple[bytes, int], ...]
+    """Its own ones, with the lengths of their prefixes."""
+
+    def may_hold(self, address: bytes) -> bool:
+        """Whether a guest can have it: on this link, and not the host's own.
+
+        The kernel notes whoever speaks, so a guest could have it note any address in the world.
+        """
+        if any(own == address for own, _ in self.addresses) or _is_no_host(address):
+            return False
+        return is_link_local(address) or any(
+            _is_within(address, own, length) for own, length in self.addresses
+        )
+
+    def has_ipv6(self) -> bool:
+        """Whether guests may get a global IPv6 address here."""
+        return any(True for _ in self._prefixes())
+
+    def guesses(self, mac: str) -> Iterator[bytes]:
+        """The addresses that a card makes out of its MAC: link-local, and one in each /64.
+
+        Modified EUI-64 (RFC 4291, appendix A). A guess is worth asking for, and no more.
+        """
+        octets = bytes.fromhex(mac.replace(":", ""))
+        interface = bytes([octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]])
+        yield LINK_LOCAL + interface
+        for prefix in self._prefixes():
+            yield prefix + interface
+
+    def _prefixes(self) -> Iterator[bytes]:
+        found = (own[:8] for own, length in self.addresses if length == 64 and len(own) == 16)
+        yield from dict.fromkeys(prefix for prefix in found if prefix != LINK_LOCAL)
+
+
+def is_link_local(address: bytes) -> bool:
+    """fe80::/10."""
+    return len(address) == 16 and address[0] == 0xFE and address[1] & 0xC0 == 0x80
+
+
+def _is_no_host(address: bytes) -> bool:
+    """Unspecified, loopback, multicast, IPv4-mapped and the like."""
+    if len(address) == 4:
+        return address[0] in {0, 127} or address[0] >= 224
+    return address[0] == 0xFF or address[:10] == bytes(10)
+
+
+def _is_within(address: bytes, own: bytes, length: int) -> bool:
+    if len(address) != len(own) or not length:
+        return False
+    shift = 8 * len(own) - length
+    return int.from_bytes(address) >> shift == int.from_bytes(own) >> shift

@@ -1,0 +1,324 @@
+"""From what the kernel says of its neighbours to whom an address belongs.
+
+It reads no socket and no clock: `now` is monotonic, `wall` Unix seconds. What counts, and for how
+long, is in DESIGN "Neighbours".
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
+
+import msgspec
+
+from leasewatch.model import Domain, Neighbour, NeighbourChange
+from leasewatch.neighbours.links import Link, is_link_local
+
+# linux/neighbour.h
+REACHABLE, STALE, DELAY, PROBE, FAILED, PERMANENT = 0x02, 0x04, 0x08, 0x10, 0x20, 0x80
+VALID: Final = REACHABLE | STALE | DELAY | PROBE | PERMANENT
+
+MAX_OF_CARD: Final = 16
+"""Addresses of one MAC: a guest can make thousands…"""
+SETTLED_SECONDS: Final = 60.0
+"""…and one that has proved to be there within so long is not pushed out by a newer one."""
+FAILED_SECONDS: Final = 60.0
+"""An address that nobody has answered at for so long is gone."""
+ASK_SECONDS: Final = 3600.0
+"""One that has not proved to be there for so long is asked for…"""
+MAX_AGE: Final = 24 * 3600.0
+"""…and gone after so long."""
+_SLACK: Final = 0.5
+"""The kernel tells ages in hundredths of a second, and a little later than they were."""
+
+
+class Sighting(NamedTuple):
+    """An entry of the kernel's table as one of its messages has it (rtnetlink(7), ndmsg)."""
+
+    ifindex: int
+    address: bytes
+    """Packed."""
+    state: int
+    """0: deleted."""
+    mac: str
+    """Lower case, colon-separated; empty where there is none."""
+    confirmed: float
+    """Seconds since it last proved to be there."""
+
+
+class _Entry(msgspec.Struct, eq=False, gc=False):
+    neighbour: Neighbour
+    proved: float
+    """Monotonic: when it last proved to be there, or by when it must have."""
+    in_kernel: bool = True
+    hidden: bool = False
+    """Known from before the domain's start or end, and not proved since."""
+    failed: float = 0.0
+    """Since when nobody answers, monotonic; 0: somebody does."""
+    asked: float = 0.0
+
+
+_Key = tuple[int, bytes]
+
+
+class NeighbourTable:
+    """Every method that returns changes has made them.
+
+    `knows(network, mac)`: a running domain or a lease has the MAC. Of others nothing is kept that
+    the kernel does not hold itself.
+    """
+
+    def __init__(self, knows: Callable[[str, str], bool]) -> None:
+        self._knows = knows
+        self._links: dict[int, Link] = {}
+        self._entries: dict[_Key, _Entry] = {}
+        self._of_card: defaultdict[tuple[str, str], set[_Key]] = defaultdict(set)
+        """By network and MAC."""
+        self._started: dict[tuple[str, str], tuple[float, float]] = {}
+        """The running domains' cards: when each domain started, Unix seconds and monotonic."""
+
+    def set_links(self, links: Iterable[Link]) -> list[NeighbourChange]:
+        """The bridges that there are; what was on others, or is on its link no more, goes."""
+        self._links = {link.ifindex: link for link in links}
+        gone = [key for key, entry in self._entries.items() if not self._fits(key, entry)]
+        return [change for key in gone for change in self._remove(key, quiet=True)]
+
+    def set_domains(
+        self, domains: Iterable[Domain], now: float, wall: float
+    ) -> list[NeighbourChange]:
+        """The domains that run.
+
+        What was seen of a card before its domain started or ended must prove itself anew.
+        """
+        former = self._started
+        started = {(n.network, n.mac): d.started for d in domains if d.runs for n in d.nics}
+        self._started = {card: (at, now - (wall - at)) for card, at in started.items()}
+        changes: list[NeighbourChange] = []
+        for card in former.keys() - self._started.keys():
+            changes += self._doubt(card, now)
+        for card, (at, since) in self._started.items():
+            if card not in former or former[card][0] != at:
+                changes += self._doubt(card, since - _SLACK)
+        return changes
+
+    def observe(
+        self, sighting: Sighting, now: float, wall: float, *, event: bool
+    ) -> list[NeighbourChange]:
+        """Take in an entry; `event`: the kernel tells of it because it has just changed."""
+        link = self._links.get(sighting.ifindex)
+        if link is None or not link.may_hold(sighting.address):
+            return []
+        key = sighting.ifindex, sighting.address
+        if not sighting.state:
+            return self._deleted(key)
+        if sighting.state & FAILED:
+            return self._failed(key, link, now, wall)
+        if not sighting.state & VALID or not sighting.mac:
+            return []
+        entry = self._entries.get(key)
+        same = entry is not None and entry.neighbour.mac == sighting.mac
+        back = entry is not None and entry.failed != 0
+        proved = now - sighting.confirmed
+        if (event and not same) or back or sighting.state & PERMANENT:
+            proved = now  # whoever has just been noted has just spoken
+        if entry is not None and same:
+            return self._seen_again(entry, proved, now, wall)
+        changes = self._remove(key)
+        if now - proved < MAX_AGE:
+            changes += self._add(key, link, sighting.mac, proved, now, wall)
+        return changes
+
+    def resync(
+        self, ifindex: int, sightings: Iterable[Sighting], now: float, wall: float
+    ) -> list[NeighbourChange]:
+        """Take in the whole table of a bridge."""
+        changes: list[NeighbourChange] = []
+        there: set[_Key] = set()
+        for sighting in sightings:
+            there.add((sighting.ifindex, sighting.address))
+            changes += self.observe(sighting, now, wall, event=False)
+        for key in [key for key in self._entries if key[0] == ifindex and key not in there]:
+            changes += self._deleted(key)
+        return changes
+
+    def sweep(self, now: float) -> tuple[list[NeighbourChange], list[_Key]]:
+        """What is gone by the passing of time, and what is to be asked whether it is there."""
+        changes: list[NeighbourChange] = []
+        doubtful: list[_Key] = []
+        for key, entry in list(self._entries.items()):
+            neighbour = entry.neighbour
+            known = neighbour.mac and self._knows(neighbour.network, neighbour.mac)
+            if known and not neighbour.known:
+                changes += self._get_to_know(entry)
+            if entry.failed:
+                if neighbour.mac and now - entry.failed >= FAILED_SECONDS:
+                    changes += self._give_up(key, entry)
+            elif now - entry.proved >= MAX_AGE or not (entry.in_kernel or known):
+                changes += self._remove(key, quiet=bool(known))
+            elif known and now - max(entry.proved, entry.asked) >= ASK_SECONDS:
+                entry.asked = now
+                doubtful.append(key)
+        return changes, doubtful
+
+    def get_to_know(self, network: str, mac: str) -> list[NeighbourChange]:
+        """The MAC has a lease or a domain since."""
+        entries = [self._entries[key] for key in self.of_card(network, mac)]
+        return [c for e in entries if not e.neighbour.known for c in self._get_to_know(e)]
+
+    def is_proved(self, ifindex: int, address: bytes) -> bool:
+        """Whether somebody is known to be there."""
+        entry = self._entries.get((ifindex, address))
+        return entry is not None and not entry.hidden and not entry.failed
+
+    def of_card(self, network: str, mac: str) -> list[_Key]:
+        """Where the card has been seen, proved or not."""
+        return list(self._of_card.get((network, mac), ()))
+
+    def _fits(self, key: _Key, entry: _Entry) -> bool:
+        link = self._links.get(key[0])
+        return (
+            link is not None and link.network == entry.neighbour.network and link.may_hold(key[1])
+        )
+
+    def _doubt(self, card: tuple[str, str], until: float) -> list[NeighbourChange]:
+        """What was proved until then proves nothing any more."""
+        changes: list[NeighbourChange] = []
+        for key in self._of_card.get(card, ()):
+            entry = self._entries[key]
+            if entry.proved <= until and not entry.hidden:
+                entry.hidden, entry.proved = True, until
+                changes.append(NeighbourChange(entry.neighbour, None))
+        return changes
+
+    def _seen_again(
+        self, entry: _Entry, proved: float, now: float, wall: float
+    ) -> list[NeighbourChange]:
+        """The same MAC is there as before."""
+        entry.in_kernel = True
+        if proved <= entry.proved + _SLACK:
+            return []
+        former = None if entry.hidden else entry.neighbour
+        entry.proved, entry.hidden, entry.failed = proved, False, 0.0
+        old = entry.neighbour
+        entry.neighbour = msgspec.structs.replace(
+            old,
+            seen=wall - (now - proved),
+            reachable=True,
+            known=old.known or self._knows(old.network, old.mac),
+            started=self._start_of((old.network, old.mac)),
+        )
+        return [NeighbourChange(former, entry.neighbour)]
+
+    def _get_to_know(self, entry: _Entry) -> list[NeighbourChange]:
+        """Its MAC is known since."""
+        former = entry.neighbour
+        entry.neighbour = msgspec.structs.replace(former, known=True)
+        return [] if entry.hidden else [NeighbourChange(former, entry.neighbour)]
+
+    def _add(
+        self, key: _Key, link: Link, mac: str, proved: float, now: float, wall: float
+    ) -> list[NeighbourChange]:
+        card = link.network, mac
+        changes: list[NeighbourChange] = []
+        if len(self._of_card.get(card, ())) >= MAX_OF_CARD:
+            victim = min(self._of_card[card], key=self._worth)
+            settled = now - self._entries[victim].proved < SETTLED_SECONDS
+            if settled or (is_link_local(key[1]) and not is_link_local(victim[1])):
+                return []
+            changes += self._remove(victim, quiet=True)
+        started = self._started.get(card)
+        hidden = started is not None and proved < started[1] - _SLACK
+        known = self._knows(*card)
+        seen = wall - (now - proved)
+        neighbour = _neighbour(
+            key, link, mac, wall, seen, known=known, started=self._start_of(card)
+        )
+        self._entries[key] = _Entry(neighbour, proved, hidden=hidden)
+        self._of_card[card].add(key)
+        return changes if hidden else [*changes, NeighbourChange(None, neighbour)]
+
+    def _start_of(self, card: tuple[str, str]) -> float:
+        started = self._started.get(card)
+        return 0.0 if started is None else started[0]
+
+    def _worth(self, key: _Key) -> tuple[bool, float]:
+        return not is_link_local(key[1]), self._entries[key].proved
+
+    def _failed(self, key: _Key, link: Link, now: float, wall: float) -> list[NeighbourChange]:
+        """The kernel has asked in vain: whoever was there may be back in a moment."""
+        entry = self._entries.get(key)
+        if entry is None:
+            neighbour = _neighbour(key, link, "", wall, wall, reachable=False)
+            self._entries[key] = _Entry(neighbour, now, failed=now)
+            return [NeighbourChange(None, neighbour)]
+        entry.in_kernel = True
+        if entry.failed:
+            return []
+        entry.failed, former = now, entry.neighbour
+        entry.neighbour = msgspec.structs.replace(former, reachable=False)
+        if entry.hidden:
+            return []
+        return [NeighbourChange(former, entry.neighbour)]
+
+    def _give_up(self, key: _Key, entry: _Entry) -> list[NeighbourChange]:
+        """Nobody is there any more."""
+        former, hidden, failed = entry.neighbour, entry.hidden, entry.failed
+        if hidden or not entry.in_kernel:
+            return self._remove(key)
+        self._remove(key)
+        nobody = msgspec.structs.replace(former, mac="")
+        self._entries[key] = _Entry(nobody, failed, failed=failed)
+        return [NeighbourChange(former, nobody)]
+
+    def _deleted(self, key: _Key) -> list[NeighbourChange]:
+        """The kernel forgets what is not used: that contradicts nothing."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return []
+        neighbour = entry.neighbour
+        if neighbour.mac and self._knows(neighbour.network, neighbour.mac):
+            entry.in_kernel = False
+            return []
+        return self._remove(key)
+
+    def _remove(self, key: _Key, *, quiet: bool = False) -> list[NeighbourChange]:
+        entry = self._entries.pop(key, None)
+        if entry is None:
+            return []
+        neighbour = entry.neighbour
+        card = neighbour.network, neighbour.mac
+        of_card = self._of_card.get(card)
+        if of_card is not None:
+            of_card.discard(key)
+            if not of_card:
+                del self._of_card[card]
+        return [] if entry.hidden else [NeighbourChange(neighbour, None, quiet)]
+
+
+def _neighbour(
+    key: _Key,
+    link: Link,
+    mac: str,
+    since: float,
+    seen: float,
+    *,
+    reachable: bool = True,
+    known: bool = False,
+    started: float = 0.0,
+) -> Neighbour:
+    ifindex, address = key
+    family = socket.AF_INET6 if len(address) == 16 else socket.AF_INET
+    return Neighbour(
+        network=link.network,
+        address=socket.inet_ntop(family, address),
+        family=6 if len(address) == 16 else 4,
+        mac=mac,
+        ifindex=ifindex,
+        since=since,
+        seen=seen,
+        reachable=reachable,
+        known=known,
+        started=started,
+    )

@@ -1,0 +1,1 @@
+"""Parsers of lease files: bytes in, leases out. No files, no clock."""

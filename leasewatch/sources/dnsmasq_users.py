@@ -1,0 +1,28 @@
+"""Programs whose lease files are plain dnsmasq's: where they keep them. Nothing is parsed here."""
+
+from __future__ import annotations
+
+from leasewatch.sources import dnsmasq
+from leasewatch.sources.source import Source, lines
+
+
+def _source(name: str, *leases: str, bridge: str = "{network}") -> Source:
+    return Source(
+        name=name,
+        leases=leases,
+        network=name,
+        bridge=bridge,
+        records=lines,
+        parse_record=dnsmasq.parse_line,
+    )
+
+
+MULTIPASS = _source(
+    "multipass",
+    "/var/snap/multipass/common/data/multipassd/network/dnsmasq.leases",
+    "/var/lib/multipass/data/multipassd/network/dnsmasq.leases",
+    "/var/lib/multipass/network/dnsmasq.leases",
+    bridge="mpqemubr0",
+)
+LXC = _source("lxc", "/var/lib/misc/dnsmasq.{network}.leases")
+NETWORK_MANAGER = _source("networkmanager", "/var/lib/NetworkManager/dnsmasq-{network}.leases")

@@ -1,0 +1,108 @@
+"""Kea's memfile lease files: CSV with a header, to which a line is added at each change.
+
+The last line of an address counts (Kea: "Memfile - Basic Storage for Leases", csv_lease_file4 and
+6). Newer versions only add columns at the end. The clean-up (kea-lfc) moves the file to `.1`, joins
+it with `.2` into `.completed` and that becomes `.2`: what those hold is older than the file. A
+DHCPv6 line may have a hwaddr that Kea took out of the DUID, so it proves nothing and is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from leasewatch.errors import ParseError
+from leasewatch.model import Lease, LeaseFile
+from leasewatch.sources import fields
+from leasewatch.sources.fields import FieldError
+from leasewatch.sources.source import Source
+
+_HEADER4: Final = b"address,hwaddr,client_id,valid_lifetime,expire,subnet_id,"
+_HEADER6: Final = b"address,duid,valid_lifetime,expire,subnet_id,pref_lifetime,lease_type,iaid,"
+_COLUMNS4: Final = {
+    "hwaddr": 1,
+    "client_id": 2,
+    "lifetime": 3,
+    "expire": 4,
+    "hostname": 8,
+    "state": 9,
+}
+_COLUMNS6: Final = {
+    "client_id": 1,
+    "lifetime": 2,
+    "expire": 3,
+    "kind": 6,
+    "iaid": 7,
+    "hostname": 11,
+    "state": 13,
+}
+_MAX_LINE: Final = 4096
+_ENDLESS: Final = 0xFFFFFFFF
+"""Valid lifetime of a lease that never ends (RFC 2131, RFC 8415)."""
+_PREFIX: Final = b"2"
+"""Lease type of a delegated prefix (IA_PD)."""
+_ESCAPED = re.compile(rb"&#x([0-9A-Fa-f]{2})")
+
+
+def records(data: bytes, path: str) -> list[bytes]:
+    """The last complete line of each address; raises ParseError where the header is unknown."""
+    *complete, _unfinished = data.split(b"\n")
+    last: dict[bytes, bytes] = {}
+    for number, line in enumerate(complete, 1):
+        if line.startswith(b"address,"):
+            if not line.startswith((_HEADER4, _HEADER6)):
+                raise ParseError(path, number, "header", f"not known: {fields.show(line)}")
+        elif line and not line.startswith(b"#"):
+            last[line.partition(b",")[0]] = line
+    return list(last.values())
+
+
+def parse_record(record: bytes, file: LeaseFile) -> Lease | None:
+    """The lease of one line; None: it has been given back, declined or reclaimed, or is a prefix.
+
+    Raises ParseError.
+    """
+    try:
+        family, address = fields.address(record.partition(b",")[0])
+        value = _columns(record, _COLUMNS6 if family == 6 else _COLUMNS4)
+        lifetime = fields.number("valid_lifetime", value["lifetime"])
+        expires = fields.number("expires", value["expire"])
+        state = fields.number("state", value["state"] or b"0")
+        if state or not lifetime or value.get("kind") == _PREFIX:
+            return None
+        return Lease(
+            source=file.path,
+            network=file.network,
+            address=address,
+            family=family,
+            expires=0 if lifetime == _ENDLESS else expires,
+            hwaddr=fields.or_none(fields.hwaddr, value.get("hwaddr")),
+            hostname=fields.or_none(fields.hostname, _hostname(value["hostname"])),
+            client_id=fields.or_none(fields.client_id, value["client_id"]),
+            iaid=fields.iaid(value["iaid"]) if family == 6 else None,
+        )
+    except FieldError as error:
+        raise error.at(file) from None
+
+
+def _columns(record: bytes, at: Mapping[str, int]) -> dict[str, bytes]:
+    columns = record.split(b",")
+    if len(columns) <= at["state"] or len(record) > _MAX_LINE:
+        raise FieldError("line", f"at least {at['state'] + 1} columns", record)
+    return {name: columns[index] for name, index in at.items()}
+
+
+def _hostname(value: bytes) -> bytes:
+    """Without Kea's escapes (`&#x2c` is a comma) and the final dot of a qualified name."""
+    return _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), value).removesuffix(b".")
+
+
+SOURCE = Source(
+    name="kea",
+    leases=("/var/lib/kea/kea-leases4.csv", "/var/lib/kea/kea-leases6.csv"),
+    network="kea",
+    records=records,
+    parse_record=parse_record,
+    before=((".completed",), (".2", ".1")),
+)

@@ -1,0 +1,1 @@
+"""Definitions of networks and domains, and the plans made from them. No I/O."""

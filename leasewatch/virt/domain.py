@@ -1,0 +1,111 @@
+"""Definitions of domains: their shape and their checks. No files, no randomness, no clock."""
+
+from __future__ import annotations
+
+import re
+import socket
+from typing import Annotated, Literal
+
+import msgspec
+
+from nss_pyvirt.errors import UserError
+
+Accel = Literal["auto", "kvm", "tcg"]
+
+MAX_ALIASES = 8
+"""With the longest names of all, a host record holds these (csrc/snapshot_format.h)."""
+
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+
+
+class NicDefinition(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """A network interface; `mac` is lower case, colon-separated."""
+
+    network: str
+    mac: str
+    address: str | None = None
+    """IPv4: the only one that it is given, and nobody else."""
+
+
+class Domain(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """A domain as its owner defined it: /etc/pyvirt/domains/NAME.toml."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    """Further names; they answer as they are written, with no network behind them."""
+    nics: tuple[NicDefinition, ...]
+    memory: Annotated[int, msgspec.Meta(ge=32, le=4 << 20)]
+    """MiB."""
+    cpus: Annotated[int, msgspec.Meta(ge=1, le=255)]
+    accel: Accel = "auto"
+    disk: str | None = None
+    """The base image; the domain writes to its own overlay of it."""
+    kernel: str | None = None
+    initrd: str | None = None
+    append: str = ""
+    mac_filtering: bool = True
+    """Whether its cards may send from their own MACs alone; a nested bridge needs more."""
+
+
+def check(domain: Domain) -> None:
+    """Raise UserError where the parts do not fit together; names are names/labels.py's matter."""
+    if domain.name.endswith(".json"):
+        raise UserError(
+            f"a domain's name ends with .json: {domain.name!r}",
+            "take another one: a run state is named so",
+        )
+    if domain.disk is None and domain.kernel is None:
+        raise UserError(
+            f"domain {domain.name} has nothing to start from",
+            "give --disk IMAGE, or --kernel FILE with --initrd FILE",
+        )
+    if domain.kernel is None and (domain.initrd or domain.append):
+        raise UserError("an initrd and a kernel command line need a kernel", "add --kernel FILE")
+    if not domain.nics:
+        raise UserError(f"domain {domain.name} is on no network", "add --network NAME")
+    macs = [parse_mac(nic.mac) for nic in domain.nics]
+    for mac in macs:
+        if macs.count(mac) > 1:
+            raise UserError(f"MAC {mac} is given twice", "give every interface its own")
+    for nic in domain.nics:
+        if nic.address is not None:
+            parse_address(nic.address)
+    if len(domain.aliases) > MAX_ALIASES:
+        raise UserError(f"there are more than {MAX_ALIASES} aliases", "leave some away")
+
+
+def parse_address(text: str) -> str:
+    """An IPv4 address as four decimal numbers; raises UserError."""
+    try:
+        return socket.inet_ntop(socket.AF_INET, socket.inet_pton(socket.AF_INET, text))
+    except (OSError, ValueError):
+        raise UserError(f"{text!r} is no IPv4 address", "write it like 10.77.0.50") from None
+
+
+def parse_mac(text: str) -> str:
+    """A unicast MAC in lower case with colons, from any case and `:` or `-`; raises UserError."""
+    mac = text.lower().replace("-", ":")
+    if not _MAC.fullmatch(mac):
+        raise UserError(f"{text!r} is not a MAC address", "write it like 52:54:00:12:34:56")
+    if int(mac[:2], 16) & 1:
+        raise UserError(f"MAC {mac} is a multicast address", "make its first byte even, e.g. 52")
+    if mac == "00:00:00:00:00:00":
+        raise UserError("MAC 00:00:00:00:00:00 is nobody's", "write it like 52:54:00:12:34:56")
+    return mac
+
+
+def make_mac(random: bytes) -> str:
+    """A MAC under QEMU's own prefix 52:54:00 from three random bytes."""
+    return "52:54:00:" + random[:3].hex(":")
+
+
+def tap_mac(mac: str) -> str:
+    """The MAC of the host's end of an interface.
+
+    0xfe first: a bridge without a MAC of its own takes the lowest of its ports.
+    """
+    return "fe" + mac[2:]

@@ -1,0 +1,166 @@
+"""The settings: what is taken, and that each fault names the file and the key."""
+
+from __future__ import annotations
+
+import pytest
+
+from leasewatch import config
+from leasewatch.model import LeaseFile, Nic
+from nss_pyvirt.errors import UserError
+
+PATH = "/etc/pyvirt/leasewatch.toml"
+TWO_NAMES = """
+[[host]]
+name = "a"
+mac = "00:00:00:00:00:0a"
+network = "x"
+[[host]]
+name = "b"
+mac = "00:00:00:00:00:0A"
+network = "x"
+"""
+MANY_ALIASES = f"""
+[[host]]
+name = "a"
+mac = "00:00:00:00:00:0a"
+network = "x"
+aliases = {[f"alias{n:03}" for n in range(56)]}
+[[host]]
+name = "A"
+mac = "00:00:00:00:00:0b"
+network = "x"
+aliases = ["alias001", "extra001"]
+"""
+
+
+def test_an_empty_file_gives_the_defaults() -> None:
+    assert config.parse(b"", PATH) == config.Config()
+
+
+def test_a_source_takes_the_suffix_of_names_unless_it_has_its_own() -> None:
+    text = b"""
+    [[source]]
+    path = "/a"
+    network = "lan"
+    [[source]]
+    path = "/b"
+    network = "lab"
+    suffix = "lab.test"
+    bridge = "br0"
+    [names]
+    suffix = "home.arpa"
+    guest_claims = "off"
+    reserved = ["printer"]
+    """
+    settings = config.parse(text, PATH)
+    assert settings.lease_files() == [
+        LeaseFile(path="/a", network="lan", suffix="home.arpa"),
+        LeaseFile(path="/b", network="lab", suffix="lab.test"),
+    ]
+    assert settings.bridges() == {"lab": "br0"}
+    assert settings.names.guest_claims == "off"
+    assert settings.names.reserved == ["printer"]
+
+
+def test_a_host_is_a_named_card_of_which_nobody_tells_whether_it_runs() -> None:
+    text = b"""
+    [[host]]
+    name = "printer"
+    mac = "00:1B:A9:00:00:01"
+    network = "lan"
+    aliases = ["scanner", "hp.example"]
+    """
+    (host,) = config.parse(text, PATH).hosts()
+    assert (host.name, host.aliases, host.runs) == ("printer", ("scanner", "hp.example"), False)
+    assert host.nics == (Nic("lan", "00:1b:a9:00:00:01"),)
+
+
+def test_hosts_of_one_name_are_one_machine_with_all_their_cards_and_aliases() -> None:
+    text = b"""
+    [[host]]
+    name = "laptop"
+    mac = "00:00:00:00:00:01"
+    network = "lan"
+    aliases = ["notebook"]
+    [[host]]
+    name = "printer"
+    mac = "00:00:00:00:00:03"
+    network = "lan"
+    [[host]]
+    name = "Laptop"
+    mac = "00:00:00:00:00:02"
+    network = "wifi"
+    aliases = ["notebook", "work"]
+    """
+    laptop, printer = config.parse(text, PATH).hosts()
+    assert (laptop.name, laptop.aliases) == ("laptop", ("notebook", "work"))
+    assert laptop.nics == (Nic("lan", "00:00:00:00:00:01"), Nic("wifi", "00:00:00:00:00:02"))
+    assert printer.name == "printer"
+
+
+def test_sources_are_looked_for_unless_they_are_switched_off() -> None:
+    assert config.parse(b"[sources]\nlibvirt = false\nkea = true\n", PATH).off() == {"libvirt"}
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (
+            "[sources]\nlibvird = false",
+            "sources.libvird: no such source; to switch off there",
+        ),
+        (
+            "[sources]\npyvirt = false",
+            "sources.pyvirt: is always followed; to switch off",
+        ),
+        ("[sources]\nkea = 'no'", "sources.kea: expected true or false"),
+        ("[sources]\nkea = 0", "sources.kea: expected true or false"),
+        ("[host]\nname='a'", "host: there may be several: write [[host]] instead of [host]"),
+        ("[source]\npath='/a'", "source: there may be several: write [[source]] instead of"),
+        ("host = 'a'", "host: "),
+        ("[names]\nguest_claims = 'all'", "names.guest_claims"),
+        ("[names]\nguest_claim = 'off'", "names"),
+        ("[names]\npending_wait = 31", "names.pending_wait"),
+        ("[names]\npending_wait = -1", "names.pending_wait"),
+        ("[names]\nreserved = [1]", "names.reserved[0]"),
+        ("[[source]]\npath = '/a'\nnetwork = 'a'\nbridge = 'br 0'", "source[0].bridge"),
+        ("[names]\nsuffix = 'Lab'", "names.suffix"),
+        ("[names]\nsuffix = '.lab'", "names.suffix"),
+        ("[names]\nsuffix = 'corp.local'", 'names.suffix: "corp.local" is for multicast DNS'),
+        ("[history]\ndays = 0", "history.days"),
+        ("[history]\ndays = '90d'", "history.days"),
+        ("[history]\nsize = 0.5", "history.size"),
+        ("[history]\nsize = 9999999999", "history.size"),
+        ("[history]\nenabled = 'no'", "history.enabled"),
+        ("[history]\nage = 3", "history"),
+        ("history = false", "history"),
+        ("[[source]]\npath = '/a'", "source[0]"),
+        ("[[source]]\npath = 7\nnetwork = 'lan'", "source[0].path"),
+        ("[[source]]\npath = 'a'\nnetwork = 'lan'", "source[0].path"),
+        ("[[source]]\npath = '/a'\nnetwork = 'l.an'", "source[0].network"),
+        ("[[source]]\npath = '/a'\nnetwork = 'lan'\nsuffix = ''", "source[0].suffix"),
+        ("[[source]]\npath = '/a'\nnetwork = 'lan'\nsuffix = 'onion'", "source[0].suffix"),
+        (
+            "[[source]]\npath='/a'\nnetwork='x'\n[[source]]\npath='/a'\nnetwork='y'",
+            "source[1].path",
+        ),
+        ("[[host]]\nname='a'\nmac='00:00:00:00:00:01'", "host[0]"),
+        ("[[host]]\nname='127.1'\nmac='00:00:00:00:00:01'\nnetwork='x'", "host[0].name"),
+        ("[[host]]\nname='a'\nmac='00:00:00:00:01'\nnetwork='x'", "host[0].mac"),
+        (
+            "[[host]]\nname='a'\nmac='00:00:00:00:00:01'\nnetwork='x'\naliases=['b','c d']",
+            "host[0].aliases[1]",
+        ),
+        (MANY_ALIASES, 'host[1].aliases: those of "A" take more than 512 bytes in all'),
+        (TWO_NAMES, "host[1].mac: the card is host[0]'s already"),
+        ("sources = []", ""),
+        ("[names", ""),
+        ("\udcff", ""),
+    ],
+    ids=lambda v: ascii(v)[:50],
+)
+def test_each_fault_names_the_file_and_the_key(text: str, key: str) -> None:
+    with pytest.raises(UserError) as caught:
+        config.parse(text.encode("utf-8", "surrogateescape"), PATH)
+    assert caught.value.what.startswith(f"{PATH}: {key}")
+    assert caught.value.hint

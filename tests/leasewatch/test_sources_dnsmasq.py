@@ -1,0 +1,126 @@
+"""dnsmasq's lines: what each yields, and that whatever else is there is a fault with a place."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leasewatch.errors import ParseError
+from leasewatch.model import Lease, LeaseFile
+from leasewatch.sources import dnsmasq
+
+FILE = LeaseFile(path="/l/lab.leases", network="lab", suffix="internal")
+
+
+def lease(**fields: object) -> Lease:
+    return Lease(source=FILE.path, network="lab", **fields)  # type: ignore[arg-type]
+
+
+GOOD = [
+    (
+        b"1795420405 52:54:00:00:00:04 10.77.0.82 db1 ff:00:00:00:01:00:01:2a",
+        lease(
+            address="10.77.0.82",
+            family=4,
+            expires=1795420405,
+            hwaddr="52:54:00:00:00:04",
+            hostname="db1",
+            client_id="ff:00:00:00:01:00:01:2a",
+        ),
+    ),
+    (
+        b"0 52:54:00:AA:00:03 10.77.0.81 * *",
+        lease(address="10.77.0.81", family=4, expires=0, hwaddr="52:54:00:aa:00:03"),
+    ),
+    (
+        b"5 06-52:54:00:00 10.0.0.1 Foo *",
+        lease(address="10.0.0.1", family=4, expires=5, hwaddr="06-52:54:00:00", hostname="Foo"),
+    ),
+    (
+        b"5 01-52:54:00:00:00:01 10.0.0.1 * *",
+        lease(address="10.0.0.1", family=4, expires=5, hwaddr="52:54:00:00:00:01"),
+    ),
+    (b"5 ff- 10.0.0.1 * *", lease(address="10.0.0.1", family=4, expires=5)),
+    (b"5 * 10.0.0.1 * *", lease(address="10.0.0.1", family=4, expires=5)),
+    (
+        b"1795416955 3 FD77:0::1e68 * 00:01:00:01:32:96:9f:83:52:54:00:00:00:03",
+        lease(
+            address="fd77::1e68",
+            family=6,
+            expires=1795416955,
+            iaid=3,
+            client_id="00:01:00:01:32:96:9f:83:52:54:00:00:00:03",
+        ),
+    ),
+    (
+        b"0 T4294967295 fd77::1 dcd6 *",
+        lease(address="fd77::1", family=6, expires=0, iaid=4294967295, hostname="dcd6"),
+    ),
+]
+
+BAD = [
+    (b"", "line"),
+    (b"1 52:54:00:00:00:04 10.0.0.1 db1", "line"),
+    (b"1 52:54:00:00:00:04 10.0.0.1 db1 * *", "line"),
+    (b"1  52:54:00:00:00:04 10.0.0.1 db1 *", "line"),
+    (b"1 52:54:00:00:00:04 10.0.0.1 " + b"h" * 3000 + b" *", "line"),
+    (b"-1 52:54:00:00:00:04 10.0.0.1 * *", "expires"),
+    (b"1_0 52:54:00:00:00:04 10.0.0.1 * *", "expires"),
+    (b"9999999999999999999 52:54:00:00:00:04 10.0.0.1 * *", "expires"),
+    ("\u0661 52:54:00:00:00:04 10.0.0.1 * *".encode(), "expires"),
+    (b"1 52:54:00:00:00:04 10.0.0.256 * *", "address"),
+    (b"1 52:54:00:00:00:04 10.1 * *", "address"),
+    (b"1 52:54:00:00:00:04 127.0.0.1 * *", "address"),
+    (b"1 52:54:00:00:00:04 0.0.0.0 * *", "address"),
+    (b"1 52:54:00:00:00:04 224.0.0.1 * *", "address"),
+    (b"1 3 ::1 * *", "address"),
+    (b"1 3 ::ffff:10.0.0.1 * *", "address"),
+    (b"1 3 ff02::1 * *", "address"),
+    (b"1 3 fe80::1%eth0 * *", "address"),
+    (b"1 52:54:0:00:00:04 10.0.0.1 * *", "hwaddr"),
+    (b"1 52:54:00:00:00:0g 10.0.0.1 * *", "hwaddr"),
+    (b"1  10.0.0.1 * *", "hwaddr"),
+    (b"1 T fd77::1 * *", "IAID"),
+    (b"1 4294967296 fd77::1 * *", "IAID"),
+    (b"1 52:54:00:00:00:04 fd77::1 * *", "IAID"),
+    (b"1 52:54:00:00:00:04 10.0.0.1 w\x1b[31m *", "hostname"),
+    (b"1 52:54:00:00:00:04 10.0.0.1 w\xc3\xa9b *", "hostname"),
+    (b"1 52:54:00:00:00:04 10.0.0.1  *", "hostname"),
+    (b"1 52:54:00:00:00:04 10.0.0.1 * 0", "client-id"),
+    (b"1 52:54:00:00:00:04 10.0.0.1 * 00:", "client-id"),
+]
+
+
+@pytest.mark.parametrize(("line", "expected"), GOOD, ids=lambda v: repr(v)[:40])
+def test_a_good_line_is_the_lease_that_it_says(line: bytes, expected: Lease) -> None:
+    assert dnsmasq.parse_line(line, FILE) == expected
+
+
+@pytest.mark.parametrize(("line", "field"), BAD, ids=lambda v: repr(v)[:40])
+def test_a_bad_line_is_a_fault_with_file_line_and_field(line: bytes, field: str) -> None:
+    with pytest.raises(ParseError) as caught:
+        dnsmasq.parse_line(line, FILE, 7)
+    assert (caught.value.file, caught.value.line, caught.value.field) == (FILE.path, 7, field)
+    assert caught.value.what.isprintable()
+    assert len(caught.value.what) < 400
+
+
+def test_good_lines_count_beside_bad_ones_and_an_unfinished_line_does_not() -> None:
+    data = b"junk\n%s\nduid 00:01\n%s" % (GOOD[0][0], GOOD[1][0])
+    leases, errors = dnsmasq.parse(data, FILE)
+    assert leases == [GOOD[0][1]]
+    assert [(e.line, e.field) for e in errors] == [(1, "line")]
+
+
+FIELDS = st.one_of(
+    st.binary(max_size=20),
+    st.sampled_from([b"0", b"*", b"10.0.0.1", b"fd77::1", b"52:54:00:00:00:01", b"web1", b"T1"]),
+)
+
+
+@given(st.one_of(st.binary(max_size=300), st.lists(FIELDS, max_size=6).map(b" ".join)))
+def test_any_bytes_are_a_lease_the_duid_or_the_typed_error(line: bytes) -> None:
+    leases, errors = dnsmasq.parse(line.replace(b"\n", b"") + b"\n", FILE)
+    assert len(leases) + len(errors) == (0 if line.startswith(b"duid ") else 1)
+    assert all(error.what.isprintable() for error in errors)

@@ -1,0 +1,79 @@
+"""QEMU's command lines as text; that QEMU takes them is the system tests' question."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leasewatch.virt import qemu
+from leasewatch.virt.domain import Domain, NicDefinition
+
+_EXTERNAL = """{"format": "qcow2", "virtual-size": 1,
+    "format-specific": {"type": "qcow2", "data": {"data-file": "/etc/shadow"}}}"""
+GIVEN = qemu.Descriptors(qmp=10, console=11, console_log=12, taps=(13, 14))
+
+
+def _argv(accel: qemu.Chosen = "tcg", **parts: Any) -> list[str]:
+    nics = tuple(NicDefinition(network="lab", mac=f"52:54:00:00:00:0{i}") for i in (1, 2))
+    domain = Domain(name="web1", nics=nics, memory=1024, cpus=2, **parts)
+    overlay = Path("/disks/a,file=b/disk.qcow2")
+    return qemu.command(domain, accel=accel, overlay=overlay, descriptors=GIVEN)
+
+
+def _values(argv: list[str], option: str) -> list[str]:
+    return [argv[i + 1] for i, word in enumerate(argv) if word == option]
+
+
+def test_each_interface_has_its_own_tap_and_mac() -> None:
+    argv = _argv(disk="/images/debian.qcow2")
+    assert _values(argv, "-netdev") == ["tap,id=net0,fd=13", "tap,id=net1,fd=14"]
+    macs = [value.split("mac=")[1].split(",")[0] for value in _values(argv, "-device")[:2]]
+    assert macs == ["52:54:00:00:00:01", "52:54:00:00:00:02"]
+
+
+def test_a_comma_in_a_path_ends_no_option() -> None:
+    (drive,) = _values(_argv(disk="/images/debian.qcow2"), "-drive")
+    assert drive.startswith("file=/disks/a,,file=b/disk.qcow2,if=none,")
+
+
+def test_the_guest_writes_to_the_overlay_alone() -> None:
+    assert not any("/images/" in word for word in _argv(disk="/images/debian.qcow2"))
+
+
+def test_kernel_initrd_and_command_line_are_handed_over_as_they_are() -> None:
+    argv = _argv(kernel="/boot/k,1", initrd="/boot/i", append="console=ttyS0 a,b")
+    assert _values(argv, "-kernel") == ["/boot/k,1"]
+    assert _values(argv, "-initrd") == ["/boot/i"]
+    assert _values(argv, "-append") == ["console=ttyS0 a,b"]
+    assert not _values(argv, "-drive")
+
+
+@pytest.mark.parametrize(
+    ("accel", "cpu", "option"), [("kvm", "host", "kvm"), ("tcg", "max", "tcg,tb-size=256")]
+)
+def test_the_probe_tries_the_processor_that_the_guest_gets(
+    accel: qemu.Chosen, cpu: str, option: str
+) -> None:
+    argv = _argv(accel, disk="/images/debian.qcow2")
+    assert (_values(argv, "-cpu"), _values(argv, "-accel")) == ([cpu], [option])
+    probe = qemu.probe_command(accel, "/rom")
+    assert _values(probe, "-cpu") == [cpu]
+    assert _values(probe, "-accel")[0].startswith(accel)
+    assert _values(probe, "-machine") == _values(argv, "-machine")
+
+
+@pytest.mark.parametrize(
+    ("answer", "other"),
+    [
+        ('{"format": "raw", "virtual-size": 1024}', None),
+        (
+            '{"format": "qcow2", "virtual-size": 1, "backing-filename": "/etc/shadow"}',
+            "/etc/shadow",
+        ),
+        (_EXTERNAL, "/etc/shadow"),
+    ],
+)
+def test_an_image_tells_in_which_other_file_it_continues(answer: str, other: str | None) -> None:
+    assert qemu.parse_info(answer).refers_to == other

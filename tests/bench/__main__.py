@@ -1,0 +1,116 @@
+"""`python -m tests.bench`: measure in a world of its own (packaging/world) and print the tables.
+
+Exit code 0 when every figure could be measured, whatever it is; 1 when one could not.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from tests.bench import (
+    getent,
+    guest,
+    leases,
+    lines,
+    lookups,
+    network,
+    service,
+    storm,
+    syscalls,
+    threads,
+    wire,
+)
+from tests.bench.counts import FULL, QUICK, Counts
+from tests.bench.table import Table, render
+from tests.bench.timing import BenchError
+
+_CHECKOUT = Path(__file__).resolve().parents[2]
+_WORK = Path("/run/bench")
+
+SECTIONS: dict[str, Callable[[Path, Counts], Table]] = {
+    "lookups": lookups.measure,
+    "lines": lines.measure,
+    "threads": threads.measure,
+    "getent": getent.measure,
+    "syscalls": syscalls.measure,
+    "service": service.measure,
+    "leases": leases.measure,
+    "storm": storm.measure,
+    "wire": wire.measure,
+    "network": network.measure,
+    "guest": guest.measure,
+}
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="Tiny counts: every row, but rough figures.")
+@click.option("--only", type=click.Choice(list(SECTIONS)), multiple=True, help="These parts alone.")
+@click.option("--guest", "with_guest", is_flag=True, help="A real guest too (QEMU, about 10 s).")
+@click.option("--markdown", is_flag=True, help="Print the tables as the README holds them.")
+@click.option("--inside", is_flag=True, hidden=True, help="We are in the world already.")
+def main(
+    *, quick: bool, only: tuple[str, ...], with_guest: bool, markdown: bool, inside: bool
+) -> None:
+    """Measure look-ups beside their peers, the service and the commands; print tables."""
+    chosen = only or tuple(name for name in SECTIONS if name != "guest" or with_guest)
+    if not inside:
+        _enter_world(with_guest="guest" in chosen)
+    _WORK.mkdir(exist_ok=True)
+    tables: list[Table] = []
+    failures: list[str] = []
+    for name in chosen:
+        click.echo(f"measuring: {name}", err=True)
+        try:
+            tables.append(SECTIONS[name](_WORK, QUICK if quick else FULL))
+        except BenchError as error:
+            failures.append(f"{name}: {error}")
+    rendered = "\n".join(render(table, markdown=markdown) for table in tables)
+    click.echo(f"{_machine()}\n\n{rendered}\n{_LEGEND}")
+    for failure in failures:
+        click.echo(f"not measured: {failure}", err=True)
+    sys.exit(1 if failures else 0)
+
+
+def _enter_world(*, with_guest: bool) -> None:
+    """Become the same command inside the world; the guest is built here, where apt works."""
+    if with_guest:
+        built = subprocess.run(
+            [_CHECKOUT / "packaging/guest"], stdout=subprocess.PIPE, text=True, check=True
+        )
+        os.environ[guest.FILES] = built.stdout.strip()
+    os.chdir(_CHECKOUT)
+    world = str(_CHECKOUT / "packaging/world")
+    command = [sys.executable, "-m", "tests.bench", "--inside", *sys.argv[1:]]
+    os.execv(world, [world, *command])
+
+
+_LEGEND = (
+    "bare: the open, fstat, preads and close of the same look-ups, and nothing else. Contestants\n"
+    "take turns in rounds; the quietest fifth of the rounds counts."
+)
+
+
+def _machine() -> str:
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    today = dt.datetime.now(dt.UTC).date()
+    libc = " ".join(platform.libc_ver())
+    return f"{today}, {os.cpu_count()} cores {model}, Linux {platform.release()}, {libc}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Look-ups at 10 to 100,000 hosts: ours and every peer, entry points and whole getaddrinfo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from tests.bench import states
+from tests.bench.contestants import (
+    DNS,
+    FILES,
+    LIBVIRT,
+    LIBVIRT_GUEST,
+    MYHOSTNAME,
+    PEER_SIZES,
+    PYVIRT,
+    Kind,
+    Module,
+    contestant,
+    whole,
+)
+from tests.bench.counts import Counts
+from tests.bench.harness import build, compete
+from tests.bench.table import HOSTS, SIZES, Row, Table, at_least, at_most, duration, with_ratio
+
+BARE = Kind("bare open + fstat + preads + close", PYVIRT, "bare")
+HIT = Kind("nss_pyvirt: hit", PYVIRT)
+MISS = Kind("nss_pyvirt: miss", PYVIRT, keys="unknown names", hit=False)
+PEER = Kind("libnss_libvirt", LIBVIRT)
+KINDS = (
+    BARE,
+    Kind("bare, with the preads of a miss", PYVIRT, "bare", keys="unknown names", hit=False),
+    HIT,
+    Kind("nss_pyvirt: hit, always the same", PYVIRT, keys="one name"),
+    MISS,
+    Kind("nss_pyvirt: miss, always the same", PYVIRT, keys="one unknown name", hit=False),
+    Kind("nss_pyvirt: reverse", PYVIRT, "addr", keys="addresses"),
+    Kind("nss_pyvirt: reverse, always the same", PYVIRT, "addr", keys="one address"),
+    PEER,
+    Kind("libnss_libvirt_guest", LIBVIRT_GUEST),
+    Kind("nss_files", FILES),
+    Kind("nss_myhostname: own name", MYHOSTNAME, keys="own name"),
+    Kind("nss_myhostname: miss", MYHOSTNAME, hit=False),
+    Kind("DNS, dnsmasq on loopback", DNS),
+    whole("pyvirt", PYVIRT),
+    whole("libvirt", LIBVIRT),
+    whole("libvirt_guest", LIBVIRT_GUEST),
+    whole("files", FILES),
+    whole("dns", DNS),
+)
+_SIZES: Mapping[Module, Sequence[int]] = {PYVIRT: SIZES, MYHOSTNAME: SIZES[:1]}
+
+Times = Mapping[tuple[Kind, int], float]
+"""Seconds per look-up of each kind at each number of hosts."""
+
+
+def measure(folder: Path, counts: Counts) -> Table:
+    """The table; `folder` takes the compiled program."""
+    program = build("nssbench", folder)
+    labels = {f"{kind.what}, {hosts}": (kind, hosts) for kind in KINDS for hosts in sizes(kind)}
+    with states.put_back(), states.dns_servers(PEER_SIZES):
+        plan = [
+            contestant(label, kind, hosts, counts.turn_us)
+            for label, (kind, hosts) in labels.items()
+        ]
+        measured = compete(program, plan, counts.rounds)
+    times = {labels[label]: time for label, time in measured.items()}
+    return Table("look-up, p50 (x bare)", [*_rows(times), *_asked(times)], HOSTS)
+
+
+def sizes(kind: Kind) -> Sequence[int]:
+    """The numbers of hosts that it is measured with."""
+    return _SIZES.get(kind.module, PEER_SIZES)
+
+
+def _rows(times: Times) -> Iterator[Row]:
+    limits = {HIT: 1.25, MISS: 1.15}
+    for kind in KINDS:
+        ratios = {hosts: times[kind, hosts] / times[BARE, hosts] for hosts in sizes(kind)}
+        cells = {hosts: with_ratio(duration(times[kind, hosts]), ratios[hosts]) for hosts in ratios}
+        if kind in limits:
+            worst = max(ratios.values())
+            yield at_most(kind.what, worst, limits[kind], "x bare", cells=cells)
+        elif len(cells) == 1:  # the number of hosts is nothing to it
+            yield Row(kind.what, measured=cells[SIZES[0]])
+        else:
+            yield Row(kind.what, cells)
+
+
+def _asked(times: Times) -> Iterator[Row]:
+    few, many = (times[HIT, hosts] for hosts in (SIZES[0], SIZES[-1]))
+    yield at_most("random names at 100,000 hosts / at 10", many / few, 1.3, "x")
+    for hosts, factor in ((100, 15), (1_000, 100), (10_000, 1_000)):
+        slower = times[PEER, hosts] / times[HIT, hosts]
+        yield at_least(f"libnss_libvirt / nss_pyvirt at {hosts:,}", slower, factor, "x")

@@ -1,0 +1,139 @@
+"""A whole Debian with systemd as its PID 1, in a container: run programs in it.
+
+Everything of it is its own: network, mounts, processes, /dev, /run, /tmp, and a subtree of the
+cgroups. The host's /run and /tmp are covered already before systemd-nspawn starts, so that no init
+ever sees them. It knows nothing of what is tested.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from tests.conftest import children_of
+from tests.system.world import wait_for
+
+# open_by_handle_at: what the unit itself forbids must not be forbidden by the container.
+_BOOT = """
+set -eu
+exec 3<"$1"
+shift
+mount -t tmpfs -o mode=0755 tmpfs /run
+mount -t tmpfs tmpfs /tmp
+mkdir /run/systemd /run/machine
+mount --bind /proc/self/fd/3 /run/machine
+exec 3<&-
+(
+    for cgroup; do echo 0 >"$cgroup/cgroup.procs"; done
+    exec systemd-nspawn --directory=/run/machine --volatile=overlay --private-network \
+        --register=no --keep-unit --console=read-only --machine=pyvirt --boot \
+        --system-call-filter=open_by_handle_at
+)
+"""
+_ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "LC_ALL": "C.UTF-8",
+}
+
+
+def cgroup_trees() -> list[Path]:
+    """Where the cgroup hierarchies are mounted that systemd keeps its units in; cgroups(7)."""
+    mounts = Path("/proc/self/mountinfo").read_text()
+    systemds = r"^(?:\S+ ){4}(\S+) .* - (?:cgroup2 \S+ |cgroup \S+ \S*name=systemd)"
+    return [Path(folder) for folder in re.findall(systemds, mounts, re.MULTILINE)]
+
+
+class Machine:
+    """Boots a copy of `root`, which stays as it is; ends with `close`, or with pytest."""
+
+    def __init__(self, root: Path, console: Path) -> None:
+        self._cgroups = [tree / f"pyvirt-test-{os.getpid()}" for tree in cgroup_trees()]
+        for cgroup in self._cgroups:
+            cgroup.mkdir(exist_ok=True)  # empty: left by a killed pytest of the same pid
+        with console.open("wb") as output:
+            self._holder = subprocess.Popen(
+                [
+                    *("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork"),
+                    *("--kill-child=KILL", "--mount-proc", "--propagation", "private"),
+                    *("sh", "-c", _BOOT, "boot", str(root), *map(str, self._cgroups)),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            self._init = wait_for("systemd to be PID 1", self._find_init, 20)
+            self.root = Path(f"/proc/{self._init}/root")
+            wait_for("systemd to listen", (self.root / "run/systemd/private").exists, 20)
+            self.run(["systemctl", "is-system-running", "--wait"], timeout=40)
+        except BaseException as error:
+            error.add_note(console.read_text(errors="replace"))
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End every process of the machine, and take its cgroups back."""
+        self._holder.kill()
+        self._holder.wait()
+        for cgroup in self._cgroups:
+            wait_for(f"{cgroup} to be empty", partial(_remove_tree, cgroup))
+
+    def run(
+        self, argv: Sequence[str], *, check: bool = True, timeout: float = 60, stdin: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program there, as root, to its end.
+
+        With `check`, a non-zero exit is an AssertionError that shows what was printed.
+        """
+        done = subprocess.run(
+            # PDEATHSIG: killing nsenter from here kills the program too.
+            [
+                *("nsenter", "--all", "--root", "--wd", f"--target={self._init}"),
+                *("setpriv", "--pdeathsig", "KILL", "--", *argv),
+            ],
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=timeout,
+            env=_ENVIRONMENT,
+            input=stdin,
+        )
+        shown = f"{' '.join(argv)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+        assert done.returncode == 0 or not check, shown
+        return done
+
+    def sh(self, script: str, *, timeout: float = 60) -> str:
+        """Run a shell script there; returns what it printed on stdout."""
+        return self.run(["sh", "-ec", script], timeout=timeout).stdout
+
+    def _find_init(self) -> int:
+        """The pid, as seen from here, of the machine's PID 1 once it is systemd; 0 before."""
+        assert self._holder.poll() is None, "systemd-nspawn has ended"
+        pids = [self._holder.pid]
+        for pid in pids:
+            pids += children_of(pid)
+            if _name(pid) == "systemd":
+                return pid
+        return 0
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def _remove_tree(cgroup: Path) -> bool:
+    """Remove a cgroup and those below it; False if one still has processes."""
+    try:
+        for folder, _, _ in os.walk(cgroup, topdown=False):
+            Path(folder).rmdir()
+    except OSError:
+        return False
+    return True

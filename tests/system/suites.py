@@ -1,0 +1,45 @@
+"""The C library of another Debian suite: in a chroot of a world, our module installed in it."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.csrc.building import compile_c
+from tests.system.answers import SOURCE, Libc
+from tests.system.world import World
+
+LIBC_ROOT = Path(__file__).with_name("libc_root.sh")
+NO_SUCH_SUITE = 3  # its exit status
+
+
+def unpacked(suite: str) -> Path:
+    """The root that libc_root.sh makes; a skip only if the mirror says that there is none."""
+    done = subprocess.run(
+        [LIBC_ROOT, suite], capture_output=True, text=True, check=False, timeout=1000
+    )
+    if done.returncode == NO_SUCH_SUITE:
+        pytest.skip(done.stderr.strip())
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.strip())
+
+
+def suite_in_a_chroot(world: World, suite: str, folder: Path) -> Libc:
+    """Install the module into a copy of the suite's root, which sees the world's table."""
+    root, packed = "/run/root", unpacked(suite)
+    (libc,) = (packed / "usr/lib").glob("*/libc.so.6")
+    # Linked with that libc: its symbols and no newer ones.
+    options = ("cc", "-O2", "-nodefaultlibs", "-Wl,--allow-shlib-undefined")
+    program = compile_c(folder / "answers", options, SOURCE, libc)
+    world.run(["cp", "-a", packed, root])
+    world.run(["mkdir", "-p", f"{root}/run/leasewatch", f"{root}/run/nscd"])
+    world.run(["ln", "-s", ".", f"{root}/var"])  # /var/run is /run
+    world.run(["install", "-m", "0755", program, f"{root}/run/answers"])
+    world.run(["mount", "--bind", "/run/leasewatch", f"{root}/run/leasewatch"])
+    for name in ("passwd", "group", "hosts", "host.conf", "resolv.conf"):
+        world.run(["cp", f"/etc/{name}", f"{root}/etc"])
+    world.run(["tee", f"{root}/etc/nsswitch.conf"], input="hosts: files dns\n")
+    world.run(["nss-pyvirt", "install", "--root", root])
+    return Libc(world, root, ("chroot", root))

@@ -1,0 +1,113 @@
+"""The benchmark runs and shows every figure that was asked for; how large they are it judges."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.system.world import CHECKOUT
+
+_BY_HOSTS = {
+    "bare open + fstat + preads + close": 5,
+    "nss_pyvirt: hit": 8,
+    "nss_pyvirt: hit, always the same": 5,
+    "nss_pyvirt: miss": 8,
+    "nss_pyvirt: miss, always the same": 5,
+    "nss_pyvirt: reverse": 5,
+    "nss_pyvirt: reverse, always the same": 5,
+    "libnss_libvirt": 4,
+    "libnss_libvirt_guest": 4,
+    "nss_files": 4,
+    "nss_myhostname: own name": 1,
+    "nss_myhostname: miss": 1,
+    "DNS, dnsmasq on loopback": 4,
+    "getaddrinfo, hosts: pyvirt": 5,
+    "getaddrinfo, hosts: libvirt": 4,
+    "getaddrinfo, hosts: libvirt_guest": 4,
+    "getaddrinfo, hosts: files": 4,
+    "getaddrinfo, hosts: dns": 4,
+    "random names at 100,000 hosts / at 10": 3,
+    "libnss_libvirt / nss_pyvirt at 100": 3,
+    "libnss_libvirt / nss_pyvirt at 1,000": 3,
+    "libnss_libvirt / nss_pyvirt at 10,000": 3,
+}
+_EXPECTED = {
+    "look-up, p50": _BY_HOSTS,
+    "beside /etc/hosts": {
+        "nss_files": 3,
+        "getaddrinfo, hosts: files": 3,
+        "getaddrinfo, hosts: pyvirt": 6,
+        "getaddrinfo, hosts: files pyvirt": 6,
+    },
+    "look-ups a second": {
+        "bare open + fstat + preads + close": 4,
+        "nss_pyvirt: hit": 7,
+        "libnss_libvirt": 4,
+    },
+    "a whole process": {
+        "getent ahosts NAME, hosts: pyvirt": 5,
+        "getent ahosts NAME, hosts: libvirt": 4,
+        "getent ahosts NAME, hosts: files": 4,
+    },
+    "system calls": {
+        "nss_pyvirt: hit": 6,
+        "nss_pyvirt: miss": 6,
+        "nss_pyvirt: reverse": 6,
+        "libnss_libvirt": 5,
+    },
+    "the service, at 1,000 leases": {
+        "lease write -> name found, p50": 3,
+        "lease write -> name found, p99": 3,
+        "lease write -> getent finds it, p50": 3,
+        "leasewatch ip NAME, whole process": 3,
+        "service, memory at 1,000 leases": 3,
+        "service, wake-ups in 0.5 s of rest": 3,
+        "service, CPU time in 0.5 s of rest": 3,
+    },
+    "the service, at many leases": {
+        "lease write -> name found, p50": 2,
+        "p99 at 10,000 leases": 3,
+        "p99 at 100,000 leases": 3,
+        "start -> first table": 5,
+        "service, memory": 5,
+    },
+    "1,000 changes a second": {
+        "a change's lag, p99": 3,
+        "a change's lag, the longest": 3,
+        "changes lost": 3,
+        "service, memory afterwards": 3,
+    },
+    "DHCPACK on the wire -> name found": {
+        f"{pair}, {share}": 1
+        for pair in (
+            "pyvirt's dnsmasq, nss_pyvirt",
+            "libvirt's dnsmasq, nss_pyvirt",
+            "libvirt's dnsmasq, libnss_libvirt",
+        )
+        for share in ("p50", "p99")
+    },
+    "the manager": {"pyvirt network start": 3, "pyvirt network stop": 1},
+}
+"""How each table's title begins -> its rows -> how many cells of a row are filled: a figure for
+each column and, where something was asked, the measured, the asked and the verdict.
+"""
+
+
+@pytest.mark.usefixtures("_namespaces")
+def test_a_quick_run_prints_every_row_with_its_figures() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench", "--quick", "--markdown"],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for title, expected in _EXPECTED.items():
+        (table,) = [part for part in done.stdout.split("\n\n") if part.startswith(f"| {title}")]
+        rows = [[cell.strip() for cell in line.split("|")] for line in table.splitlines()]
+        filled = {row[1]: sum(bool(cell) for cell in row[2:]) for row in rows}
+        assert {row: filled.get(row) for row in expected} == expected

@@ -1,0 +1,386 @@
+"""Domains for real: QEMU (emulated), taps, dnsmasq, the console and the power button."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from leasewatch.io import place
+from tests.system.conftest import GuestFiles
+from tests.system.world import World
+
+LEASES = Path("/var/lib/pyvirt/leases/lab.leases")
+RUN = Path("/run/pyvirt/domains")
+
+
+def pyvirt(
+    world: World, *words: str | Path, check: bool = True, user: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    return world.run(["pyvirt", *map(str, words)], check=check, timeout=60, user=user)
+
+
+@pytest.fixture
+def lab(world: World, guest_files: GuestFiles) -> World:
+    """A world with a started network `lab` and a domain `web1` that is not started."""
+    pyvirt(world, "network", "create", "lab", "--subnet", "10.77.0.0/24", "--mode", "isolated")
+    pyvirt(world, "network", "start", "lab")
+    define(world, guest_files, "web1")
+    return world
+
+
+def define(world: World, guest: GuestFiles, name: str, *options: str | Path) -> None:
+    boot = ("--kernel", guest.kernel, "--initrd", guest.initrd, "--append", "console=ttyS0 quiet")
+    size = ("--memory", "96", "--accel", "tcg")
+    pyvirt(world, "domain", "create", name, "--network", "lab", *boot, *size, *options)
+
+
+def row(world: World, name: str) -> dict[str, str | int | list[str]]:
+    shown = pyvirt(world, "domain", "show", name, "-o", "json").stdout
+    (only,) = json.loads(shown)
+    return dict(only)
+
+
+def read(world: World, file: str | Path) -> str:
+    """A file's text, empty where there is none."""
+    return world.run(["cat", file], check=False).stdout
+
+
+def lease(world: World, name: str, timeout: float = 60) -> str:
+    """The address that `name` leases, waited for."""
+
+    def found() -> str:
+        macs = row(world, name)["macs"]
+        assert isinstance(macs, list)
+        rows = [line.split() for line in read(world, LEASES).splitlines()]
+        return next((fields[2] for fields in rows if fields[1] in macs), "")
+
+    return world.wait_for(f"a lease for {name}", found, timeout)
+
+
+def log_in(world: World, guest: GuestFiles, address: str, command: str) -> str:
+    ssh: list[str | Path] = [
+        "ssh",
+        "-F",
+        guest.ssh_config,
+        "-o",
+        "ConnectTimeout=5",
+        f"root@{address}",
+        command,
+    ]
+
+    def said() -> str:
+        return world.run(ssh, check=False).stdout
+
+    return world.wait_for(f"ssh to {address}", said, 60)
+
+
+def wait_until_stopped(world: World, name: str) -> None:
+    world.wait_for(f"{name} to stop", lambda: row(world, name)["state"] == "stopped", 20)
+
+
+def traces(world: World) -> list[str]:
+    """What a domain that has ended must not leave behind."""
+    links = world.run(["ip", "-brief", "link"]).stdout
+    programs = world.run(["ps", "ax", "-o", "args="]).stdout
+    leases = [line for line in read(world, LEASES).splitlines() if not line.startswith("duid")]
+    ls: list[str | Path] = ["ls", RUN, RUN / "web1", "/run/pyvirt/networks/lab/hosts.d"]
+    files = world.run(ls, check=False).stdout
+    return [
+        *(line for line in links.splitlines() if "pvtap" in line),
+        *(line for line in programs.splitlines() if "domain run" in line or "qemu-system" in line),
+        *leases,
+        *(name for name in files.split() if name in ("web1.json", "qmp", "console", "lock")),
+    ]
+
+
+def test_a_domain_lives_from_start_to_power_button_and_leaves_nothing(
+    lab: World, guest_files: GuestFiles
+) -> None:
+    pyvirt(lab, "domain", "start", "web1")
+    state = json.loads(read(lab, RUN / "web1.json"))
+    assert state["pending_until"] > state["started"]
+    address = lease(lab, "web1")
+    assert log_in(lab, guest_files, address, "hostname").strip() == "web1"
+    (fields,) = [line.split() for line in read(lab, LEASES).splitlines() if address in line]
+    assert fields[3] == "web1"
+
+    again = pyvirt(lab, "domain", "start", "web1")
+    assert "was started already" in again.stdout
+    assert json.loads(read(lab, RUN / "web1.json")) == state
+
+    pyvirt(lab, "domain", "shutdown", "web1", "--timeout", "30")
+    assert row(lab, "web1")["state"] == "stopped"
+    lab.wait_for("nothing to be left", lambda: traces(lab) == [])
+
+
+def test_a_started_domains_name_is_in_the_table_when_start_returns(
+    lab: World, guest_files: GuestFiles
+) -> None:
+    alone = pyvirt(lab, "domain", "start", "web1")
+    assert "leasewatch serve" in alone.stderr
+    pyvirt(lab, "domain", "stop", "web1")
+
+    lab.serve()
+    started = pyvirt(lab, "domain", "start", "web1")
+    assert started.stderr == ""
+    address = lease(lab, "web1")
+    lab.wait_for("web1's address", lambda: address in str(row(lab, "web1")["addresses"]), 5)
+    assert lab.run(["getent", "ahostsv4", "web1"]).stdout.split()[0] == address
+    assert log_in(lab, guest_files, "web1", "hostname").strip() == "web1"
+    pyvirt(lab, "domain", "stop", "web1")
+    lab.wait_for(
+        "the name to be gone", lambda: lab.run(["getent", "hosts", "web1"], check=False).returncode
+    )
+
+
+def test_auto_takes_what_works_here_and_says_so_once(lab: World, guest_files: GuestFiles) -> None:
+    define(lab, guest_files, "auto1", "--accel", "auto")
+    first = pyvirt(lab, "domain", "start", "auto1")
+    verdict = json.loads(read(lab, "/run/pyvirt/accel.json"))
+    assert ("guests are emulated" in first.stderr) == (verdict["accel"] == "tcg")
+    lease(lab, "auto1")
+    pyvirt(lab, "domain", "stop", "auto1")
+    assert "guests are emulated" not in pyvirt(lab, "domain", "start", "auto1").stderr
+
+
+def test_stop_ends_a_guest_that_has_only_just_been_started(lab: World) -> None:
+    pyvirt(lab, "domain", "start", "web1")
+    pyvirt(lab, "domain", "stop", "web1")
+    assert traces(lab) == []
+    pyvirt(lab, "domain", "stop", "web1")
+    pyvirt(lab, "domain", "shutdown", "web1")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_parent_ends_the_guest_and_clears_up(
+    lab: World, number: signal.Signals
+) -> None:
+    parent = lab.spawn(["pyvirt", "domain", "run", "web1"])
+    lab.wait_for("web1 to run", lambda: row(lab, "web1")["state"] == "running")
+    lease(lab, "web1")
+    lab.signal(parent, number)
+    assert parent.wait(20) == 0
+    lab.wait_for("nothing to be left", lambda: traces(lab) == [])
+
+
+def test_what_a_killed_parent_leaves_is_cleared_up_by_the_next_command(lab: World) -> None:
+    lab.serve()
+    pyvirt(lab, "domain", "start", "web1")
+    lease(lab, "web1")
+    found = ["getent", "hosts", "web1.lab.internal"]
+    lab.wait_for("web1 to answer", lambda: not lab.run(found, check=False).returncode)
+    lab.run(["kill", "-KILL", str(row(lab, "web1")["pid"])])
+    lab.wait_for(
+        "QEMU to die with its parent",
+        lambda: "qemu-system" not in lab.run(["ps", "ax", "-o", "args="]).stdout,
+    )
+    # Nobody clears up yet: the name is gone all the same.
+    lab.wait_for("web1 to be forgotten", lambda: lab.run(found, check=False).returncode)
+    assert "web1" in pyvirt(lab, "domain", "list").stdout
+    lab.wait_for("nothing to be left", lambda: traces(lab) == [])
+    pyvirt(lab, "domain", "start", "web1")
+    assert row(lab, "web1")["state"] == "running"
+
+
+def test_nobody_clears_up_while_another_command_acts_on_the_domain(lab: World) -> None:
+    pyvirt(lab, "domain", "start", "web1")
+    lab.run(["kill", "-KILL", str(row(lab, "web1")["pid"])])
+    with place.exclusive(lab.root / str(RUN / "web1")[1:], 5):
+        assert row(lab, "web1")["state"] == "stopped"
+        assert "web1.json" in traces(lab)
+    assert row(lab, "web1")["state"] == "stopped"
+    assert "web1.json" not in traces(lab)
+
+
+def test_a_qemu_that_is_killed_is_cleared_up_and_reported(lab: World) -> None:
+    pyvirt(lab, "domain", "start", "web1")
+    lease(lab, "web1")
+    pid = row(lab, "web1")["pid"]
+    lab.run(["sh", "-c", f"kill -KILL $(ps -o pid= --ppid {pid})"])
+    wait_until_stopped(lab, "web1")
+    assert "QEMU ended by signal 9" in read(lab, RUN / "web1/log")
+    lab.wait_for("nothing to be left", lambda: traces(lab) == [])
+
+
+def test_a_guest_that_ignores_the_power_button_is_stopped_only_if_forced(
+    lab: World, guest_files: GuestFiles, tmp_path: Path
+) -> None:
+    define(lab, guest_files, "deaf1", "--append", "console=ttyS0 rdinit=/bin/sh")
+    pyvirt(lab, "domain", "start", "deaf1")
+    said = tmp_path / "said"
+    with said.open("w") as stderr:
+        waiting = lab.spawn(["pyvirt", "domain", "shutdown", "deaf1"], stderr=stderr)
+    told = "pyvirt: deaf1 is told to shut down; waiting 60 s at most\n"
+    lab.wait_for("shutdown to say that it waits", lambda: said.read_text() == told)
+    lab.signal(waiting, signal.SIGINT)
+    assert waiting.wait(20) == 130
+    assert "deaf1, which may be running" in said.read_text()
+    late = pyvirt(lab, "domain", "shutdown", "deaf1", "--timeout", "1", check=False)
+    assert late.returncode == 1
+    assert "has not shut down within 1 s" in late.stderr
+    assert "pyvirt domain stop deaf1" in late.stderr
+    pyvirt(lab, "domain", "shutdown", "deaf1", "--timeout", "1", "--force")
+    assert row(lab, "deaf1")["state"] == "stopped"
+
+
+def test_the_console_takes_one_person_at_a_time_and_pipes(lab: World) -> None:
+    pyvirt(lab, "domain", "start", "web1")
+    lab.wait_for("a shell", lambda: "/ #" in read(lab, RUN / "web1/console.log"), 60)
+    first = lab.spawn(
+        ["pyvirt", "domain", "console", "web1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    inside: list[str | Path] = ["test", "-e", RUN / "web1/console.lock"]
+    lab.wait_for("somebody to join", lambda: lab.run(inside, check=False).returncode == 0)
+    second = pyvirt(lab, "domain", "console", "web1", check=False)
+    assert second.returncode == 1
+    assert "in use by process" in second.stderr
+    out, _ = first.communicate("echo $((6*7))\n", timeout=20)
+    assert "42" in out
+    assert "42" in read(lab, RUN / "web1/console.log")
+    closed = pyvirt(lab, "domain", "console", "web1", user="nobody", check=False)
+    assert "needs root" in closed.stderr
+
+
+def test_a_guest_writes_to_its_overlay_and_never_to_the_image(
+    lab: World, guest_files: GuestFiles
+) -> None:
+    image = Path("/var/lib/pyvirt/images/base.qcow2")
+    lab.run(["mkdir", "-p", image.parent])
+    lab.run(["qemu-img", "create", "-q", "-f", "qcow2", image, "8M"])
+    before = lab.run(["sha256sum", image]).stdout
+    define(lab, guest_files, "db1", "--disk", image)
+    pyvirt(lab, "domain", "start", "db1")
+    address = lease(lab, "db1")
+    log_in(lab, guest_files, address, "echo kept | dd of=/dev/vda conv=fsync 2>/dev/null; echo ok")
+    pyvirt(lab, "domain", "stop", "db1")
+    assert lab.run(["sha256sum", image]).stdout == before
+    overlay = "/var/lib/pyvirt/domains/db1/disk.qcow2"
+    read_back = ["qemu-io", "-r", "-c", "read -P 0x6b 0 1", overlay]
+    assert "failed" not in lab.run(read_back).stdout
+    pyvirt(lab, "domain", "delete", "db1")
+    assert lab.run(["test", "-e", overlay], check=False).returncode == 1
+    assert lab.run(["sha256sum", image]).stdout == before
+
+
+def test_a_domain_that_cannot_start_says_why_and_leaves_nothing(
+    lab: World, guest_files: GuestFiles
+) -> None:
+    broken = Path("/run/broken-kernel")
+    lab.run(["sh", "-c", f"echo no kernel >{broken}"])
+    options = ("--kernel", broken, "--memory", "96", "--accel", "tcg")
+    pyvirt(lab, "domain", "create", "bad1", "--network", "lab", *options)
+    failed = pyvirt(lab, "domain", "start", "bad1", check=False)
+    assert failed.returncode == 1
+    assert "QEMU ended" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert row(lab, "bad1")["state"] == "stopped"
+    assert traces(lab) == []
+
+
+def test_two_commands_that_start_a_domain_at_once_start_it_once(lab: World) -> None:
+    both = [lab.spawn(["pyvirt", "domain", "start", "web1"]) for _ in range(2)]
+    assert [one.wait(30) for one in both] == [0, 0]
+    programs = lab.run(["ps", "ax", "-o", "args="]).stdout
+    assert sum(line.startswith("/usr/bin/qemu-system") for line in programs.splitlines()) == 1
+
+
+def test_a_running_domain_is_neither_deleted_nor_robbed_of_its_network(lab: World) -> None:
+    pyvirt(lab, "domain", "start", "web1")
+    refused = pyvirt(lab, "domain", "delete", "web1", check=False)
+    assert (refused.returncode, "pyvirt domain stop web1" in refused.stderr) == (1, True)
+    refused = pyvirt(lab, "network", "stop", "lab", check=False)
+    assert (refused.returncode, "web1" in refused.stderr) == (1, True)
+    for mistyped in (("network", "stop", "lab/"), ("domain", "stop", "web1/")):
+        assert "name\n" in pyvirt(lab, *mistyped, check=False).stderr
+    for action in ("stop", "shutdown", "delete"):
+        refused = pyvirt(lab, "domain", action, "web1.json", "wbe1", check=False)
+        what, other, _ = refused.stderr.splitlines()
+        assert what == "pyvirt: 'web1.json' is no domain's name"
+        assert other == "pyvirt: there is no domain 'wbe1'"
+    assert row(lab, "web1")["state"] == "running"
+
+
+def test_a_domain_that_is_starting_and_a_network_that_is_stopping_do_not_both_succeed(
+    lab: World,
+) -> None:
+    with place.exclusive(lab.root / "run/pyvirt/networks/lab", 5):
+        stop = lab.spawn(["pyvirt", "network", "stop", "lab"])
+        time.sleep(1.5)  # it has most likely seen by now that no domain runs
+        start = lab.spawn(["pyvirt", "domain", "start", "web1"])
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            start.wait(5)
+    assert sorted((stop.wait(60), start.wait(60))) == [0, 1]
+
+
+def test_what_is_hinted_of_several_domains_works_as_it_is_typed(
+    lab: World, guest_files: GuestFiles
+) -> None:
+    define(lab, guest_files, "web2")
+    started = pyvirt(lab, "domain", "start", "web1", "web2")
+    assert started.stdout == "domain web1 is started\ndomain web2 is started\n"
+    lease(lab, "web1")
+    lease(lab, "web2")
+    for action, ended in (("stop", "stopped"), ("delete", "deleted")):
+        refused = pyvirt(lab, "network", action, "lab", check=False)
+        typed = refused.stderr.partition("hint: ")[2].split()
+        assert typed[-2:] == ["web1", "web2"]
+        done = lab.run(typed, timeout=120)
+        assert done.stdout == f"domain web1 is {ended}\ndomain web2 is {ended}\n"
+        pyvirt(lab, "network", action, "lab")
+
+
+def test_a_domain_with_two_cards_on_one_network_is_told_of_both(lab: World) -> None:
+    cards = ("--network", "lab", "--network", "lab", "--mac", "52:54:00:00:00:01")
+    made = pyvirt(lab, "domain", "create", "two", *cards, "--kernel", "/bin/sh").stdout
+    mac = r"MAC 52:54:00:[0-9a-f:]{8} on lab"
+    assert re.fullmatch(f"domain two is defined: {mac}, {mac}\n", made)
+
+
+def test_of_several_domains_each_is_tried(lab: World) -> None:
+    done = pyvirt(lab, "domain", "start", "wbe1", "web1", check=False)
+    assert (done.returncode, done.stdout) == (1, "domain web1 is started\n")
+    assert done.stderr.startswith("pyvirt: there is no domain 'wbe1'\n  hint: did you mean web1?")
+
+
+@pytest.mark.parametrize(
+    ("words", "why", "hint"),
+    [
+        (["start", "wbe1"], "no domain 'wbe1'", "did you mean web1?"),
+        (["console", "web1"], "web1 is not running", "pyvirt domain start web1"),
+        (
+            ["create", "web1", "--network", "lab", "--kernel", "/bin/sh"],
+            "web1 already",
+            "show web1",
+        ),
+        (["create", "x", "--network", "lba", "--kernel", "/bin/sh"], "network 'lba'", "mean lab?"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line_with_a_hint(
+    lab: World, words: list[str], why: str, hint: str
+) -> None:
+    refused = pyvirt(lab, "domain", *words, check=False)
+    assert refused.returncode == 1
+    what, how = refused.stderr.splitlines()
+    assert why in what
+    assert hint in how
+
+
+def test_a_plain_user_may_look_and_is_told_what_needs_root(lab: World) -> None:
+    pyvirt(lab, "domain", "start", "web1")
+    assert "running" in pyvirt(lab, "domain", "list", user="nobody").stdout
+    shown = pyvirt(lab, "domain", "show", "web1", user="nobody").stdout
+    assert re.search(r"^memory: +96 MiB$", shown, re.MULTILINE)
+    assert re.search(r"^started: +20\d\d-\d\d-\d\d \d\d:\d\d:\d\d$", shown, re.MULTILINE)
+    refused = pyvirt(lab, "domain", "stop", "web1", user="nobody", check=False)
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines() == [
+        "pyvirt: pyvirt domain stop needs root",
+        "  hint: sudo pyvirt domain stop web1",
+    ]

@@ -1,0 +1,32 @@
+"""A start waits for the QEMU that a killed parent left, and for nobody else's."""
+
+from __future__ import annotations
+
+from tests.system.test_domain import lab as lab  # noqa: PLC0414  # a fixture
+from tests.system.test_domain import pyvirt, row
+from tests.system.world import World
+
+QEMU = [
+    *("qemu-system-x86_64", "-S", "-machine", "none", "-nodefaults", "-display", "none"),
+    *("-name", "guest=web1"),
+]
+
+
+def count(lab: World) -> int:
+    """How many QEMUs run."""
+    found = lab.run(["pgrep", "--count", "--full", "^qemu-system.*guest=web1"], check=False)
+    return int(found.stdout)
+
+
+def test_a_start_waits_for_a_former_qemu_and_for_nobody_elses(lab: World) -> None:
+    stranger = lab.spawn(QEMU, user="nobody")
+    former = lab.spawn(QEMU)
+    lab.wait_for("both to run", lambda: count(lab) == 2)
+    late = pyvirt(lab, "domain", "start", "web1", check=False)
+    assert late.returncode == 1
+    assert "of an earlier run has not ended" in late.stderr
+    former.kill()
+    former.wait(20)
+    pyvirt(lab, "domain", "start", "web1")
+    assert row(lab, "web1")["state"] == "running"
+    assert stranger.poll() is None

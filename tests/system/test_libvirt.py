@@ -1,0 +1,286 @@
+"""Beside libvirtd itself: our answers and those of its two NSS modules, each difference meant."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.libvirtd import PREPARE
+from tests.system import forgery
+from tests.system.conftest import GuestFiles
+from tests.system.observer import Observer, Said
+from tests.system.test_leases import CLONE, release_v6
+from tests.system.test_mac_filter import SEND
+from tests.system.test_mac_filter import send_frames as send_frames  # noqa: PLC0414  # a fixture
+from tests.system.test_service import ask_v6, finds
+from tests.system.world import Client, World
+
+BRIDGE = "virbr7"
+TABLE = "run/leasewatch/hosts.v1"
+MAC = "02:00:00:00:00:{:02x}".format
+RESERVED = "".join(
+    f"<host mac='{MAC(n)}' ip='10.71.0.{n + 100}'>{lease}</host>"
+    for n, lease in ((1, "<lease expiry='0'/>"), (2, ""), (3, ""), (4, ""), (5, ""))
+)
+# Without no-ping dnsmasq probes each address for 3 s, and clients that ask again each second wait
+# in its queue.
+NETWORK = f"""
+<network xmlns:dnsmasq='http://libvirt.org/schemas/network/dnsmasq/1.0'>
+  <name>labnat</name><forward mode='nat'/><bridge name='{BRIDGE}' stp='off' delay='0'/>
+  <ip address='10.71.0.1' netmask='255.255.255.0'>
+    <dhcp><range start='10.71.0.10' end='10.71.0.99'/>{RESERVED}</dhcp></ip>
+  <ip family='ipv6' address='fd71::1' prefix='64'>
+    <dhcp><range start='fd71::100' end='fd71::1ff'/></dhcp></ip>
+  <dnsmasq:options><dnsmasq:option value='no-ping'/></dnsmasq:options></network>
+"""
+DOMAIN = """
+<domain type='qemu'><name>vm1</name><memory unit='MiB'>96</memory><vcpu>1</vcpu>
+  <os><type arch='x86_64' machine='q35'>hvm</type><kernel>{kernel}</kernel><initrd>{initrd}</initrd>
+    <cmdline>console=ttyS0 quiet hostname=inside</cmdline></os>
+  <features><acpi/></features><cpu mode='maximum'/>
+  <devices><emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <interface type='network'><source network='labnat'/><mac address='52:54:00:dd:00:01'/>
+      <model type='virtio'/></interface>
+    <memballoon model='none'/></devices></domain>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Libvirt:
+    """A world with libvirtd, its started network `labnat`, and our service."""
+
+    world: World
+    daemon: subprocess.Popen[str]
+
+    def virsh(self, *words: str, input: str | None = None) -> str:  # noqa: A002 (as World.run)
+        argv = ["virsh", "-q", "-c", "qemu:///system", *words]
+        return self.world.run(argv, timeout=60, input=input).stdout
+
+    def theirs(self, module: str, name: str) -> set[str]:
+        """What getaddrinfo says with that module alone."""
+        argv = ["getent", "-s", f"hosts:{module}", "ahosts", name]
+        shown = self.world.run(argv, check=False).stdout
+        # Without an IPv4 address of the host's own getent shows mapped ones.
+        return {line.split()[0].removeprefix("::ffff:") for line in shown.splitlines()}
+
+    def ours(self, name: str) -> set[str]:
+        """With our module."""
+        return self.theirs("pyvirt", name)
+
+    def link_local(self, name: str) -> set[str]:
+        """The link-local addresses that we know, unlike libvirt's modules."""
+        known = self.world.run(["leasewatch", "ip", name], check=False).stdout.split()
+        return {address for address in known if address.startswith("fe80:")}
+
+    def wait(self, what: str, predicate: Callable[[], bool], timeout: float = 60) -> None:
+        self.world.wait_for(what, predicate, timeout)
+
+    def leased(self, mac: str) -> set[str]:
+        """The addresses that libvirt has leased to a MAC."""
+        rows = self.virsh("net-dhcp-leases", "labnat", mac).split()
+        return {word.partition("/")[0] for word in rows if "/" in word}
+
+
+def start_libvirtd(world: World) -> Libvirt:
+    """libvirtd, once it answers."""
+    made = Libvirt(world, world.spawn(["libvirtd"], stderr=subprocess.DEVNULL))
+    probe = ["virsh", "-c", "qemu:///system", "version"]
+    made.wait("libvirtd", lambda: not world.run(probe, check=False).returncode)
+    return made
+
+
+@pytest.fixture
+def network(world: World) -> Libvirt:
+    world.run(["sh", "-c", PREPARE])
+    made = start_libvirtd(world)
+    world.serve()
+    made.virsh("net-define", "/dev/stdin", input=NETWORK)
+    made.virsh("net-start", "labnat")
+    return made
+
+
+@pytest.fixture
+def libvirt(network: Libvirt, guest_files: GuestFiles) -> Libvirt:
+    """With a domain `vm1`."""
+    made = network
+    described = DOMAIN.format(kernel=guest_files.kernel, initrd=guest_files.initrd)
+    made.virsh("define", "/dev/stdin", input=described)
+    return made
+
+
+def test_a_domain_and_a_plain_client_answer_as_libvirts_own_modules_say(libvirt: Libvirt) -> None:
+    libvirt.virsh("start", "vm1")
+    rows = json.loads(libvirt.world.run(["leasewatch", "list", "-o", "json"]).stdout)
+    assert [(r["name"], r["network"], r["verdict"]) for r in rows] == [("vm1", "labnat", "pending")]
+    client = libvirt.world.client("web1", BRIDGE)
+    v4 = client.dhcp("web1")
+    v6 = ask_v6(client, "web1")
+    libvirt.wait("a lease for vm1", lambda: bool(libvirt.leased("52:54:00:dd:00:01")))
+    vm1 = libvirt.leased("52:54:00:dd:00:01")
+    libvirt.wait("vm1 to answer", lambda: libvirt.ours("vm1") == vm1)
+    libvirt.wait("web1 to answer", lambda: libvirt.ours("web1") == {v4, v6})
+    # The same: the domain's name, the guest's own name, and both families of a plain client.
+    assert libvirt.theirs("libvirt_guest", "vm1") == vm1
+    assert libvirt.ours("inside") == libvirt.theirs("libvirt", "inside") == vm1
+    assert libvirt.theirs("libvirt", "web1") == {v4, v6}
+    # More than theirs: qualified names and addresses' names.
+    assert libvirt.ours("vm1.labnat.internal") == vm1
+    assert libvirt.theirs("libvirt_guest", "vm1.labnat.internal") == set()
+    # And what the host sees in use without a lease.
+    eui64 = f"fe80::5054:ff:fedd:1%{BRIDGE}"
+    libvirt.wait("IPv6 of vm1", lambda: libvirt.link_local("vm1") == {eui64})
+    reverse = ["getent", "-s", "hosts:{}", "hosts", *vm1]
+    for module, exit_code in (("pyvirt", 0), ("libvirt", 2), ("libvirt_guest", 2)):
+        argv = [word.format(module) for word in reverse]
+        assert libvirt.world.run(argv, check=False).returncode == exit_code
+    # A domain that ends stops answering at once; its guest's name and lease stay, as with theirs.
+    libvirt.virsh("destroy", "vm1")
+    libvirt.wait("vm1 to stop answering", lambda: libvirt.ours("vm1") == set())
+    assert libvirt.theirs("libvirt_guest", "vm1") == libvirt.link_local("vm1") == set()
+    assert libvirt.link_local("inside") == set()
+    assert libvirt.ours("inside") == libvirt.theirs("libvirt", "inside") == vm1
+
+
+def test_names_that_libvirt_gives_to_a_liar_are_refused(libvirt: Libvirt) -> None:
+    libvirt.virsh("start", "vm1")
+    wpad = libvirt.world.client("c1", BRIDGE)
+    thief = libvirt.world.client("c2", BRIDGE)
+    stolen = thief.dhcp("vm1")
+    proxy = wpad.dhcp("isatap")
+    libvirt.wait("vm1 to have its lease", lambda: bool(libvirt.leased("52:54:00:dd:00:01")))
+    vm1 = libvirt.leased("52:54:00:dd:00:01")
+    libvirt.wait("vm1 to answer", lambda: libvirt.ours("vm1") == vm1)
+    # Less than theirs, and meant: nobody but the host names a domain or takes a reserved name.
+    assert libvirt.theirs("libvirt", "vm1") == {stolen}
+    assert libvirt.theirs("libvirt", "isatap") == {proxy}
+    assert libvirt.ours("isatap") == set()
+    rows = json.loads(libvirt.world.run(["leasewatch", "list", "-o", "json"]).stdout)
+    verdicts = {row["address"]: row["verdict"] for row in rows}
+    assert (verdicts[stolen], verdicts[proxy]) == ("refused", "refused")
+
+
+def test_leases_of_all_kinds_answer_as_libvirts_module_says_and_with_qualified_names_beside(
+    network: Libvirt,
+) -> None:
+    """Its network has no dhcp-ignore-clid: clones of one client id share an address."""
+
+    def client(number: int) -> Client:
+        return network.world.client(f"c{number}", BRIDGE, MAC(number))
+
+    endless, renamed, gone, first, second = map(client, (1, 2, 3, 6, 7))
+    expected = {"endless": {endless.dhcp("endless")}, "clone1": set(), "old": set(), "gone": set()}
+    six = client(4)
+    expected["six"] = {ask_v6(six, "six")}
+    six_gone = client(5)
+    expected["both"] = {six_gone.dhcp("both")}
+    ask_v6(six_gone, "both")
+    release_v6(six_gone)
+    renamed.dhcp("old")
+    renamed.stop()
+    expected["new"] = {renamed.dhcp("new")}
+    gone.dhcp("gone")
+    gone.release()
+    first.dhcp("clone1", options=CLONE)
+    first.stop()
+    expected["clone2"] = {second.dhcp("clone2", options=CLONE)}
+    client(8).dhcp("twin")
+    twin = network.leased(MAC(8))
+    expected["twin"] = {client(9).dhcp("twin")}
+    for name, addresses in expected.items():
+        network.wait(
+            f"{name} = {addresses}",
+            lambda name=name, addresses=addresses: network.ours(name) == addresses,  # type: ignore[misc]
+        )
+        assert network.theirs("libvirt", name) == addresses
+        assert network.theirs("libvirt_guest", name) == set()  # no domain has that name
+        # More than theirs.
+        assert network.ours(f"{name}.labnat.internal") == addresses
+        assert network.theirs("libvirt", f"{name}.labnat.internal") == set()
+    assert twin
+    assert network.ours("twin").isdisjoint(twin)
+
+
+def test_names_outlive_their_networks_end_as_theirs_do_and_go_with_the_network(
+    network: Libvirt,
+) -> None:
+    address = network.world.client("c1", BRIDGE).dhcp("web1")
+    network.wait("web1 to answer", lambda: network.ours("web1") == {address})
+    network.virsh("net-destroy", "labnat")
+    time.sleep(1)
+    assert network.ours("web1") == network.theirs("libvirt", "web1") == {address}
+    network.virsh("net-start", "labnat")
+    assert network.ours("web1.labnat.internal") == {address}
+    network.virsh("net-destroy", "labnat")
+    network.virsh("net-undefine", "labnat")
+    network.wait("web1 to go", lambda: not network.ours("web1"))
+    assert network.theirs("libvirt", "web1") == set()
+
+
+def test_libvirtd_and_its_dnsmasq_killed_at_any_moment_lose_no_name(network: Libvirt) -> None:
+    world, dice = network.world, random.Random(7)
+    names = {f"web{n}": {f"10.71.0.{n + 100}"} for n in range(1, 5)}
+    for n in (1, 2):
+        world.client(f"c{n}", BRIDGE, MAC(n)).dhcp(f"web{n}")
+        network.wait(f"web{n}", lambda n=n: network.ours(f"web{n}") == names[f"web{n}"])  # type: ignore[misc]
+    daemon = network.daemon
+    with Observer(world.root / TABLE, Said(names, always=("web1", "web2"))):
+        for n in (3, 4):
+            late = world.client(f"c{n}", BRIDGE, MAC(n))
+            asking = threading.Thread(target=late.dhcp, args=(f"web{n}", 120))
+            asking.start()
+            time.sleep(dice.uniform(0, 1))
+            world.run(["sh", "-c", "kill -KILL $(cat /run/libvirt/network/labnat.pid)"])
+            world.signal(daemon, signal.SIGKILL)
+            daemon.wait(10)
+            time.sleep(dice.uniform(0, 1))
+            daemon = start_libvirtd(world).daemon
+            asking.join(150)
+            network.wait(f"web{n}", lambda n=n: network.ours(f"web{n}") == names[f"web{n}"])  # type: ignore[misc]
+
+
+def test_a_forged_mac_moves_libvirts_lease_and_not_the_name(
+    libvirt: Libvirt, send_frames: Path
+) -> None:
+    """Nothing of ours filters libvirt's bridge, but the host sees who answers where."""
+    mac, stolen = "52:54:00:dd:00:01", "10.71.0.66"
+    libvirt.world.run(["install", send_frames, SEND])
+    libvirt.virsh("start", "vm1")
+    libvirt.wait("a lease for vm1", lambda: bool(libvirt.leased(mac)))
+    (vm1,) = libvirt.leased(mac)
+    libvirt.wait("vm1 to answer", lambda: libvirt.ours("vm1") == {vm1})
+    assert libvirt.world.run(["ping", "-c1", "-W10", "vm1"]).returncode == 0
+    thief = libvirt.world.client("thief", BRIDGE)
+    frames = forgery.dhcp(
+        forgery.REQUEST, mac, source=thief.mac, server="10.71.0.1", address=stolen
+    )
+    thief.run([SEND, "eth0", *frames])
+    libvirt.wait("the lease to move", lambda: libvirt.theirs("libvirt_guest", "vm1") == {stolen})
+    thief.run(["ip", "address", "add", f"{stolen}/24", "dev", "eth0"])
+    thief.run(["ping", "-c1", "-W10", "10.71.0.1"])
+    libvirt.wait("vm1 to be where it is seen", lambda: libvirt.ours("vm1") == {vm1})
+    rows = json.loads(libvirt.world.run(["leasewatch", "list", "-o", "json"]).stdout)
+    (lost,) = [row for row in rows if row["address"] == stolen]
+    assert lost["verdict"] == "conflict"
+    assert f"another network card, {thief.mac}, answers" in lost["reason"]
+    assert libvirt.theirs("libvirt_guest", "vm1") == {stolen}
+
+
+def test_names_stay_when_libvirtd_is_killed_and_leases_are_seen_without_it(
+    libvirt: Libvirt,
+) -> None:
+    address = libvirt.world.client("c1", BRIDGE).dhcp("web1")
+    libvirt.wait("web1 to answer", lambda: finds(libvirt.world, "web1") == [address])
+    libvirt.world.signal(libvirt.daemon, signal.SIGKILL)
+    libvirt.daemon.wait(10)
+    later = libvirt.world.client("c2", BRIDGE).dhcp("web2")
+    libvirt.wait("web2 to answer", lambda: finds(libvirt.world, "web2") == [later])
+    assert finds(libvirt.world, "web1.labnat.internal") == [address]

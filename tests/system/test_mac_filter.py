@@ -1,0 +1,201 @@
+"""A network card speaks for its own MAC alone: real guests that lie, and what the host believes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.csrc.building import compile_c
+from tests.system import forgery
+from tests.system.conftest import GuestFiles
+from tests.system.test_domain import LEASES, define, lease, pyvirt, read, row
+from tests.system.test_domain import lab as lab  # noqa: PLC0414  # a fixture
+from tests.system.test_service import finds
+from tests.system.world import World
+
+SERVER = "10.77.0.1"
+BRIDGE = "pv-lab"
+ADDRESS = "10.77.0.20"
+SEND = "/run/send"
+FOREIGN = "52:54:00:00:00:99"
+
+Sender = Callable[..., object]
+
+
+@dataclass
+class Town:
+    """A started network with the domain web1, and machines on it that lie."""
+
+    world: World
+    guest: GuestFiles
+    address: str
+    """Of web1."""
+    mac: str
+    senders: dict[str, tuple[str, Sender]]
+    """By kind of machine: its MAC, and what sends frames from it."""
+    honest: Iterator[int] = field(default_factory=lambda: count(200))
+
+    def lie(self, who: str, *frames: str) -> None:
+        """Send the frames, and wait until the host has seen what came after them."""
+        mac, send = self.senders[who]
+        leased = read(self.world, LEASES)
+        own = next(own for own in map("10.77.0.{}".format, self.honest) if f" {own} " not in leased)
+        truth = forgery.dhcp(forgery.REQUEST, mac, source=mac, server=SERVER, address=own)
+        send(*frames, *truth)
+        self.world.wait_for(f"{who} to have leased {own}", lambda: self.leased(mac) == own)
+
+    def leased(self, mac: str) -> str | None:
+        """The IPv4 address that dnsmasq has given to a MAC."""
+        rows = (line.split() for line in read(self.world, LEASES).splitlines())
+        return next((fields[2] for fields in rows if fields[1] == mac), None)
+
+
+def in_guest(world: World, guest: GuestFiles, address: str) -> Sender:
+    """Puts the program into a running guest; what is returned sends frames from there."""
+    login = f"ssh -F {guest.ssh_config} -o ConnectTimeout=5 root@{address}"
+    upload = f"{login} 'cp /bin/busybox /tmp/send && cat >/tmp/send' <{SEND}"
+    world.wait_for(
+        f"{address} to take a program",
+        lambda: not world.run(["sh", "-c", upload], check=False).returncode,
+        60,
+    )
+    return lambda *frames: world.run(["sh", "-c", f"{login} /tmp/send eth0 {' '.join(frames)}"])
+
+
+@pytest.fixture(scope="module")
+def send_frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A program that puts any frame on the wire, for machines that have no libraries."""
+    source = Path(__file__).with_name("send_frames.c")
+    return compile_c(tmp_path_factory.mktemp("send") / "send", ("cc", "-O2", "-static"), source)
+
+
+@pytest.fixture(scope="module")
+def town(_namespaces: None, guest_files: GuestFiles, send_frames: Path) -> Iterator[Town]:
+    with closing(World()) as world:
+        pyvirt(world, "network", "create", "lab", "--subnet", "10.77.0.0/24", "--mode", "isolated")
+        pyvirt(world, "network", "start", "lab")
+        world.run(["install", send_frames, SEND])
+        world.serve()
+        define(world, guest_files, "web1", "--address", ADDRESS)
+        define(world, guest_files, "strict1")
+        define(world, guest_files, "open1", "--no-mac-filtering")
+        for name in ("web1", "strict1", "open1"):
+            pyvirt(world, "domain", "start", name)
+        senders = {}
+        for name in ("strict1", "open1"):
+            address = lease(world, name)
+            senders[name] = mac_of(world, name), in_guest(world, guest_files, address)
+        client = world.client("plain", BRIDGE)
+        senders["plain"] = client.mac, lambda *frames: client.run([SEND, "eth0", *frames])
+        yield Town(world, guest_files, lease(world, "web1"), mac_of(world, "web1"), senders)
+
+
+def mac_of(world: World, name: str) -> str:
+    macs = row(world, name)["macs"]
+    assert isinstance(macs, list)
+    return macs[0]
+
+
+def request(mac: str, source: str, first_fragment: int = 0) -> list[str]:
+    return forgery.dhcp(
+        forgery.REQUEST,
+        mac,
+        source=source,
+        server=SERVER,
+        address="10.77.0.66",
+        first_fragment=first_fragment,
+    )
+
+
+def give_back(kind: int, mac: str, source: str, address: str) -> list[str]:
+    return forgery.dhcp(kind, mac, source=source, server=SERVER, address=address)
+
+
+LIES: dict[str, Callable[[str, str, str], list[str]]] = {
+    # victim's MAC and address, liar's MAC
+    "asks for another address in its name": lambda mac, _, own: request(mac, own),
+    "asks with its MAC as sender too": lambda mac, _, __: request(mac, mac),
+    "asks in fragments": lambda mac, _, own: request(mac, own, first_fragment=8),
+    "asks in larger fragments": lambda mac, _, own: request(mac, own, first_fragment=64),
+    "gives its lease back": lambda mac, at, own: give_back(forgery.RELEASE, mac, own, at),
+    "gives it back as its sender": lambda mac, at, _: give_back(forgery.RELEASE, mac, mac, at),
+    "declines its lease": lambda mac, at, own: give_back(forgery.DECLINE, mac, own, at),
+    "declines it as its sender": lambda mac, at, _: give_back(forgery.DECLINE, mac, mac, at),
+    "takes its MAC": lambda mac, _, __: forgery.arp("10.77.0.67", mac, source=mac, asked=SERVER),
+    "answers at its address": lambda _, at, own: forgery.arp(at, own, source=own, asked=SERVER),
+}
+NEIGHBOURS: dict[str, Callable[[str, str, str], list[str]]] = {
+    # victim's MAC, liar's MAC, the host's link-local address
+    "by ARP": lambda mac, own, _: forgery.arp("10.77.0.68", mac, source=own, asked=SERVER),
+    "by neighbour discovery": lambda mac, own, host: forgery.solicitation(
+        "fd00::bad", mac, source=own, asked=host
+    ),
+}
+
+
+@pytest.mark.parametrize("who", ["strict1", "open1", "plain"])
+@pytest.mark.parametrize("lie", LIES)
+def test_a_running_domain_keeps_its_name_address_and_place(town: Town, lie: str, who: str) -> None:
+    own = town.senders[who][0]
+    town.lie(who, *LIES[lie](town.mac, town.address, own))
+    assert town.leased(town.mac) == town.address
+    assert finds(town.world, "web1") == [town.address] == [ADDRESS]
+    assert town.world.run(["ping", "-c1", "-W10", "web1"]).returncode == 0
+    shown = town.world.run(["ip", "-json", "neighbour", "show", ADDRESS]).stdout
+    assert [entry["lladdr"] for entry in json.loads(shown)] == [town.mac]
+
+
+@pytest.mark.parametrize("who", ["strict1", "open1", "plain"])
+@pytest.mark.parametrize("lie", NEIGHBOURS)
+def test_no_address_joins_a_domain_by_what_another_card_says(
+    town: Town, lie: str, who: str
+) -> None:
+    own = town.senders[who][0]
+    (host,) = [
+        info["local"]
+        for link in json.loads(town.world.run(["ip", "-json", "-6", "addr", "show", BRIDGE]).stdout)
+        for info in link["addr_info"]
+        if info["scope"] == "link"
+    ]
+    town.lie(who, *NEIGHBOURS[lie](town.mac, own, host))
+    known = town.world.run(["ip", "-json", "neighbour"]).stdout
+    assert "10.77.0.68" not in known
+    assert "fd00::bad" not in known
+    assert finds(town.world, "web1") == [town.address]
+
+
+def test_a_card_sends_from_other_macs_only_where_its_owner_allows_it(town: Town) -> None:
+    for who, address in (("strict1", None), ("open1", "10.77.0.66"), ("plain", "10.77.0.66")):
+        town.lie(who, *request(FOREIGN, FOREIGN))
+        assert town.leased(FOREIGN) == address
+        town.lie(who, *give_back(forgery.RELEASE, FOREIGN, FOREIGN, "10.77.0.66"))
+        assert town.leased(FOREIGN) is None
+
+
+def test_without_the_filter_the_lie_is_believed_and_a_start_makes_it_again(
+    lab: World, guest_files: GuestFiles, send_frames: Path
+) -> None:
+    lab.run(["install", send_frames, SEND])
+    lab.serve()
+    pyvirt(lab, "domain", "start", "web1")
+    address, mac = lease(lab, "web1"), mac_of(lab, "web1")
+    lab.wait_for("web1 to answer", lambda: finds(lab, "web1") == [address])
+    client = lab.client("plain", BRIDGE)
+    lab.run(["nft", "delete", "table", "bridge", "pyvirt"])
+    client.run([SEND, "eth0", *request(mac, client.mac)])
+    lab.wait_for("web1 to be elsewhere", lambda: "10.77.0.66" in finds(lab, "web1"))
+    define(lab, guest_files, "db1")
+    pyvirt(lab, "domain", "start", "db1")
+    filtered = lab.run(["nft", "list", "table", "bridge", "pyvirt"]).stdout
+    assert mac in filtered
+    assert mac_of(lab, "db1") in filtered
+    lab.run(["kill", "-KILL", str(row(lab, "web1")["pid"])])
+    pyvirt(lab, "domain", "stop", "db1")
+    pyvirt(lab, "domain", "stop", "web1")
+    assert "bridge" not in lab.run(["nft", "list", "tables"]).stdout

@@ -1,0 +1,340 @@
+"""What passes through a network, and what of the host survives it."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from leasewatch.virt import firewall
+from tests.system.world import CHECKOUT, Client, World
+
+LAB = "pv-lab"
+LEASES = "/var/lib/pyvirt/leases/lab.leases"
+
+
+def started(world: World, name: str = "lab", *options: str) -> None:
+    world.run(["pyvirt", "network", "create", name, *options])
+    world.run(["pyvirt", "network", "start", name])
+
+
+def read(world: World, path: str) -> str:
+    return world.run(["cat", path]).stdout
+
+
+def outside(world: World) -> Client:
+    """A machine on the world's other side, with no route to any guest but through the world."""
+    world.run(["ip", "link", "add", "uplink", "type", "bridge"])
+    world.run(["ip", "address", "add", "192.0.2.1/24", "dev", "uplink"])
+    world.run(["ip", "link", "set", "uplink", "up"])
+    machine = world.client("outside", "uplink")
+    machine.run(["ip", "address", "add", "192.0.2.2/24", "dev", "eth0"])
+    machine.run(["ip", "route", "add", "10.77.0.0/16", "via", "192.0.2.1"])
+    return machine
+
+
+def reaches(machine: Client, address: str) -> bool:
+    return machine.run(["ping", "-c1", "-W1", address], check=False).returncode == 0
+
+
+def test_guests_of_a_nat_network_reach_out_and_nobody_reaches_in(world: World) -> None:
+    machine = outside(world)
+    started(world)
+    started(world, "other")
+    web, db, stranger = (
+        world.client("web", LAB),
+        world.client("db", LAB),
+        world.client("stranger", "pv-other"),
+    )
+    addresses = [guest.dhcp() for guest in (web, db, stranger)]
+    assert reaches(web, "192.0.2.2")
+    assert reaches(web, addresses[1])
+    assert not reaches(machine, addresses[0])
+    assert not reaches(stranger, addresses[0])
+    assert world.run(["ping", "-c1", "-W1", addresses[0]]).returncode == 0
+
+
+def test_guests_of_an_isolated_network_reach_each_other_and_the_host_only(world: World) -> None:
+    outside(world)
+    started(world, "lab", "--mode", "isolated")
+    started(world, "other")  # it routes, so that forwarding is on
+    web, db = world.client("web", LAB), world.client("db", LAB)
+    web.dhcp()
+    assert reaches(web, db.dhcp())
+    assert reaches(web, "10.77.0.1")
+    assert web.run(["ip", "route", "show", "default"]).stdout == ""
+    web.run(["ip", "route", "add", "default", "via", "10.77.0.1"])
+    assert not reaches(web, "192.0.2.2")
+
+
+def test_guests_learn_names_that_the_host_gave_them(world: World) -> None:
+    started(world)
+    hosts = "/run/pyvirt/networks/lab/hosts.d/web1"
+    world.run(["sh", "-c", f"echo 52:54:00:00:00:07,web1 > {hosts}"])
+    address = world.client("guest", LAB, "52:54:00:00:00:07").dhcp("mallory")
+    assert f"52:54:00:00:00:07 {address} web1 " in read(world, LEASES)
+    asker = world.client("asker", LAB)
+    asker.dhcp()
+    for name in ("web1", "web1.lab.internal"):
+        assert address in asker.run(["busybox", "nslookup", name, "10.77.0.1"], check=False).stdout
+
+
+def test_forwarding_keeps_the_routes_that_the_host_learnt_from_its_router(world: World) -> None:
+    world.run(["ip", "link", "add", "uplink", "type", "bridge"])
+    world.run(["ip", "link", "set", "uplink", "up"])
+    router = world.client("router", "uplink")
+    router.run(["ip", "address", "add", "2001:db8:7::1/64", "dev", "eth0", "nodad"])
+    router.run(["sysctl", "-qw", "net.ipv6.conf.all.forwarding=1"])
+    argv = ["dnsmasq", "-k", "-C", "/dev/null", "-i", "eth0", "-p0", "-u", "root", "-x", "/run/ra"]
+    options = ["--enable-ra", "--dhcp-range=2001:db8:7::,ra-only", "--ra-param=eth0,4,1800"]
+    world.spawn(["ip", "netns", "exec", "router", *argv, *options])
+
+    def default() -> str:
+        return world.run(["ip", "-6", "route", "show", "default"]).stdout
+
+    world.wait_for("a default route by router advertisement", default, 15)
+    world.run(["pyvirt", "network", "create", "lab"])
+    world.run(["pyvirt", "network", "start", "lab"])
+    assert read(world, "/proc/sys/net/ipv6/conf/all/forwarding") == "1\n"
+    assert "dev uplink proto ra" in default()
+    assert read(world, "/proc/sys/net/ipv6/conf/uplink/accept_ra") == "2\n"
+    world.run(["pyvirt", "network", "stop", "lab"])
+    assert read(world, "/proc/sys/net/ipv6/conf/uplink/accept_ra") == "1\n"
+    assert "dev uplink proto ra" in default()
+
+
+def test_the_last_network_gives_settings_back_unless_changed_since(world: World) -> None:
+    forward4, forward6 = "/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"
+    started(world)
+    started(world, "other")
+    world.run(["pyvirt", "network", "stop", "lab"])
+    assert (read(world, forward4), read(world, forward6)) == ("1\n", "1\n")
+    world.run(["pyvirt", "network", "stop", "other"])
+    assert (read(world, forward4), read(world, forward6)) == ("0\n", "0\n")
+    world.run(["pyvirt", "network", "start", "lab"])
+    world.run(["sh", "-c", f"echo 2 > {forward6}"])  # somebody else's wish
+    world.run(["pyvirt", "network", "stop", "lab"])
+    assert (read(world, forward4), read(world, forward6)) == ("0\n", "2\n")
+
+
+def test_a_setting_that_was_on_before_stays_on(world: World) -> None:
+    world.run(["sysctl", "-qw", "net.ipv4.ip_forward=1"])
+    started(world)
+    world.run(["pyvirt", "network", "stop", "lab"])
+    assert read(world, "/proc/sys/net/ipv4/ip_forward") == "1\n"
+
+
+def test_leases_lost_by_a_dnsmasq_that_was_killed_while_writing_come_back(world: World) -> None:
+    started(world)
+    for number in range(3):
+        world.client(f"c{number}", LAB).dhcp(f"host{number}")
+    whole = read(world, LEASES)
+    settled = "/run/pyvirt/networks/lab/leases.settled"
+    world.wait_for(
+        "the parent to have copied the leases",
+        lambda: world.run(["cat", settled], check=False).stdout == whole,
+    )
+    before = json.loads(read(world, "/run/pyvirt/networks/lab.json"))
+    parent, dnsmasq = str(before["pid"]), str(before["dnsmasq_pid"])
+    torn = (
+        f"kill -STOP {parent}; kill -KILL {dnsmasq}; truncate -s 70 {LEASES}; kill -CONT {parent}"
+    )
+    world.run(["sh", "-c", torn])
+    world.wait_for(
+        "a new dnsmasq",
+        lambda: (
+            json.loads(read(world, "/run/pyvirt/networks/lab.json"))["dnsmasq_pid"]
+            not in (0, before["dnsmasq_pid"])
+        ),
+    )
+    assert sorted(read(world, LEASES).splitlines()) == sorted(whole.splitlines())
+    assert "starting it again" in read(world, "/run/pyvirt/networks/lab/log")
+
+
+RELEASE = """
+import sys
+from pathlib import Path
+import msgspec
+from leasewatch.io import dhcp_release
+from leasewatch.model import LeaseFile, NetworkState
+from leasewatch.sources import dnsmasq
+state = msgspec.json.decode(Path("/run/pyvirt/networks/lab.json").read_bytes(), type=NetworkState)
+file = LeaseFile(path=state.lease_file, network="lab", suffix="internal")
+leases, _ = dnsmasq.parse(Path(state.lease_file).read_bytes(), file)
+dhcp_release.release(state, [each for each in leases if sys.argv[1] in (each.address, "all")])
+"""
+
+
+def test_released_leases_are_gone_from_the_lease_file_and_only_they(world: World) -> None:
+    started(world)
+    web, db = world.client("web", LAB), world.client("db", LAB)
+    kept, given_back = web.dhcp("web"), db.dhcp("db")
+    argv = [".venv/bin/python", "-c", RELEASE]
+    world.run(["sh", "-c", f'cd {CHECKOUT}; exec "$@"', "sh", *argv, given_back])
+    world.wait_for("the lease to go", lambda: given_back not in read(world, LEASES))
+    assert kept in read(world, LEASES)
+
+
+def test_a_released_dhcpv6_lease_is_gone_even_when_the_guests_port_is(world: World) -> None:
+    started(world)
+    web = world.client("web", LAB)
+    ask = ["dhclient", "-6", "-1", "-lf", "/run/d6", "-pf", "/run/d6.pid", "-sf", "/bin/true"]
+    world.wait_for(
+        "web's link-local address",
+        lambda: "tentative" not in web.run(["ip", "-6", "address", "show", "dev", "eth0"]).stdout,
+    )
+    web.run([*ask, "eth0"])
+    assert "\nduid " in "\n" + read(world, LEASES)
+    assert read(world, LEASES).count("\n") == 2
+    world.run(["sh", "-c", "kill -9 $(cat /run/d6.pid); ip link delete v-web"])
+    argv = [".venv/bin/python", "-c", RELEASE, "all"]
+    world.run(["sh", "-c", f'cd {CHECKOUT}; exec "$@"', "sh", *argv])
+    world.wait_for("the lease to go", lambda: read(world, LEASES).count("\n") == 1)
+
+
+DOCKER = """
+table ip filter {
+    chain DOCKER-USER {
+        return
+    }
+    chain FORWARD {
+        type filter hook forward priority 0; policy drop;
+        jump DOCKER-USER
+        oifname "docker0" ct state related,established accept
+        iifname "docker0" oifname != "docker0" accept
+    }
+}
+"""
+UFW = """
+table ip filter {
+    chain ufw-user-input {
+        tcp dport 22 accept
+    }
+    chain ufw-before-input {
+        iifname "lo" accept
+        ct state related,established accept
+        udp sport 67 udp dport 68 accept
+        jump ufw-user-input
+    }
+    chain INPUT {
+        type filter hook input priority 0; policy drop;
+        jump ufw-before-input
+    }
+    chain FORWARD {
+        type filter hook forward priority 0; policy drop;
+        ct state related,established accept
+    }
+}
+"""
+FIREWALLD = """
+table inet firewalld {
+    chain filter_IN_public {
+        tcp dport 22 accept
+        udp dport { 53, 67 } accept
+    }
+    chain filter_INPUT {
+        type filter hook input priority 10; policy accept;
+        ct state { established, related } accept
+        iifname "lo" accept
+        iifname vmap { "eth0" : goto filter_IN_public, "pv-*" : jump filter_IN_public }
+        reject with icmpx admin-prohibited
+    }
+}
+"""
+LIMITED = """
+table inet mine {
+    set friends { type ipv4_addr; }
+    chain input {
+        type filter hook input priority 0; policy drop;
+        ip saddr @friends accept
+        limit rate 10/second accept
+        meta nfproto ipv6 accept
+        meta l4proto { tcp, udp } th dport 60-70 accept
+    }
+    chain output { type filter hook output priority 0; policy drop; }
+}
+"""
+OPEN = """
+table inet mine {
+    chain trusted { iifname { "lo", "pv-*" } accept; }
+    chain input {
+        type filter hook input priority 0; policy drop;
+        jump trusted
+        ct state invalid drop
+    }
+    chain forward {
+        type filter hook forward priority 0; policy accept;
+        ip saddr 10.0.0.0/8 drop
+        limit rate 5/second drop
+    }
+}
+"""
+JUDGED = {
+    "none": ("", []),
+    "docker": (DOCKER, [("Docker", "ip filter FORWARD", ("forwarding IPv4",))]),
+    "ufw": (
+        UFW,
+        [
+            ("ufw", "ip filter INPUT", ("DHCP", "DNS")),
+            ("ufw", "ip filter FORWARD", ("forwarding IPv4",)),
+        ],
+    ),
+    "firewalld": (FIREWALLD, [("firewalld", "inet firewalld filter_INPUT", ("DHCPv6",))]),
+    "what is in doubt does not open": (LIMITED, [("table inet mine", "inet mine input", ("DNS",))]),
+    "an open one": (OPEN, []),
+}
+
+
+@pytest.mark.parametrize("case", JUDGED)
+def test_start_tells_what_another_ruleset_drops_and_how_to_allow_it(
+    world: World, case: str
+) -> None:
+    text, expected = JUDGED[case]
+    world.run(["nft", "-f", "-"], input=text)
+    world.run(["pyvirt", "network", "create", "lab"])
+    said = world.run(["pyvirt", "network", "start", "lab"]).stderr
+    listed = json.loads(world.run(["nft", "-j", "list", "ruleset"]).stdout)["nftables"]
+    found = firewall.judge(listed, LAB, "nat")
+    assert [(each.owner, each.chain, each.drops) for each in found] == expected
+    assert said.count("hint:") == sum(len(each.commands) for each in found)
+    for each in found:
+        assert f"{each.owner} drops {', '.join(each.drops)} of network lab" in said
+
+
+def test_rulesets_are_understood_where_protocols_have_no_names(world: World) -> None:
+    world.run(["rm", "-f", "/etc/protocols"])  # as in a minimal system
+    world.run(["nft", "-f", "-"], input=LIMITED)
+    listed = json.loads(world.run(["nft", "-j", "list", "ruleset"]).stdout)["nftables"]
+    assert [each.drops for each in firewall.judge(listed, LAB, "isolated")] == [("DNS",)]
+
+
+def test_the_command_that_is_hinted_at_opens_the_way(world: World) -> None:
+    world.run(["nft", "-f", "-"], input=LIMITED)
+    started(world)
+    again = ["pyvirt", "network", "start", "lab"]
+    for line in world.run(again).stderr.splitlines():
+        if line.startswith("  hint: "):
+            world.run(["sh", "-c", line.removeprefix("  hint: ")])
+    assert world.run(again).stderr == ""
+
+
+def test_a_networks_parent_sleeps_while_nothing_changes_and_copies_what_does(
+    world: World,
+) -> None:
+    started(world)
+    status = f"/proc/{json.loads(read(world, '/run/pyvirt/networks/lab.json'))['pid']}/status"
+
+    def wake_ups() -> int:
+        return int(read(world, status).split("voluntary_ctxt_switches:")[1].split()[0])
+
+    world.client("c0", LAB).dhcp("host0")
+    settled = "/run/pyvirt/networks/lab/leases.settled"
+    world.wait_for("a copy", lambda: "host0" in world.run(["cat", settled], check=False).stdout)
+    time.sleep(1.5)  # what was written last may be looked at once more
+    before = wake_ups()
+    time.sleep(4)
+    assert wake_ups() == before
+    world.client("c1", LAB).dhcp("host1")
+    world.wait_for("another copy", lambda: read(world, settled) == read(world, LEASES))
+    assert "host1" in read(world, settled)

@@ -1,0 +1,144 @@
+"""The service beside real DHCP servers and clients: foreign lease files, DHCPv6, attacks, kills."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Literal
+
+import pytest
+
+from tests.system.world import Client, World, wait_for
+
+BRIDGE = "pv-lab"
+VICTIM = "web1"
+
+
+@pytest.fixture
+def lab(world: World) -> World:
+    """A world with the started network `lab` and the service."""
+    world.run(["pyvirt", "network", "create", "lab", "--subnet", "auto"])
+    world.run(["pyvirt", "network", "start", "lab"])
+    world.serve()
+    return world
+
+
+def finds(world: World, name: str, family: Literal[4, 6] = 4) -> list[str]:
+    """The addresses of one family that glibc gives for a name; [] if it knows none.
+
+    A guest's IPv6 addresses come as it uses them. Not `ahostsv4`: that is for hosts that have an
+    IPv4 address themselves (AI_ADDRCONFIG).
+    """
+    shown = world.run(["getent", "ahosts", name], check=False).stdout
+    found = dict.fromkeys(line.split()[0] for line in shown.splitlines())
+    return [address for address in found if (":" in address) == (family == 6)]
+
+
+def entries(world: World) -> dict[str, dict[str, str]]:
+    """`leasewatch list` by address."""
+    rows = json.loads(world.run(["leasewatch", "list", "-o", "json"]).stdout)
+    return {row["address"]: row for row in rows}
+
+
+def ask_v6(client: Client, hostname: str, duid: str | None = None) -> str:
+    """A DHCPv6 lease with dhclient under `hostname`; `duid` is the client's own choice."""
+    conf, leases = f"/run/{client.name}.conf", f"/run/{client.name}.leases"
+    lines = [f'send fqdn.fqdn "{hostname}";', "send fqdn.server-update off;"]
+    if duid is not None:
+        lines.append(f"send dhcp6.client-id {duid};")
+    client.run(["tee", conf], input="\n".join(lines))
+    files = ["-cf", conf, "-lf", leases, "-pf", f"/run/{client.name}.pid"]
+    tentative = ["ip", "-6", "address", "show", "dev", "eth0", "tentative"]
+    wait_for("the link-local address to be ready", lambda: not client.run(tentative).stdout)
+    client.run(["dhclient", "-6", "-1", "-v", *files, "-sf", "/bin/true", "eth0"], timeout=60)
+    shown = client.run(["cat", leases]).stdout
+    return shown.partition("iaaddr ")[2].split()[0]
+
+
+def test_a_lease_file_of_a_foreign_dnsmasq_is_watched_when_the_settings_name_it(
+    world: World,
+) -> None:
+    for command in ("link add br9 type bridge", "addr add 10.9.0.1/24 dev br9", "link set br9 up"):
+        world.run(["ip", *command.split()])
+    world.run(
+        ["tee", "/etc/pyvirt/leasewatch.toml"],
+        input='[[source]]\npath = "/var/lib/misc/own.leases"\nnetwork = "own"\nsuffix = "test"\n',
+    )
+    world.serve()
+    world.run(["mkdir", "-p", "/var/lib/misc"])
+    world.spawn(
+        [
+            *("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root"),
+            *("--port=0", "--interface=br9", "--bind-dynamic", "--no-ping", "--pid-file="),
+            *("--dhcp-range=10.9.0.10,10.9.0.99,1h", "--dhcp-authoritative"),
+            "--dhcp-leasefile=/var/lib/misc/own.leases",
+        ]
+    )
+    client = world.client("c1", "br9")
+    address = client.dhcp("db1")
+    world.wait_for("db1.own.test", lambda: finds(world, "db1.own.test") == [address])
+    client.release()
+    world.wait_for("db1 to be forgotten", lambda: not finds(world, "db1"))
+
+
+def test_a_dhcpv6_lease_of_a_guest_answers_beside_its_ipv4_one(lab: World) -> None:
+    client = lab.client("c1", BRIDGE)
+    four = client.dhcp("db1")
+    six = ask_v6(client, "db1")
+    lab.wait_for(
+        "both addresses", lambda: four in finds(lab, "db1") and six in finds(lab, "db1", 6)
+    )
+    assert "db1" in lab.run(["getent", "hosts", six]).stdout
+    assert entries(lab)[six]["verdict"] == "published"
+
+
+@pytest.fixture
+def victim(lab: World) -> str:
+    """The address of a guest whose MAC a running domain `web1` owns."""
+    client = lab.client("victim", BRIDGE)
+    address = client.dhcp("fedora")
+    state = {
+        "name": VICTIM,
+        "nics": [{"network": "lab", "mac": client.mac, "tap": ""}],
+        "pid": 1,
+        "started": time.time() - 60,  # before its lease
+        "pending_until": 0,
+    }
+    folder = "/run/pyvirt/domains"
+    lab.run(["mkdir", "-p", folder])
+    lab.run(["tee", f"{folder}/.new"], input=json.dumps(state))
+    lab.run(["mv", f"{folder}/.new", f"{folder}/{VICTIM}.json"])
+    lab.wait_for("the domain's name", lambda: finds(lab, VICTIM) == [address])
+    return address
+
+
+@pytest.mark.parametrize("name", [VICTIM, VICTIM.upper(), "wpad", "isatap", "0x7f000001", "12345"])
+def test_a_client_gets_no_name_that_is_not_its_own(lab: World, victim: str, name: str) -> None:
+    before = finds(lab, name)
+    liar = lab.client("liar", BRIDGE).dhcp(name)
+    lab.wait_for("the claim to be seen", lambda: liar in entries(lab))
+    # Of some names (wpad) dnsmasq itself leaves nothing: "unnamed". A domain's it does not know.
+    verdicts = {"refused"} if name.lower() == VICTIM else {"refused", "unnamed"}
+    assert entries(lab)[liar]["verdict"] in verdicts
+    assert entries(lab)[liar]["reason"]
+    assert liar not in finds(lab, name)
+    assert finds(lab, name) == before
+    assert finds(lab, VICTIM) == [victim]
+
+
+def test_a_forged_duid_and_hostname_do_not_join_a_domain(lab: World, victim: str) -> None:
+    forged = f"00:03:00:01:{entries(lab)[victim]['mac']}"
+    liar = ask_v6(lab.client("liar", BRIDGE), VICTIM, duid=forged)
+    lab.wait_for("the claim to be seen", lambda: liar in entries(lab))
+    assert entries(lab)[liar]["verdict"] == "refused"
+    assert finds(lab, VICTIM) == [victim]
+
+
+def test_a_hostname_of_control_bytes_reaches_neither_the_table_nor_the_terminal(
+    lab: World,
+) -> None:
+    client = lab.client("c1", BRIDGE)
+    address = client.dhcp("x\x1b[31m")
+    lab.wait_for("the lease to be seen", lambda: address in entries(lab))
+    assert entries(lab)[address]["verdict"] in {"unnamed", "refused"}
+    assert "\x1b" not in lab.run(["leasewatch", "list"]).stdout

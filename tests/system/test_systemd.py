@@ -1,0 +1,363 @@
+"""The real installation, on a Debian whose PID 1 is systemd: the README's way, and back out."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.shipped import ROOT, run
+from tests.system.machine import Machine, cgroup_trees
+from tests.system.world import wait_for
+
+HERE = Path(__file__).parent
+INSTALL = """
+python3 -m venv /opt/pyvirt
+/opt/pyvirt/bin/pip --disable-pip-version-check install --no-index --find-links /opt/wheels {wheel}
+ln -s /opt/pyvirt/bin/pyvirt /opt/pyvirt/bin/leasewatch /opt/pyvirt/bin/nss-pyvirt /usr/local/bin/
+"""
+# Everything that is a file of the system's own: names, and the content of what install edits.
+STATE = r"""
+find / -xdev -path /proc -prune -o -path /sys -prune -o -path /run/systemd -prune -o \
+    -path /opt/pyvirt -prune -o -path /var/log -prune -o -path /tmp -prune -o -print | sort |
+    grep -vE '^/etc/(passwd|group|shadow|gshadow)-$|^/var/cache/ldconfig|^/etc/\.pwd\.lock$'
+cat /etc/nsswitch.conf /etc/passwd /etc/group /etc/shadow /etc/gshadow
+ldconfig -p
+systemctl list-unit-files --no-pager
+"""
+SETTINGS = '[[source]]\npath = "/var/lib/misc/dnsmasq.leases"\nnetwork = "office"\n'
+
+
+@pytest.fixture(scope="module")
+def machine(
+    _namespaces: None, wheel: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Machine]:
+    """A booted Debian with the project in /opt/pyvirt, not yet installed into the system."""
+    trees = cgroup_trees()
+    if not trees or not all(os.access(tree, os.W_OK) for tree in trees):
+        pytest.skip("this kernel, or the container we are in, gives systemd no cgroups")
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    root = run(HERE / "debian_root.sh", *wanted, timeout=700).strip()
+    made = Machine(Path(root), tmp_path_factory.mktemp("machine") / "console")
+    try:
+        (made.root / "opt" / wheel.name).write_bytes(wheel.read_bytes())
+        made.sh(INSTALL.format(wheel=f"/opt/{wheel.name}"), timeout=180)
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def installed(machine: Machine) -> Iterator[Machine]:
+    """`nss-pyvirt install` is done, and taken back at the end."""
+    machine.run(["nss-pyvirt", "install"])
+    yield machine
+    machine.run(["nss-pyvirt", "remove"])
+    machine.sh(
+        "rm -rf /etc/pyvirt /var/lib/pyvirt /var/lib/leasewatch /var/lib/misc/dnsmasq.leases"
+    )
+
+
+def lease(name: str, last: int) -> str:
+    """A line of dnsmasq's lease file."""
+    return f"{int(time.time()) + 3600} 52:54:00:00:00:{last:02x} 10.9.0.{last} {name} *\n"
+
+
+def write_leases(machine: Machine, *lines: str) -> None:
+    path = "/var/lib/misc/dnsmasq.leases"
+    machine.run(
+        ["sh", "-ec", f"umask 077; mkdir -p /var/lib/misc; cat >{path}"], stdin="".join(lines)
+    )
+
+
+def resolves(machine: Machine, name: str) -> list[str]:
+    """What getent prints first: the address and the names."""
+    return machine.run(["getent", "hosts", name], check=False).stdout.split()
+
+
+def wait_until_it_resolves(machine: Machine, name: str, timeout: float = 30) -> list[str]:
+    return wait_for(f"getent hosts {name}", lambda: resolves(machine, name), timeout)
+
+
+def main_pid(machine: Machine) -> str:
+    return machine.run(["systemctl", "show", "-P", "MainPID", "leasewatch"]).stdout.strip()
+
+
+def is_active(machine: Machine, unit: str) -> str:
+    return machine.run(["systemctl", "is-active", unit], check=False).stdout.strip()
+
+
+def test_the_machine_sees_nothing_of_the_host_that_an_init_would_clean(machine: Machine) -> None:
+    for folder in ("/tmp", "/var/tmp", "/run", "/dev/shm"):
+        marker = Path(folder, f"pyvirt-marker-{os.getpid()}")
+        marker.touch()
+        try:
+            os.utime(marker, (0, 0))
+            assert not (machine.root / str(marker)[1:]).exists()
+            machine.run(["systemd-tmpfiles", "--create", "--clean", "--remove"], check=False)
+            assert marker.exists()
+        finally:
+            marker.unlink()
+    network = Path("/proc/self/ns/net").readlink()
+    assert machine.run(["readlink", "/proc/1/ns/net"]).stdout.strip() != str(network)
+
+
+def test_install_leaves_a_working_service_and_remove_leaves_nothing(machine: Machine) -> None:
+    before = machine.sh(STATE)
+    machine.run(["nss-pyvirt", "install"])
+    assert is_active(machine, "leasewatch") == "active"
+    assert machine.run(["systemctl", "is-enabled", "leasewatch"]).stdout == "enabled\n"
+    pieces = json.loads(machine.run(["nss-pyvirt", "status", "-o", "json"]).stdout)
+    states = {piece["piece"]: piece["state"] for piece in pieces}
+    wanted = ("nsswitch", "module", "snapshot", "service", "unit", "user")
+    assert states == dict.fromkeys(wanted, "ok"), pieces
+    assert machine.run(["nss-pyvirt", "install"]).stdout == "everything is installed already\n"
+
+    machine.run(["nss-pyvirt", "remove"])
+    assert machine.sh(STATE).splitlines() == before.splitlines()
+    assert is_active(machine, "leasewatch") == "inactive"
+    assert machine.run(["nss-pyvirt", "remove"]).stdout == "nothing is installed\n"
+
+
+def test_a_lease_file_named_in_the_settings_is_followed_after_a_reload(installed: Machine) -> None:
+    write_leases(installed, lease("printer1", 5))
+    pid = main_pid(installed)
+    (installed.root / "etc/pyvirt/leasewatch.toml").write_text(SETTINGS)
+    installed.run(["systemctl", "reload", "leasewatch"])
+    found = wait_until_it_resolves(installed, "printer1.office.internal")
+    assert found == ["10.9.0.5", "printer1", "printer1.office.internal"]
+    assert resolves(installed, "10.9.0.5")[:2] == ["10.9.0.5", "printer1"]
+    write_leases(installed, lease("printer1", 5), lease("scanner", 6))
+    wait_until_it_resolves(installed, "scanner.office.internal")
+    assert main_pid(installed) == pid
+
+
+def test_settings_with_a_fault_keep_the_service_and_its_names(installed: Machine) -> None:
+    write_leases(installed, lease("printer1", 5))
+    settings = installed.root / "etc/pyvirt/leasewatch.toml"
+    settings.write_text(SETTINGS)
+    installed.run(["systemctl", "reload", "leasewatch"])
+    wait_until_it_resolves(installed, "printer1")
+    settings.write_text(SETTINGS.replace("network", "netwrok"))
+    installed.run(["systemctl", "reload", "leasewatch"])
+    journal = ["journalctl", "-u", "leasewatch", "-o", "cat", "--no-pager"]
+    wait_for("the fault in the journal", lambda: "netwrok" in installed.run(journal).stdout)
+    assert is_active(installed, "leasewatch") == "active"
+    assert resolves(installed, "printer1")
+
+
+def test_names_outlive_the_stop_the_restart_and_the_death_of_the_service(
+    installed: Machine,
+) -> None:
+    write_leases(installed, lease("printer1", 5))
+    (installed.root / "etc/pyvirt/leasewatch.toml").write_text(SETTINGS)
+    installed.run(["systemctl", "restart", "leasewatch"])
+    assert resolves(installed, "printer1")
+
+    installed.run(["systemctl", "stop", "leasewatch"])
+    assert resolves(installed, "printer1")
+    status = installed.run(["nss-pyvirt", "status"], check=False)
+    assert status.returncode == 1
+    assert "systemctl restart leasewatch" in status.stderr
+
+    installed.run(["systemctl", "start", "leasewatch"])
+    pid = main_pid(installed)
+    installed.run(["systemctl", "kill", "--signal=KILL", "leasewatch"])
+    wait_for("systemd to start it again", lambda: main_pid(installed) not in {pid, "0"})
+    assert resolves(installed, "printer1")
+    wait_for("it to be ready", lambda: is_active(installed, "leasewatch") == "active")
+    installed.run(["nss-pyvirt", "status"])
+
+
+def test_the_history_is_written_in_the_sandbox_and_outlives_remove_and_install(
+    machine: Machine,
+) -> None:
+    machine.run(["nss-pyvirt", "install"])
+    write_leases(machine, lease("printer1", 5))
+    (machine.root / "etc/pyvirt").mkdir(exist_ok=True)
+    (machine.root / "etc/pyvirt/leasewatch.toml").write_text(SETTINGS)
+    asked = ["leasewatch", "history", "10.9.0.5", "-o", "name"]
+    try:
+        machine.run(["systemctl", "restart", "leasewatch"])
+        wait_for("the history", lambda: machine.run(asked, check=False).stdout == "printer1\n")
+        removed = machine.run(["nss-pyvirt", "remove"]).stdout
+        assert "left /var/lib/leasewatch, now root's\n" in removed
+        assert machine.run(["nss-pyvirt", "remove"]).stdout == "nothing is installed\n"
+        assert machine.run(asked).stdout == "printer1\n"  # root reads the file itself
+        machine.run(["nss-pyvirt", "install"])
+        write_leases(machine, lease("scanner", 5))
+        both = "printer1\nscanner\n"
+        wait_for("the history to go on", lambda: machine.run(asked, check=False).stdout == both)
+    finally:
+        machine.run(["nss-pyvirt", "remove"])
+        machine.sh("rm -rf /etc/pyvirt /var/lib/leasewatch /var/lib/misc/dnsmasq.leases")
+
+
+# What the unit's sandbox refuses, tried by a program in a copy of the unit.
+PROBE = r"""
+import ctypes, errno, json, mmap, os, socket
+
+def outcome(attempt):
+    try:
+        return attempt()
+    except OSError as error:
+        return errno.errorcode[error.errno]
+
+def system_call(number, *arguments):
+    if ctypes.CDLL(None, use_errno=True).syscall(number, *arguments) < 0:
+        raise OSError(ctypes.get_errno(), "")
+    return "done"
+
+def write(path):
+    with open(path, "w"):
+        return "done"
+
+def read(path):
+    with open(path) as file:
+        return file.read()
+
+def connect(family):
+    socket.socket(family).close()
+    return "done"
+
+def map_writable_and_executable():
+    mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC).close()
+    return "done"
+
+CLONE_NEWUSER, SYS_UNSHARE, SYS_OPEN_BY_HANDLE_AT = 0x10000000, 272, 304
+print(json.dumps({
+    "read a lease file of others": outcome(lambda: read("/var/lib/misc/secret.leases")),
+    "read /etc/shadow": outcome(lambda: read("/etc/shadow")),
+    "read root's home": outcome(lambda: read("/root/secret")),
+    "write /run/leasewatch": outcome(lambda: write("/run/leasewatch/probe")),
+    "write /var/lib/leasewatch": outcome(lambda: write("/var/lib/leasewatch/probe")),
+    "write /etc": outcome(lambda: write("/etc/probe")),
+    "write /var/lib/misc": outcome(lambda: write("/var/lib/misc/probe")),
+    "see the host's /tmp": outcome(lambda: os.path.exists("/tmp/secret")),
+    "unix socket": outcome(lambda: connect(socket.AF_UNIX)),
+    "IPv6 socket": outcome(lambda: connect(socket.AF_INET6)),
+    "IPv4 socket": outcome(lambda: connect(socket.AF_INET)),
+    "packet socket": outcome(lambda: connect(socket.AF_PACKET)),
+    "writable code": outcome(map_writable_and_executable),
+    "user namespace": outcome(lambda: system_call(SYS_UNSHARE, CLONE_NEWUSER)),
+    "open by handle": outcome(lambda: system_call(SYS_OPEN_BY_HANDLE_AT, -1, None, 0)),
+}))
+"""
+ALLOWED = {
+    "read a lease file of others": "leases",
+    "write /run/leasewatch": "done",
+    "write /var/lib/leasewatch": "done",
+    "unix socket": "done",
+    "IPv6 socket": "done",  # what goes through it needs BPF in control groups to be held up
+}
+REFUSED = {
+    "read /etc/shadow": "",  # an empty file in its place
+    "read root's home": "ENOENT",
+    "write /etc": "EROFS",
+    "write /var/lib/misc": "EROFS",
+    "see the host's /tmp": False,
+    "IPv4 socket": "EAFNOSUPPORT",
+    "packet socket": "EAFNOSUPPORT",
+    "writable code": "EPERM",
+    "user namespace": "EPERM",
+    "open by handle": "EPERM",
+}
+
+
+def test_the_sandbox_lets_through_what_the_service_needs_and_nothing_else(
+    installed: Machine,
+) -> None:
+    installed.sh(
+        "umask 077; echo root >/root/secret; touch /tmp/secret; mkdir -p /var/lib/misc;"
+        "printf leases >/var/lib/misc/secret.leases; systemctl stop leasewatch"
+    )
+    unit = (installed.root / "etc/systemd/system/leasewatch.service").read_text()
+    lines = [
+        "ExecStart=/usr/bin/python3 /usr/local/lib/probe.py"
+        if line.startswith("ExecStart=")
+        else line
+        for line in unit.replace("Type=notify", "Type=oneshot").splitlines()
+    ]
+    (installed.root / "usr/local/lib/probe.py").write_text(PROBE)
+    probe = installed.root / "run/systemd/system/probe.service"
+    probe.parent.mkdir(exist_ok=True)
+    probe.write_text("\n".join(line for line in lines if not line.startswith("Restart")))
+    try:
+        installed.sh("systemctl daemon-reload; systemctl start probe")
+        said = ["journalctl", "--unit=probe", "--identifier=python3", "--output=cat", "--quiet"]
+        outcomes = wait_for("the probe in the journal", lambda: installed.run(said).stdout)
+        assert json.loads(outcomes) == ALLOWED | REFUSED
+    finally:
+        probe.unlink()
+        installed.sh(
+            "rm -f /root/secret /tmp/secret /var/lib/misc/secret.leases /usr/local/lib/probe.py"
+            " /var/lib/leasewatch/probe; systemctl daemon-reload"
+        )
+
+
+def test_systemd_itself_rates_the_unit_as_safe(installed: Machine) -> None:
+    installed.run(["systemd-analyze", "security", "--no-pager", "--threshold=16", "leasewatch"])
+
+
+# ---- pyvirt's networks as units
+
+NETWORK = "pyvirt-network-lab.service"
+CLIENT = """
+ip netns add client
+ip link add v-client type veth peer eth0 netns client
+ip link set v-client master pv-lab up
+ip -n client link set lo up
+ip -n client link set eth0 up
+ip netns exec client busybox udhcpc -i eth0 -x hostname:phone -n -q -f -t 5 -T 1 -s /bin/true
+"""
+
+
+@pytest.fixture
+def lab(installed: Machine) -> Iterator[Machine]:
+    """A network is defined."""
+    installed.run(["pyvirt", "network", "create", "lab", "--subnet", "auto"])
+    yield installed
+    installed.run(["pyvirt", "network", "stop", "lab"])
+    installed.run(["pyvirt", "network", "delete", "lab"])
+
+
+def test_a_network_is_a_unit_and_its_clients_have_names(lab: Machine) -> None:
+    try:
+        lab.run(["pyvirt", "network", "start", "lab"])
+        assert is_active(lab, NETWORK) == "active"
+        lab.sh(CLIENT)
+        address, name, *_ = wait_until_it_resolves(lab, "phone")
+        assert name == "phone"
+        assert lab.run(["leasewatch", "ip", "phone"]).stdout == f"{address}\n"
+        lab.run(["pyvirt", "network", "stop", "lab"])
+        assert is_active(lab, NETWORK) == "inactive"
+        assert "pv-lab" not in lab.run(["ip", "-brief", "link"]).stdout
+    finally:
+        lab.run(["ip", "netns", "delete", "client"], check=False)
+
+
+def test_stopping_the_unit_is_stopping_the_network(lab: Machine) -> None:
+    lab.run(["pyvirt", "network", "start", "lab"])
+    lab.run(["systemctl", "stop", NETWORK])
+    assert "pv-lab" not in lab.run(["ip", "-brief", "link"]).stdout
+    (row,) = json.loads(lab.run(["pyvirt", "network", "list", "-o", "json"]).stdout)
+    assert row["state"] == "stopped"
+
+
+def test_a_network_that_cannot_start_says_why_and_leaves_no_unit(lab: Machine) -> None:
+    broken = "printf '#!/bin/sh\\necho dnsmasq: no memory >&2\\nexit 3\\n' >/usr/local/sbin/dnsmasq"
+    lab.sh(f"{broken}; chmod 755 /usr/local/sbin/dnsmasq")
+    try:
+        start = lab.run(["pyvirt", "network", "start", "lab"], check=False)
+    finally:
+        lab.sh("rm /usr/local/sbin/dnsmasq")
+    assert start.returncode == 1
+    assert start.stderr.startswith("pyvirt: dnsmasq: no memory\n")
+    units = lab.run(["systemctl", "list-units", "--all", "--plain", "--no-legend", NETWORK])
+    assert units.stdout == ""
+    assert "pv-lab" not in lab.run(["ip", "-brief", "link"]).stdout

@@ -1,0 +1,118 @@
+"""packaging/try: what the README promises of it, from a person's side."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import children_of
+from tests.system.conftest import GuestFiles
+from tests.system.world import CHECKOUT, World, host_state, wait_for
+
+TRY = CHECKOUT / "packaging/try"
+
+
+@pytest.fixture(autouse=True)
+def _prepared(guest_files: GuestFiles) -> None:
+    """The tiny guest is built: what is tested here is the rest."""
+
+
+@contextmanager
+def trying(*command: str | Path) -> Iterator[subprocess.Popen[str]]:
+    """A try in a process group of its own, as at a terminal; killed at the end if need be."""
+    program = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    with program:
+        try:
+            yield program
+        finally:
+            program.kill()
+
+
+def read_until(program: subprocess.Popen[str], text: str) -> str:
+    """What it prints, up to the line that holds `text`."""
+    assert program.stdout is not None
+    seen = ""
+    for line in program.stdout:
+        seen += line
+        if text in line:
+            return seen
+    raise AssertionError(f"it ended before it printed {text!r}:\n{seen}")
+
+
+def world_of(program: subprocess.Popen[str]) -> str:
+    """The PID namespace in which a try's programs run."""
+    (unshare,) = wait_for("the world", lambda: children_of(program.pid))
+    (init,) = wait_for("its first process", lambda: children_of(unshare))
+    return str(Path(f"/proc/{init}/ns/pid").readlink())
+
+
+def inhabitants(namespace: str) -> list[str]:
+    """The command lines of a PID namespace's processes."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if str((process / "ns/pid").readlink()) == namespace:
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+        except OSError:  # ended meanwhile, or hidden from us
+            continue
+    return found
+
+
+def test_the_check_logs_in_by_name_and_leaves_the_host_as_it_was() -> None:
+    before = host_state()
+    done = subprocess.run(
+        [TRY, "--check"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    steps = [line.split("  ")[0] for line in done.stdout.splitlines()]
+    assert "✓ ssh web1 hostname" in steps
+    assert "✓ ping web1, as a plain user" in steps
+    assert host_state() == before
+
+
+@pytest.mark.parametrize("moment", ["network create", "leasewatch serve", "domain start"])
+def test_an_interrupt_at_any_moment_ends_everything(moment: str) -> None:
+    before = host_state()
+    with trying(TRY, "--check") as program:
+        read_until(program, moment)
+        namespace = world_of(program)
+        os.killpg(program.pid, signal.SIGINT)
+        assert program.wait(30) != 0
+    wait_for("its programs to end", lambda: not inhabitants(namespace))
+    assert host_state() == before
+
+
+def test_its_shell_has_everything_that_it_names() -> None:
+    with trying("script", "-qefc", str(TRY), "/dev/null") as program:
+        read_until(program, "Leaving the shell ends everything")
+        assert program.stdin is not None
+        program.stdin.write("ssh web1 hostname | sed s/^/name:/; leasewatch list; exit\n")
+        program.stdin.flush()
+        shown = read_until(program, "published")
+        assert "name:web1" in shown
+        assert program.wait(30) == 0
+
+
+def test_without_root_it_says_so(world: World) -> None:
+    refused = world.run([TRY, "--check"], user="nobody", check=False)
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[1:] == ["  hint: sudo packaging/try"]
+
+
+def test_an_unknown_option_is_named() -> None:
+    refused = subprocess.run([TRY, "--chek"], capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert "--chek" in refused.stderr

@@ -1,0 +1,191 @@
+"""What the README says to type and to look at is there: commands, options, files, settings."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from leasewatch import config
+from leasewatch.cli import leasewatch, pyvirt
+from leasewatch.paths import Paths
+from nss_pyvirt import cli as nss_pyvirt
+from nss_pyvirt import nsswitch
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+_FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCKS = _FENCED.findall(README)
+SPANS = re.findall(r"`([^`\n]+)`", _FENCED.sub("", README))
+OURS = {
+    "leasewatch": leasewatch.command,
+    "pyvirt": pyvirt.command,
+    "nss-pyvirt": nss_pyvirt.command,
+}
+THEIRS = {
+    "apt",
+    "eval",
+    "getent",
+    "ln",
+    "ping",
+    "python3",
+    "ssh",
+    "systemctl",
+    "/opt/pyvirt/bin/pip",
+}
+SOURCES = ("leasewatch", "nss_pyvirt", "csrc", "packaging", "tests")
+
+
+def typed() -> list[str]:
+    """Every command of a shell block, and those of the text that begin with one of ours."""
+    lines = [
+        line for kind, text in BLOCKS if kind in {"sh", "console"} for line in text.split("\n")
+    ]
+    lines += [
+        span for span in SPANS if re.match(r"(sudo )?([\w-]*pyvirt|leasewatch|\S+/\S+) ", span)
+    ]
+    return [line for line in dict.fromkeys(lines) if line.strip() and line != nsswitch.ENTRY]
+
+
+def words(line: str) -> list[str]:
+    """A command's words, without prompt, sudo and comment."""
+    found = shlex.split(line.removeprefix("$ "), comments=True)
+    return found[1:] if found[0] == "sudo" else found
+
+
+def parse(command: click.Command, argv: list[str], parent: click.Context | None = None) -> None:
+    """Let click take the words as it would, down to the last command, which is not run."""
+    if isinstance(command, click.Group) and argv and not argv[0].startswith("-"):
+        name, *rest = argv
+        parent = click.Context(command, parent, name, **command.context_settings)
+        member = command.get_command(parent, name)
+        assert member is not None, f"there is no command {name}"
+        parse(member, rest, parent)
+    else:
+        command.make_context(None, argv, parent)
+
+
+@pytest.mark.parametrize("line", typed())
+def test_what_is_typed_is_there(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    program, *arguments = words(line)
+    for name in arguments:  # images that the reader has
+        if name.endswith(".qcow2"):
+            (tmp_path / name).touch()
+    if program in OURS:
+        parse(OURS[program], arguments)
+    elif program.startswith("packaging/"):
+        script = ROOT / program
+        assert os.access(script, os.X_OK)
+        options = [word for word in arguments if word.startswith("--")]
+        assert all(re.search(rf"(?<!\S){option}\)", script.read_text()) for option in options)
+    elif arguments[:1] == ["-m"] and program == ".venv/bin/python":
+        assert importlib.util.find_spec(f"{arguments[1]}.__main__")
+    else:
+        assert program in THEIRS
+
+
+@pytest.mark.parametrize(
+    ("command", "fault"),
+    [
+        ("leasewatch ip", "Missing parameter"),
+        ("leasewatch addresses web1", "no command addresses"),
+        ("sudo pyvirt network create lab --sub-net auto", "No such option"),
+        ("pyvirt domain create web1 --network lab --memory much", "not a valid number"),
+    ],
+)
+def test_a_command_that_is_wrong_would_be_noticed(command: str, fault: str) -> None:
+    program, *arguments = words(command)
+    with pytest.raises((click.UsageError, AssertionError)) as found:
+        parse(OURS[program], arguments)
+    assert fault in (getattr(found.value, "message", "") or str(found.value))
+
+
+def test_the_two_commands_to_begin_with_are_there() -> None:
+    blocks = [text.strip() for kind, text in BLOCKS if kind == "sh"]
+    assert blocks[:2] == ["packaging/try", "packaging/test"]
+
+
+def test_what_apt_is_to_install_is_what_a_checkout_gets() -> None:
+    (packages,) = re.findall(r"^sudo apt install (.*)$", README, re.MULTILINE)
+    prepared = (ROOT / "packaging/prepare").read_text()
+    assert not [name for name in packages.split() if not re.search(rf"[( ]{name}[)\s]", prepared)]
+
+
+def test_what_is_linked_is_what_the_package_installs() -> None:
+    (linked,) = re.findall(r"/opt/pyvirt/bin/\{(.*)\}", README)
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert set(linked.split(",")) == set(scripts)
+
+
+def test_the_settings_are_valid() -> None:
+    examples = [text for kind, text in BLOCKS if kind == "toml"]
+    assert examples
+    for text in examples:
+        parsed = config.parse(text.encode(), "README.md")
+        assert parsed.lease_files() or parsed.hosts()
+
+
+def test_no_block_is_of_a_kind_that_nothing_checks() -> None:
+    assert {kind for kind, _ in BLOCKS} == {"sh", "console", "toml"}
+
+
+def test_files_of_the_source_that_are_named_are_there() -> None:
+    named = {span for span in SPANS if re.fullmatch(r"(?!/)[\w./-]+(/|\.(py|c|h|md))", span)}
+    assert len(named) > 5
+    there = [f"/{path.relative_to(ROOT)}" for path in _sources()]
+    lost = [n for n in named if not any(path.endswith(f"/{n.rstrip('/')}") for path in there)]
+    assert not lost
+
+
+def _sources() -> Iterator[Path]:
+    for folder in SOURCES:
+        yield ROOT / folder
+        yield from (ROOT / folder).rglob("*")
+
+
+def test_paths_of_the_product_that_are_named_are_those_of_the_product() -> None:
+    owned = r"/(?:etc|run|var/lib)/(?:pyvirt|leasewatch)/[\w./-]*"
+    named = {path.rstrip("/") for path in re.findall(owned, " ".join(SPANS))}
+    assert len(named) > 5
+    known = {str(getattr(Paths(), name)) for name in dir(Paths) if not name.startswith("_")}
+    strange = [n for n in named if n not in known and str(Path(n).parent) not in known]
+    assert not strange
+
+
+@pytest.mark.parametrize(
+    ("program", "typing", "completed"),
+    [
+        ("leasewatch", "leasewatch re", "resolve"),
+        ("pyvirt", "pyvirt network st", "start"),
+        ("nss-pyvirt", "nss-pyvirt remove --ro", "--root"),
+    ],
+)
+def test_the_tab_key_completes_as_it_says(program: str, typing: str, completed: str) -> None:
+    variable = f"_{program.replace('-', '_').upper()}_COMPLETE"
+    assert variable in README
+    source, ask = (f"{variable}=bash_{what} {program}" for what in ("source", "complete"))
+    env = {
+        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+        "COMP_WORDS": typing,
+        "COMP_CWORD": str(len(typing.split()) - 1),
+    }
+    done = subprocess.run(
+        ["bash", "-c", f'eval "$({source})" && complete -p {program} && {ask}'],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"plain,{completed}" in done.stdout.splitlines()

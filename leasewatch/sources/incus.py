@@ -1,12 +1,15 @@
 """Incus and LXD: dnsmasq's leases, and `dnsmasq.hosts`, the instances' names by MAC.
 
 That folder holds a file `[PROJECT_]INSTANCE.DEVICE` for each network card, with one line of
-dnsmasq's dhcp-host form, `MAC[,IPV4][,[IPV6]][,NAME]` (Incus: internal/server/dnsmasq). A card that
-has no NAME there belongs to a network with `dns.mode` other than `managed`: nobody names it. The
-files stay while the instance is stopped, so they do not tell whether it runs.
+dnsmasq's dhcp-host form, `MAC[,IPV4][,[IPV6]][,NAME]` (Incus: internal/server/dnsmasq). Older LXDs
+leave `.DEVICE` out. A card that has no NAME there belongs to a network with `dns.mode` other than
+`managed`: nobody names it. The files stay while the instance is stopped, so they do not tell
+whether it runs.
 """
 
 from __future__ import annotations
+
+from pathlib import PurePosixPath
 
 from leasewatch.errors import ParseError
 from leasewatch.sources import dnsmasq, fields
@@ -21,16 +24,17 @@ def parse_owners(data: bytes, path: str) -> tuple[list[Owner], list[ParseError]]
     found = lines(data, path)
     if not found:
         raise ParseError(path, 1, "line", "no complete line")
-    key = path.rpartition("/")[2].rpartition(".")[0]
+    card = PurePosixPath(path)
     owners: list[Owner] = []
     errors: list[ParseError] = []
     for number, line in enumerate(found, 1):
         try:
-            owner = _owner(key, line)
+            owner = _owner(card.stem, line)
         except FieldError as error:
             errors.append(error.at(path, number))
         else:
-            owners += [owner] if owner is not None else []
+            if owner is not None and (card.suffix or card.stem.rpartition("_")[2] == owner.name):
+                owners.append(owner)  # else: no instance's file, but what an editor puts there
     return owners, errors
 
 
@@ -42,7 +46,7 @@ def _owner(key: str, line: bytes) -> Owner | None:
     if not rest or rest[-1].startswith(b"[") or _is_ipv4(rest[-1]):
         return None
     name = fields.hostname(rest[-1])
-    return Owner(key or name, name, mac)
+    return Owner(key, name, mac)
 
 
 def _is_ipv4(value: bytes) -> bool:

@@ -41,6 +41,16 @@ def test_the_file_tells_which_instance_it_is_for_projects_may_share_a_name() -> 
 
 
 @pytest.mark.parametrize(
+    ("file", "keys"), [("web1", ["web1"]), ("staging_web1", ["staging_web1"]), ("sedvytJcd", [])]
+)
+def test_of_files_without_a_device_only_an_older_lxds_count(file: str, keys: list[str]) -> None:
+    owners, errors = incus.parse_owners(
+        b"10:66:6a:00:00:01,web1\n", PATH.replace("web1.eth0", file)
+    )
+    assert ([owner.key for owner in owners], errors) == (keys, [])
+
+
+@pytest.mark.parametrize(
     ("data", "field"),
     [
         (b"web1\n", "mac"),

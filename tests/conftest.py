@@ -92,7 +92,7 @@ def tmp_path() -> Iterator[Path]:
 def _nothing_leaks() -> Iterator[None]:
     before = set(threading.enumerate()), _open_files(), children_of(os.getpid())
     yield
-    deadline = time.monotonic() + 2  # threads that were told to end may need a moment
+    deadline = time.monotonic() + 10  # threads that were told to end may need a moment
     while (leaks := _leaks(*before)) and time.monotonic() < deadline:
         gc.collect()
         time.sleep(0.02)

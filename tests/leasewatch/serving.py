@@ -27,7 +27,7 @@ _NEVER_RESCAN = "from leasewatch import service; service.RESCAN_SECONDS = 86400;
 T = TypeVar("T")
 
 
-def wait_for(what: str, predicate: Callable[[], T], timeout: float = 30) -> T:
+def wait_for(what: str, predicate: Callable[[], T], timeout: float = 60) -> T:
     """Poll until `predicate()` is true and return its value; AssertionError names `what`."""
     deadline = time.monotonic() + timeout
     while not (value := predicate()):
@@ -132,7 +132,7 @@ class Served:
         """How `name` is answered: found, unknown, no data or not yet."""
         return snapshot.lookup(self.paths.snapshot, name).status
 
-    def await_answer(self, name: str, *addresses: str, timeout: float = 30) -> None:
+    def await_answer(self, name: str, *addresses: str, timeout: float = 60) -> None:
         """Wait until `name` has these addresses and no others."""
         wait_for(
             f"{name} = {addresses}, it is {self.answer(name)}; service: {self.said()}",

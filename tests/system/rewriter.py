@@ -1,8 +1,8 @@
 """A dnsmasq lease file that never rests: what each of its versions says, and who writes them.
 
-`python rewriter.py PATH LEASES START PERIOD WAY PAUSE` writes version after version until SIGTERM,
-PAUSE seconds apart, and prints the number of the last one. Lines change their length, names their
-address, addresses their name; leases come and go. Ways to write:
+`python rewriter.py PATH LEASES START PERIOD WAY PAUSE LEAST` writes version after version until
+SIGTERM, LEAST ones at least, PAUSE seconds apart, and prints the number of the last one. Lines
+change their length, names their address, addresses their name; leases come and go. Ways to write:
 
 `dnsmasq`: lseek, ftruncate, writes of 4,096 bytes, fsync, in one file that stays open;
 `halting`: the same, but now and then the disk holds it up in the middle for 50 ms;
@@ -155,8 +155,8 @@ class Writer:
         os.fsync(fd)
 
 
-def main(path: str, count: str, start: str, period: str, way: str, pause: str) -> None:
-    """Write until SIGTERM."""
+def main(path: str, count: str, start: str, period: str, way: str, pause: str, least: str) -> None:
+    """Write until SIGTERM and until there are `least` versions."""
     over = False
 
     def end(_number: int, _frame: FrameType | None) -> None:
@@ -165,7 +165,7 @@ def main(path: str, count: str, start: str, period: str, way: str, pause: str) -
 
     signal.signal(signal.SIGTERM, end)
     writer = Writer(Path(path), Versions(int(count), int(start), int(period)), way)
-    while not over:
+    while not over or writer.version < int(least):
         writer.write_next()
         if float(pause):
             time.sleep(float(pause))

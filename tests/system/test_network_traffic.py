@@ -331,10 +331,13 @@ def test_a_networks_parent_sleeps_while_nothing_changes_and_copies_what_does(
     world.client("c0", LAB).dhcp("host0")
     settled = "/run/pyvirt/networks/lab/leases.settled"
     world.wait_for("a copy", lambda: "host0" in world.run(["cat", settled], check=False).stdout)
-    time.sleep(1.5)  # what was written last may be looked at once more
-    before = wake_ups()
-    time.sleep(4)
-    assert wake_ups() == before
+
+    def sleeps() -> bool:  # what was written last may be looked at once more
+        before = wake_ups()
+        time.sleep(4)
+        return wake_ups() == before
+
+    world.wait_for("four seconds of rest", sleeps)
     world.client("c1", LAB).dhcp("host1")
     world.wait_for("another copy", lambda: read(world, settled) == read(world, LEASES))
     assert "host1" in read(world, settled)

@@ -152,7 +152,7 @@ def test_a_real_dnsmasq_is_seen_where_each_program_has_its_lease_file(
 ) -> None:
     for command in ("link add br9 type bridge", "addr add 10.9.0.1/24 dev br9", "link set br9 up"):
         world.run(["ip", *command.split()])
-    world.serve()
+    world.serve("python", "-c", NEVER_RESCAN)
     folder = path.rpartition("/")[0]
     world.run(["sh", "-c", f"mkdir -p {folder} && chmod 0700 {folder}"])
     world.spawn(
@@ -164,4 +164,4 @@ def test_a_real_dnsmasq_is_seen_where_each_program_has_its_lease_file(
         ]
     )
     address = world.client("c1", "br9").dhcp("c1")
-    world.wait_for(name, lambda: finds(world, name) == [address], timeout=4)
+    world.wait_for(name, lambda: finds(world, name) == [address])

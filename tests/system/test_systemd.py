@@ -80,7 +80,7 @@ def resolves(machine: Machine, name: str) -> list[str]:
     return machine.run(["getent", "hosts", name], check=False).stdout.split()
 
 
-def wait_until_it_resolves(machine: Machine, name: str, timeout: float = 30) -> list[str]:
+def wait_until_it_resolves(machine: Machine, name: str, timeout: float = 60) -> list[str]:
     return wait_for(f"getent hosts {name}", lambda: resolves(machine, name), timeout)
 
 

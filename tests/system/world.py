@@ -23,7 +23,7 @@ _UDHCPC_SCRIPT = Path(__file__).with_name("udhcpc.sh")
 T = TypeVar("T")
 
 
-def wait_for(what: str, predicate: Callable[[], T], timeout: float = 30) -> T:
+def wait_for(what: str, predicate: Callable[[], T], timeout: float = 60) -> T:
     """Poll until `predicate()` is true and return its value; AssertionError names `what`."""
     deadline = time.monotonic() + timeout
     while not (value := predicate()):
@@ -91,7 +91,7 @@ class World:
         argv: Sequence[str | Path],
         *,
         check: bool = True,
-        timeout: float = 30,
+        timeout: float = 60,
         user: str | None = None,
         env: Mapping[str, str] | None = None,
         input: str | None = None,  # noqa: A002  # subprocess's own word
@@ -172,7 +172,7 @@ class World:
         self.wait_for("leasewatch serve to answer", is_up, 60)
         return service
 
-    def wait_for(self, what: str, predicate: Callable[[], T], timeout: float = 30) -> T:
+    def wait_for(self, what: str, predicate: Callable[[], T], timeout: float = 60) -> T:
         """See the function of the same name."""
         return wait_for(what, predicate, timeout)
 
@@ -232,7 +232,7 @@ class Client:
         return self._world.run(["ip", "netns", "exec", self.name, *argv], **how)  # type: ignore[arg-type]
 
     def dhcp(
-        self, hostname: str | None = None, timeout: float = 30, options: Sequence[str] = ()
+        self, hostname: str | None = None, timeout: float = 60, options: Sequence[str] = ()
     ) -> str:
         """Ask for an IPv4 lease with busybox udhcpc, keep it renewed, and return the address.
 
@@ -270,7 +270,7 @@ class Client:
         if self._dhcp is not None and self._dhcp.poll() is None:
             self.release()
 
-    def release(self, timeout: float = 30) -> None:
+    def release(self, timeout: float = 60) -> None:
         """Give the lease back (DHCPRELEASE), as a machine does that shuts down."""
         assert self._dhcp is not None
         self._world.signal(self._dhcp, signal.SIGTERM)  # -R: release on exit

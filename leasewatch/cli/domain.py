@@ -96,7 +96,7 @@ def command() -> None:
     multiple=True,
     help="Further name that answers (repeatable).",
 )
-@click.option("--disk", type=_file, help="Image to start from; it is never written to.")
+@click.option("--disk", type=_file, help="qcow2 or raw image to start from; never written to.")
 @click.option(
     "--size", metavar="SIZE", help="Size of the disk, e.g. 20G; the image's own unless given."
 )

@@ -32,20 +32,41 @@ def make_overlay(base: Path, overlay: Path, size: str | None) -> None:
     _run(qemu.overlay_command(base, image.format, overlay, size), f"cannot make {overlay}")
 
 
+def check_base(overlay: Path) -> None:
+    """UserError where QEMU would read more of the host than one image beneath `overlay`.
+
+    Who may write where the image lies may have put another into its place since `make_overlay`.
+    """
+    made = qemu.parse_info(_run(qemu.info_command(overlay), f"cannot read disk {overlay}"))
+    if made.base is None:
+        return
+    base = Path(made.base)
+    target = base.resolve()
+    image = _describe(target)
+    if target != base:
+        rebase = shlex.join(qemu.rebase_command(target, image.format, overlay))
+        what = f"a symbolic link leads from image {base} to {target}"
+        raise UserError(what, f"if you trust it: {rebase}")
+
+
 def _describe(base: Path) -> qemu.Image:
     image = qemu.parse_info(_run(qemu.info_command(base), f"cannot read image {base}"))
-    if base.suffix.lower() == ".qcow2" and image.format != "qcow2":
+    named = shlex.quote(str(base))
+    if base.suffix.lower() == ".qcow2" and image.format == "raw":
         # qemu-img takes whatever it does not know, a page that says 404, for a raw disk.
         raise UserError(
-            f"image {base} is not qcow2 but {image.format}, says qemu-img",
-            f"see what it is: file {shlex.quote(str(base))}; a raw disk is taken as NAME.img",
+            f"image {base} is not qcow2 but raw, says qemu-img",
+            f"see what it is: file {named}; a raw disk is taken as NAME.img",
         )
-    if image.refers_to is not None:
-        # It would be opened as root and shown to the guest, whatever file of the host it is.
-        raise UserError(
-            f"image {base} continues in another file, {image.refers_to}",
-            f"if you trust it: qemu-img convert -O qcow2 {base} whole.qcow2",
-        )
+    # Another file would be opened as root and shown to the guest, whatever file of the host it is.
+    fault = None
+    if image.format not in qemu.BASE_FORMATS:
+        fault = f"is neither qcow2 nor raw but {image.format}, says qemu-img"
+    elif image.refers_to is not None:
+        fault = f"continues in another file, {image.refers_to}"
+    if fault is not None:
+        hint = f"if you trust it: qemu-img convert -O qcow2 {named} whole.qcow2"
+        raise UserError(f"image {base} {fault}", hint)
     return image
 
 

@@ -17,7 +17,7 @@ import msgspec
 
 from leasewatch.io import files as io_files
 from leasewatch.io import place, tap
-from leasewatch.manager import domain_guest, hosts_entries, mac_filter
+from leasewatch.manager import domain_disk, domain_guest, hosts_entries, mac_filter
 from leasewatch.manager.domain_files import DomainFiles, started_network
 from leasewatch.manager.domain_sweep import sweep
 from leasewatch.manager.network_files import NetworkFiles
@@ -45,6 +45,8 @@ def run(paths: Paths, domain: Domain, accel: Chosen) -> None:
         files.run.chmod(0o700)
         sweep(files)
         domain_guest.await_former(domain.name)
+        if domain.disk is not None:
+            domain_disk.check_base(files.overlay)
         with contextlib.ExitStack() as ours:
             with _started_networks(paths, domain) as networks:
                 taps, nics = _open_taps(ours, domain, networks)

@@ -13,6 +13,9 @@ SYSTEM = "qemu-system-x86_64"
 IMG = "qemu-img"
 PACKAGES = {SYSTEM: "qemu-system-x86", IMG: "qemu-utils"}
 """Debian's packages of the programs."""
+BASE_FORMATS = ("qcow2", "raw")
+"""What a base image may be: `Image.refers_to` knows all that these can refer to. Other formats
+name further files in ways of their own (a VMDK is a text that lists them)."""
 
 Chosen = Literal["kvm", "tcg"]
 
@@ -75,6 +78,11 @@ def overlay_command(base: Path, base_format: str, overlay: Path, size: str | Non
     """Make a copy-on-write overlay; `size` as qemu-img takes it (10G), None: the base's own."""
     argv = [IMG, "create", "-q", "-f", "qcow2", "-F", base_format, "-b", str(base), str(overlay)]
     return argv if size is None else [*argv, size]
+
+
+def rebase_command(base: Path, base_format: str, overlay: Path) -> list[str]:
+    """Have an overlay find its base, whose content is the same, at another path."""
+    return [IMG, "rebase", "-u", "-F", base_format, "-b", str(base), str(overlay)]
 
 
 def info_command(image: Path) -> list[str]:
@@ -140,6 +148,8 @@ class Image(msgspec.Struct, frozen=True):
     size: int = msgspec.field(name="virtual-size")
     """Bytes that a guest sees."""
     backing: str | None = msgspec.field(name="backing-filename", default=None)
+    base: str | None = msgspec.field(name="full-backing-filename", default=None)
+    """The path at which its backing file is opened."""
     specific: dict[str, object] = msgspec.field(name="format-specific", default_factory=dict)
 
     @property

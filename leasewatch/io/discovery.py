@@ -17,6 +17,7 @@ from leasewatch.io.journal import WARNING, Journal
 from leasewatch.io.small_files import SmallFiles
 from leasewatch.io.vanished import Vanished
 from leasewatch.model import Domain, LeaseFile, Nic
+from leasewatch.names import labels
 from leasewatch.sources import registry
 from leasewatch.sources.source import Owner, Source
 
@@ -64,8 +65,8 @@ class Discovery:
         self._listed: dict[str, list[str]] = {}
         self._bridges = SmallFiles[str]()
         self._owners = SmallFiles[_Owners]()
-        self._taken: dict[str, str] = {}
-        """Network -> the source that has the name."""
+        self._taken: dict[str, tuple[str, str]] = {}
+        """Network's name, folded -> the source that has it, and what it is called there."""
         self._started: dict[tuple[str, str], float] = {}
         """When each domain was first written down, by source and key."""
         self._vanished = Vanished()
@@ -80,7 +81,7 @@ class Discovery:
         """
         found = Found(list(known), [], {}, [], {})
         self._now = now
-        self._taken = {file.network: "" for file in found.lease_files}
+        self._taken = {labels.fold(f.network): ("", f.network) for f in found.lease_files}
         started: dict[tuple[str, str], float] = {}
         for source in registry.SOURCES:
             if source.name not in off:
@@ -145,14 +146,15 @@ class Discovery:
         return not name or not interfaces.is_dir() or (interfaces / name).exists()
 
     def _network(self, name: str, source: Source) -> str:
-        """The network's name; one that another source has already gets ours behind it.
+        """The network's name; one that another network has already gets our source behind it.
 
-        A name stands for one network: a guest of another may have any MAC.
+        A name stands for one network, however it is spelt: a guest of another may have any MAC.
         """
         name = name or source.network
-        if self._taken.setdefault(name, source.name) == source.name:
-            return name
-        return f"{name}-{source.name}"
+        who = source.name, name
+        while self._taken.setdefault(labels.fold(name), who) != who:
+            name = f"{name}-{source.name}"
+        return name
 
     def _network_names(
         self, source: Source, folders: Folders, found: Found

@@ -163,6 +163,16 @@ def test_two_sources_never_share_a_networks_name(host: Host) -> None:
     assert [file.network for file in found] == ["lab", "lab-libvirt", "lab-incus"]
 
 
+def test_networks_whose_names_differ_in_their_case_alone_never_share_one(host: Host) -> None:
+    for name, bridge in (("LAB", "virbr1"), ("Lab", "virbr2"), ("LAB-libvirt", "virbr3")):
+        host.write(f"{LIBVIRT}/{name}.conf", f"interface={bridge}\n")
+        host.write(f"{LIBVIRT}/{bridge}.status")
+    known = LeaseFile(path="/l/lab.leases", network="lab", suffix="internal", kind="pyvirt")
+    networks = [file.network for file in host.scan(known=[known]).lease_files]
+    assert len({network.lower() for network in networks}) == 4
+    assert networks == [file.network for file in host.scan(known=[known]).lease_files]
+
+
 def test_a_file_that_the_settings_name_is_theirs(host: Host) -> None:
     path = host.write("var/lib/misc/dnsmasq.leases")
     known = LeaseFile(path=str(path), network="lan", suffix="internal")

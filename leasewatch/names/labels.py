@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Final
 
 RESERVED: Final = frozenset({"broadcasthost", "isatap", "localhost", "wpad"})
@@ -66,6 +66,11 @@ def qualified(name: str, network: str, suffix: str) -> str | None:
     """
     tail = _tail(network, suffix)
     return name + tail if tail and len(name) + len(tail) <= MAX_NAME else None
+
+
+def heads(name: str) -> Iterator[str]:
+    """`name` up to each of its dots: `a` and `a.b` of `a.b.c`."""
+    return (name[: dot.start()] for dot in re.finditer(r"\.", name))
 
 
 @functools.lru_cache

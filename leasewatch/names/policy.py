@@ -60,6 +60,8 @@ class NamePolicy:
         self.rules = rules
         self._domains: dict[str, Domain] = {}
         self._aliases = Aliases()
+        self._dotted: dict[str, str] = {}
+        """NAME.NETWORK.SUFFIX of running domains whose NAME has dots itself -> NAME."""
         self._ledger = Ledger()
         self._left_over: dict[str, frozenset[Lease]] = {}
         """By domain's folded name: leases from before its start, so of its last run."""
@@ -71,6 +73,7 @@ class NamePolicy:
         """New rules; returns the names to decide anew."""
         old, self.rules = self.rules, rules
         if _of_all_names(old) != _of_all_names(rules):
+            self._dotted = self._below_dotted()
             return set(self.names())
         return set((old.reserved ^ rules.reserved) | (old.defined ^ rules.defined))
 
@@ -87,6 +90,7 @@ class NamePolicy:
         for name in former.keys() - self._domains.keys():
             self._ended[name] = frozenset(held.lease for held in self._of_cards(former[name]))
         self._aliases = assign(self._domains)
+        self._dotted = self._below_dotted()
         # One that lost its name has no cards either.
         owners = {_card(nic): name for name, d in self._domains.items() for nic in d.nics}
         touched = {
@@ -95,8 +99,16 @@ class NamePolicy:
             if former.get(name) != self._domains.get(name)
         }
         touched |= self._aliases.changed(former_aliases)
-        touched |= {name.split(".")[0] for name in touched}  # it may be such a name's alias
+        # It may be NAME.NETWORK.SUFFIX of each of them.
+        touched |= {head for name in touched for head in labels.heads(name)}
         return touched | self._ledger.set_owners(owners)
+
+    def _below_dotted(self) -> dict[str, str]:
+        """Of two, `a.b` on `c` and `a` on `b.c`, the longer NAME has it: never a guest's."""
+        names = sorted((name for name in self._domains if "." in name), key=len)
+        pairs = ((name, nic.network) for name in names for nic in self._domains[name].nics)
+        below = ((self._qualified(name, network), name) for name, network in pairs)
+        return {whole: name for whole, name in below if whole is not None}
 
     def _leases_before(self, domain: Domain) -> frozenset[Lease]:
         """The leases of its MACs that a renewal will change; one that never ends it will not.
@@ -240,20 +252,25 @@ class NamePolicy:
         wait = self._awaited(domain, held, of_network)
         all_addresses = addresses(held)
         names = [name]
-        others: list[HostRecord] = []
+        others: dict[str, HostRecord] = {}
         for network, part in of_network.items():
             whole = self._qualified(name, network)
-            if whole is None or whole in self._domains or whole in self._aliases.owners:
+            if whole is None or whole in {*names, *others} or not self._has(name, whole):
                 continue
             below = all_addresses if part == held else addresses(part)
             wait_below = self._awaited(domain, part, (network,))
             if (below, wait_below) == (all_addresses, wait):
                 names.append(whole)
             else:
-                others.append(_record((whole,), below, trust, wait_below))
+                others[whole] = _record((whole,), below, trust, wait_below)
         names += self._aliases.of(name) if domain is not None else []
-        records = (_record(tuple(names), all_addresses, trust, wait), *others)
+        records = (_record(tuple(names), all_addresses, trust, wait), *others.values())
         return tuple(r for r in records if r.addresses or r.pending_until)
+
+    def _has(self, name: str, whole: str) -> bool:
+        """Whether NAME.NETWORK.SUFFIX of `name` is its own, and nobody is called that."""
+        called = whole in self._domains or whole in self._aliases.owners
+        return not called and self._dotted.get(whole, name) == name
 
     def _awaited(self, domain: Domain | None, held: Party, networks: Iterable[str]) -> Awaited:
         if domain is None:

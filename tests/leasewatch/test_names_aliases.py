@@ -114,6 +114,20 @@ def test_an_alias_goes_before_a_guests_qualified_name() -> None:
     assert host.addresses("app.lab.internal") == ["10.0.0.9"]
 
 
+def test_an_alias_goes_before_the_qualified_name_of_a_domain_with_dots() -> None:
+    host = Host()
+    host.lease("10.0.0.1", None, 1)
+    host.lease("10.0.0.2", None, 2)
+    db = domain("db.prod", 1)
+    host.run(db)
+    assert host.addresses("db.prod.lab.internal") == ["10.0.0.1"]
+    host.run(db, domain("web1", 2, aliases=("db.prod.lab.internal",)))
+    assert host.addresses("db.prod.lab.internal") == ["10.0.0.2"]
+    assert host.addresses("db.prod") == ["10.0.0.1"]
+    host.run(db)
+    assert host.addresses("db.prod.lab.internal") == ["10.0.0.1"]
+
+
 def named(name: str, mac: int, *aliases: str, further: tuple[Nic, ...] = ()) -> Domain:
     """A network card, and `further` ones of that machine, that the owner names in the settings."""
     nics = (Nic("lab", MAC(mac)), *further)

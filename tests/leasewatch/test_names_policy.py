@@ -300,3 +300,32 @@ def test_a_guest_gets_no_name_that_means_something_else(hostname: str) -> None:
     (claim,) = host.policy.decide(hostname.lower().removesuffix(".")).claims
     assert claim.verdict == "refused"
     assert claim.reason.startswith('"')
+
+
+@pytest.mark.parametrize("first", ["guest", "domain"])
+def test_a_qualified_name_that_two_could_have_is_the_one_with_more_labels_of_its_own(
+    first: str,
+) -> None:
+    host = Host()
+    host.decide(host.policy.set_rules(Rules(suffixes={"c": "internal", "b.c": "internal"})))
+    if first == "guest":
+        host.lease("10.0.0.1", "a", 1, "b.c")
+        assert host.addresses("a.b.c.internal") == ["10.0.0.1"]
+    host.run(domain("a.b", 2, network="c"))
+    host.lease("10.0.0.2", None, 2, "c")
+    if first == "domain":
+        host.lease("10.0.0.1", "a", 1, "b.c")
+    assert host.addresses("a.b.c.internal") == ["10.0.0.2"]
+    assert host.addresses("a") == ["10.0.0.1"]
+    host.run()
+    assert host.addresses("a.b.c.internal") == ["10.0.0.1"]
+
+
+def test_two_networks_that_qualify_alike_cost_no_name() -> None:
+    host = Host()
+    host.decide(host.policy.set_rules(Rules(suffixes={"b": "c.internal", "b.c": "internal"})))
+    host.lease("10.0.0.1", "x", 1, "b")
+    host.lease("10.0.0.2", "x", 2, "b.c")
+    assert host.addresses("x") == ["10.0.0.2"]
+    names = sorted(name for record in host.table["x"] for name in record.names)
+    assert names == ["x", "x.b.c.internal"]

@@ -53,7 +53,8 @@ def install(root: Path) -> None:
     Puts libnss_pyvirt.so.2 into glibc's folder and `pyvirt [TRYAGAIN=return]` into the hosts line
     of /etc/nsswitch.conf, behind `files` and before everything that would hide it; adds the system
     user leasewatch and, where systemd is, leasewatch.service. Done twice it changes nothing more;
-    a step that fails undoes the earlier ones.
+    after an upgrade it renews what is old and restarts the service, whose names answer meanwhile.
+    A step that fails undoes the earlier ones.
     """
     from nss_pyvirt.install import install as put  # noqa: PLC0415  start-up time
 

@@ -29,12 +29,14 @@ from nss_pyvirt.pieces import (
     nsswitch_text,
     system_file,
 )
+from nss_pyvirt.remove import give_back_state
 
 _HIDDEN: Final = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108  from the unit
+_RUNNING: Final = {"active", "activating", "reloading"}
 
 
 def install(system: System) -> list[str]:
-    """Install every piece that is missing; the lines say what was done, none: nothing was missing.
+    """Install every piece that is missing or old; the lines say what was done, none: nothing was.
 
     UserError, with nothing left changed, if a piece cannot be put in place.
     """
@@ -98,9 +100,14 @@ def _install_user(system: System, undo: ExitStack) -> Iterator[str]:
     yield f"added the system user {USER}"
 
 
-def _install_system_files(system: System, undo: ExitStack) -> Iterator[str]:
+def _install_service(system: System, undo: ExitStack) -> Iterator[str]:
+    """The unit and its kin; systemd, where it runs, has the service of this version run."""
     if not system.has_systemd:
         return
+    state = tools.output("systemctl", "is-active", UNIT) if system.booted else ""
+    if system.booted:
+        undo.callback(_put_back_service, state)
+    changed = False
     for name, place in SYSTEM_FILES.items():
         path, content = system.at(place), system_file(name, system.program)
         former = path.read_bytes() if path.exists() else None
@@ -111,7 +118,10 @@ def _install_system_files(system: System, undo: ExitStack) -> Iterator[str]:
             continue
         undo.callback(rootfs.make_folders(path.parent))
         undo.callback(rootfs.replace(path, content, 0o644))
+        changed = True
         yield f"installed {path}"
+    if system.booted:
+        yield from _start_service(system, undo, state, changed=changed)
 
 
 def _install_nsswitch(system: System, undo: ExitStack) -> Iterator[str]:
@@ -126,25 +136,39 @@ def _install_nsswitch(system: System, undo: ExitStack) -> Iterator[str]:
     yield f"put {nsswitch.MODULE} into the hosts line of {path}"
 
 
-def _start_service(system: System, undo: ExitStack) -> Iterator[str]:
-    if not system.booted:
+def _start_service(system: System, undo: ExitStack, state: str, *, changed: bool) -> Iterator[str]:
+    """Have systemd run what is installed, also after a boot; `state`: the service's until now."""
+    enabled = tools.succeeds("systemctl", "is-enabled", UNIT)
+    if enabled and state == "active" and not changed:
         return
-    if tools.succeeds("systemctl", "is-active", UNIT) and tools.succeeds(
-        "systemctl", "is-enabled", UNIT
-    ):
-        return
-    undo.callback(tools.succeeds, "systemctl", "daemon-reload")
-    undo.callback(tools.succeeds, "systemctl", "disable", "--now", UNIT)
+    if not system.at(HISTORY).exists():
+        undo.callback(lambda: list(give_back_state(system)))
+    if state not in _RUNNING:
+        undo.callback(tools.succeeds, "systemctl", "stop", UNIT)
+    if not enabled:
+        undo.callback(tools.succeeds, "systemctl", "disable", UNIT)
     tools.run("systemctl", "daemon-reload")
     tools.run("systemd-tmpfiles", "--create", SYSTEM_FILES[TMPFILES])
-    tools.run("systemctl", "enable", "--now", UNIT)
-    yield f"enabled and started {UNIT}"
+    did = []
+    if not enabled:
+        tools.run("systemctl", "enable", UNIT)
+        did.append("enabled")
+    if changed or state != "active":
+        tools.run("systemctl", "restart", UNIT)
+        did.append("restarted" if state in _RUNNING else "started")
+    yield f"{' and '.join(did)} {UNIT}"
+
+
+def _put_back_service(state: str) -> None:
+    """After its files: as it was."""
+    tools.succeeds("systemctl", "daemon-reload")
+    if state in _RUNNING:
+        tools.succeeds("systemctl", "restart", "--no-block", UNIT)
 
 
 _INSTALL: Final[tuple[Callable[[System, ExitStack], Iterator[str]], ...]] = (
     _install_module,
     _install_user,
-    _install_system_files,
+    _install_service,
     _install_nsswitch,
-    _start_service,
 )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from nss_pyvirt import rootfs
+from nss_pyvirt import __version__, rootfs
 from nss_pyvirt.errors import UserError
 
 NSSWITCH: Final = "/etc/nsswitch.conf"
@@ -84,9 +84,20 @@ def packaged(name: str) -> bytes:
     return (Path(__file__).parent / "system" / name).read_bytes()
 
 
+def version() -> str:
+    """Tells programs apart, also two of one number: with a hash of what pip says it put there."""
+    records = Path(__file__).parent.parent.glob("nss_pyvirt-*.dist-info/RECORD")
+    hashed = "".join(hashlib.sha256(record.read_bytes()).hexdigest()[:16] for record in records)
+    return f"{__version__} {hashed}".strip()
+
+
 def system_file(name: str, program: str) -> bytes:
-    """A file of nss_pyvirt/system as it is installed: filled in, and sealed in its first line."""
+    """A file of nss_pyvirt/system as it is installed: filled in, and sealed in its first line.
+
+    It is another one for each version of the program, so whoever installs it restarts the service.
+    """
     content = packaged(name).replace(b"@LEASEWATCH@", os.fsencode(program))
+    content = f"# For nss-pyvirt {version()}\n".encode() + content
     return _SEAL + hashlib.sha256(content).hexdigest().encode() + b"\n" + content
 
 

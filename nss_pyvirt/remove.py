@@ -95,8 +95,8 @@ def _remove_module(system: System) -> Iterator[str]:
         yield f"removed {path}"
 
 
-def _remove_state(system: System) -> Iterator[str]:
-    """The published table goes; the history, which is data, stays and becomes root's."""
+def give_back_state(system: System) -> Iterator[str]:
+    """What the service wrote: the table goes; the history, which is data, becomes root's."""
     run = system.at(RUN)
     if run.exists():
         shutil.rmtree(run)
@@ -131,6 +131,6 @@ _REMOVE: Final[tuple[Callable[[System], Iterator[str]], ...]] = (
     _remove_nsswitch,
     _remove_system_files,
     _remove_module,
-    _remove_state,
+    give_back_state,
     _remove_user,
 )

@@ -12,7 +12,6 @@ from nss_pyvirt.errors import UserError
 from nss_pyvirt.pieces import (
     SNAPSHOT,
     SYSTEM_FILES,
-    UNIT,
     USER,
     System,
     account,
@@ -79,15 +78,18 @@ def _user(system: System) -> Piece:
 
 
 def _unit(system: System) -> Piece:
-    path = system.at(SYSTEM_FILES[UNIT])
-    content = path.read_bytes() if path.exists() else None
-    if content is None:
-        return Piece("unit", "missing", f"{path} is not there", _install(system))
-    if not is_ours(content):
-        return Piece("unit", "ok", f"{path}, changed by hand")
-    if content != system_file(UNIT, system.program):
-        return Piece("unit", "other", f"{path} is of another version or place", _install(system))
-    return Piece("unit", "ok", str(path))
+    detail = ""
+    for name, place in SYSTEM_FILES.items():
+        path = system.at(place)
+        content = path.read_bytes() if path.exists() else None
+        if content is None:
+            return Piece("unit", "missing", f"{path} is not there", _install(system))
+        by_hand = not is_ours(content)
+        if not by_hand and content != system_file(name, system.program):
+            fault = f"{path} is of another version or place"
+            return Piece("unit", "other", fault, _install(system))
+        detail = detail or f"{path}{', changed by hand' if by_hand else ''}"
+    return Piece("unit", "ok", detail)
 
 
 def _service(system: System) -> Piece:

@@ -57,6 +57,12 @@ def succeeds(*command: str) -> bool:
     )
 
 
+def output(*command: str) -> str:
+    """What a command prints on stdout, though it may fail."""
+    done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT, check=False, text=True)
+    return done.stdout.strip()
+
+
 def delete_user(system: System) -> None:
     """Remove the service's user and its group, where they are."""
     if account(system):

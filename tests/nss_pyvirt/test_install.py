@@ -88,6 +88,18 @@ def test_installing_twice_changes_nothing_more(image: Path) -> None:
     assert tree(image) == once
 
 
+def test_another_version_is_seen_and_renews_what_the_former_wrote(
+    image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(system(image))
+    unit, rules = (image / place.lstrip("/") for place in pieces.SYSTEM_FILES.values())
+    monkeypatch.setattr(pieces, "version", lambda: "0.2.0 of another build")
+    (old,) = [piece for piece in status(system(image)) if piece.fix]
+    assert (old.piece, old.state) == ("unit", "other")
+    assert install(system(image)) == [f"installed {unit}", f"installed {rules}"]
+    assert not [piece for piece in status(system(image)) if piece.fix]
+
+
 def test_removing_gives_the_image_back_to_the_byte(image: Path) -> None:
     before = tree(image)
     install(system(image))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 import tomllib
 from collections.abc import Iterator
@@ -122,6 +123,56 @@ def test_install_leaves_a_working_service_and_remove_leaves_nothing(machine: Mac
     assert machine.sh(STATE).splitlines() == before.splitlines()
     assert is_active(machine, "leasewatch") == "inactive"
     assert machine.run(["nss-pyvirt", "remove"]).stdout == "nothing is installed\n"
+
+
+PACKAGE = "/opt/pyvirt/lib/python3*/site-packages/nss_pyvirt/__init__.py"
+
+
+def upgrade(machine: Machine, old: str, new: str) -> None:
+    """As pip would: the program is of another version from now on."""
+    machine.sh(f"sed -i s/{old}/{new}/ {PACKAGE}")
+
+
+def test_install_after_an_upgrade_has_the_new_version_run(installed: Machine) -> None:
+    old = main_pid(installed)
+    upgrade(installed, "0.1.0", "0.1.1")
+    try:
+        status = installed.run(["nss-pyvirt", "status"], check=False).stdout
+        assert re.search(r"^unit +other ", status, re.MULTILINE), status
+        assert "restarted leasewatch.service\n" in installed.run(["nss-pyvirt", "install"]).stdout
+        assert main_pid(installed) not in {old, "0"}
+        stale = ["systemctl", "show", "-P", "NeedDaemonReload", "leasewatch"]
+        assert installed.run(stale).stdout == "no\n"
+        installed.run(["nss-pyvirt", "status"])
+        assert (
+            installed.run(["nss-pyvirt", "install"]).stdout == "everything is installed already\n"
+        )
+    finally:
+        upgrade(installed, "0.1.1", "0.1.0")
+
+
+def test_an_install_that_cannot_start_the_service_leaves_everything_as_it_was(
+    machine: Machine,
+) -> None:
+    def fail() -> None:
+        before = machine.sh(STATE)
+        done = machine.run(["nss-pyvirt", "install"], check=False)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "hint: journalctl -u leasewatch" in done.stderr
+        assert machine.sh(STATE).splitlines() == before.splitlines()
+
+    machine.sh("mkdir /etc/pyvirt; echo nonsense >/etc/pyvirt/leasewatch.toml")
+    try:
+        fail()
+        machine.sh("mv /etc/pyvirt/leasewatch.toml /root; nss-pyvirt install")
+        machine.sh("mv /root/leasewatch.toml /etc/pyvirt; systemctl stop leasewatch")
+        upgrade(machine, "0.1.0", "0.1.1")
+        fail()
+        assert is_active(machine, "leasewatch") != "active"
+    finally:
+        upgrade(machine, "0.1.1", "0.1.0")
+        machine.run(["nss-pyvirt", "remove"])
+        machine.sh("rm -rf /etc/pyvirt /var/lib/leasewatch /root/leasewatch.toml")
 
 
 def test_a_lease_file_named_in_the_settings_is_followed_after_a_reload(installed: Machine) -> None:

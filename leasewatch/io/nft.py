@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from typing import Any
 
@@ -10,10 +11,16 @@ from leasewatch.io import process
 from nss_pyvirt.errors import UserError
 
 _TIMEOUT = 10.0
+_LACKS = re.compile(r"not supported|No such file or directory")
+"""How the C locale words EOPNOTSUPP, EAFNOSUPPORT and the ENOENT of a missing kernel module."""
+
+
+class UnsupportedError(UserError):
+    """There is no nft, or the kernel lacks what it was asked for: trying again is in vain."""
 
 
 def apply(transaction: dict[str, object]) -> None:
-    """All of it or nothing; UserError carries nft's own first line."""
+    """All of it or nothing; UserError (UnsupportedError) carries nft's own first line."""
     _nft(["-j", "-f", "-"], json.dumps(transaction))
 
 
@@ -32,8 +39,12 @@ def has_table(name: str) -> bool:
 
 
 def _nft(arguments: list[str], text: str) -> str:
+    try:
+        program = process.find_program("nft", "nftables")
+    except UserError as error:
+        raise UnsupportedError(error.what, error.hint) from None
     done = subprocess.run(
-        [process.find_program("nft", "nftables"), *arguments],
+        [program, *arguments],
         input=text,
         capture_output=True,
         check=False,
@@ -43,5 +54,6 @@ def _nft(arguments: list[str], text: str) -> str:
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         hint = "needs root" if "not permitted" in done.stderr else "is nf_tables in this kernel?"
-        raise UserError(f"nft: {lines[0].removeprefix('internal:0:0-0: ')}", hint)
+        kind = UnsupportedError if _LACKS.search(lines[0]) else UserError
+        raise kind(f"nft: {lines[0].removeprefix('internal:0:0-0: ')}", hint)
     return done.stdout

@@ -131,8 +131,8 @@ def start_detached(
     log: Path,
     timeout: float,
     after: Sequence[str] = (),
-) -> None:
-    """Start a parent process and return once it says READY=1 (sd_notify).
+) -> list[str]:
+    """Start a parent process; what it has printed, by lines, once it says READY=1 (sd_notify).
 
     Where systemd is PID 1 it becomes the transient unit `unit`, ordered after the units `after`;
     elsewhere a session of its own. Its output goes to the end of `log`. When it fails or is not
@@ -151,6 +151,7 @@ def start_detached(
         raise UserError(f"cannot start {argv[0]}: {error.strerror}") from error
     if failure:
         raise last_error(log, before, f"{unit} {failure}")
+    return _said(log, before)
 
 
 def _start_session(argv: Sequence[str], log: Path, timeout: float) -> str:
@@ -223,9 +224,7 @@ def _start_unit(
 
 def last_error(log: Path, offset: int, otherwise: str) -> UserError:
     """What the child printed last beyond `offset`: `PROG: WHAT`, then `hint: HINT`."""
-    with log.open("rb") as file:
-        file.seek(max(offset, file.seek(0, os.SEEK_END) - 16384))
-        lines = [line for line in file.read().decode(errors="replace").splitlines() if line]
+    lines = _said(log, offset)
     hint = ""
     if lines and (match := re.fullmatch(r"\s+hint: (.*)", lines[-1])):
         hint = match[1]
@@ -233,3 +232,10 @@ def last_error(log: Path, offset: int, otherwise: str) -> UserError:
     if not lines:
         return UserError(otherwise, f"see {log}")
     return UserError(re.sub(r"^pyvirt: ", "", lines[-1]), hint or f"see {log}")
+
+
+def _said(log: Path, offset: int) -> list[str]:
+    """The lines beyond `offset`, the last ones where there are too many."""
+    with log.open("rb") as file:
+        file.seek(max(offset, file.seek(0, os.SEEK_END) - 16384))
+        return [line for line in file.read().decode(errors="replace").splitlines() if line]

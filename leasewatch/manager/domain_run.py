@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -16,27 +15,26 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from leasewatch.io import files as io_files
-from leasewatch.io import place, tap
+from leasewatch.io import nft, place, tap
 from leasewatch.manager import domain_disk, domain_guest, hosts_entries, mac_filter
 from leasewatch.manager.domain_files import DomainFiles, started_network
 from leasewatch.manager.domain_sweep import sweep
 from leasewatch.manager.network_files import NetworkFiles
+from leasewatch.manager.say import Say
 from leasewatch.model import DomainState, NetworkState, Nic
 from leasewatch.paths import Paths
 from leasewatch.virt.domain import Domain, tap_mac
 from leasewatch.virt.qemu import Chosen
-from nss_pyvirt.errors import UserError
 
-_log = logging.getLogger(__name__)
 _PATIENCE = 20.0  # seconds that another command on a network may take
 _FIRST_LEASE = 120
 """Seconds that a guest may take to its first lease; beyond, its name is unknown until then."""
 
 
-def run(paths: Paths, domain: Domain, accel: Chosen) -> None:
+def run(paths: Paths, domain: Domain, accel: Chosen, say: Say) -> None:
     """Run the domain until its guest ends, SIGTERM or SIGINT; READY=1 once QMP answers.
 
-    UserError where it runs already or cannot be started, and when QEMU fails.
+    UserError where it runs already or cannot be started or filtered, and when QEMU fails.
     """
     files = DomainFiles(paths, domain.name)
     held = place.Place(files.lock)
@@ -62,7 +60,7 @@ def run(paths: Paths, domain: Domain, accel: Chosen) -> None:
                 )
                 io_files.replace(files.state, msgspec.json.encode(state))
             hosts_entries.tell(paths, domain, running=True)
-            _filter(paths)
+            _filter(paths, say)
             asyncio.run(domain_guest.run(files, domain, accel, taps))
     finally:
         held.release()
@@ -92,9 +90,9 @@ def _open_taps(
     return taps, tuple(nics)
 
 
-def _filter(paths: Paths) -> None:
-    """A kernel that cannot filter on bridges still runs guests."""
+def _filter(paths: Paths, say: Say) -> None:
+    """A kernel that cannot filter on bridges still runs guests; nothing else is a reason."""
     try:
         mac_filter.refresh(paths)
-    except UserError as error:
-        _log.warning("guests may send from any MAC, names are not safe from them: %s", error.what)
+    except nft.UnsupportedError as error:
+        say(f"guests may send from any MAC, names are not safe from them: {error.what}")

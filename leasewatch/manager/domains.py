@@ -92,13 +92,15 @@ class Domains:
                     started_network(self._paths, nic.network)
                 self.choose_accel(domain.accel, say)
                 files.log.unlink(missing_ok=True)
-                process.start_detached(
+                said = process.start_detached(
                     [*_PYVIRT, "domain", "run", name],
                     unit=f"pyvirt-domain-{name}",
                     log=files.log,
                     timeout=_READY,
                     after=[f"pyvirt-network-{nic.network}.service" for nic in domain.nics],
                 )
+                for sentence in said:
+                    say(sentence.removeprefix("pyvirt: "))
         if not _is_published(self._paths.snapshot, name):
             say(f"the name {name} is not published: is the service running? ({start_command()})")
         return fresh
@@ -108,7 +110,7 @@ class Domains:
         from leasewatch.manager import domain_run  # noqa: PLC0415  # asyncio: 30 ms
 
         domain = self.get(name)
-        domain_run.run(self._paths, domain, self.choose_accel(domain.accel, say))
+        domain_run.run(self._paths, domain, self.choose_accel(domain.accel, say), say)
 
     def choose_accel(self, wanted: Accel, say: Say) -> Chosen:
         """What `auto` means here; says it when KVM has just been found not to work."""

@@ -14,7 +14,7 @@ import pytest
 from tests.csrc.building import compile_c
 from tests.system import forgery
 from tests.system.conftest import GuestFiles
-from tests.system.test_domain import LEASES, define, lease, pyvirt, read, row
+from tests.system.test_domain import LEASES, define, lease, pyvirt, read, row, traces
 from tests.system.test_domain import lab as lab  # noqa: PLC0414  # a fixture
 from tests.system.test_service import finds
 from tests.system.world import World
@@ -26,6 +26,13 @@ SEND = "/run/send"
 FOREIGN = "52:54:00:00:00:99"
 
 Sender = Callable[..., object]
+
+NFT_WITHOUT_BRIDGES = """#!/bin/sh
+case $(tee /run/asked) in
+*'"bridge"'*) echo 'internal:0:0-0: Error: Could not process rule: %s' >&2; exit 1 ;;
+esac
+exec /run/nft "$@" </run/asked
+"""
 
 
 @dataclass
@@ -199,3 +206,28 @@ def test_without_the_filter_the_lie_is_believed_and_a_start_makes_it_again(
     pyvirt(lab, "domain", "stop", "db1")
     pyvirt(lab, "domain", "stop", "web1")
     assert "bridge" not in lab.run(["nft", "list", "tables"]).stdout
+
+
+def without_bridge_filters(world: World, why: str) -> None:
+    """From now on nft says `why` to whoever wants to filter on bridges."""
+    replace = """nft=$(readlink -f "$(command -v nft)") && cp "$nft" /run/nft &&
+        cat >/run/other-nft && chmod +x /run/other-nft && mount --bind /run/other-nft "$nft" """
+    world.run(["sh", "-c", replace], input=NFT_WITHOUT_BRIDGES % why)
+
+
+def test_a_guest_that_the_kernel_cannot_filter_runs_and_its_owner_is_told(lab: World) -> None:
+    without_bridge_filters(lab, "Operation not supported")
+    started = pyvirt(lab, "domain", "start", "web1")
+    assert (
+        "pyvirt: guests may send from any MAC, names are not safe from them: nft: Error: Could not"
+        " process rule: Operation not supported\n"
+    ) in started.stderr
+    assert row(lab, "web1")["state"] == "running"
+
+
+def test_a_guest_whose_filter_fails_for_another_reason_is_not_started(lab: World) -> None:
+    without_bridge_filters(lab, "Cannot allocate memory")
+    refused = pyvirt(lab, "domain", "start", "web1", check=False)
+    assert refused.returncode == 1
+    assert "Cannot allocate memory" in refused.stderr
+    assert traces(lab) == []

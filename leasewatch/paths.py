@@ -53,6 +53,11 @@ class Paths:
         return self.root / "run/pyvirt/domains"
 
     @property
+    def locks(self) -> Path:
+        """What commands hold to keep others out (`io.place`); nothing in it is for plain users."""
+        return self.root / "run/pyvirt/locks"
+
+    @property
     def service_run(self) -> Path:
         """Run folder of leasewatch."""
         return self.root / "run/leasewatch"

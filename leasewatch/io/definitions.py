@@ -10,7 +10,6 @@ import contextlib
 import difflib
 import os
 import shlex
-import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -64,15 +63,11 @@ def read(folder: Path, name: str, kind: type[T], what: str) -> T:
     return value
 
 
-def check_kept(folder: Path, run: Path, what: str) -> None:
-    """UserError, and no folder `run`, where another command has just deleted the definition.
-
-    For whoever has waited for that folder, which is named as the definition, and now holds it.
-    """
+def check_kept(folder: Path, name: str, what: str) -> None:
+    """UserError where another command has just deleted the definition: for whoever has waited."""
     known = names(folder)
-    if run.name not in known:
-        shutil.rmtree(run)
-        raise unknown(run.name, known, what)
+    if name not in known:
+        raise unknown(name, known, what)
 
 
 def readable(folder: Path, kind: type[T], what: str) -> list[T]:

@@ -93,44 +93,55 @@ def stop_holder(lock: Path, timeout: float) -> bool:
         os.close(pidfd)
 
 
-def exclusive(folder: Path, timeout: float) -> AbstractContextManager[None]:
-    """Hold `folder` (made where missing) against other commands; UserError after `timeout` s."""
-    return _hold(folder, fcntl.LOCK_EX, timeout)
+def exclusive(lock: Path, timeout: float) -> AbstractContextManager[None]:
+    """Keep other commands out by the file `lock`, gone when nobody holds it any more.
+
+    UserError after `timeout` seconds.
+    """
+    return _hold(lock, fcntl.LOCK_EX, timeout)
 
 
-def shared(folder: Path, timeout: float) -> AbstractContextManager[None]:
+def shared(lock: Path, timeout: float) -> AbstractContextManager[None]:
     """As `exclusive`, but any number may hold it so at once."""
-    return _hold(folder, fcntl.LOCK_SH, timeout)
+    return _hold(lock, fcntl.LOCK_SH, timeout)
 
 
 @contextlib.contextmanager
-def _hold(folder: Path, how: int, timeout: float) -> Iterator[None]:
+def _hold(lock: Path, how: int, timeout: float) -> Iterator[None]:
     deadline = time.monotonic() + timeout
-    while (fd := _lock_folder(folder, how)) is None:
+    while (fd := _lock_file(lock, how)) is None:
         if time.monotonic() > deadline:
-            what = f"another command has held {folder} for {timeout:.0f} s"
+            what = f"another command has held {lock} for {timeout:.0f} s"
             raise UserError(what, "try again")
         time.sleep(0.02)
     try:
         yield
     finally:
-        os.close(fd)
+        _let_go(fd, lock)
 
 
-def _lock_folder(folder: Path, how: int) -> int | None:
-    """A descriptor that holds the folder; None: others do, or have just removed it."""
-    with contextlib.suppress(FileExistsError):  # exist_ok looks once more, when it may be gone
-        folder.mkdir(parents=True)
-    try:
-        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
+def _lock_file(lock: Path, how: int) -> int | None:
+    """A descriptor that holds the lock; None: others do, or have just removed the file.
+
+    Whoever may open a file, or a folder, for reading may flock(2) it: it is its owner's alone.
+    """
+    lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     with contextlib.suppress(BlockingIOError):
         fcntl.flock(fd, how | fcntl.LOCK_NB)
-        if _is_file(fd, folder):
+        if _is_file(fd, lock):
             return fd
     os.close(fd)
     return None
+
+
+def _let_go(fd: int, lock: Path) -> None:
+    """The last one who holds the file removes it."""
+    with contextlib.suppress(BlockingIOError):
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _is_file(fd, lock):  # on its way here the lock is nobody's for a moment
+            lock.unlink()
+    os.close(fd)
 
 
 def _lock_owner(fd: int) -> int | None:

@@ -47,7 +47,7 @@ def take(ledger: Path, user: str, wanted: Mapping[str, str]) -> None:
 
     The ledger is written before the first change, so that no crash forgets a value.
     """
-    with place.exclusive(ledger.parent, _LOCK_TIMEOUT):
+    with place.exclusive(ledger.with_name("lock"), _LOCK_TIMEOUT):
         book = _read(ledger)
         differing = [
             (key, now, value) for key, value in wanted.items() if (now := _get(key)) != value
@@ -62,7 +62,7 @@ def take(ledger: Path, user: str, wanted: Mapping[str, str]) -> None:
 
 def give_back(ledger: Path, user: str) -> None:
     """`user` needs them no more; the last one restores what nobody else has changed since."""
-    with place.exclusive(ledger.parent, _LOCK_TIMEOUT):
+    with place.exclusive(ledger.with_name("lock"), _LOCK_TIMEOUT):
         book = _read(ledger)
         users = tuple(other for other in book.users if other != user)
         if users:

@@ -35,6 +35,11 @@ class DomainFiles:
         return self.run / "lock"
 
     @property
+    def commands(self) -> Path:
+        """Held by a command that acts on this domain."""
+        return self.paths.locks / f"domain-{self.name}"
+
+    @property
     def log(self) -> Path:
         """What `pyvirt domain run` has printed."""
         return self.run / "log"

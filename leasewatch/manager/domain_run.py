@@ -72,8 +72,8 @@ def _started_networks(paths: Paths, domain: Domain) -> Iterator[Mapping[str, Net
     with contextlib.ExitStack() as held:
         networks = {}
         for name in sorted({nic.network for nic in domain.nics}):
-            started_network(paths, name)  # of one that is not there no folder is made
-            held.enter_context(place.shared(NetworkFiles(paths, name).run, _PATIENCE))
+            started_network(paths, name)  # who waits in vain is told at once
+            held.enter_context(place.shared(NetworkFiles(paths, name).commands, _PATIENCE))
             networks[name] = started_network(paths, name)
         yield networks
 

@@ -68,8 +68,7 @@ class Domains:
 
     def create(self, wish: Wish) -> Domain:
         """Define a domain and make its disk; nothing is left of one that fails."""
-        folder = self._paths.domain_definitions
-        with place.exclusive(folder, _PATIENCE):
+        with place.exclusive(self._paths.locks / "domains", _PATIENCE):
             domain = plan(self._paths, wish)
             files = self._files(domain.name)
             if files.data.exists():
@@ -84,7 +83,7 @@ class Domains:
         """Return once QMP answers and the name is published; True unless it ran already."""
         domain = self.get(name)
         files = self._files(name)
-        with place.exclusive(files.run, _PATIENCE):
+        with place.exclusive(files.commands, _PATIENCE):
             fresh = not self.is_running(name)
             if fresh:
                 self._check_kept(files)
@@ -148,7 +147,7 @@ class Domains:
         """Remove a stopped domain: its disk, then its definition."""
         self._require(name)
         files = self._files(name)
-        with place.exclusive(files.run, _PATIENCE):
+        with place.exclusive(files.commands, _PATIENCE):
             if self.is_running(name):
                 raise UserError(f"domain {name} is running", f"pyvirt domain stop {name}")
             self._check_kept(files)
@@ -223,7 +222,7 @@ class Domains:
             self.get(name)
 
     def _check_kept(self, files: DomainFiles) -> None:
-        definitions.check_kept(self._paths.domain_definitions, files.run, "domain")
+        definitions.check_kept(self._paths.domain_definitions, files.name, "domain")
 
     def _make(self, domain: Domain, files: DomainFiles, size: str | None) -> None:
         """Disk, definition and what dnsmasq is told: all or nothing."""
@@ -248,10 +247,10 @@ class Domains:
     def _clear_up(self, files: DomainFiles, patience: float) -> None:
         """Sweep without getting in the way of a command that starts the domain."""
         if domain_state(files) is not None:
-            with place.exclusive(files.run, patience):
+            with place.exclusive(files.commands, patience):
                 self._sweep(files)
                 if files.name not in self.names():  # deleted, perhaps just now by another command
-                    shutil.rmtree(files.run)
+                    shutil.rmtree(files.run, ignore_errors=True)
 
     def _sweep(self, files: DomainFiles) -> None:
         """Clean up after a `pyvirt domain run` that was killed, if one was."""

@@ -7,7 +7,7 @@ from leasewatch.model import DomainState
 from leasewatch.paths import Paths
 from leasewatch.virt import mac_filter
 
-_PATIENCE = 10.0  # seconds that others may take
+_PATIENCE = 20.0  # seconds that others may take
 
 
 def refresh(paths: Paths) -> None:
@@ -15,6 +15,6 @@ def refresh(paths: Paths) -> None:
 
     Whole and from what is there, so that it is right again whoever was killed before.
     """
-    with place.exclusive(paths.domain_runs, _PATIENCE):
+    with place.exclusive(paths.locks / "mac-filter", _PATIENCE):
         running = run_states.read_all(paths.domain_runs, DomainState)
         nft.apply(mac_filter.install(mac_filter.cards(running)))

@@ -38,6 +38,11 @@ class NetworkFiles:
         return self.run / "lock"
 
     @property
+    def commands(self) -> Path:
+        """Held by a command that acts on this network, or by a domain's start."""
+        return self.paths.locks / f"network-{self.name}"
+
+    @property
     def log(self) -> Path:
         """What `pyvirt network run` has printed."""
         return self.run / "log"

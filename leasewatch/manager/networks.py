@@ -65,7 +65,7 @@ class Networks:
         network = Network(name=name, mode=mode, subnet=draft, subnet6=subnet6, suffix=suffix)
         check(network)
         network = canonical(network)
-        with place.exclusive(self._paths.network_definitions, _PATIENCE):
+        with place.exclusive(self._paths.locks / "networks", _PATIENCE):
             if name in self.names():
                 raise UserError(f"network {name} exists already", f"pyvirt network show {name}")
             taken = self._taken(say)
@@ -83,7 +83,7 @@ class Networks:
         """Return once guests can lease; True unless it was started, and is mended, already."""
         self.get(name)
         files = self._files(name)
-        with place.exclusive(files.run, _PATIENCE):
+        with place.exclusive(files.commands, _PATIENCE):
             if pid := place.holder(files.lock):
                 _mend(files, pid)
                 return False
@@ -109,7 +109,7 @@ class Networks:
         files = self._files(name)
         if name not in self.names() and not files.run.exists():
             self.get(name)  # says what is there
-        with place.exclusive(files.run, _PATIENCE):
+        with place.exclusive(files.commands, _PATIENCE):
             if users := self._running_domains(name):
                 raise UserError(
                     f"network {name} is in use by running domains: {', '.join(users)}",
@@ -119,7 +119,7 @@ class Networks:
             network_run.take_down(files)
             files.lock.unlink(missing_ok=True)  # a killed process has left it
             if name not in self.names():  # deleted, perhaps just now by another command
-                shutil.rmtree(files.run)
+                shutil.rmtree(files.run, ignore_errors=True)
 
     def delete(self, name: str) -> None:
         """Remove a stopped network that no domain uses: its leases, then its definition."""
@@ -127,7 +127,7 @@ class Networks:
         if name not in self.names():
             self.get(name)  # says what is there
         files = self._files(name)
-        with place.exclusive(files.run, _PATIENCE):
+        with place.exclusive(files.commands, _PATIENCE):
             if place.holder(files.lock):
                 raise UserError(f"network {name} is started", f"pyvirt network stop {name}")
             self._check_kept(files)
@@ -139,7 +139,7 @@ class Networks:
             network_run.take_down(files)
             files.leases.unlink(missing_ok=True)
             files.definition.unlink()
-            shutil.rmtree(files.run)
+            shutil.rmtree(files.run, ignore_errors=True)
 
     def findings(self, name: str) -> list[firewall.Finding]:
         """What other rulesets would drop of this network's traffic."""
@@ -147,7 +147,7 @@ class Networks:
         return firewall.judge(nft.ruleset(), bridge_name(name), network.mode)
 
     def _check_kept(self, files: NetworkFiles) -> None:
-        definitions.check_kept(self._paths.network_definitions, files.run, "network")
+        definitions.check_kept(self._paths.network_definitions, files.name, "network")
 
     def _files(self, name: str) -> NetworkFiles:
         return NetworkFiles(self._paths, name)

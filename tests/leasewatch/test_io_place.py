@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -89,47 +89,59 @@ def test_a_holder_is_stopped(tmp_path: Path) -> None:
         assert first.wait(5) == -15
 
 
-def test_who_waits_for_a_folder_that_is_removed_holds_the_one_that_is_there(tmp_path: Path) -> None:
-    folder = tmp_path / "runs"
-    with ThreadPoolExecutor(1) as others:
-        with place.exclusive(folder, 1):
-            waiter = others.submit(hold_and_try, folder)
-            time.sleep(0.1)  # it has most likely opened the folder by now
-            folder.rmdir()
-        assert waiter.result(30) == "held"
-
-
-def test_a_folder_may_go_at_any_moment_while_others_want_it(tmp_path: Path) -> None:
-    folder = tmp_path / "runs"
+def test_of_those_who_wait_one_at_a_time_holds_the_lock_and_none_leaves_it(tmp_path: Path) -> None:
+    lock = tmp_path / "locks" / "lab"
+    inside: list[int] = []
     with ThreadPoolExecutor(4) as commands:
-        for each in [commands.submit(hold_and_remove, folder, 300) for _ in range(4)]:
+        for each in [commands.submit(hold_often, lock, inside, 300) for _ in range(4)]:
             each.result(60)
-    assert not folder.exists()
+    assert list(lock.parent.iterdir()) == []
 
 
-def hold_and_remove(folder: Path, times: int) -> None:
-    """As a command that deletes what it has found."""
-    for _ in range(times):
-        with place.exclusive(folder, 50):
-            folder.rmdir()
+def test_those_who_share_keep_out_who_wants_it_alone_until_the_last_has_gone(
+    tmp_path: Path,
+) -> None:
+    lock = tmp_path / "lab"
+    with place.shared(lock, 1):
+        with place.shared(lock, 1):
+            pass
+        with pytest.raises(UserError), place.exclusive(lock, 0):
+            pytest.fail("it is shared")
+    with place.exclusive(lock, 0), pytest.raises(UserError), place.shared(lock, 0):
+        pytest.fail("it is held")
+    assert not lock.exists()
 
 
-def hold_and_try(folder: Path) -> str:
-    """Whether a folder that is held here is held for others too."""
-    with place.exclusive(folder, 20):
-        try:
-            with place.exclusive(folder, 0):
-                return "free"
-        except UserError:
-            return "held"
+def hold_often(lock: Path, inside: list[int], times: int) -> None:
+    """Now alone, now with others who share it."""
+    for number in range(times):
+        if number % 3:
+            with place.shared(lock, 50):
+                assert 1 not in inside
+        else:
+            with place.exclusive(lock, 50):
+                inside.append(1)
+                assert inside == [1]
+                inside.clear()
 
 
-def test_one_command_at_a_time_works_in_a_folder(tmp_path: Path) -> None:
+def test_one_command_at_a_time_acts(tmp_path: Path) -> None:
     with (
-        place.exclusive(tmp_path / "runs", 1),
+        place.exclusive(tmp_path / "lock", 1),
         pytest.raises(UserError, match="another command has held"),
-        place.exclusive(tmp_path / "runs", 0.1),
+        place.exclusive(tmp_path / "lock", 0.1),
     ):
         pytest.fail("two commands at once")
-    with place.exclusive(tmp_path / "runs", 0.1):
+    with place.exclusive(tmp_path / "lock", 0.1):
         pass
+
+
+def test_nobody_else_may_open_what_is_locked(tmp_path: Path) -> None:
+    lock = tmp_path / "locks" / "lab"
+    with place.exclusive(lock, 1):
+        assert stat.filemode(lock.stat().st_mode) == "-rw-------"
+        assert stat.filemode(lock.parent.stat().st_mode) == "drwx------"
+    mine = place.Place(lock)
+    mine.take()
+    assert stat.filemode(lock.stat().st_mode) == "-rw-------"
+    mine.release()

@@ -15,6 +15,7 @@ import pytest
 
 from leasewatch.io import definitions, place
 from leasewatch.manager.domain_disk import check_base
+from leasewatch.manager.domain_files import DomainFiles
 from leasewatch.manager.domain_plan import Wish
 from leasewatch.manager.domains import Domains
 from leasewatch.model import DomainState
@@ -303,7 +304,7 @@ def test_who_wants_a_domain_that_is_just_being_deleted_is_told_that_there_is_non
     domains = Domains(paths)
     domains.create(_wish(paths))
     with ThreadPoolExecutor(1) as others:
-        with place.exclusive(paths.domain_runs / "web1", 5):
+        with place.exclusive(DomainFiles(paths, "web1").commands, 5):
             acts = {"delete": domains.delete, "start": lambda name: domains.start(name, print)}
             waiter = others.submit(acts[action], "web1")
             time.sleep(0.2)  # it has most likely seen the definition by now
@@ -318,8 +319,9 @@ def test_who_stops_a_domain_that_is_just_being_deleted_makes_no_folder_of_it(pat
     domains.create(_wish(paths))
     killed = DomainState(name="web1", nics=(), started=0, pending_until=0, pid=1)
     state = paths.domain_runs / "web1.json"
+    state.parent.mkdir(parents=True)
     with ThreadPoolExecutor(1) as others:
-        with place.exclusive(paths.domain_runs / "web1", 5):
+        with place.exclusive(DomainFiles(paths, "web1").commands, 5):
             state.write_bytes(msgspec.json.encode(killed))
             waiter = others.submit(domains.stop, "web1")
             time.sleep(0.2)  # it has most likely seen the run state by now

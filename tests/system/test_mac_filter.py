@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -27,6 +28,18 @@ FOREIGN = "52:54:00:00:00:99"
 
 Sender = Callable[..., object]
 
+LOCK_ALL = """
+import fcntl, os, sys
+for top in ("/run/pyvirt", "/etc/pyvirt"):
+    for folder, _, files in os.walk(top):
+        for name in (folder, *(os.path.join(folder, file) for file in files)):
+            try:
+                fcntl.flock(os.open(name, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                continue
+print("held", flush=True)
+sys.stdin.read()
+"""
 NFT_WITHOUT_BRIDGES = """#!/bin/sh
 case $(tee /run/asked) in
 *'"bridge"'*) echo 'internal:0:0-0: Error: Could not process rule: %s' >&2; exit 1 ;;
@@ -231,3 +244,22 @@ def test_a_guest_whose_filter_fails_for_another_reason_is_not_started(lab: World
     assert refused.returncode == 1
     assert "Cannot allocate memory" in refused.stderr
     assert traces(lab) == []
+
+
+def test_a_plain_user_who_locks_all_that_it_may_open_keeps_nobody_from_anything(
+    lab: World, guest_files: GuestFiles
+) -> None:
+    pyvirt(lab, "domain", "start", "web1")
+    locker = lab.spawn(
+        ["python3", "-c", LOCK_ALL], user="nobody", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert locker.stdout is not None
+    assert locker.stdout.readline() == "held\n"
+    define(lab, guest_files, "db1")
+    pyvirt(lab, "domain", "start", "db1")
+    assert mac_of(lab, "db1") in lab.run(["nft", "list", "table", "bridge", "pyvirt"]).stdout
+    pyvirt(lab, "domain", "stop", "web1", "db1")
+    pyvirt(lab, "domain", "delete", "web1", "db1")
+    pyvirt(lab, "network", "stop", "lab")
+    pyvirt(lab, "network", "delete", "lab")
+    assert lab.run(["find", "/run/pyvirt/locks", "-type", "f"]).stdout == ""

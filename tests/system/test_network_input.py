@@ -16,6 +16,7 @@ subnet = "10.77.0.0/24"
 subnet6 = "fd00:1:2::/64"
 """
 
+LOCK = "run/pyvirt/locks/network-lab"
 WRONG = [
     (["start", "lba"], "there is no network 'lba'", "did you mean lab?"),
     (["stop", "zoo"], "there is no network 'zoo'", "pyvirt network list"),
@@ -100,7 +101,7 @@ def test_a_netmask_in_a_definition_is_a_prefix_length(ready: World) -> None:
 
 
 def test_of_two_who_delete_a_network_one_is_told_that_there_is_none(ready: World) -> None:
-    with place.exclusive(ready.root / "run/pyvirt/networks/lab", 5):
+    with place.exclusive(ready.root / LOCK, 5):
         both = [
             ready.spawn(["pyvirt", "network", "delete", "lab"], stderr=subprocess.PIPE)
             for _ in range(2)
@@ -116,10 +117,10 @@ def test_of_two_who_delete_a_network_one_is_told_that_there_is_none(ready: World
 def test_who_waits_for_a_network_that_is_deleted_makes_no_folder_of_it(
     ready: World, action: str, code: int
 ) -> None:
-    with place.exclusive(ready.root / "run/pyvirt/networks/lab", 5):
+    with place.exclusive(ready.root / LOCK, 5):
         waiting = ready.spawn(["pyvirt", "network", action, "lab"], stderr=subprocess.PIPE)
         time.sleep(1.5)  # it has most likely seen the definition by now
-        ready.run(["rm", "/etc/pyvirt/networks/lab.toml"])
+        ready.run(["rm", "-r", "/etc/pyvirt/networks/lab.toml", "/run/pyvirt/networks/lab"])
     said = waiting.communicate(timeout=30)[1]
     assert waiting.returncode == code
     assert code == 0 or said.startswith("pyvirt: there is no network 'lab'\n")

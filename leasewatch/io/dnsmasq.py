@@ -19,6 +19,8 @@ from nss_pyvirt.errors import UserError
 
 _READY = 5.0  # seconds until it listens
 _QUIT = 3.0
+_LOG = 1 << 20
+"""Bytes of its log that are kept."""
 _STARTED = ": started, version "  # its first line once every socket is bound and root is dropped
 
 
@@ -62,7 +64,8 @@ class Dnsmasq:
             user=account.pw_name,
             capabilities=dnsmasq_conf.CAPABILITIES,
         )
-        with self._log.open("wb") as log:
+        self._log.write_bytes(b"")
+        with self._log.open("ab") as log:  # `trim_log` cuts it off under dnsmasq's hands
             self._process = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
@@ -104,6 +107,15 @@ class Dnsmasq:
         files.replace(self._settled, content, mode=0o600)
         self._copied = before
         return True
+
+    def trim_log(self) -> None:
+        """Keep the end of a log that is too long: each request that it refuses is a line in it."""
+        with self._log.open("a+b") as log:
+            if log.tell() > _LOG:
+                log.seek(-_LOG // 2, os.SEEK_END)
+                end = log.read()
+                log.truncate(0)
+                log.write(end)
 
     def _mend_leases(self, account: pwd.struct_passwd) -> None:
         current, settled = (_content(file) for file in (self._lease_file, self._settled))

@@ -88,7 +88,7 @@ class _Parent:
         self._news: FolderNews | None = None
         self._looked = self._born
         self._look_at: float | None = self._born
-        """When to look at leases and hosts next; None: when there is news."""
+        """When to look at leases, hosts and log next; None: when there is news."""
 
     def up(self) -> None:
         """Make what is missing, in an order in which nothing is open before it is guarded."""
@@ -123,7 +123,7 @@ class _Parent:
 
     def watch(self, signals: socket.socket) -> None:
         """Keep dnsmasq running and its leases copied, until SIGTERM or SIGINT."""
-        self._news = FolderNews(self._files.leases.parent, self._files.hosts)
+        self._news = FolderNews(self._files.leases.parent, self._files.hosts, self._files.run)
         while True:
             numbers = self._wait(signals)
             if signal.SIGTERM in numbers or signal.SIGINT in numbers:
@@ -154,6 +154,7 @@ class _Parent:
         with contextlib.suppress(FileNotFoundError):  # it could not be made
             self._forget()
         try:
+            self.dnsmasq.trim_log()
             whole = self.dnsmasq.keep_leases()
         except OSError as error:  # no room, say: the copy that is there stays
             _log.warning("leases of network %s are not copied: %s", self._network.name, error)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
+import sys
 import time
 
 import pytest
 
 from leasewatch.virt import firewall
+from tests.system import forgery
 from tests.system.world import CHECKOUT, Client, World
 
 LAB = "pv-lab"
@@ -341,3 +344,36 @@ def test_a_networks_parent_sleeps_while_nothing_changes_and_copies_what_does(
     world.client("c1", LAB).dhcp("host1")
     world.wait_for("another copy", lambda: read(world, settled) == read(world, LEASES))
     assert "host1" in read(world, settled)
+
+
+SHOUT = """
+import socket, sys
+frame = bytes.fromhex(sys.argv[1])
+with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire:
+    wire.bind(("eth0", 0))
+    while True:
+        wire.send(frame)
+"""
+
+
+def test_a_guest_that_asks_for_what_is_refused_does_not_fill_the_hosts_memory(
+    world: World,
+) -> None:
+    started(world)
+    guest = world.client("loud", LAB)
+    (refused,) = forgery.dhcp(
+        forgery.REQUEST, guest.mac, source=guest.mac, server="10.77.0.1", address="10.99.0.1"
+    )
+    log = world.root / "run/pyvirt/networks/lab/dnsmasq.log"
+    shouting = world.spawn(["ip", "netns", "exec", "loud", sys.executable, "-c", SHOUT, refused])
+    longest = 0
+
+    def is_cut() -> bool:
+        nonlocal longest
+        before, longest = longest, max(longest, size := log.stat().st_size)
+        return size < before
+
+    world.wait_for("the log to be cut off", is_cut)
+    world.signal(shouting, signal.SIGKILL)
+    world.wait_for("a short log", lambda: log.stat().st_size <= 1 << 20)
+    assert "DHCPNAK(pv-lab) 10.99.0.1" in log.read_text().splitlines()[-1]

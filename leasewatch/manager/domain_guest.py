@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from leasewatch.io import notify, process
@@ -37,8 +37,8 @@ async def run(files: DomainFiles, domain: Domain, accel: qemu.Chosen, taps: Sequ
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
-    guest, said = _start(files, domain, accel, taps)
-    with _watch(guest, said, files.console_log) as ended:
+    guest, logs = _start(files, domain, accel, taps)
+    with _watch(guest, logs) as ended:
         try:
             await _first_of(_ready(files.qmp, ended), stop.wait())
             await _first_of(ended.wait(), stop.wait())
@@ -52,29 +52,34 @@ async def run(files: DomainFiles, domain: Domain, accel: qemu.Chosen, taps: Sequ
 
 def _start(
     files: DomainFiles, domain: Domain, accel: qemu.Chosen, taps: Sequence[int]
-) -> tuple[subprocess.Popen[bytes], int]:
-    """QEMU, and the descriptor from which to read what its console says."""
+) -> tuple[subprocess.Popen[bytes], dict[int, Path]]:
+    """QEMU, and of each descriptor from which to read the log that keeps it."""
     program = _program()
-    with contextlib.ExitStack() as given:
-        said, log = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        given.callback(os.close, log)
-        try:
-            os.set_blocking(log, True)
-            qmp, console = (given.enter_context(_listen(p)) for p in (files.qmp, files.console))
-            descriptors = qemu.Descriptors(qmp.fileno(), console.fileno(), log, tuple(taps))
-            argv = qemu.command(domain, accel=accel, overlay=files.overlay, descriptors=descriptors)
-            guest = subprocess.Popen(
-                process.bound([program, *argv[1:]], death_signal="KILL"),
-                pass_fds=descriptors.all(),
-                stdin=subprocess.DEVNULL,
-                stdout=given.enter_context(files.qemu_log.open("wb")),
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for us to act on
-            )
-        except BaseException:
-            os.close(said)
-            raise
-    return guest, said
+    with contextlib.ExitStack() as given, contextlib.ExitStack() as kept:
+        said, console_log = _pipe(kept, given)
+        printed, errors = _pipe(kept, given)
+        qmp, console = (given.enter_context(_listen(p)) for p in (files.qmp, files.console))
+        descriptors = qemu.Descriptors(qmp.fileno(), console.fileno(), console_log, tuple(taps))
+        argv = qemu.command(domain, accel=accel, overlay=files.overlay, descriptors=descriptors)
+        guest = subprocess.Popen(
+            process.bound([program, *argv[1:]], death_signal="KILL"),
+            pass_fds=descriptors.all(),
+            stdin=subprocess.DEVNULL,
+            stdout=errors,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is for us to act on
+        )
+        kept.pop_all()
+    return guest, {said: files.console_log, printed: files.qemu_log}
+
+
+def _pipe(kept: contextlib.ExitStack, given: contextlib.ExitStack) -> tuple[int, int]:
+    """An end to read from, which does not block, and one to write to."""
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    kept.callback(os.close, reading)
+    given.callback(os.close, writing)
+    os.set_blocking(reading, False)
+    return reading, writing
 
 
 def _program() -> str:
@@ -94,28 +99,30 @@ def _listen(path: Path) -> socket.socket:
 
 
 @contextlib.contextmanager
-def _watch(guest: subprocess.Popen[bytes], said: int, log_path: Path) -> Iterator[asyncio.Event]:
-    """An event for the end of `guest`; what comes from `said` is kept in `log_path`."""
+def _watch(guest: subprocess.Popen[bytes], logs: Mapping[int, Path]) -> Iterator[asyncio.Event]:
+    """An event for the end of `guest`; the end of what comes from the descriptors is kept.
+
+    A guest can make QEMU complain as often as it likes, as it can write to its console.
+    """
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
-    pidfd = os.pidfd_open(guest.pid)
-    log = Log(log_path)
-
-    def keep() -> None:
-        with contextlib.suppress(BlockingIOError):
-            log.write(os.read(said, 65536))
-
-    loop.add_reader(pidfd, ended.set)
-    loop.add_reader(said, keep)
-    try:
+    with contextlib.ExitStack() as ours:
+        pidfd = os.pidfd_open(guest.pid)
+        ours.callback(os.close, pidfd)
+        loop.add_reader(pidfd, ended.set)
+        ours.callback(loop.remove_reader, pidfd)
+        for reading, path in logs.items():
+            ours.callback(os.close, reading)
+            log = ours.enter_context(contextlib.closing(Log(path)))
+            ours.callback(_keep, reading, log)
+            loop.add_reader(reading, _keep, reading, log)
+            ours.callback(loop.remove_reader, reading)
         yield ended
-    finally:
-        loop.remove_reader(pidfd)
-        loop.remove_reader(said)
-        keep()
-        log.close()
-        os.close(said)
-        os.close(pidfd)
+
+
+def _keep(reading: int, log: Log) -> None:
+    with contextlib.suppress(BlockingIOError):
+        log.write(os.read(reading, 65536))  # as much as a pipe holds
 
 
 async def _ready(path: Path, ended: asyncio.Event) -> None:

@@ -155,7 +155,7 @@ class NeighbourWatch:
 
     def _look_at_links(self) -> None:
         """Which bridges there are, what addresses they have, and whom the kernel knows there."""
-        indexes = _indexes(self._bridges)
+        indexes = self._heed()
         try:
             own = rtnetlink.addresses() if indexes else {}
         except OSError as error:
@@ -172,7 +172,6 @@ class NeighbourWatch:
         if links == self._links:
             return
         former, self._links = self._links, links
-        self._heed(set(links), new_links=len(indexes) < len(self._bridges))
         self._prompter.keep(set(links))
         self._tell(self._table.set_links(links.values()))
         for ifindex, link in links.items():
@@ -182,11 +181,20 @@ class NeighbourWatch:
             self._ask_for_card(network, mac)
         self._links_changed()
 
-    def _heed(self, ifindexes: set[int], *, new_links: bool) -> None:
-        try:
-            rtnetlink.heed(self._socket, ifindexes, new_links=new_links)
-        except OSError as error:  # more wakes us up, and that is all
-            self._journal.say_once(WARNING, "rtnetlink filter refused", why=error)
+    def _heed(self) -> dict[str, int]:
+        """Hear of the bridges that there are, and of new links where one is missing.
+
+        Returns their indexes: what changes from then on is told.
+        """
+        heard = None
+        while (indexes := _indexes(self._bridges)) != heard:
+            heard = indexes
+            missing = len(indexes) < len(self._bridges)
+            try:
+                rtnetlink.heed(self._socket, set(indexes.values()), new_links=missing)
+            except OSError as error:  # more wakes us up, and that is all
+                self._journal.say_once(WARNING, "rtnetlink filter refused", why=error)
+        return indexes
 
     def _resync(self, ifindex: int) -> None:
         try:

@@ -25,13 +25,13 @@ from nss_pyvirt.pieces import (
     USER_COMMENT,
     System,
     account,
+    hidden_below,
     is_ours,
     nsswitch_text,
     system_file,
 )
 from nss_pyvirt.remove import give_back_state
 
-_HIDDEN: Final = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108  from the unit
 _RUNNING: Final = {"active", "activating", "reloading"}
 
 
@@ -61,10 +61,9 @@ def _check_program(system: System) -> None:
     """The service must see its program and the Python that runs it, which a venv links to."""
     python = system.at(str(PurePosixPath(system.program).with_name("python")))
     for path in (system.program, f"/{python.relative_to(system.root)}"):
-        hidden = next((top for top in _HIDDEN if path.startswith(f"{top}/")), None)
-        if hidden:
+        if top := hidden_below(path):
             raise UserError(
-                f"{path} is below {hidden}, which the service does not see",
+                f"{path} is below {top}, which the service does not see",
                 "install the package with the system's Python, e.g. in a venv /opt/pyvirt",
             )
 

@@ -29,6 +29,7 @@ RUN: Final = "/run/leasewatch"
 SNAPSHOT: Final = f"{RUN}/hosts.v1"
 HISTORY: Final = "/var/lib/leasewatch"
 
+_HIDDEN: Final = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108  from the unit
 _SOCKET: Final = f"{RUN}/org.pyvirt.LeaseWatch"
 _SEAL: Final = b"# Written by nss-pyvirt install, which replaces it, unless changed: "
 
@@ -62,6 +63,11 @@ class System:
 
 def _booted() -> bool:
     return Path("/run/systemd/system").is_dir()
+
+
+def hidden_below(path: str) -> str | None:
+    """The folder above it of which leasewatch.service sees nothing, if there is one."""
+    return next((top for top in _HIDDEN if path.startswith(f"{top}/")), None)
 
 
 def start_command() -> str:

@@ -8,8 +8,11 @@ from leasewatch.io.discovery import Problem
 from leasewatch.io.lease_files import FileState
 from leasewatch.io.varlink_interface import SourceEntry
 from leasewatch.sources import registry
+from nss_pyvirt.pieces import UNIT, hidden_below
 
-_HINT = "the service needs CAP_DAC_READ_SEARCH: AmbientCapabilities=CAP_DAC_READ_SEARCH in its unit"
+_DENIED = (
+    "the service needs CAP_DAC_READ_SEARCH: AmbientCapabilities=CAP_DAC_READ_SEARCH in its unit"
+)
 
 
 def source_entries(
@@ -27,7 +30,6 @@ def source_entries(
 
 
 def _of_file(state: FileState) -> SourceEntry:
-    denied = state.unreadable is not None and state.denied
     return SourceEntry(
         source=state.file.kind,
         state="unreadable" if state.unreadable else "watched",
@@ -36,7 +38,7 @@ def _of_file(state: FileState) -> SourceEntry:
         leases=state.leases,
         modified=state.modified,
         error=state.unreadable or state.malformed,
-        hint=_HINT if denied else None,
+        hint=_hint(state.file.path, state.denied) if state.unreadable else None,
     )
 
 
@@ -46,5 +48,12 @@ def _of_problem(problem: Problem) -> SourceEntry:
         state="unreadable",
         path=problem.path,
         error=problem.why,
-        hint=_HINT if problem.denied else None,
+        hint=_hint(problem.path, problem.denied),
     )
+
+
+def _hint(path: str, denied: bool) -> str | None:
+    """What lets the service read it, where that can be told."""
+    if top := hidden_below(path):
+        return f"{UNIT} sees nothing below {top}: have the server keep its file in /var/lib/misc"
+    return _DENIED if denied else None

@@ -178,7 +178,10 @@ def test_an_install_that_cannot_start_the_service_leaves_everything_as_it_was(
 def test_a_lease_file_named_in_the_settings_is_followed_after_a_reload(installed: Machine) -> None:
     write_leases(installed, lease("printer1", 5))
     pid = main_pid(installed)
-    (installed.root / "etc/pyvirt/leasewatch.toml").write_text(SETTINGS)
+    installed.sh("echo >/root/home.leases; echo >/tmp/tmp.leases")
+    hidden = '[[source]]\npath = "/root/home.leases"\nnetwork = "home"\n'
+    hidden += '[[source]]\npath = "/tmp/tmp.leases"\nnetwork = "tmp"\n'
+    (installed.root / "etc/pyvirt/leasewatch.toml").write_text(SETTINGS + hidden)
     installed.run(["systemctl", "reload", "leasewatch"])
     found = wait_until_it_resolves(installed, "printer1.office.internal")
     assert found == ["10.9.0.5", "printer1", "printer1.office.internal"]
@@ -186,6 +189,9 @@ def test_a_lease_file_named_in_the_settings_is_followed_after_a_reload(installed
     write_leases(installed, lease("printer1", 5), lease("scanner", 6))
     wait_until_it_resolves(installed, "scanner.office.internal")
     assert main_pid(installed) == pid
+    shown = installed.run(["leasewatch", "sources"]).stdout
+    for folder in ("/root", "/tmp"):
+        assert f"leasewatch.service sees nothing below {folder}: have the server" in shown
 
 
 def test_settings_with_a_fault_keep_the_service_and_its_names(installed: Machine) -> None:

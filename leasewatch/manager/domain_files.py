@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from leasewatch.io import run_states
+from leasewatch.io import place, run_states
 from leasewatch.manager.network_files import NetworkFiles, network_state
 from leasewatch.model import DomainState, NetworkState
 from leasewatch.paths import Paths
@@ -87,6 +87,12 @@ class DomainFiles:
 def domain_state(files: DomainFiles) -> DomainState | None:
     """The run state; None without one. One that is not ours to read counts as none."""
     return run_states.read(files.state, DomainState)
+
+
+def running_domains(paths: Paths) -> list[DomainState]:
+    """The run states of domains whose parent lives; those of killed ones are there still."""
+    states = run_states.read_all(paths.domain_runs, DomainState)
+    return [state for state in states if place.holder(DomainFiles(paths, state.name).lock)]
 
 
 def started_network(paths: Paths, network: str) -> NetworkState:

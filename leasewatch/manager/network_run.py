@@ -19,14 +19,15 @@ from pathlib import Path
 import msgspec
 
 from leasewatch.io import files as io_files
-from leasewatch.io import nft, notify, place, run_states, sysctl
+from leasewatch.io import nft, notify, place, sysctl
 from leasewatch.io.dnsmasq import Dnsmasq
 from leasewatch.io.folder_news import FolderNews
 from leasewatch.manager import hosts_entries
+from leasewatch.manager.domain_files import running_domains
 from leasewatch.manager.network_files import NetworkFiles
-from leasewatch.model import DomainState, NetworkState
+from leasewatch.model import NetworkState
 from leasewatch.paths import Paths
-from leasewatch.virt import dnsmasq_conf
+from leasewatch.virt import dnsmasq_conf, taps
 from leasewatch.virt import nft as tables
 from leasewatch.virt.network import Network, bridge, bridge_mac, bridge_name
 from nss_pyvirt.errors import UserError
@@ -199,10 +200,8 @@ class _Parent:
 
     def _taps(self) -> list[str]:
         """The taps of running domains: a bridge that was made anew wants them back."""
-        taps = []
-        for domain in run_states.read_all(self._files.paths.domain_runs, DomainState):
-            taps += [n.tap for n in domain.nics if n.network == self._network.name and n.tap]
-        return taps
+        owners = taps.owners(running_domains(self._files.paths))
+        return [tap for tap, (_, nic) in owners.items() if nic.network == self._network.name]
 
     def _state(self) -> NetworkState:
         return NetworkState(

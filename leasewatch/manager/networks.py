@@ -15,11 +15,11 @@ from pathlib import Path
 
 import msgspec
 
-from leasewatch.io import definitions, nft, place, process, run_states
+from leasewatch.io import definitions, nft, place, process
 from leasewatch.manager import network_run
+from leasewatch.manager.domain_files import running_domains
 from leasewatch.manager.network_files import NetworkFiles, network_state
 from leasewatch.manager.say import Say
-from leasewatch.model import DomainState
 from leasewatch.paths import Paths
 from leasewatch.virt import firewall, subnets
 from leasewatch.virt.domain import Domain
@@ -182,12 +182,8 @@ class Networks:
 
     def _running_domains(self, name: str) -> list[str]:
         """The domains that run on a network."""
-        users = []
-        for domain in run_states.read_all(self._paths.domain_runs, DomainState):
-            alive = place.holder(self._paths.domain_runs / domain.name / "lock")
-            if alive and any(nic.network == name for nic in domain.nics):
-                users.append(domain.name)
-        return users
+        running = running_domains(self._paths)
+        return [d.name for d in running if any(nic.network == name for nic in d.nics)]
 
 
 def _mend(files: NetworkFiles, pid: int) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from leasewatch.model import DomainState
+from leasewatch.virt import taps
 
 Json = dict[str, object]
 
@@ -31,17 +32,12 @@ class Card(NamedTuple):
 
 
 def cards(domains: Iterable[DomainState]) -> list[Card]:
-    """The cards of `domains`; a tap's name that two have is that of the domain started last.
-
-    A domain whose parent was killed is still there, and the kernel gives its tap's name away.
-    """
-    by_tap = {
-        nic.tap: Card(nic.tap, nic.mac, domain.mac_filtering, nic.address)
-        for domain in sorted(domains, key=lambda domain: domain.started)
-        for nic in domain.nics
-        if nic.tap
-    }
-    return [by_tap[tap] for tap in sorted(by_tap)]
+    """The cards of `domains`, one for each tap."""
+    owners = taps.owners(domains)
+    return [
+        Card(tap, nic.mac, domain.mac_filtering, nic.address)
+        for tap, (domain, nic) in sorted(owners.items())
+    ]
 
 
 def install(found: Iterable[Card]) -> Json:

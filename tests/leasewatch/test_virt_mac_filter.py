@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from leasewatch.model import DomainState, Nic
-from leasewatch.virt import mac_filter
+from leasewatch.virt import mac_filter, taps
 from leasewatch.virt.mac_filter import Card
 
 MAC = "52:54:00:00:00:{:02x}".format
@@ -30,6 +30,13 @@ def test_a_tap_whose_name_was_given_away_again_is_that_of_the_newer_domain() -> 
     web1 = state("web1", Nic("lab", MAC(2), "pvtap0"), started=2)
     for order in ([killed, web1], [web1, killed]):
         assert mac_filter.cards(order) == [Card("pvtap0", MAC(2), strict=True)]
+
+
+def test_a_tap_has_one_owner_whatever_networks_the_two_are_on() -> None:
+    killed = state("killed", Nic("lab", MAC(1), "pvtap0"), started=1)
+    web1 = state("web1", Nic("dmz", MAC(2), "pvtap0"), Nic("lab", MAC(3)), started=2)
+    for order in ([killed, web1], [web1, killed]):
+        assert taps.owners(order) == {"pvtap0": (web1, web1.nics[0])}
 
 
 def test_without_a_card_there_is_no_table() -> None:

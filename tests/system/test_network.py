@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
+from subprocess import PIPE, Popen
 
 import pytest
 
-from tests.system.world import World
+from tests.system.world import CHECKOUT, World
 
 LAB = "pv-lab"
 
@@ -103,21 +105,47 @@ def test_start_mends_a_damaged_network(world: World, damage: str) -> None:
     assert world.client("web", LAB).dhcp().startswith("10.77.0.")
 
 
-def test_mending_puts_a_running_domains_tap_back_on_the_bridge(world: World) -> None:
-    started(world)
-    world.run(["ip", "tuntap", "add", "pvtap0", "mode", "tap"])
+HOLD = """
+import sys
+from pathlib import Path
+from leasewatch.io import place
+place.Place(Path(sys.argv[1])).take()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def run_domain(world: World, name: str, network: str, tap: str, start: int) -> Popen[str]:
+    """As `pyvirt domain run` would: it runs until the process that is returned ends."""
     domain = {
-        "name": "web1",
-        "nics": [{"network": "lab", "mac": "52:54:00:00:00:01", "tap": "pvtap0"}],
+        "name": name,
+        "nics": [{"network": network, "mac": f"52:54:00:00:00:0{start}", "tap": tap}],
         "pid": 1,
-        "started": 1,
+        "started": start,
         "pending_until": 1,
     }
-    write = "mkdir -p /run/pyvirt/domains && cat > /run/pyvirt/domains/web1.json"
+    write = f"mkdir -p /run/pyvirt/domains && cat > /run/pyvirt/domains/{name}.json"
     world.run(["sh", "-c", write], input=json.dumps(domain))
+    hold = [f"{CHECKOUT}/.venv/bin/python", "-c", HOLD, f"/run/pyvirt/domains/{name}/lock"]
+    holder = world.spawn(hold, stdin=PIPE, stdout=PIPE)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    return holder
+
+
+def test_mending_puts_a_running_domains_tap_back_on_its_own_bridge(world: World) -> None:
+    """Of two that were killed or run, the one that the kernel has given the tap's name last."""
+    started(world)
+    started(world, "dmz")
+    world.run(["ip", "tuntap", "add", "pvtap0", "mode", "tap"])
+    killed = run_domain(world, "web1", "dmz", "pvtap0", 1)
+    world.signal(killed, signal.SIGKILL)
+    killed.wait(30)
+    run_domain(world, "db1", "lab", "pvtap0", 2)
     world.run(["ip", "link", "delete", LAB])
-    world.run(["pyvirt", "network", "start", "lab"])
-    assert f"master {LAB}" in world.run(["ip", "link", "show", "pvtap0"]).stdout
+    for network in ("lab", "dmz"):
+        world.run(["pyvirt", "network", "start", network])
+        assert f"master {LAB}" in world.run(["ip", "link", "show", "pvtap0"]).stdout
 
 
 def test_removed_hosts_entries_are_made_anew_and_end_no_network(world: World) -> None:

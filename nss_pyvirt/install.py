@@ -40,6 +40,7 @@ def install(system: System) -> list[str]:
 
     UserError, with nothing left changed, if a piece cannot be put in place.
     """
+    tools.need_root(system, "install")
     with tools.plain_errors(), ExitStack() as undo:
         _check(system)
         done = [line for step in _INSTALL for line in step(system, undo)]

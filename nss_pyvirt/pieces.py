@@ -72,7 +72,10 @@ def hidden_below(path: str) -> str | None:
 
 def start_command() -> str:
     """What a person types to have the service run on this system."""
-    return f"sudo systemctl restart {UNIT}" if _booted() else "sudo leasewatch serve"
+    if not _booted():
+        return "sudo leasewatch serve"
+    installed = Path(SYSTEM_FILES[UNIT]).exists()
+    return f"sudo systemctl restart {UNIT}" if installed else "sudo nss-pyvirt install"
 
 
 def nsswitch_text(system: System) -> str:

@@ -37,8 +37,7 @@ def remove(system: System) -> list[str]:
 
     Stops at the first step that fails (UserError); what is done is done, and may be repeated.
     """
-    if system.running and os.geteuid() != 0:
-        raise UserError("nss-pyvirt remove needs root", "sudo nss-pyvirt remove")
+    tools.need_root(system, "remove")
     with tools.plain_errors():
         return [line for step in _REMOVE for line in step(system)]
 

@@ -45,7 +45,11 @@ def replace(path: Path, content: bytes, mode: int) -> Callable[[], None]:
     `mode` is for a new one.
     """
     former = path.read_bytes() if path.exists() else None
-    fd, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        fd, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        error.filename = str(path)  # the other name says nothing
+        raise
     try:
         with os.fdopen(fd, "wb") as file:
             file.write(content)

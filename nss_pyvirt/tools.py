@@ -25,6 +25,12 @@ def plain_errors() -> Iterator[None]:
         raise UserError(f"{error.filename or 'system'}: {error.strerror}", hint) from error
 
 
+def need_root(system: System, command: str) -> None:
+    """UserError where only root can change the system, before systemctl asks for a password."""
+    if system.running and os.geteuid() != 0:
+        raise UserError(f"nss-pyvirt {command} needs root", f"sudo nss-pyvirt {command}")
+
+
 def ldconfig(system: System) -> None:
     """Refresh the loader's cache where there is one: its built-in path has our folder anyway."""
     if not system.at("/etc/ld.so.cache").exists():

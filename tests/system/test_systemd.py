@@ -110,6 +110,10 @@ def test_the_machine_sees_nothing_of_the_host_that_an_init_would_clean(machine: 
 
 def test_install_leaves_a_working_service_and_remove_leaves_nothing(machine: Machine) -> None:
     before = machine.sh(STATE)
+    bare = machine.run(["nss-pyvirt", "status"], check=False)
+    assert (bare.returncode, bare.stderr) == (1, "  hint: sudo nss-pyvirt install\n")
+    asked = machine.run(["leasewatch", "list"], check=False).stderr
+    assert "hint: sudo nss-pyvirt install\n" in asked
     machine.run(["nss-pyvirt", "install"])
     assert is_active(machine, "leasewatch") == "active"
     assert machine.run(["systemctl", "is-enabled", "leasewatch"]).stdout == "enabled\n"

@@ -39,6 +39,10 @@ class SnapshotError(UserError):
     """A snapshot that cannot be read, or hosts that do not fit into one."""
 
 
+class DuplicateNameError(ValueError):
+    """Two records have one name."""
+
+
 class Address(NamedTuple):
     """One address of a host."""
 
@@ -130,6 +134,18 @@ def pack(host: Host) -> bytes:
     return _CRC.pack(zlib.crc32(rest)) + rest
 
 
+def names(record: bytes) -> list[str]:
+    """The names of a packed record, the canonical one first."""
+    _, _, count, addresses, _ = _RECORD.unpack_from(record, 4)
+    at = 4 + _RECORD.size + addresses * _ADDRESS.size
+    return record[at:].decode("ascii").split("\0")[:count]
+
+
+def unpack(record: bytes) -> Host:
+    """The host of a packed record."""
+    return _unpack(record, 0)
+
+
 def assemble(
     records: Sequence[bytes],
     *,
@@ -142,8 +158,8 @@ def assemble(
 
     `pending_wait`: milliseconds that the look-up of a pending host may take. `seed`: 16 bytes for
     the hash, random unless a test wants the same file twice. An address that several records hold
-    belongs to the first of them. Raises ValueError when a name occurs twice,
-    SnapshotError beyond the design limit.
+    belongs to the first of them. Raises DuplicateNameError, and SnapshotError beyond the design
+    limit.
     """
     if seed is not None and len(seed) != 16:
         raise ValueError(f"a seed has 16 bytes, not {len(seed)}")
@@ -264,7 +280,7 @@ def _check_built(built: int, body: bytes, at: int, hosts: int) -> None:
         raise ValueError(f"not a packed record at byte {at}")
     if built == lib.PV_DUPLICATE_NAME:
         name = body[at : body.index(0, at)].decode("ascii")
-        raise ValueError(f"two hosts have the name {name}")
+        raise DuplicateNameError(f"two hosts have the name {name}")
     if built == lib.PV_TOO_LARGE:
         raise _too_large(hosts)
     if built == lib.PV_NO_MEMORY:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
 from leasewatch.io.reading import signature
+from leasewatch.io.shared_names import UNSHARED, LeftOut, Ranked, settle
 from leasewatch.model import HostAddress, HostRecord
 from nss_pyvirt import snapshot
-from nss_pyvirt.snapshot import Address, Host
+from nss_pyvirt.snapshot import Address, DuplicateNameError, Host
 
 ENDLESS_SECONDS = 24 * 3600
 """A never-ending lease is published as ending so far ahead…"""
@@ -37,6 +38,7 @@ class Publisher:
         self._below: dict[str, tuple[bytes, ...]] = {}
         """Records of NAME.NETWORK.SUFFIX alone. An address belongs to the first record that holds
         it, hence the three in this order."""
+        self._settlement = UNSHARED
         self._endless: dict[str, tuple[HostRecord, ...]] = {}
         self._refresh_at = 0.0
         self._written: tuple[int, ...] | None = None
@@ -65,6 +67,8 @@ class Publisher:
         """
         if records and self._endless.get(name) == records:
             return False
+        if name in self._settlement.hosts:
+            self._settlement = UNSHARED
         self._endless.pop(name, None)
         owner = self._owners.pop(name, None)
         guest = self._guests.pop(name, None)
@@ -95,22 +99,17 @@ class Publisher:
         self._refresh_at = wall + REFRESH_SECONDS
         return True
 
-    def publish(self, wall: float, pending_wait: int) -> None:
+    def publish(self, wall: float, pending_wait: int) -> list[LeftOut]:
         """Write the table; raises OSError, SnapshotError or ValueError and keeps the old file.
 
-        `pending_wait`: seconds that the look-up of a pending name may take.
+        `pending_wait`: seconds that the look-up of a pending name may take. Returns the names that
+        it holds for one host although another has them, too.
         """
-        records = [
-            *self._owners.values(),
-            *self._guests.values(),
-            *chain.from_iterable(self._below.values()),
-        ]
-        parts = snapshot.assemble(
-            records,
-            generation=self.generation + 1,
-            published=int(wall),
-            pending_wait=pending_wait * 1000,
-        )
+        try:
+            parts = self._assemble(wall, pending_wait)
+        except DuplicateNameError:
+            self._settlement = settle(self._ranked())
+            parts = self._assemble(wall, pending_wait)
         temporary = self._path.with_name(f".{self._path.name}.new")
         try:
             _write(temporary, parts)
@@ -122,6 +121,26 @@ class Publisher:
             raise
         self.generation += 1
         self._written = signature(self._path)
+        return self._settlement.left_out
+
+    def _assemble(self, wall: float, pending_wait: int) -> tuple[memoryview, bytes]:
+        below = chain.from_iterable(self._below.values())
+        return snapshot.assemble(
+            self._settlement.apply([*self._owners.values(), *self._guests.values(), *below]),
+            generation=self.generation + 1,
+            published=int(wall),
+            pending_wait=pending_wait * 1000,
+        )
+
+    def _ranked(self) -> Iterator[Ranked]:
+        """The records in the order of the file: an owner's goes before a guest's."""
+        for name, record in self._owners.items():
+            yield Ranked(0, name, record)
+        for name, record in self._guests.items():
+            yield Ranked(1, name, record)
+        for name, records in self._below.items():
+            rank = 0 if name in self._owners else 1
+            yield from (Ranked(rank, name, record) for record in records)
 
     def is_intact(self) -> bool:
         """Whether the file is still the one that was written last."""

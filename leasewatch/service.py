@@ -271,8 +271,7 @@ class Service:
             try:
                 self._must_publish |= self._publisher.set(name, decision.records, wall)
             except ValueError as error:
-                self._must_publish = True
-                self._journal.say_once(ERROR, "name left out", name=name, why=error)
+                self._journal.say_once(ERROR, "name keeps what it had", name=name, why=error)
 
     def _report(self, claim: Claim) -> None:
         if claim.verdict in {"refused", "conflict"}:

@@ -117,7 +117,7 @@ def pack(host: Host) -> bytes:
         raise ValueError(f"host {names[0]} has {len(names)} names, over {_NAMES_MAX}")
     if len(addresses) > MAX_ADDRESSES:
         raise ValueError(f"host {names[0]} has {len(addresses)} addresses, over {MAX_ADDRESSES}")
-    if len({address.packed for address in addresses}) != len(addresses):
+    if len({(address.packed, address.ifindex) for address in addresses}) != len(addresses):
         raise ValueError(f"host {names[0]} has an address twice")
     if not 0 <= pending_until < 1 << 63:
         raise ValueError(f"host {names[0]}: pending_until {pending_until} is not a time")

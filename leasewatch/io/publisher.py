@@ -63,17 +63,17 @@ class Publisher:
         """What `name` answers from now on: the bare name's record first; none: nothing.
 
         Returns whether that changes the table. Raises ValueError where a record does not fit into
-        it; the name then has none.
+        it; the former ones stay until they end.
         """
         if records and self._endless.get(name) == records:
             return False
+        self._endless.pop(name, None)
+        packed = [snapshot.pack(_host(record, wall)) for record in records]
         if name in self._settlement.hosts:
             self._settlement = UNSHARED
-        self._endless.pop(name, None)
         owner = self._owners.pop(name, None)
         guest = self._guests.pop(name, None)
         below = self._below.pop(name, ())
-        packed = [snapshot.pack(_host(record, wall)) for record in records]
         if records and records[0].names[0] == name:
             (self._owners if records[0].trust == "owner" else self._guests)[name] = packed.pop(0)
         if packed:

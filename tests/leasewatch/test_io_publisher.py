@@ -64,3 +64,14 @@ def test_of_two_hosts_with_one_name_the_same_one_has_it_always_and_no_other_wait
     assert publisher.publish(2, 0) == [LeftOut("a.dmz.internal", "d", "a")]
     assert published(tmp_path)["x.lab.internal"] == 1
     assert published(tmp_path)["b"] == 5
+
+
+def test_a_record_that_does_not_fit_leaves_what_was_there(
+    publisher: Publisher, tmp_path: Path
+) -> None:
+    former = (record("owner", 1, "a", "a.lab.internal"), record("owner", 2, "a.dmz.internal"))
+    publisher.set("a", former, 1)
+    with pytest.raises(ValueError, match="has a name twice"):
+        publisher.set("a", (record("owner", 3, "a"), record("owner", 4, "b", "b")), 1)
+    publisher.publish(1, 0)
+    assert published(tmp_path) == {"a": 1, "a.lab.internal": 1, "a.dmz.internal": 2}

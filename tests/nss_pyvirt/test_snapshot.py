@@ -62,7 +62,7 @@ name = st.lists(label, min_size=1, max_size=3).map(".".join)
 expiry = st.integers(1, 2**63 - 1)
 link_local = st.builds(
     lambda tail, expires, ifindex: Address(V6, b"\xfe\x80" + bytes(6) + tail, expires, ifindex),
-    st.binary(min_size=8, max_size=8),
+    st.binary(min_size=8, max_size=8) | st.just(bytes(7) + b"\1"),
     expiry,
     st.integers(1, 2**32 - 1),
 )
@@ -77,7 +77,11 @@ global_v6 = st.builds(
 host = st.builds(
     lambda names, addresses: Host(tuple(names), tuple(addresses)),
     st.lists(name, min_size=1, max_size=3, unique=True),
-    st.lists(link_local | global_v4 | global_v6, max_size=8, unique_by=lambda a: a.packed),
+    st.lists(
+        link_local | global_v4 | global_v6,
+        max_size=8,
+        unique_by=lambda address: (address.packed, address.ifindex),
+    ),
 )
 pending_host = st.builds(
     lambda host, until, expect: host._replace(pending_until=until, expect=expect),
@@ -156,6 +160,7 @@ NOT_HOSTS = {
     "one name twice": Host(("a", "a"), ()),
     "256 names": Host(tuple(f"{i:x}" for i in range(256)), ()),
     "one address twice": Host(("a",), (v4("10.0.0.1"), v4("10.0.0.1"))),
+    "one twice on a link": Host(("a",), (v6("fe80::1", ifindex=2), v6("fe80::1", ifindex=2))),
     "33 addresses": Host(("a",), tuple(v4(f"10.0.0.{i}") for i in range(33))),
     "no expiry": Host(("a",), (v4("10.0.0.1", 0),)),
     "short address": Host(("a",), (Address(V4, b"\1\2\3", LATER),)),
@@ -196,6 +201,14 @@ def test_an_address_of_several_hosts_belongs_to_the_first(write: Write) -> None:
     path = write(encode(*hosts))
     found = snapshot.lookup_address(path, socket.inet_aton("10.0.0.1"), now=NOW)
     assert found.names == ("web0",)
+
+
+def test_a_host_may_have_one_link_local_address_on_two_links(write: Write) -> None:
+    links = v6("fe80::1", NOW, ifindex=2), v6("fe80::1", ifindex=3), v6("fe80::1", ifindex=4)
+    path = write(encode(Host(("router",), links), DB))
+    assert snapshot.lookup(path, "router", now=NOW).addresses == links[1:]
+    found = snapshot.lookup_address(path, links[0].packed, now=NOW)
+    assert (found.names, found.addresses) == (("router",), links[1:2])
 
 
 @pytest.mark.parametrize("junk", [b"x", bytes(64), snapshot.pack(DB)[:-8]], ids=len)

@@ -95,7 +95,7 @@ def test_groff_has_nothing_to_warn_of(page: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=20,
+        timeout=60,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 

@@ -109,7 +109,7 @@ def test_a_target_finds_nothing(runs: Runs, target: str) -> None:
     assert done.returncode == 0, done.stderr[-6000:]
     (executed,) = re.findall(r"number_of_executed_units: (\d+)", done.stderr)
     (covered,) = re.findall(r"DONE\s+cov: (\d+)", done.stderr)
-    assert int(executed) > 10 * SECONDS
+    assert int(executed) > SECONDS
     assert int(covered) >= COVERED[target]
     print(f"{target}: {executed} executions, {covered} edges of csrc")
 
@@ -127,7 +127,7 @@ def sample(folder: Path, target: str) -> list[Path]:
 
 def answers(folder: Path, *argv: str | Path) -> list[str]:
     """What a program says of its inputs: of each, lines of entry point, question, answer."""
-    done = run(folder, *argv, timeout=180)
+    done = run(folder, *argv, timeout=600)
     assert done.returncode == 0, done.stderr[-6000:]
     return (folder / "answers").read_text().split("input\n")[1:]
 

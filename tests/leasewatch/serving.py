@@ -105,10 +105,10 @@ class Served:
             return 0
         self._process.send_signal(number)
         try:
-            return self._process.wait(10)
+            return self._process.wait(60)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
             raise
         finally:
             self._process = None
@@ -117,7 +117,7 @@ class Served:
         """Whatever happened, leave nothing."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
         self._notify.close()
 
     def answer(self, name: str) -> list[str]:

@@ -102,7 +102,7 @@ def test_events_have_their_numbers_and_come_in_order(
         ("6", "added", "db"),
     ]
     assert lines[4][-1] == "it is refused"
-    recent = run(paths, capsys, "--events", "--since", "2h", "-o", "json")[1]
+    recent = run(paths, capsys, "--events", "--since", "1d", "-o", "json")[1]
     assert [row["seq"] for row in json.loads(recent)] == [6]
 
 

@@ -21,7 +21,7 @@ NSS_PYVIRT = "import sys; from nss_pyvirt.cli import main; del sys.argv[1]; sys.
 def run(root: Path, into: str, code: str, *argv: str) -> tuple[int, str]:
     """The exit code and what is on stderr."""
     command = ["sh", "-c", f'"$@" {into}', "sh", sys.executable, "-c", code, str(root), *argv]
-    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, timeout=20)
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
     return done.returncode, done.stderr
 
 

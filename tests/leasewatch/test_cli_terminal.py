@@ -15,13 +15,12 @@ import pytest
 
 from leasewatch.paths import Paths
 
-LATER = int(time.time()) + 7 * 86400 + 1800
-LEASES = f"""\
-{LATER} 52:54:00:00:00:07 10.77.0.7 {{name}} *
-{LATER} 52:54:00:00:00:08 10.77.0.8 wpad *
-{LATER} 52:54:00:00:00:09 10.77.0.9 * *
+LEASES = """\
+{later} 52:54:00:00:00:07 10.77.0.7 {name} *
+{later} 52:54:00:00:00:08 10.77.0.8 wpad *
+{later} 52:54:00:00:00:09 10.77.0.9 * *
 duid 00:03:00:01:52:54:00:00:00:ff
-{LATER} 1 fd12:3456:789a:0:5054:ff:fe00:7 {{name}} 00:03:00:01:52:54:00:00:00:07
+{later} 1 fd12:3456:789a:0:5054:ff:fe00:7 {name} 00:03:00:01:52:54:00:00:00:07
 """
 SETTINGS = """
 [[source]]
@@ -41,7 +40,8 @@ def shown(root: Path, columns: int, name: str) -> list[str]:
     """The lines that `leasewatch list` writes on a terminal of this width."""
     paths = Paths(root=root)
     leases = root / "lab.leases"
-    leases.write_text(LEASES.format(name=name))
+    later = int(time.time()) + 7 * 86400 + 1800
+    leases.write_text(LEASES.format(name=name, later=later))
     paths.config.parent.mkdir(parents=True, exist_ok=True)
     paths.config.write_text(SETTINGS.format(leases))
     terminal, inside = pty.openpty()
@@ -54,7 +54,7 @@ def shown(root: Path, columns: int, name: str) -> list[str]:
                 stderr=subprocess.PIPE,
                 env={key: value for key, value in os.environ.items() if key != "COLUMNS"},
                 check=False,
-                timeout=20,
+                timeout=60,
             )
         assert done.returncode == 0, done.stderr
         written = b""

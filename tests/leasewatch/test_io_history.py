@@ -56,7 +56,7 @@ class Kept:
         return [row for page in pages for row in page][::-1]
 
     async def until(self, what: str, predicate: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not predicate():
             assert time.monotonic() < deadline, f"waited in vain for {what}: {self.said.getvalue()}"
             await asyncio.sleep(0.01)

@@ -152,7 +152,7 @@ def test_a_waiter_is_told_when_the_table_goes(tmp_path: Path, harm: str) -> None
 def test_pending_until_ends_a_wait_though_nothing_is_published(tmp_path: Path) -> None:
     async def run() -> None:
         async with serving(tmp_path) as served:
-            until = int(time.time()) + 2
+            until = int(time.time()) + 5
             served.write(WEB1._replace(pending_until=until))
             with await served.ask(b"web1") as client:
                 assert await waits(client)

@@ -310,7 +310,7 @@ def test_who_wants_a_domain_that_is_just_being_deleted_is_told_that_there_is_non
             time.sleep(0.2)  # it has most likely seen the definition by now
             (paths.domain_definitions / "web1.toml").unlink()
         with pytest.raises(UserError, match="there is no domain 'web1'"):
-            waiter.result(30)
+            waiter.result(60)
     assert not (paths.domain_runs / "web1").exists()
 
 
@@ -327,7 +327,7 @@ def test_who_stops_a_domain_that_is_just_being_deleted_makes_no_folder_of_it(pat
             time.sleep(0.2)  # it has most likely seen the run state by now
             state.unlink()
             (paths.domain_definitions / "web1.toml").unlink()
-        waiter.result(30)
+        waiter.result(60)
     assert not (paths.domain_runs / "web1").exists()
 
 

@@ -78,13 +78,13 @@ def test_a_rewriter_in_a_loop_loses_no_name_and_makes_none_up(
         start = time.monotonic()
         generations: set[int] = set()
         while time.monotonic() < start + 3 or len(generations) <= 3:
-            assert time.monotonic() < start + 30, f"{generations} in 30 s: {served.said()}"
+            assert time.monotonic() < start + 120, f"{generations} in 120 s: {served.said()}"
             table = snapshot.read(served.paths.snapshot)
             generations.add(table.generation)
             assert {host.names[0] for host in table.hosts} == names
     finally:
         end.set()
-        writer.join(10)
+        writer.join(60)
 
 
 def test_a_lease_that_ends_goes_by_itself(served: Served, dnsmasq: Dnsmasq) -> None:
@@ -227,7 +227,7 @@ def test_a_second_instance_says_who_holds_the_place(served: Served) -> None:
         [sys.executable, "-c", _MAIN, str(served.paths.root)],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     assert second.returncode == 1
@@ -258,7 +258,7 @@ def test_faulty_settings_at_the_start_are_one_line_and_no_service(served: Served
         [sys.executable, "-c", _MAIN, str(served.paths.root)],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 1

@@ -33,7 +33,7 @@ make_root() {
 
 mkdir -p "$cache"
 exec 9>"$cache/lock"
-flock -w 300 9 || {
+flock -w 900 9 || {
     echo "debian_root.sh: another build holds $cache/lock for 5 minutes" >&2
     exit 1
 }

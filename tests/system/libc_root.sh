@@ -80,7 +80,7 @@ make_root() {
 suite=${1:?SUITE}
 mkdir -p "$cache"
 exec 9>"$cache/lock"
-flock -w 300 9 || die 1 "another build holds $cache/lock for 5 minutes"
+flock -w 900 9 || die 1 "another build holds $cache/lock for 5 minutes"
 root=$cache/$suite.$(sha256sum <"${BASH_SOURCE[0]}" | cut -c1-16)
 [ -e "$root" ] || make_root "$root" "$suite"
 echo "$root"

@@ -67,10 +67,10 @@ class Machine:
                 stderr=subprocess.STDOUT,
             )
         try:
-            self._init = wait_for("systemd to be PID 1", self._find_init, 20)
+            self._init = wait_for("systemd to be PID 1", self._find_init, 120)
             self.root = Path(f"/proc/{self._init}/root")
-            wait_for("systemd to listen", (self.root / "run/systemd/private").exists, 20)
-            self.run(["systemctl", "is-system-running", "--wait"], timeout=40)
+            wait_for("systemd to listen", (self.root / "run/systemd/private").exists, 120)
+            self.run(["systemctl", "is-system-running", "--wait"], timeout=180)
         except BaseException as error:
             error.add_note(console.read_text(errors="replace"))
             self.close()

@@ -18,7 +18,7 @@ NO_SUCH_SUITE = 3  # its exit status
 def unpacked(suite: str) -> Path:
     """The root that libc_root.sh makes; a skip only if the mirror says that there is none."""
     done = subprocess.run(
-        [LIBC_ROOT, suite], capture_output=True, text=True, check=False, timeout=1000
+        [LIBC_ROOT, suite], capture_output=True, text=True, check=False, timeout=2000
     )
     if done.returncode == NO_SUCH_SUITE:
         pytest.skip(done.stderr.strip())

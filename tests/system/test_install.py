@@ -85,4 +85,4 @@ def test_of_two_hosts_lines_whichever_glibc_takes_is_edited(world: World) -> Non
 def _found(world: World, line: str) -> bool:
     text = f"passwd: files\ngroup: files\n{line}\n"
     world.run(["tee", "/etc/nsswitch.conf"], input=text)
-    return world.run(["getent", "hosts", "web1"], check=False, timeout=20).returncode == 0
+    return world.run(["getent", "hosts", "web1"], check=False, timeout=60).returncode == 0

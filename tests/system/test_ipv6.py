@@ -268,7 +268,7 @@ def test_what_was_seen_of_a_domain_ends_with_it_and_is_not_its_next_runs(lab: Wo
     speak(machine, host6(lab), "-I", static)
     lab.wait_for("its addresses", lambda: {static, LINK_LOCAL} <= knows(lab, "web1"))
     stop_domain(lab, "web1")
-    lab.wait_for("the name to be gone", lambda: knows(lab, "web1") == set(), 5)
+    lab.wait_for("the name to be gone", lambda: knows(lab, "web1") == set())
     assert lab.run(["getent", "hosts", static], check=False).returncode == 2
     machine.run(["ip", "address", "flush", "dev", "eth0", "scope", "global"])
     lab.run(["ip", "neighbour", "del", LINK_LOCAL, "dev", BRIDGE])  # as a domain's end does
@@ -304,7 +304,7 @@ def test_an_address_that_nobody_answers_at_any_more_goes(lab: World) -> None:
         lab.run(["ping", "-c", "1", "-W", "1", scoped], check=False)
         return LINK_LOCAL not in knows(lab, "web1")
 
-    lab.wait_for("the address to be given up", gone, 150)
+    lab.wait_for("the address to be given up", gone, 300)
 
 
 def test_a_network_that_is_stopped_takes_its_neighbours_along_and_brings_new_ones(
@@ -334,7 +334,7 @@ def test_a_service_that_is_killed_loses_no_address(
     wanted = {static, LINK_LOCAL, within(lab, EUI64)}
     lab.wait_for("its addresses", lambda: knows(lab, "web1") == wanted)
     lab.signal(service, signal.SIGKILL)
-    service.wait(10)
+    service.wait(60)
     watch = "while getent hosts web1 >/dev/null; do :; done; echo lost"
     asking = lab.spawn(["sh", "-c", f"({watch}) > /run/asked"])
     lab.serve()
@@ -374,21 +374,24 @@ for i in $(seq 10 200); do
   ip neighbour del 192.0.2.$i dev left
 done"""
     time.sleep(2)
-    before = wakes()
+    before, began = wakes(), time.monotonic()
     lab.run(["sh", "-ec", busy])
-    assert wakes() - before < 40
+    woken, took = wakes() - before, time.monotonic() - began
+    before = wakes()
+    time.sleep(took)  # without it there are the rescans alone
+    assert woken < wakes() - before + 40
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
 def test_a_domain_that_has_ipv6_alone_ends_the_wait_of_whom_it_serves(
     lab: World, family: socket.AddressFamily
 ) -> None:
-    run_domain(lab, "web1", MAC, wait=15)
+    run_domain(lab, "web1", MAC, wait=30)
     databases = {socket.AF_INET: "ahostsv4", socket.AF_INET6: "ahostsv6"}
     waiting = lab.spawn(["getent", databases[family], "web1"])
     either = lab.spawn(["getent", "ahosts", "web1"])
     sockets = ["ss", "-xa", "state", "connected"]
     lab.wait_for("both to wait", lambda: lab.run(sockets).stdout.count("pending.sock") >= 2)
     lab.client("machine", BRIDGE, MAC)
-    assert either.wait(15) == 0
+    assert either.wait(40) == 0
     assert waiting.wait(40) == (0 if family == socket.AF_INET6 else 2)

@@ -119,7 +119,7 @@ def test_ssh_reaches_a_real_guest_by_name(lab: World, guest_files: GuestFiles) -
     (address, *_) = finds(lab, "web1")
     assert "web1" in lab.run(["getent", "hosts", address]).stdout
     assert lab.run(["ping", "-c", "1", "-W", "5", "web1"], user="nobody").returncode == 0
-    lab.run(["pyvirt", "domain", "shutdown", "web1"], timeout=60)
+    lab.run(["pyvirt", "domain", "shutdown", "web1"], timeout=120)
     lab.wait_for("web1 to be forgotten", lambda: not finds(lab, "web1"))
 
 
@@ -157,6 +157,6 @@ def start_guest(world: World, guest: GuestFiles, name: str) -> None:
             *("--append", "console=ttyS0 quiet"),
         ]
     )
-    world.run(["pyvirt", "domain", "start", name], timeout=60)
+    world.run(["pyvirt", "domain", "start", name], timeout=120)
     ssh = ["timeout", "20", "ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5", name, "true"]
     world.wait_for(f"ssh {name}", lambda: world.run(ssh, check=False).returncode == 0, 90)

@@ -150,13 +150,14 @@ def test_mending_puts_a_running_domains_tap_back_on_its_own_bridge(world: World)
 
 def test_removed_hosts_entries_are_made_anew_and_end_no_network(world: World) -> None:
     started(world)
-    pid = state(world)["pid"]
+    pid, former = state(world)["pid"], state(world)["dnsmasq_pid"]
     hosts = "/run/pyvirt/networks/lab/hosts.d"
     world.run(["rm", "-r", hosts])
     world.client("web", LAB).dhcp()  # a lease is what it looks up for
     world.wait_for(
         "the folder", lambda: not world.run(["test", "-d", hosts], check=False).returncode
     )
+    world.wait_for("a new dnsmasq", lambda: state(world)["dnsmasq_pid"] not in {0, former})
     world.run(["tee", f"{hosts}/db1"], input="52:54:00:00:00:01,10.77.0.50\n")
     assert world.client("db1", LAB, "52:54:00:00:00:01").dhcp() == "10.77.0.50"
     assert state(world)["pid"] == pid

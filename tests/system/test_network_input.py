@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
+from pathlib import Path
 
 import pytest
 
 from leasewatch.io import place
-from tests.system.world import World
+from tests.conftest import children_of
+from tests.system.world import World, wait_for
 
 DEFINITION = """name = "lab"
 subnet = "10.77.0.0/24"
@@ -100,14 +101,23 @@ def test_a_netmask_in_a_definition_is_a_prefix_length(ready: World) -> None:
     assert "10.77.0.0/24\n" in ready.run(["pyvirt", "network", "show", "lab"]).stdout
 
 
+def await_turn(program: subprocess.Popen[str]) -> None:
+    """Wait until a command sleeps between two tries to be the only one (io/place.py)."""
+    (pid,) = wait_for("it to start", lambda: children_of(program.pid))
+    call = Path(f"/proc/{pid}/syscall")
+    sleeps = {"230", "115"}  # clock_nanosleep, on x86-64 and elsewhere
+    wait_for("it to wait for its turn", lambda: call.read_text().split()[0] in sleeps)
+
+
 def test_of_two_who_delete_a_network_one_is_told_that_there_is_none(ready: World) -> None:
     with place.exclusive(ready.root / LOCK, 5):
         both = [
             ready.spawn(["pyvirt", "network", "delete", "lab"], stderr=subprocess.PIPE)
             for _ in range(2)
         ]
-        time.sleep(1.5)  # both have most likely seen the definition by now
-    said = [each.communicate(timeout=30)[1] for each in both]
+        for each in both:
+            await_turn(each)
+    said = [each.communicate(timeout=90)[1] for each in both]
     assert sorted(each.returncode for each in both) == [0, 1]
     assert "".join(said).startswith("pyvirt: there is no network 'lab'\n")
     assert ready.run(["ls", "/run/pyvirt/networks"]).stdout == ""
@@ -119,9 +129,9 @@ def test_who_waits_for_a_network_that_is_deleted_makes_no_folder_of_it(
 ) -> None:
     with place.exclusive(ready.root / LOCK, 5):
         waiting = ready.spawn(["pyvirt", "network", action, "lab"], stderr=subprocess.PIPE)
-        time.sleep(1.5)  # it has most likely seen the definition by now
+        await_turn(waiting)
         ready.run(["rm", "-r", "/etc/pyvirt/networks/lab.toml", "/run/pyvirt/networks/lab"])
-    said = waiting.communicate(timeout=30)[1]
+    said = waiting.communicate(timeout=90)[1]
     assert waiting.returncode == code
     assert code == 0 or said.startswith("pyvirt: there is no network 'lab'\n")
     assert ready.run(["ls", "/run/pyvirt/networks"]).stdout == ""
@@ -171,10 +181,10 @@ def test_a_network_in_use_is_not_deleted_and_a_free_one_leaves_nothing(world: Wo
 
 def test_two_commands_at_once_make_one_network_each_with_its_own_subnet(world: World) -> None:
     started = [world.spawn(["pyvirt", "network", "create", name]) for name in ("a", "b", "c")]
-    assert [each.wait(20) for each in started] == [0, 0, 0]
+    assert [each.wait(90) for each in started] == [0, 0, 0]
     listed = json.loads(world.run(["pyvirt", "network", "list", "-o", "json"]).stdout)
     assert len({each["subnet"] for each in listed}) == 3
     both = [world.spawn(["pyvirt", "network", "start", "a"]) for _ in range(2)]
-    assert [each.wait(20) for each in both] == [0, 0]
+    assert [each.wait(90) for each in both] == [0, 0]
     held = world.run(["sh", "-c", "ps ax -o args | grep -c '[n]etwork run a'"]).stdout
     assert held == "1\n"

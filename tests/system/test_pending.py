@@ -16,6 +16,8 @@ from tests.system.world import World
 @pytest.fixture
 def service(lab: World) -> subprocess.Popen[str]:
     """Beside a started network and a domain web1 that is not started."""
+    patient = "[names]\npending_wait = 30\n"  # emulated guests on a busy machine
+    lab.run(["tee", "/etc/pyvirt/leasewatch.toml"], input=patient)
     return lab.serve()
 
 
@@ -30,14 +32,14 @@ def test_a_domain_is_started_and_logged_in_to_without_a_wait_in_between(
 ) -> None:
     started.run(["cp", guest_files.ssh_config, "/etc/ssh/ssh_config.d/guest.conf"])
     both = "pyvirt domain start web1 && ssh -o BatchMode=yes root@web1 hostname"
-    done = started.run(["sh", "-c", both], timeout=60)
+    done = started.run(["sh", "-c", both], timeout=180)
     assert done.stdout.splitlines()[-1] == "web1"
     assert "not published" not in done.stderr
 
 
 def test_a_plain_users_program_waits_for_the_address_too(started: World) -> None:
     pyvirt(started, "domain", "start", "web1")
-    found = started.run(["getent", "ahostsv4", "web1.lab.internal"], user="nobody", timeout=60)
+    found = started.run(["getent", "ahostsv4", "web1.lab.internal"], user="nobody", timeout=120)
     assert found.stdout.split()[0].startswith("10.77.0.")
 
 
@@ -52,7 +54,7 @@ def test_a_domain_that_is_stopped_frees_whoever_waits_for_it(
         lambda: "pending.sock" in started.run(["ss", "-xa", "state", "connected"]).stdout,
     )
     pyvirt(started, "domain", "stop", "deaf1")
-    assert waiting.wait(10) == 2
+    assert waiting.wait(20) == 2  # by itself it would end after 30 s
 
 
 def test_without_the_service_nobody_waits(
@@ -61,7 +63,7 @@ def test_without_the_service_nobody_waits(
     define(started, guest_files, "deaf1", "--append", "console=ttyS0 rdinit=/bin/sh")
     pyvirt(started, "domain", "start", "deaf1")
     started.signal(service, signal.SIGKILL)
-    service.wait(10)
+    service.wait(60)
     shown = started.run(["getent", "hosts", "deaf1"], check=False)
     assert shown.returncode == 2
 
@@ -72,10 +74,10 @@ def test_a_domain_that_has_ipv6_alone_is_logged_in_to_without_a_wait_in_between(
     started.run(["cp", guest_files.ssh_config, "/etc/ssh/ssh_config.d/guest.conf"])
     define(started, guest_files, "six1", "--append", "console=ttyS0 quiet ipv4=no hostname=six1")
     both = "pyvirt domain start six1 && ssh -o BatchMode=yes root@six1 hostname"
-    assert started.run(["sh", "-c", both], timeout=90).stdout.splitlines()[-1] == "six1"
+    assert started.run(["sh", "-c", both], timeout=180).stdout.splitlines()[-1] == "six1"
     # Also who cannot do with a link-local address, for want of a scope.
     again = ["ssh", "-6", "-o", "BatchMode=yes", "root@six1", "ip -4 address show dev eth0"]
-    assert started.run(again, timeout=60).stdout == ""
+    assert started.run(again, timeout=120).stdout == ""
     (leased,) = started.run(["leasewatch", "ip", "-6", "six1.lab.internal"]).stdout.split()[:1]
     assert not leased.startswith("fe80:")
     pyvirt(started, "domain", "stop", "six1")
@@ -90,6 +92,6 @@ def test_who_asks_for_ipv6_alone_gets_it_of_a_domain_that_has_both(started: Worl
     # An emulated guest may take longer than a look-up waits (names/waiting.py): it is asked again.
     started.wait_for(
         "an IPv6 address of its card",
-        lambda: ":5054:ff:fe" in started.run(ask, user="nobody", timeout=60).stdout,
-        timeout=90,
+        lambda: ":5054:ff:fe" in started.run(ask, user="nobody", timeout=120).stdout,
+        timeout=180,
     )

@@ -43,11 +43,11 @@ def machine(
     if not trees or not all(os.access(tree, os.W_OK) for tree in trees):
         pytest.skip("this kernel, or the container we are in, gives systemd no cgroups")
     wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    root = run(HERE / "debian_root.sh", *wanted, timeout=700).strip()
+    root = run(HERE / "debian_root.sh", *wanted, timeout=1600).strip()
     made = Machine(Path(root), tmp_path_factory.mktemp("machine") / "console")
     try:
         (made.root / "opt" / wheel.name).write_bytes(wheel.read_bytes())
-        made.sh(INSTALL.format(wheel=f"/opt/{wheel.name}"), timeout=180)
+        made.sh(INSTALL.format(wheel=f"/opt/{wheel.name}"), timeout=600)
         yield made
     finally:
         made.close()
@@ -374,7 +374,7 @@ ip link add v-client type veth peer eth0 netns client
 ip link set v-client master pv-lab up
 ip -n client link set lo up
 ip -n client link set eth0 up
-ip netns exec client busybox udhcpc -i eth0 -x hostname:phone -n -q -f -t 5 -T 1 -s /bin/true
+ip netns exec client busybox udhcpc -i eth0 -x hostname:phone -n -q -f -t 30 -T 1 -s /bin/true
 """
 
 

@@ -36,7 +36,7 @@ def test_of_the_services_folders_root_reads_the_published_table_alone(lab: World
     pyvirt(lab, "network", "stop", "lab")
     lab.serve()
     trace = ["strace", "--seccomp-bpf", "-f", "-qq", "-e", "trace=%file", "-o", "/run/trace"]
-    lab.run([*trace, "sh", "-ec", LIFE], timeout=120)
+    lab.run([*trace, "sh", "-ec", LIFE], timeout=300)
     seen = lab.run(["cat", "/run/trace"]).stdout
     assert "/etc/pyvirt/domains/web1.toml" in seen
     looked_at = re.findall(rf'"((?:{"|".join(FOLDERS)})[^"]*)"', seen)

@@ -84,7 +84,7 @@ class World:
             program.kill()
             program.communicate()
         with contextlib.suppress(BrokenPipeError):
-            self._holder.communicate(timeout=10)
+            self._holder.communicate(timeout=60)
 
     def run(
         self,

@@ -18,7 +18,7 @@ from leasewatch.model import Domain, Nic
 async def known():
     told = []
     nics = (Nic("lab", "52:54:00:00:00:42"),)
-    domain = Domain(name="web1", nics=nics, started=time.time() - 60, pending_until=0)
+    domain = Domain(name="web1", nics=nics, started=time.time() - 3600, pending_until=0)
     watch = NeighbourWatch(
         Journal(io.StringIO()), told.extend, lambda: None, lambda network, mac: False
     )
@@ -35,7 +35,7 @@ def speak(world: World) -> None:
     """Have a machine on the bridge say fd00::42."""
     machine = world.client("machine", "br0", mac="52:54:00:00:00:42")
     machine.run(["ip", "addr", "add", "fd00::42/64", "dev", "eth0", "nodad"])
-    machine.run(["ping", "-6", "-c", "5", "-W", "5", "fd00::1"])
+    machine.run(["ping", "-6", "-c", "1", "-W", "5", "fd00::1"])
 
 
 def test_an_address_is_known_by_the_mac_that_spoke_for_it(world: World) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
-import time
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -297,9 +297,24 @@ def test_deleting_removes_disk_and_definition_but_never_the_image(paths: Paths) 
     assert (paths.root / "base.qcow2").exists()
 
 
+@pytest.fixture
+def somebody_waits(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set once a command has tried in vain to be the only one."""
+    waits, lock_file = threading.Event(), place._lock_file
+
+    def try_once(lock: Path, how: int) -> int | None:
+        fd = lock_file(lock, how)
+        if fd is None:
+            waits.set()
+        return fd
+
+    monkeypatch.setattr(place, "_lock_file", try_once)
+    return waits
+
+
 @pytest.mark.parametrize("action", ["delete", "start"])
 def test_who_wants_a_domain_that_is_just_being_deleted_is_told_that_there_is_none(
-    paths: Paths, action: str
+    paths: Paths, somebody_waits: threading.Event, action: str
 ) -> None:
     domains = Domains(paths)
     domains.create(_wish(paths))
@@ -307,14 +322,16 @@ def test_who_wants_a_domain_that_is_just_being_deleted_is_told_that_there_is_non
         with place.exclusive(DomainFiles(paths, "web1").commands, 5):
             acts = {"delete": domains.delete, "start": lambda name: domains.start(name, print)}
             waiter = others.submit(acts[action], "web1")
-            time.sleep(0.2)  # it has most likely seen the definition by now
+            assert somebody_waits.wait(60)
             (paths.domain_definitions / "web1.toml").unlink()
         with pytest.raises(UserError, match="there is no domain 'web1'"):
             waiter.result(60)
     assert not (paths.domain_runs / "web1").exists()
 
 
-def test_who_stops_a_domain_that_is_just_being_deleted_makes_no_folder_of_it(paths: Paths) -> None:
+def test_who_stops_a_domain_that_is_just_being_deleted_makes_no_folder_of_it(
+    paths: Paths, somebody_waits: threading.Event
+) -> None:
     domains = Domains(paths)
     domains.create(_wish(paths))
     killed = DomainState(name="web1", nics=(), started=0, pending_until=0, pid=1)
@@ -324,7 +341,7 @@ def test_who_stops_a_domain_that_is_just_being_deleted_makes_no_folder_of_it(pat
         with place.exclusive(DomainFiles(paths, "web1").commands, 5):
             state.write_bytes(msgspec.json.encode(killed))
             waiter = others.submit(domains.stop, "web1")
-            time.sleep(0.2)  # it has most likely seen the run state by now
+            assert somebody_waits.wait(60)
             state.unlink()
             (paths.domain_definitions / "web1.toml").unlink()
         waiter.result(60)

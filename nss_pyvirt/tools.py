@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -42,31 +42,33 @@ def ldconfig(system: System) -> None:
 
 def run(*command: str) -> None:
     """Run a command to its end; UserError with the last line that it said if it fails."""
+    done = _end(command)
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        hint = f"journalctl -u {UNIT} -n 20" if command[0] == "systemctl" else ""
+        raise UserError(f"{' '.join(command)}: {said[-1] if said else 'failed'}", hint)
+
+
+def succeeds(*command: str) -> bool:
+    """Run a command to its end and say whether it succeeded; UserError if it has no end."""
+    return _end(command).returncode == 0
+
+
+def output(*command: str) -> str:
+    """What a command prints on stdout, though it may fail; UserError if it has no end."""
+    return _end(command).stdout.decode(errors="replace").strip()
+
+
+def _end(command: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
     try:
-        subprocess.run(
-            command, check=True, capture_output=True, timeout=_TIMEOUT, stdin=subprocess.DEVNULL
+        return subprocess.run(
+            command, check=False, capture_output=True, timeout=_TIMEOUT, stdin=subprocess.DEVNULL
         )
     except FileNotFoundError as error:
         raise UserError(f"{command[0]} is not installed") from error
     except subprocess.TimeoutExpired as error:
-        raise UserError(f"{' '.join(command)} did not end in {_TIMEOUT} s") from error
-    except subprocess.CalledProcessError as error:
-        said = error.stderr.decode(errors="replace").strip().splitlines()
-        hint = f"journalctl -u {UNIT} -n 20" if command[0] == "systemctl" else ""
-        raise UserError(f"{' '.join(command)}: {said[-1] if said else 'failed'}", hint) from error
-
-
-def succeeds(*command: str) -> bool:
-    """Run a command to its end and say whether it succeeded."""
-    return (
-        subprocess.run(command, capture_output=True, timeout=_TIMEOUT, check=False).returncode == 0
-    )
-
-
-def output(*command: str) -> str:
-    """What a command prints on stdout, though it may fail."""
-    done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT, check=False, text=True)
-    return done.stdout.strip()
+        hint = "systemctl list-jobs" if command[0] == "systemctl" else ""
+        raise UserError(f"{' '.join(command)} did not end in {_TIMEOUT} s", hint) from error
 
 
 def delete_user(system: System) -> None:

@@ -258,6 +258,8 @@ def run(name: str) -> None:
 def console(name: str) -> None:
     """Join a domain's serial console; Ctrl-] leaves it."""
     need_root()
+    if sys.stdin is None or sys.stdout is None:
+        raise UserError("there is nothing to type on or to show it", "leave <&- and >&- away")
     if sys.stdin.isatty():
         say(f"console of {name}: Ctrl-] leaves, Enter wakes it")
     left = _domains().console(name, sys.stdin.fileno(), sys.stdout.fileno())

@@ -83,9 +83,20 @@ def _spelt(count: int) -> str:
 
 def _run(argv: list[str], failed: str) -> str:
     program = process.find_program(argv[0], qemu.PACKAGES[argv[0]])
-    done = subprocess.run(
-        [program, *argv[1:]], capture_output=True, text=True, check=False, timeout=_PATIENCE
-    )
+    try:
+        done = subprocess.run(
+            [program, *argv[1:]],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=_PATIENCE,
+        )
+    except subprocess.TimeoutExpired:
+        what = f"{failed}: {argv[0]} has not ended within {_PATIENCE} s"
+        raise UserError(what, f"see whether this ends: {shlex.join(argv)}") from None
     if done.returncode:
-        raise UserError(f"{failed}: {done.stderr.strip().splitlines()[-1]}")
+        how = f"signal {-done.returncode}" if done.returncode < 0 else f"exit {done.returncode}"
+        said = done.stderr.strip().splitlines() or [f"{argv[0]} ended by {how}"]
+        raise UserError(f"{failed}: {said[-1]}")
     return done.stdout

@@ -226,4 +226,9 @@ def _existing(path: Path | None, what: str) -> str | None:
         return None
     if not path.is_file():
         raise UserError(f"there is no {what} {path}", "give the path of a file")
-    return str(path.resolve())
+    whole = str(path.resolve())
+    try:
+        whole.encode()
+    except UnicodeEncodeError:  # and so no definition can hold it
+        raise UserError(f"the path of {what} {whole!r} is not UTF-8", "rename it") from None
+    return whole

@@ -49,3 +49,15 @@ def test_wrong_usage_is_one_line_with_a_hint(
     assert frame.run(command, "pyvirt", argv) == 2
     what, hint = said
     assert capsys.readouterr().err == f"pyvirt: {what}\n  hint: {hint}\n"
+
+
+@pytest.mark.parametrize("closed", ["stdin", "stdout"])
+def test_a_console_with_nothing_to_type_on_is_one_line_with_a_hint(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, closed: str
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr(f"sys.{closed}", None)
+    assert frame.run(command, "pyvirt", ["domain", "console", "web1"]) == 1
+    what, hint = capsys.readouterr().err.splitlines()
+    assert what == "pyvirt: there is nothing to type on or to show it"
+    assert hint == "  hint: leave <&- and >&- away"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shlex
+import os
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,6 @@ import msgspec
 import pytest
 
 from leasewatch.io import definitions, place
-from leasewatch.manager.domain_disk import check_base
 from leasewatch.manager.domain_files import DomainFiles
 from leasewatch.manager.domain_plan import Wish
 from leasewatch.manager.domains import Domains
@@ -205,77 +204,11 @@ def test_a_name_is_given_once(paths: Paths) -> None:
     assert Domains(paths).get("web1") == first
 
 
-def test_a_file_that_is_no_image_is_taken_as_a_raw_disk(paths: Paths) -> None:
-    raw = paths.root / "raw.img"
-    raw.write_bytes(bytes(1 << 20))
-    Domains(paths).create(_wish(paths, disk=raw))
-    image = json.loads(_qemu_img("info", "--output=json", paths.domain_data / "web1/disk.qcow2"))
-    assert image["backing-filename-format"] == "raw"
-
-
-def test_a_file_that_is_not_the_qcow2_of_its_name_is_refused(paths: Paths) -> None:
-    named = paths.root / "debian-12.QCOW2"
-    named.write_text("<html>404 Not Found</html>\n")
-    with pytest.raises(UserError, match=r"debian-12\.QCOW2 is not qcow2 but raw") as error:
-        Domains(paths).create(_wish(paths, disk=named))
-    assert f"file {named}" in (error.value.hint or "")
-    assert not paths.domain_data.exists() or not list(paths.domain_data.iterdir())
-
-
-def _craft(kind: str, image: Path) -> str:
-    """Make `image` show `/etc/shadow` to its guest; why it is to be refused."""
-    image.unlink(missing_ok=True)
-    if kind == "backing file":
-        _qemu_img("create", "-f", "qcow2", "-u", "-b", "/etc/shadow", "-F", "raw", image, "1M")
-        return "continues in another file, /etc/shadow"
-    if kind == "link":
-        image.symlink_to("/etc/shadow")
-        return "symbolic link leads from image .* to /etc/shadow"
-    image.write_text("# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\n")
-    with image.open("a") as file:
-        file.write('createType="monolithicFlat"\nRW 8 FLAT "/etc/shadow" 0\n')
-    return "is neither qcow2 nor raw but vmdk"
-
-
-@pytest.mark.parametrize("kind", ["backing file", "descriptor"])
-@pytest.mark.parametrize("name", ["it's.qcow2", "crafted.img"])
-def test_an_image_that_continues_in_another_file_is_refused(
-    paths: Paths, kind: str, name: str
-) -> None:
-    crafted = paths.root / name
-    why = _craft(kind, crafted)
-    with pytest.raises(UserError, match=why) as error:
-        Domains(paths).create(_wish(paths, disk=crafted))
-    assert shlex.split(error.value.hint)[-5:-1] == ["convert", "-O", "qcow2", str(crafted)]
-    assert not paths.domain_data.exists() or not list(paths.domain_data.iterdir())
-
-
-@pytest.mark.parametrize("kind", ["backing file", "descriptor", "link"])
-@pytest.mark.parametrize("name", ["base.qcow2", "base.img"])
-def test_an_image_that_was_exchanged_since_is_refused_at_the_start(
-    paths: Paths, kind: str, name: str
-) -> None:
-    base = paths.root / name
-    _qemu_img("create", "-f", "qcow2" if name == "base.qcow2" else "raw", base, "8M")
-    Domains(paths).create(_wish(paths, disk=base))
-    overlay = paths.domain_data / "web1/disk.qcow2"
-    check_base(overlay)
-    why = _craft(kind, base)
-    with pytest.raises(UserError, match=why):
-        check_base(overlay)
-
-
-def test_an_image_that_has_moved_is_trusted_once_the_hint_was_typed(paths: Paths) -> None:
-    Domains(paths).create(_wish(paths))
-    overlay = paths.domain_data / "web1/disk.qcow2"
-    (paths.root / "base.qcow2").rename(paths.root / "moved.qcow2")
-    with pytest.raises(UserError, match=r"cannot read image .*/base\.qcow2: .*No such file"):
-        check_base(overlay)
-    (paths.root / "base.qcow2").symlink_to("moved.qcow2")
-    with pytest.raises(UserError, match="a symbolic link leads") as error:
-        check_base(overlay)
-    subprocess.run(error.value.hint.partition(": ")[2], shell=True, check=True)
-    check_base(overlay)
+def test_a_path_that_is_not_utf_8_is_refused(paths: Paths) -> None:
+    kernel = paths.root / os.fsdecode(b"vmlinuz\xff")
+    kernel.write_bytes(b"kernel")
+    with pytest.raises(UserError, match=r"path of kernel .*vmlinuz.* is not UTF-8"):
+        Domains(paths).create(_wish(paths, kernel=kernel))
 
 
 def test_a_disk_that_is_no_domains_is_not_overwritten(paths: Paths) -> None:

@@ -10,13 +10,13 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from nss_pyvirt import frame, glibc, pieces
+from nss_pyvirt import frame, glibc, pieces, tools
 from nss_pyvirt.cli import command
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.install import install
@@ -328,3 +328,12 @@ def test_the_unit_is_clean_to_systemd(tmp_path: Path) -> None:
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("ask", [tools.run, tools.succeeds, tools.output])
+def test_a_tool_that_does_not_end_is_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch, ask: Callable[..., object]
+) -> None:
+    monkeypatch.setattr(tools, "_TIMEOUT", 0.5)
+    with pytest.raises(UserError, match=r"^sleep 60 did not end in 0\.5 s$"):
+        ask("sleep", "60")

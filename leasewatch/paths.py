@@ -33,13 +33,8 @@ class Paths:
         return self.root / "var/lib/pyvirt/leases"
 
     @property
-    def images(self) -> Path:
-        """Base images; overlays are below `domain_data`."""
-        return self.root / "var/lib/pyvirt/images"
-
-    @property
     def domain_data(self) -> Path:
-        """One folder per domain: disk overlay, seeds, host keys."""
+        """One folder per domain: its disk overlay."""
         return self.root / "var/lib/pyvirt/domains"
 
     @property

@@ -134,10 +134,10 @@ def start_detached(
 ) -> list[str]:
     """Start a parent process; what it has printed, by lines, once it says READY=1 (sd_notify).
 
-    Where systemd is PID 1 it becomes the transient unit `unit`, ordered after the units `after`;
-    elsewhere a session of its own. Its output goes to the end of `log`. When it fails or is not
-    ready within `timeout` seconds nothing is left running, and UserError carries the error and
-    hint that it printed last.
+    Where systemd is PID 1 it becomes the transient `unit` (NAME.service), ordered after the units
+    `after`; elsewhere a session of its own. Its output goes to the end of `log`. When it fails or
+    is not ready within `timeout` seconds nothing is left running, and UserError carries the error
+    and hint that it printed last.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as file:

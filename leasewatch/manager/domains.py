@@ -93,7 +93,7 @@ class Domains:
                 files.log.unlink(missing_ok=True)
                 said = process.start_detached(
                     [*_PYVIRT, "domain", "run", name],
-                    unit=f"pyvirt-domain-{name}",
+                    unit=f"pyvirt-domain-{name}.service",
                     log=files.log,
                     timeout=_READY,
                     after=[f"pyvirt-network-{nic.network}.service" for nic in domain.nics],

@@ -91,7 +91,7 @@ class Networks:
             files.log.unlink(missing_ok=True)
             process.start_detached(
                 [*_PYVIRT, "network", "run", name],
-                unit=f"pyvirt-network-{name}",
+                unit=f"pyvirt-network-{name}.service",
                 log=files.log,
                 timeout=_READY,
             )

@@ -17,7 +17,7 @@ from leasewatch.io import definitions, place
 from leasewatch.manager.domain_files import DomainFiles
 from leasewatch.manager.domain_plan import Wish
 from leasewatch.manager.domains import Domains
-from leasewatch.model import DomainState
+from leasewatch.model import DomainState, NetworkState
 from leasewatch.paths import Paths
 from leasewatch.virt.network import Network
 from nss_pyvirt.errors import UserError
@@ -319,3 +319,25 @@ def test_starting_on_a_network_that_is_not_started_says_how_to_start_it(paths: P
         domains.start("web1", lambda _: None)
     assert error.value.hint == "pyvirt network start lab"
     assert not domains.is_running("web1")
+
+
+@pytest.mark.parametrize("name", ["db", "db.service", "db.socket"])
+def test_every_domain_is_a_service_of_its_own(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    units: list[str] = []
+
+    def start(_argv: object, *, unit: str, **_: object) -> list[str]:
+        units.append(unit)
+        return []
+
+    monkeypatch.setattr("leasewatch.io.process.start_detached", start)
+    state = NetworkState(
+        name="lab", bridge="b", suffix="x", lease_file="/l", subnets=(), pid=1, started=0
+    )
+    (paths.network_runs / "lab").mkdir(parents=True)
+    (paths.network_runs / "lab.json").write_bytes(msgspec.json.encode(state))
+    domains = Domains(paths)
+    domains.create(_wish(paths, name=name, accel="tcg"))
+    domains.start(name, lambda _: None)
+    assert units == [f"pyvirt-domain-{name}.service"]

@@ -112,7 +112,19 @@ def test_without_root_it_says_so(world: World) -> None:
     assert refused.stderr.splitlines()[1:] == ["  hint: sudo packaging/try"]
 
 
-def test_an_unknown_option_is_named() -> None:
-    refused = subprocess.run([TRY, "--chek"], capture_output=True, text=True, check=False)
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("try --chek", "try: unknown option --chek\n"),
+        ("prepare --help", "prepare: unknown option --help\n"),
+        ("test --fuzz soon", "usage: packaging/test [--quick]"),
+        ("test --help", "usage: packaging/test [--quick]"),
+    ],
+)
+def test_an_unknown_option_is_refused_before_anything_is_done(command: str, said: str) -> None:
+    script, *arguments = command.split()
+    refused = subprocess.run(
+        [CHECKOUT / "packaging" / script, *arguments], capture_output=True, text=True, check=False
+    )
     assert refused.returncode == 2
-    assert "--chek" in refused.stderr
+    assert refused.stderr.startswith(said)

@@ -67,7 +67,7 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     first_seen: float = 0.0
     """When the client first appeared under its hostname; of `added` and `renamed` alone."""
     started: float = 0.0
-    """When the domain was started whose card was seen, 0: none; of `seen` alone."""
+    """When the domain was started whose card was seen, 0: not known, or none; of `seen` alone."""
     name: str | None = None
     """The name that was claimed or given."""
     domain: str | None = None

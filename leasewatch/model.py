@@ -89,7 +89,7 @@ class Neighbour(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     known: bool = True
     """Whether the MAC is, or was, a running domain's or a lease's; guests can make up others."""
     started: float = 0.0
-    """When the running domain was started whose card it is; 0: no such domain's."""
+    """When the running domain was started whose card it is; 0: not known, or no such domain's."""
 
 
 class NeighbourChange(msgspec.Struct, frozen=True, gc=False):
@@ -141,6 +141,8 @@ class Domain(msgspec.Struct, frozen=True, kw_only=True):
     """False: the manager does not tell, so a missing lease means nothing."""
     aliases: tuple[str, ...] = ()
     """Further names that answer what `name` does, as they are written."""
+    start_seen: bool = True
+    """False: it was there before anybody looked, so it started at any time before `started`."""
 
 
 class DomainState(Domain, frozen=True, kw_only=True):

@@ -30,6 +30,13 @@ REMOVED_SECONDS = 2.0
 _Owners = tuple[list[Owner], list[ParseError]]
 
 
+class _Start(NamedTuple):
+    written: float
+    """When the domain was first found written down, Unix seconds."""
+    seen: bool
+    """Whether it was not there at the scan before: files are written anew for others, too."""
+
+
 class Problem(NamedTuple):
     """A path of a source that cannot be read or understood."""
 
@@ -67,8 +74,10 @@ class Discovery:
         self._owners = SmallFiles[_Owners]()
         self._taken: dict[str, tuple[str, str]] = {}
         """Network's name, folded -> the source that has it, and what it is called there."""
-        self._started: dict[tuple[str, str], float] = {}
-        """When each domain was first written down, by source and key."""
+        self._started: dict[tuple[str, str], _Start] = {}
+        """By source and key of each domain."""
+        self._looked: set[str] = set()
+        """The sources that the last scan looked for."""
         self._vanished = Vanished()
         self._now = 0.0
 
@@ -82,11 +91,12 @@ class Discovery:
         found = Found(list(known), [], {}, [], {})
         self._now = now
         self._taken = {labels.fold(f.network): ("", f.network) for f in found.lease_files}
-        started: dict[tuple[str, str], float] = {}
-        for source in registry.SOURCES:
-            if source.name not in off:
-                started |= self._scan(source, suffix, found)
+        started: dict[tuple[str, str], _Start] = {}
+        looked = [source for source in registry.SOURCES if source.name not in off]
+        for source in looked:
+            started |= self._scan(source, suffix, found)
         self._started = started
+        self._looked = {source.name for source in looked}
         self._bridges.forget_others()
         self._owners.forget_others()
         for problem in found.problems:
@@ -94,8 +104,8 @@ class Discovery:
             self._journal.say_once(WARNING, "source unreadable", **fields)
         return found
 
-    def _scan(self, source: Source, suffix: str, found: Found) -> dict[tuple[str, str], float]:
-        """Add what there is of one source; returns when its domains were written down."""
+    def _scan(self, source: Source, suffix: str, found: Found) -> dict[tuple[str, str], _Start]:
+        """Add what there is of one source; returns when its domains started."""
         folders = Folders(self._root, self._listed)
         names = dict(self._network_names(source, folders, found))
         paths = {file.path for file in found.lease_files}
@@ -108,8 +118,9 @@ class Discovery:
                 found.lease_files.append(file)
         started = {}
         for key, name, nics, written in self._cards(source, folders, names, found):
-            started[source.name, key] = at = self._started.get((source.name, key), written)
-            found.domains.append(_domain(source, name, nics, at))
+            new = _Start(written, seen=source.name in self._looked)
+            started[source.name, key] = start = self._started.get((source.name, key), new)
+            found.domains.append(_domain(source, name, nics, start))
         self._listed |= folders.listed
         for folder, ends in folders.watched.items():
             found.folders.setdefault(folder, set()).update(ends)
@@ -197,10 +208,14 @@ def _note_bridge(source: Source, part: str, network: str, found: Found) -> None:
         found.bridges[network] = source.bridge.replace("{network}", part)
 
 
-def _domain(source: Source, name: str, nics: tuple[Nic, ...], started: float) -> Domain:
-    until = int(started) + FIRST_LEASE_SECONDS if source.owners_run else 0
+def _domain(source: Source, name: str, nics: tuple[Nic, ...], start: _Start) -> Domain:
     return Domain(
-        name=name, nics=nics, started=started, pending_until=until, runs=source.owners_run
+        name=name,
+        nics=nics,
+        started=start.written,
+        pending_until=int(start.written) + FIRST_LEASE_SECONDS if source.owners_run else 0,
+        runs=source.owners_run,
+        start_seen=start.seen,
     )
 
 

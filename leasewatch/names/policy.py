@@ -115,6 +115,8 @@ class NamePolicy:
 
         Asked when the domain starts. The lease's own time matters too: the start may be seen late.
         """
+        if not domain.start_seen:
+            return frozenset()
         held = self._of_cards(domain)
         return frozenset(h.lease for h in held if h.renewed < domain.started and h.lease.expires)
 

@@ -77,7 +77,8 @@ class NeighbourTable:
         self._of_card: defaultdict[tuple[str, str], set[_Key]] = defaultdict(set)
         """By network and MAC."""
         self._started: dict[tuple[str, str], tuple[float, float]] = {}
-        """The running domains' cards: when each domain started, Unix seconds and monotonic."""
+        """The running domains' cards: when each domain started, Unix seconds (0: not known) and
+        monotonic."""
 
     def set_links(self, links: Iterable[Link]) -> list[NeighbourChange]:
         """The bridges that there are; what was on others, or is on its link no more, goes."""
@@ -90,10 +91,12 @@ class NeighbourTable:
     ) -> list[NeighbourChange]:
         """The domains that run.
 
-        What was seen of a card before its domain started or ended must prove itself anew.
+        What was seen of a card before its domain started or ended must prove itself anew. Of one
+        whose start nobody saw that is not known.
         """
         former = self._started
-        started = {(n.network, n.mac): d.started for d in domains if d.runs for n in d.nics}
+        running = ((d.started if d.start_seen else 0.0, d.nics) for d in domains if d.runs)
+        started = {(nic.network, nic.mac): at for at, nics in running for nic in nics}
         self._started = {card: (at, now - (wall - at)) for card, at in started.items()}
         changes: list[NeighbourChange] = []
         for card in former.keys() - self._started.keys():

@@ -145,6 +145,26 @@ def test_a_domain_has_its_cards_of_every_network_and_is_as_old_as_its_first_file
     assert host.scan().domains[0].started == 3000
 
 
+def test_of_a_domain_that_was_there_before_its_source_was_looked_at_the_start_is_not_known(
+    host: Host,
+) -> None:
+    def starts(off: Collection[str] = ()) -> dict[str, tuple[float, bool]]:
+        return {d.name: (d.started, d.start_seen) for d in host.scan(off).domains}
+
+    host.macs("virbr0", {"web1": [MAC]}, written=1000)
+    assert starts() == {"web1": (1000, False)}
+    host.macs("virbr0", {"web1": [MAC], "db1": []}, written=2000)
+    assert starts() == {"web1": (1000, False)}
+    host.macs("virbr0", {"web1": [MAC], "db1": ["52:54:00:00:00:02"]}, written=3000)
+    assert starts() == {"web1": (1000, False), "db1": (3000, True)}
+    host.macs("virbr0", {"db1": ["52:54:00:00:00:02"]}, written=4000)
+    assert starts() == {"db1": (3000, True)}
+    host.macs("virbr0", {"web1": [MAC], "db1": ["52:54:00:00:00:02"]}, written=5000)
+    assert starts() == {"web1": (5000, True), "db1": (3000, True)}
+    assert starts(off={"libvirt"}) == {}
+    assert starts() == {"web1": (5000, False), "db1": (5000, False)}
+
+
 def test_incus_instances_own_their_names_and_nobody_knows_whether_they_run(host: Host) -> None:
     host.write(f"{INCUS}/dnsmasq.hosts/web1.eth0", f"{MAC},10.0.0.5,web1\n")
     host.write(f"{INCUS}/dnsmasq.hosts/stage_web1.eth0", "52:54:00:00:00:02,web1\n")

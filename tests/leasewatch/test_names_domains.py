@@ -85,10 +85,27 @@ def test_the_end_of_one_run_says_nothing_of_the_leases_of_the_next() -> None:
     assert host.verdicts("web1") == {"10.0.0.2": "ended"}
 
 
-def foreign(name: str, mac: int, started: float = 1, *, runs: bool = True) -> Domain:
-    nics = (Nic("lab", MAC(mac)),)
-    until = 5000 if runs else 0
-    return Domain(name=name, nics=nics, started=started, pending_until=until, runs=runs)
+def foreign(
+    name: str, mac: int, started: float = 1, *, runs: bool = True, start_seen: bool = True
+) -> Domain:
+    return Domain(
+        name=name,
+        nics=(Nic("lab", MAC(mac)),),
+        started=started,
+        pending_until=5000 if runs else 0,
+        runs=runs,
+        start_seen=start_seen,
+    )
+
+
+def test_where_nobody_saw_a_domains_start_its_leases_answer_until_it_is_started_anew() -> None:
+    host = Host()
+    host.lease("10.0.0.5", "web1", 1, renewed=50)
+    host.run(foreign("web1", 1, started=100, start_seen=False))
+    assert host.addresses("web1") == ["10.0.0.5"]
+    host.run()
+    host.run(foreign("web1", 1, started=200))
+    assert host.addresses("web1") == []
 
 
 def test_a_domain_that_others_manage_owns_its_name_like_one_of_ours() -> None:

@@ -83,10 +83,16 @@ class Kernel:
         sighting = Sighting(ifindex, packed(address), state, text, confirmed)
         self.take(self.table.observe(sighting, self.now, self.wall, event=event))
 
-    def runs(self, *macs: int, started: float) -> None:
+    def runs(self, *macs: int, started: float, start_seen: bool = True) -> None:
         """One domain on those cards; `started` on the table's clock."""
         nics = tuple(Nic("lab", MAC(mac)) for mac in macs)
-        domain = Domain(name="web1", nics=nics, started=WALL + started, pending_until=0)
+        domain = Domain(
+            name="web1",
+            nics=nics,
+            started=WALL + started,
+            pending_until=0,
+            start_seen=start_seen,
+        )
         self.take(self.table.set_domains([domain] if macs else [], self.now, self.wall))
 
     def passes(self, seconds: float) -> list[tuple[int, bytes]]:
@@ -219,6 +225,21 @@ def test_what_was_seen_before_a_domains_start_counts_once_it_is_seen_again() -> 
     kernel.now += 10
     kernel.says("fd77::9", REACHABLE)
     assert kernel.macs() == {"fd77::9": MAC(1)}
+
+
+def test_where_nobody_saw_a_domains_start_nothing_is_from_before_it_until_it_is_started_anew() -> (
+    None
+):
+    kernel = Kernel()
+    kernel.says("fd77::8", REACHABLE)
+    kernel.now += 60
+    kernel.runs(1, started=kernel.now - 5, start_seen=False)
+    kernel.says("fd77::9", STALE, confirmed=100, event=False)
+    assert kernel.macs() == {"fd77::8": MAC(1), "fd77::9": MAC(1)}
+    assert {neighbour.started for neighbour in kernel.shown.values()} == {0}
+    kernel.now += 10
+    kernel.runs(1, started=kernel.now)
+    assert kernel.shown == {}
 
 
 def test_what_is_read_after_a_domains_start_counts_if_it_is_younger_than_that() -> None:

@@ -18,7 +18,6 @@ from leasewatch.virt.subnets import Taken
 from nss_pyvirt.errors import UserError
 
 _IFA_F_NODAD = 0x02  # linux/if_addr.h
-_RTPROT_KERNEL, _RTPROT_RA = 2, 9  # linux/rtnetlink.h
 _MAIN_TABLE = 254
 
 
@@ -35,22 +34,6 @@ def routed_subnets(except_device: str = "") -> list[Taken]:
                     by = f"the host's route via {device}"
                     taken.append(Taken(f"{subnet}/{route['dst_len']}", by))
     return taken
-
-
-def devices_with_ra_routes() -> list[str]:
-    """Interfaces whose IPv6 routes came by router advertisement, so that forwarding would end them.
-
-    The kernel marks routers' routes RTPROT_RA; prefixes that it learnt are its own, but expire.
-    """
-    with IPRoute() as ipr:
-        devices = {link["index"]: link.get_attr("IFLA_IFNAME") for link in ipr.get_links()}
-        found = set()
-        for route in ipr.get_routes(family=socket.AF_INET6, table=_MAIN_TABLE):
-            cache = route.get_attr("RTA_CACHEINFO") or {}
-            learnt = route["proto"] == _RTPROT_KERNEL and cache.get("rta_expires", 0)
-            if route["proto"] == _RTPROT_RA or learnt:
-                found.add(devices.get(route.get_attr("RTA_OIF"), ""))
-    return sorted(found - {""})
 
 
 def ensure_bridge(bridge: Bridge, ports: Iterable[str]) -> bool:

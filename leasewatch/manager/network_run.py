@@ -98,8 +98,7 @@ class _Parent:
         nft.apply(tables.install(self._network))
         made = netlink.ensure_bridge(bridge(self._network), self._taps())
         if self._network.mode == "nat":
-            routers = netlink.devices_with_ra_routes()
-            sysctl.take(self._files.sysctls, self._network.name, sysctl.forwarding(routers))
+            sysctl.take(self._files.sysctls, self._network.name, sysctl.forwarding())
         made = made or not self._files.hosts.is_dir()
         self._open_folders()
         hosts_entries.tell_of_all(self._files.paths, self._network.name)

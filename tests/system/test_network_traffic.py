@@ -83,28 +83,71 @@ def test_guests_learn_names_that_the_host_gave_them(world: World) -> None:
         assert address in asker.run(["busybox", "nslookup", name, "10.77.0.1"], check=False).stdout
 
 
-def test_forwarding_keeps_the_routes_that_the_host_learnt_from_its_router(world: World) -> None:
-    world.run(["ip", "link", "add", "uplink", "type", "bridge"])
-    world.run(["ip", "link", "set", "uplink", "up"])
-    router = world.client("router", "uplink")
-    router.run(["ip", "address", "add", "2001:db8:7::1/64", "dev", "eth0", "nodad"])
-    router.run(["sysctl", "-qw", "net.ipv6.conf.all.forwarding=1"])
-    argv = ["dnsmasq", "-k", "-C", "/dev/null", "-i", "eth0", "-p0", "-u", "root", "-x", "/run/ra"]
-    options = ["--enable-ra", "--dhcp-range=2001:db8:7::,ra-only", "--ra-param=eth0,4,1800"]
-    world.spawn(["ip", "netns", "exec", "router", *argv, *options])
+def router(world: World, uplink: str, number: int) -> None:
+    """A router that advertises itself all the time on a new interface of the world."""
+    name = f"router{number}"
+    world.run(["ip", "link", "add", uplink, "type", "bridge"])
+    machine = world.client(name, uplink)
+    machine.run(["ip", "address", "add", f"2001:db8:{number}::1/64", "dev", "eth0", "nodad"])
+    machine.run(["sysctl", "-qw", "net.ipv6.conf.all.forwarding=1"])
+    argv = ["dnsmasq", "-k", "-C", "/dev/null", "-i", "eth0", "-p0", "-u", "root", "-x"]
+    ra = ["--enable-ra", f"--dhcp-range=2001:db8:{number}::,ra-only", "--ra-param=eth0,4,1800"]
+    world.spawn(["ip", "netns", "exec", name, *argv, f"/run/{name}", *ra])
 
-    def default() -> str:
-        return world.run(["ip", "-6", "route", "show", "default"]).stdout
 
-    world.wait_for("a default route by router advertisement", default)
-    world.run(["pyvirt", "network", "create", "lab"])
-    world.run(["pyvirt", "network", "start", "lab"])
+def ra_settings(world: World) -> dict[str, str]:
+    """By its path, whether an interface forwards and heeds routers."""
+    conf = "/proc/sys/net/ipv6/conf/*"
+    shown = world.run(["sh", "-c", f"grep -H . {conf}/accept_ra {conf}/forwarding"]).stdout
+    return dict(line.split(":") for line in shown.splitlines())
+
+
+def test_a_host_that_forwards_for_guests_heeds_its_routers_as_before(world: World) -> None:
+    """One that was there, one whose interface comes up later, one whose interface is new then."""
+    router(world, "up0", 0)
+    router(world, "up1", 1)
+    world.run(["ip", "link", "add", "daemons", "type", "bridge"])
+    world.run(["sysctl", "-qw", "net.ipv6.conf.daemons.accept_ra=0"])
+    world.run(["ip", "link", "add", "routers", "type", "bridge"])
+    world.run(["sysctl", "-qw", "net.ipv6.conf.routers.forwarding=1"])
+    before = ra_settings(world)
+
+    def defaults(*uplinks: str) -> bool:
+        shown = world.run(["ip", "-6", "route", "show", "default"]).stdout
+        return all(f" dev {uplink} proto ra " in shown for uplink in uplinks)
+
+    def bring_up(uplink: str) -> None:
+        world.run(["ip", "link", "set", uplink, "up"])
+        world.wait_for(f"a default route on {uplink}", lambda: defaults(uplink))
+
+    bring_up("up0")
+    started(world)
+    started(world, "other")
     assert read(world, "/proc/sys/net/ipv6/conf/all/forwarding") == "1\n"
-    assert "dev uplink proto ra" in default()
-    assert read(world, "/proc/sys/net/ipv6/conf/uplink/accept_ra") == "2\n"
+    assert defaults("up0")
+    bring_up("up1")
+    router(world, "up2", 2)
+    bring_up("up2")
+    assert read(world, "/proc/sys/net/ipv6/conf/daemons/accept_ra") == "0\n"
+    assert read(world, "/proc/sys/net/ipv6/conf/routers/accept_ra") == "1\n"
     world.run(["pyvirt", "network", "stop", "lab"])
-    assert read(world, "/proc/sys/net/ipv6/conf/uplink/accept_ra") == "1\n"
-    assert "dev uplink proto ra" in default()
+    world.run(["pyvirt", "network", "stop", "other"])
+    assert defaults("up0", "up1", "up2")
+    after = ra_settings(world)
+    assert {path: after[path] for path in before} == before
+    assert [value for path, value in after.items() if "/up2/" in path] == ["1", "0"]
+
+
+def test_who_wants_a_router_heeded_otherwise_is_not_overruled(world: World) -> None:
+    accept = "/proc/sys/net/ipv6/conf/{}/accept_ra".format
+    world.run(["ip", "link", "add", "uplink", "type", "bridge"])
+    started(world)
+    world.run(["ip", "link", "add", "new", "type", "bridge"])
+    assert [read(world, accept(name)) for name in ("default", "uplink", "new")] == ["2\n"] * 3
+    for name in ("default", "uplink", "new"):
+        world.run(["sh", "-c", f"echo 0 >{accept(name)}"])
+    world.run(["pyvirt", "network", "stop", "lab"])
+    assert [read(world, accept(name)) for name in ("default", "uplink", "new")] == ["0\n"] * 3
 
 
 def test_the_last_network_gives_settings_back_unless_changed_since(world: World) -> None:
@@ -119,6 +162,25 @@ def test_the_last_network_gives_settings_back_unless_changed_since(world: World)
     world.run(["sh", "-c", f"echo 2 > {forward6}"])  # somebody else's wish
     world.run(["pyvirt", "network", "stop", "lab"])
     assert (read(world, forward4), read(world, forward6)) == ("0\n", "2\n")
+
+
+def test_what_the_kernel_sets_along_with_forwarding_is_given_back_too(world: World) -> None:
+    paths = (
+        "ipv4/conf/uplink/forwarding",
+        "ipv6/conf/uplink/forwarding",
+        "ipv4/conf/all/accept_redirects",
+    )
+    keys = [f"net.{path.replace('/', '.')}" for path in paths]
+    world.run(["ip", "link", "add", "uplink", "type", "bridge"])
+    wanted = [*(f"{key}=1" for key in keys[:2]), f"{keys[2]}=0"]
+    world.run(["sysctl", "-qw", *wanted])
+    started(world)
+    world.run(["pyvirt", "network", "stop", "lab"])
+    assert [read(world, f"/proc/sys/net/{path}") for path in paths] == ["1\n", "1\n", "0\n"]
+    started(world, "other")
+    world.run(["sysctl", "-qw", f"{keys[0]}=0"])
+    world.run(["pyvirt", "network", "stop", "other"])
+    assert [read(world, f"/proc/sys/net/{path}") for path in paths] == ["0\n", "1\n", "0\n"]
 
 
 def test_a_setting_that_was_on_before_stays_on(world: World) -> None:

@@ -109,7 +109,12 @@ def start(networks: Networks, name: str) -> None:
     need_root()
     done = "is started" if networks.start(name) else "was started already"
     click.echo(f"network {name} {done}")
-    for finding in networks.findings(name):
+    try:
+        findings = networks.findings(name)
+    except UserError as error:  # the network is up
+        say(f"not known whether another ruleset keeps guests from anything: {error.what}")
+        return
+    for finding in findings:
         drops = ", ".join(finding.drops)
         say(f"{finding.owner} drops {drops} of network {name} (chain {finding.chain})")
         for line in finding.commands:

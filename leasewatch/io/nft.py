@@ -43,14 +43,18 @@ def _nft(arguments: list[str], text: str) -> str:
         program = process.find_program("nft", "nftables")
     except UserError as error:
         raise UnsupportedError(error.what, error.hint) from None
-    done = subprocess.run(
-        [program, *arguments],
-        input=text,
-        capture_output=True,
-        check=False,
-        text=True,
-        timeout=_TIMEOUT,
-    )
+    try:
+        done = subprocess.run(
+            [program, *arguments],
+            input=text,
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=_TIMEOUT,
+        )
+    except subprocess.TimeoutExpired:
+        what = f"nft {' '.join(arguments)} has not ended within {_TIMEOUT:.0f} s"
+        raise UserError(what, "try again; is the ruleset very large?") from None
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         hint = "needs root" if "not permitted" in done.stderr else "is nf_tables in this kernel?"

@@ -367,6 +367,19 @@ def test_start_tells_what_another_ruleset_drops_and_how_to_allow_it(
         assert f"{each.owner} drops {', '.join(each.drops)} of network lab" in said
 
 
+def test_rulesets_that_cannot_be_judged_fail_no_network_that_is_up(world: World) -> None:
+    replace = """nft=$(readlink -f "$(command -v nft)") && cp "$nft" /run/nft &&
+        cat >/run/other-nft && chmod +x /run/other-nft && mount --bind /run/other-nft "$nft" """
+    script = '#!/bin/sh\ncase "$*" in *ruleset*) echo no >&2; exit 1 ;; esac\nexec /run/nft "$@"\n'
+    world.run(["sh", "-c", replace], input=script)
+    world.run(["pyvirt", "network", "create", "lab"])
+    done = world.run(["pyvirt", "network", "start", "lab"])
+    assert done.stdout == "network lab is started\n"
+    assert done.stderr == (
+        "pyvirt: not known whether another ruleset keeps guests from anything: nft: no\n"
+    )
+
+
 def test_rulesets_are_understood_where_protocols_have_no_names(world: World) -> None:
     world.run(["rm", "-f", "/etc/protocols"])  # as in a minimal system
     world.run(["nft", "-f", "-"], input=LIMITED)

@@ -86,7 +86,9 @@ class _Parent:
         self._pause = 0.0
         self._told = 0
         """When the --dhcp-hostsdir had changed at the last look."""
-        self._news: FolderNews | None = None
+        self._news = FolderNews(files.leases.parent, files.hosts, files.run)
+        self._deaf = False
+        """Nothing tells of changes: it has to look all the time."""
         self._looked = self._born
         self._look_at: float | None = self._born
         """When to look at leases, hosts and log next; None: when there is news."""
@@ -118,12 +120,10 @@ class _Parent:
 
     def close(self) -> None:
         """No more news."""
-        if self._news is not None:
-            self._news.close()
+        self._news.close()
 
     def watch(self, signals: socket.socket) -> None:
         """Keep dnsmasq running and its leases copied, until SIGTERM or SIGINT."""
-        self._news = FolderNews(self._files.leases.parent, self._files.hosts, self._files.run)
         while True:
             numbers = self._wait(signals)
             if signal.SIGTERM in numbers or signal.SIGINT in numbers:
@@ -136,7 +136,7 @@ class _Parent:
                 if time.monotonic() >= self._retry_at:
                     self._revive()
             elif self._look_at is not None and time.monotonic() >= self._look_at:
-                self._look(self._news)
+                self._look()
 
     def _mend(self) -> None:
         """Whatever cannot be mended now, what is there stays."""
@@ -145,12 +145,12 @@ class _Parent:
         except (OSError, UserError) as error:
             _log.warning("network %s is not mended: %s", self._network.name, error)
 
-    def _look(self, news: FolderNews) -> None:
+    def _look(self) -> None:
         """What changes from now on is told; what has changed until now is looked at."""
         if not self._files.hosts.is_dir():
             _log.warning("%s was removed: it is made anew", self._files.hosts)
             self._mend()
-        news.ask()
+        self._ask()
         with contextlib.suppress(FileNotFoundError):  # it could not be made
             self._forget()
         try:
@@ -160,7 +160,18 @@ class _Parent:
             _log.warning("leases of network %s are not copied: %s", self._network.name, error)
             whole = False
         self._looked = time.monotonic()
-        self._look_at = None if whole else self._looked + _LOOK
+        self._look_at = self._looked + _LOOK if self._deaf or not whole else None
+
+    def _ask(self) -> None:
+        """For news. There is none where fs.dir-notify-enable is 0 or no descriptor is left."""
+        was_deaf, self._deaf = self._deaf, False
+        try:
+            self._news.ask()
+        except OSError as error:
+            self._news.close()
+            self._deaf = True
+            if not was_deaf:
+                _log.warning("nothing tells of changes, so it looks all the time: %s", error)
 
     def _forget(self) -> None:
         """New entries are seen by dnsmasq itself; it keeps what a removed one said until told."""

@@ -452,3 +452,24 @@ def test_a_guest_that_asks_for_what_is_refused_does_not_fill_the_hosts_memory(
     world.signal(shouting, signal.SIGKILL)
     world.wait_for("a short log", lambda: log.stat().st_size <= 1 << 20)
     assert "DHCPNAK(pv-lab) 10.99.0.1" in log.read_text().splitlines()[-1]
+
+
+def test_a_networks_parent_to_whom_nothing_tells_of_changes_looks_for_them(world: World) -> None:
+    """Here for want of a descriptor; fs.dir-notify-enable is the whole machine's."""
+    started(world)
+    pid = json.loads(read(world, "/run/pyvirt/networks/lab.json"))["pid"]
+
+    def open_files() -> dict[int, str]:
+        find = ["find", f"/proc/{pid}/fd", "-type", "l", "-printf", "%f %l\\n"]
+        lines = world.run(find, check=False).stdout.splitlines()
+        return {int(number): to for number, _, to in (line.partition(" ") for line in lines)}
+
+    world.wait_for("it to be told", lambda: "/run/pyvirt/networks/lab" in open_files().values())
+    world.run(["prlimit", f"--pid={pid}", f"--nofile={max(open_files())}:"])
+    for number in range(2):
+        world.client(f"c{number}", LAB).dhcp(f"host{number}")
+        copy = ["grep", "-q", f"host{number}", "/run/pyvirt/networks/lab/leases.settled"]
+        world.wait_for("a copy", lambda copy=copy: not world.run(copy, check=False).returncode)  # type: ignore[misc]
+    said = read(world, "/run/pyvirt/networks/lab/log")
+    assert said.count("nothing tells of changes, so it looks all the time: [Errno 24]") == 1
+    assert json.loads(read(world, "/run/pyvirt/networks/lab.json"))["pid"] == pid

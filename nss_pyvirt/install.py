@@ -15,6 +15,7 @@ from typing import Final
 from nss_pyvirt import authselect, glibc, nsswitch, rootfs, tools
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.pieces import (
+    ENABLED,
     HISTORY,
     NSSWITCH,
     NSSWITCH_MADE,
@@ -67,6 +68,11 @@ def _check_program(system: System) -> None:
                 f"{path} is below {top}, which the service does not see",
                 "install the package with the system's Python, e.g. in a venv /opt/pyvirt",
             )
+    if not system.running and not system.at(system.program).exists():
+        raise UserError(
+            f"{system.root} has no {system.program}, which its service would run",
+            f"install the package in it, then: sudo chroot {system.root} nss-pyvirt install",
+        )
 
 
 def _install_module(system: System, undo: ExitStack) -> Iterator[str]:
@@ -122,6 +128,8 @@ def _install_service(system: System, undo: ExitStack) -> Iterator[str]:
         yield f"installed {path}"
     if system.booted:
         yield from _start_service(system, undo, state, changed=changed)
+    else:
+        yield from _enable_service(system, undo)
 
 
 def _install_nsswitch(system: System, undo: ExitStack) -> Iterator[str]:
@@ -157,6 +165,17 @@ def _start_service(system: System, undo: ExitStack, state: str, *, changed: bool
         tools.run("systemctl", "restart", UNIT)
         did.append("restarted" if state in _RUNNING else "started")
     yield f"{' and '.join(did)} {UNIT}"
+
+
+def _enable_service(system: System, undo: ExitStack) -> Iterator[str]:
+    """Have it started at the next boot, where no systemd runs that could be told."""
+    link = system.at(str(PurePosixPath(ENABLED).parent)) / UNIT
+    if link.is_symlink() or link.exists():
+        return
+    undo.callback(rootfs.make_folders(link.parent))
+    link.symlink_to(SYSTEM_FILES[UNIT])
+    undo.callback(link.unlink)
+    yield f"enabled {UNIT}: it starts at the next boot"
 
 
 def _put_back_service(state: str) -> None:

@@ -25,6 +25,8 @@ SYSTEM_FILES: Final = {
     TMPFILES: "/etc/tmpfiles.d/leasewatch.conf",
 }
 """File of nss_pyvirt/system -> where it goes, on systems with systemd."""
+ENABLED: Final = "/etc/systemd/system/multi-user.target.wants/leasewatch.service"
+"""The link to the unit that `systemctl enable` makes."""
 RUN: Final = "/run/leasewatch"
 SNAPSHOT: Final = f"{RUN}/hosts.v1"
 HISTORY: Final = "/var/lib/leasewatch"

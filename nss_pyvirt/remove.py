@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import PurePosixPath
 from typing import Final
 
 from nss_pyvirt import authselect, glibc, nsswitch, rootfs, tools
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.pieces import (
+    ENABLED,
     HISTORY,
     NSSWITCH,
     NSSWITCH_MADE,
@@ -46,6 +48,11 @@ def _stop_service(system: System) -> Iterator[str]:
     if system.booted and system.at(SYSTEM_FILES[UNIT]).exists():
         tools.run("systemctl", "disable", "--now", UNIT)
         yield f"stopped and disabled {UNIT}"
+    link = system.at(str(PurePosixPath(ENABLED).parent)) / UNIT
+    if not system.booted and link.is_symlink():
+        link.unlink()
+        rootfs.remove_if_empty(link.parent)
+        yield f"disabled {UNIT}"
     if service_answers(system):
         raise UserError(
             "a leasewatch service that was started by hand is running",

@@ -45,6 +45,8 @@ def make_image(folder: Path) -> Path:
     (root / "etc/nsswitch.conf").write_text(NSSWITCH)
     (root / "etc/passwd").write_text(USER)
     shutil.copy(LIBC, root / LIBS / "libc.so.6")
+    (root / "opt/pyvirt/bin").mkdir(parents=True)
+    (root / "opt/pyvirt/bin/leasewatch").touch()
     return root
 
 
@@ -76,6 +78,8 @@ def test_every_piece_goes_in_and_the_status_is_good(image: Path) -> None:
     assert text == "passwd: files\nhosts:  files pyvirt [TRYAGAIN=return] dns # ours\n"
     unit = (image / "etc/systemd/system/leasewatch.service").read_text()
     assert "\nExecStart=/opt/pyvirt/bin/leasewatch serve\n" in unit
+    wants = image / "etc/systemd/system/multi-user.target.wants"
+    assert str((wants / pieces.UNIT).readlink()) == "/etc/systemd/system/leasewatch.service"
     assert [(piece.piece, piece.state) for piece in status(system(image))] == [
         ("nsswitch", "ok"), ("module", "ok"), ("unit", "ok"), ("user", "ok"),
     ]  # fmt: skip
@@ -252,13 +256,21 @@ def test_a_glibc_of_another_architecture_is_not_ours(tmp_path: Path) -> None:
         glibc.module_folder(tmp_path)
 
 
+def test_an_image_without_the_program_is_refused(image: Path) -> None:
+    (image / "opt/pyvirt/bin/leasewatch").unlink()
+    before = tree(image)
+    with pytest.raises(UserError, match="image has no /opt/pyvirt/bin/leasewatch") as caught:
+        install(system(image))
+    assert f"sudo chroot {image} nss-pyvirt install" in caught.value.hint
+    assert tree(image) == before
+
+
 def test_a_program_that_the_service_cannot_see_is_refused(image: Path) -> None:
     with pytest.raises(UserError, match="/home/me/bin/leasewatch is below /home"):
         install(system(image, "/home/me/bin/leasewatch"))
 
 
 def test_a_python_that_the_service_cannot_see_is_refused(image: Path) -> None:
-    (image / "opt/pyvirt/bin").mkdir(parents=True)
     (image / "opt/pyvirt/bin/python").symlink_to("/root/.pyenv/bin/python3")
     with pytest.raises(UserError, match=r"/root/.pyenv/bin/python3 is below /root"):
         install(system(image))

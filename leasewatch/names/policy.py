@@ -65,8 +65,9 @@ class NamePolicy:
         self._ledger = Ledger()
         self._left_over: dict[str, frozenset[Lease]] = {}
         """By domain's folded name: leases from before its start, so of its last run."""
-        self._ended: dict[str, frozenset[Lease]] = {}
-        """By the folded name of a domain that has ended: what it held then and is not back yet."""
+        self._ended: dict[str, tuple[str, frozenset[Lease]]] = {}
+        """By each folded name of a domain that has ended: what it is called, what it held then and
+        is not back yet."""
         self._started: dict[str, float] = {}
 
     def set_rules(self, rules: Rules) -> set[str]:
@@ -88,7 +89,8 @@ class NamePolicy:
                 self._started[name] = domain.started
                 self._left_over[name] = self._leases_before(domain)
         for name in former.keys() - self._domains.keys():
-            self._ended[name] = frozenset(held.lease for held in self._of_cards(former[name]))
+            left = frozenset(held.lease for held in self._of_cards(former[name]))
+            self._ended |= dict.fromkeys((name, *former_aliases.of(name)), (name, left))
         self._aliases = assign(self._domains)
         self._dotted = self._below_dotted()
         # One that lost its name has no cards either.
@@ -128,8 +130,8 @@ class NamePolicy:
         changes = list(changes)
         if self._ended:
             back = {change.old for change in changes if change.new != change.old}
-            left = ((name, leases - back) for name, leases in self._ended.items())
-            self._ended = {name: leases for name, leases in left if leases}
+            left = ((name, (own, held - back)) for name, (own, held) in self._ended.items())
+            self._ended = {name: ended for name, ended in left if ended[1]}
         return self._ledger.apply(changes)
 
     def apply_neighbours(self, changes: Iterable[NeighbourChange]) -> set[str]:
@@ -177,7 +179,9 @@ class NamePolicy:
             return self._decide_domain(name, domain, held)
         refusal = self._refusal(name)
         if refusal is not None:
-            return Decision((), tuple(self._refused(name, h, refusal) for h in held))
+            owner = self._aliases.owners.get(name)
+            others = (h for h in held if owner is None or h.owner != owner)  # its own guest may
+            return Decision((), tuple(self._refused(name, h, refusal) for h in others))
         return self._decide_guests(name, held)
 
     def _refusal(self, name: str) -> str | None:
@@ -194,8 +198,9 @@ class NamePolicy:
 
     def _refused(self, name: str, held: Held, why: str) -> Claim:
         """A claim that fails; of a domain that has ended, its own till its lease is given back."""
-        if name in self.rules.defined and held.lease in self._ended.get(name, ()):
-            why = f"domain {name} has ended and left this lease"
+        domain, left = self._ended.get(name, ("", ()))
+        if name in self.rules.defined and held.lease in left:
+            why = f"domain {domain} has ended and left this lease"
             return _claim(held, name, "guest", "ended", why)
         return _claim(held, name, "guest", "refused", why)
 

@@ -47,6 +47,19 @@ def test_an_alias_is_never_a_guests_and_a_guests_claim_is_said() -> None:
     assert host.addresses("db") is None
 
 
+def test_a_guest_that_calls_itself_by_an_alias_of_its_domain_is_refused_nothing() -> None:
+    host = Host(defined=frozenset({"web1", "www"}))
+    host.lease("10.0.0.1", "www", 1)
+    host.lease("10.0.0.2", "www", 2)
+    host.run(domain("web1", 1, aliases=("www",)))
+    assert host.addresses("www") == ["10.0.0.1"]
+    assert host.verdicts("www") == {"10.0.0.2": "refused"}
+    assert host.verdicts("web1") == {"10.0.0.1": "published"}
+    host.run()
+    assert host.verdicts("www") == {"10.0.0.1": "ended", "10.0.0.2": "refused"}
+    assert host.claims("www")["10.0.0.1"].reason == "domain web1 has ended and left this lease"
+
+
 def test_a_domains_own_name_goes_before_an_alias_and_the_loss_is_said() -> None:
     host = Host()
     web1 = domain("web1", 1, started=2, aliases=("db",))

@@ -18,7 +18,6 @@ _SPARE = ("trust", "from", "mac", "network")
 """What a terminal that is too narrow goes without, in this order."""
 _EVIDENT = {"published", "unnamed"}
 """These need no reason."""
-_ANSWERING = {"published", "pending"}
 
 
 @click.command(
@@ -37,11 +36,11 @@ def command(paths: Paths, output: frame.Format) -> None:
     FROM is lease, or neighbour: the host sees the address in use, by that MAC. STATE is published,
     pending (a running domain without a lease), refused, conflict, ended (left by a domain that has)
     or expired, with the reason, or unnamed: the guest gave no hostname. `-o name` prints the names
-    that answer. JSON and CSV give expiry in Unix seconds; none: the lease never ends.
+    that are published. JSON and CSV give expiry in Unix seconds; none: the lease never ends.
     """
     entries = sorted(ask.list_entries(paths).entries, key=_order)
     if output == "name":
-        names = {entry.name for entry in entries if entry.verdict in _ANSWERING}
+        names = {entry.name for entry in entries if entry.verdict == "published"}
         rows: list[dict[str, object]] = [{"name": name} for name in sorted(filter(None, names))]
     elif output == "json":
         rows = [msgspec.structs.asdict(entry) for entry in entries]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterable, Iterator
 
+from leasewatch.io import queries
 from leasewatch.io.varlink_interface import (
     Entry,
     NoSuchName,
@@ -41,7 +41,7 @@ class Answers:
 
     def resolve(self, query: str, wall: float) -> ResolveReply | NoSuchName:
         """What a name or an address answers at `wall` (Unix seconds)."""
-        address = _address(query)
+        address = queries.address_of(query)
         if address is not None:
             return self._resolve_address(query, address, wall)
         name = labels.fold(query)
@@ -80,14 +80,6 @@ class Answers:
             tail = labels.fold(f".{network}.{suffix}")
             if name.endswith(tail) and len(name) > len(tail):
                 yield name.removesuffix(tail)
-
-
-def _address(query: str) -> str | None:
-    """Canonical text; the scope of a link-local address is left out, as in a reverse look-up."""
-    try:
-        return str(ipaddress.ip_address(query.partition("%")[0]))
-    except ValueError:
-        return None
 
 
 def _reply(

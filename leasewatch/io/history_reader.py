@@ -6,7 +6,6 @@ anew, so that nobody who reads slowly keeps the writer's log from being merged.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from leasewatch.io import queries
 from leasewatch.io.varlink_interface import MAX_ROWS, Event, HistoryParameters, Holding
 from leasewatch.names import labels
 from nss_pyvirt.errors import UserError
@@ -99,11 +99,9 @@ def _which(query: str | None) -> tuple[str, dict[str, Any]]:
     """The condition of the holdings that are meant, and its values; None: all."""
     if query is None:
         return "TRUE", {}
-    try:
-        address = ipaddress.ip_address(query.partition("%")[0])  # as `leasewatch list` shows it
-        return "address = :address", {"address": str(address)}
-    except ValueError:
-        pass
+    address = queries.address_of(query)
+    if address is not None:
+        return "address = :address", {"address": address}
     if _MAC.fullmatch(query):
         return "client = :mac", {"mac": query.lower().replace("-", ":")}
     if len(query) > _MAX_QUERY:

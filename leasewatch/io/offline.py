@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+import ipaddress
 import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 from leasewatch import config
-from leasewatch.io import reading, run_states
+from leasewatch.io import queries, reading, run_states
 from leasewatch.io.discovery import Discovery, Found
 from leasewatch.io.history_reader import HistoryReader
 from leasewatch.io.journal import Journal
@@ -29,7 +30,7 @@ from leasewatch.io.varlink_interface import (
     entry,
 )
 from leasewatch.model import DomainState, HostAddress, HostRecord, Lease, LeaseFile, NetworkState
-from leasewatch.names import published
+from leasewatch.names import labels, published
 from leasewatch.paths import Paths
 from leasewatch.sources import registry
 from leasewatch.sources.source import parse
@@ -55,14 +56,15 @@ def resolve(paths: Paths, query: str, now: float) -> ResolveReply:
     """
     if not paths.snapshot.exists():
         raise UserError("no names are published", start_command())
-    packed = _packed(query)
-    if packed is None:
+    wanted = queries.address_of(query)
+    if wanted is None:
         answer = snapshot.lookup(paths.snapshot, query, now=now)
     else:
+        packed = ipaddress.ip_address(wanted).packed
         answer = snapshot.lookup_address(paths.snapshot, packed, now)
     hosts = list(_records(paths, snapshot.read(paths.snapshot)))
     entries = [entry(claim) for claim in published.claims(hosts, _leases(paths), now)]
-    asked = answer.names[0] if answer.names else query.rstrip(".").lower()
+    asked = answer.names[0] if answer.names else wanted or labels.fold(query)
     candidates = [e for e in entries if asked in {e.name, e.hostname, e.address}]
     record = next((host for host in hosts if asked in host.names), None)
     if record is None or answer.status not in {"found", "not yet"}:
@@ -71,7 +73,7 @@ def resolve(paths: Paths, query: str, now: float) -> ResolveReply:
     addresses = [
         address
         for address in record.addresses
-        if address.address in told or (packed is None and address.ifindex and _lasts(address, now))
+        if address.address in told or (wanted is None and address.ifindex and _lasts(address, now))
     ]
     return ResolveReply(
         name=record.names[0],
@@ -116,14 +118,6 @@ def _as_owner(path: Path) -> Iterator[None]:
         if os.geteuid() != before[1]:
             os.seteuid(before[1])
             os.setegid(before[0])
-
-
-def _packed(query: str) -> bytes | None:
-    """The address that was asked for; None: a name."""
-    for family in (socket.AF_INET, socket.AF_INET6):
-        with contextlib.suppress(OSError, ValueError):
-            return socket.inet_pton(family, query)
-    return None
 
 
 def _lasts(address: HostAddress, now: float) -> bool:

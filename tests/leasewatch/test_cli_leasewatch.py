@@ -280,6 +280,21 @@ def test_resolve_shows_what_a_name_answers(
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        (f"fe80::5%{LOOPBACK}", "web1"),
+        ("fe80::5%pv-lab", "web1"),
+        ("FD12:0::5", "web1"),
+        ("::ffff:10.77.0.6", "guest1"),
+    ],
+)
+def test_an_address_is_one_however_it_is_written(
+    paths: Paths, capsys: pytest.CaptureFixture[str], query: str, name: str
+) -> None:
+    assert run(paths, capsys, "resolve", query, "-o", "name")[:2] == (0, f"{name}\n")
+
+
 def test_explain_lists_refused_candidates_even_if_nothing_answers(
     paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:

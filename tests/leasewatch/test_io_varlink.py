@@ -83,7 +83,8 @@ def test_list_shows_each_candidate_and_what_became_of_it(served: Served) -> None
 
 
 @pytest.mark.parametrize(
-    "query", ["web1", "WEB1.", "web1.lab.internal", "Web1.Lab.Internal.", "10.0.0.1"]
+    "query",
+    ["web1", "WEB1.", "web1.lab.internal", "Web1.Lab.Internal.", "10.0.0.1", "::ffff:10.0.0.1"],
 )
 def test_resolve_finds_a_host_by_each_of_its_names_and_by_its_address(
     served: Served, query: str

@@ -38,21 +38,26 @@ def bound(
     *,
     death_signal: str = "TERM",
     user: str | None = None,
-    capabilities: Sequence[str] = (),
+    capabilities: Sequence[str] | None = None,
 ) -> list[str]:
     """The command line that runs `argv` so that it dies with the thread that started it.
 
-    `user` drops to that account first, keeping only `capabilities` (`net_admin`, …). Done before
-    the program starts, by setpriv(1): a program that drops root by itself loses the parent-death
-    signal, for the kernel clears it on a change of user (PR_SET_PDEATHSIG(2const)).
+    `user` drops to that account first; of root's powers it keeps `capabilities` (`net_admin`, …)
+    at most, None: all. Done before the program starts, by setpriv(1): a program that drops root by
+    itself loses the parent-death signal, for the kernel clears it on a change of user
+    (PR_SET_PDEATHSIG(2const)).
     """
     prefix = [_setpriv(), "--pdeathsig", death_signal]
     if user is not None:
-        caps = ",".join(f"+{name}" for name in capabilities)
         account = pwd.getpwnam(user)
         prefix += [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
-        prefix += ["--inh-caps", f"-all,{caps}" if caps else "-all"]
-        prefix += ["--ambient-caps", caps] if caps else []
+    if capabilities is not None:
+        kept = ",".join(f"+{name}" for name in capabilities)
+        prefix += [f"--bounding-set=-all,{kept}"]  # all that root has after execve(2)
+        if user is None:
+            prefix += ["--inh-caps=-all"]
+        else:
+            prefix += [f"--inh-caps=-all,{kept}", f"--ambient-caps={kept}"]
     return [*prefix, "--", *argv]
 
 

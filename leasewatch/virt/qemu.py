@@ -13,6 +13,8 @@ SYSTEM = "qemu-system-x86_64"
 IMG = "qemu-img"
 PACKAGES = {SYSTEM: "qemu-system-x86", IMG: "qemu-utils"}
 """Debian's packages of the programs."""
+CAPABILITIES = ("dac_read_search",)
+"""What QEMU keeps of root's: to read the image, kernel and initrd of another user."""
 BASE_FORMATS = ("qcow2", "raw")
 """What a base image may be: `Image.refers_to` knows all that these can refer to. Other formats
 name further files in ways of their own (a VMDK is a text that lists them)."""

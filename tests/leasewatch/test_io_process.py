@@ -134,8 +134,20 @@ def test_a_bound_program_keeps_its_death_signal_when_it_drops_root() -> None:
     out = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=30).stdout
     said = dict(line.split(": ", 1) for line in out.splitlines() if ": " in line)
     assert said["uid"] == "65534"
-    assert said["Ambient capabilities"] == "net_raw"
+    assert said["Ambient capabilities"] == said["Capability bounding set"] == "net_raw"
     assert said["Parent death signal"] == "HUP"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving capabilities up needs root")
+@pytest.mark.parametrize(("held", "kept"), [("all", 1 << 2), ("all,-dac_read_search", 0)])
+def test_a_bound_program_of_roots_keeps_of_the_capabilities_what_it_had(
+    held: str, kept: int
+) -> None:
+    argv = process.bound(["/bin/cat", "/proc/self/status"], capabilities=("dac_read_search",))
+    container = [argv[0], f"--bounding-set=+{held}", "--"]
+    status = subprocess.run([*container, *argv], capture_output=True, text=True, check=True).stdout
+    assert f"CapEff:\t{kept:016x}\n" in status
+    assert f"CapBnd:\t{kept:016x}\n" in status
 
 
 def test_end_kills_what_ignores_the_first_word() -> None:

@@ -22,6 +22,7 @@ exit 3
 """
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving capabilities up needs root")
 def test_what_qemu_prints_is_kept_to_its_end_and_fills_no_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,13 @@ CAPABILITIES = ("net_admin", "net_bind_service", "net_raw")
 
 LEASE_TIME = "7d"
 
+_FEWEST6 = 1024
+"""DHCPv6 leases that a network has at least; not many more than its guests can need.
+
+A guest may ask for any number of them (RFC 8415 12), and for each dnsmasq searches all leases for a
+free address and writes them all.
+"""
+
 _KEYWORD = re.compile(r"ignore|infinite|[0-9]+[wdhms]?")
 """Of --dhcp-host: give this card no lease, or one for so long."""
 
@@ -30,8 +37,9 @@ def _lines(network: Network, lease_file: str, hosts_dir: str) -> list[str]:
     bridge = bridge_name(network.name)
     domain = f"{network.name}.{network.suffix}"
     first, last = subnets.guest_range(network.subnet)
-    first6, last6 = subnets.guest_range(network.subnet6)
     size = netaddr.IPNetwork(network.subnet).size
+    size6 = max(size, _FEWEST6)
+    first6, last6 = subnets.guest_range6(network.subnet6, size6)
     netmask = netaddr.IPNetwork(network.subnet).netmask
     lines = [
         "keep-in-foreground",
@@ -55,7 +63,7 @@ def _lines(network: Network, lease_file: str, hosts_dir: str) -> list[str]:
         f"dhcp-range={first6},{last6},slaac,64,{LEASE_TIME}",  # many guests have no DHCPv6 client
         "enable-ra",
         f"dhcp-leasefile={lease_file}",
-        f"dhcp-lease-max={max(1000, 2 * size)}",
+        f"dhcp-lease-max={size + size6}",  # of both: no family's end is the other's
         f"dhcp-hostsdir={hosts_dir}",
         "dhcp-authoritative",
         "no-ping",  # a probe before each first lease costs 3 s

@@ -57,10 +57,15 @@ def host_address(subnet: str) -> str:
 
 
 def guest_range(subnet: str) -> tuple[str, str]:
-    """First and last address for guests; in a /64 the 65,280 addresses from ::100 up."""
+    """First and last IPv4 address for guests."""
     network = netaddr.IPNetwork(subnet)
-    first, last = (2, network.size - 2) if network.version == 4 else (0x100, 0xFFFF)
-    return str(network[first]), str(network[last])
+    return str(network[2]), str(network[-2])
+
+
+def guest_range6(subnet6: str, count: int) -> tuple[str, str]:
+    """First and last of the `count` addresses of a /64 that are leased: from ::100 up."""
+    network = netaddr.IPNetwork(subnet6)
+    return str(network[0x100]), str(network[0x100 + count - 1])
 
 
 def check_guest(address: str, network: str, subnet: str) -> None:

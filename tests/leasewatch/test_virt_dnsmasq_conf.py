@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import subprocess
 from pathlib import Path
 
@@ -42,6 +43,19 @@ def test_only_an_isolated_network_has_no_way_out() -> None:
     ways_out = {"no-resolv", "dhcp-option=option:router", "ra-param=pv-lab,0,0"}
     assert set(alone) - set(nat) == ways_out
     assert set(nat) <= set(alone)
+
+
+@pytest.mark.parametrize("subnet", ["10.77.0.0/29", "10.77.0.0/24", "10.77.0.0/16"])
+def test_there_are_as_many_leases_as_addresses(subnet: str) -> None:
+    network = msgspec.structs.replace(LAB, subnet=subnet)
+    rendered = dnsmasq_conf.render(network, "l", "h").splitlines()
+    lines = [line.partition("=") for line in rendered]
+    addresses = 0
+    for range_ in (value for key, _, value in lines if key == "dhcp-range"):
+        first, last = map(ipaddress.ip_address, range_.split(",")[:2])
+        addresses += int(last) - int(first) + 1
+    (limit,) = (int(value) for key, _, value in lines if key == "dhcp-lease-max")
+    assert addresses <= limit
 
 
 @pytest.mark.parametrize(

@@ -61,12 +61,15 @@ def test_a_ula_has_the_shape_of_rfc_4193() -> None:
     assert str(prefix) == "fdab:102:3ff::/64"
 
 
-@pytest.mark.parametrize("subnet", ["10.77.0.0/29", "10.77.0.0/24", "10.77.0.0/16", "fd00::/64"])
+@pytest.mark.parametrize("subnet", ["10.77.0.0/29", "10.77.0.0/24", "10.77.0.0/16"])
 def test_guests_get_every_address_that_is_not_the_hosts_or_special(subnet: str) -> None:
     network = ipaddress.ip_network(subnet)
     host = ipaddress.ip_interface(subnets.host_address(subnet)).ip
     first, last = map(ipaddress.ip_address, subnets.guest_range(subnet))
     assert host == network[1]
-    assert int(host) < int(first) < int(last) < int(network[-1])
-    if network.version == 4:
-        assert (first, last) == (network[2], network[-2])
+    assert (first, last) == (network[2], network[-2])
+
+
+def test_ipv6_is_leased_beyond_the_hosts_own_address() -> None:
+    assert subnets.guest_range6("fd00::/64", 1024) == ("fd00::100", "fd00::4ff")
+    assert subnets.guest_range6("fd00::/64", 65536) == ("fd00::100", "fd00::1:ff")

@@ -258,6 +258,41 @@ def test_a_released_dhcpv6_lease_is_gone_even_when_the_guests_port_is(world: Wor
     world.wait_for("the lease to go", lambda: read(world, LEASES).count("\n") == 1)
 
 
+GREEDY = """
+import os, socket, struct
+sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+sock.bind(("::", 546))
+sock.settimeout(2)
+server = ("ff02::1:2", 547, 0, socket.if_nametoindex("eth0"))
+option = lambda code, data: struct.pack("!HH", code, len(data)) + data
+duid = option(1, bytes.fromhex("00030001") + os.urandom(6))
+for first in range(0, 2000, 25):
+    wanted = b"".join(
+        option(3, struct.pack("!LLL", iaid, 0, 0)) for iaid in range(first, first + 25)
+    )
+    for _ in range(30):
+        sock.sendto(b"\\1" + first.to_bytes(3, "big") + duid + option(14, b"") + wanted, server)
+        try:
+            while sock.recv(65536)[1:4] != first.to_bytes(3, "big"):
+                pass
+        except TimeoutError:
+            continue
+        break
+"""
+
+
+def test_a_guest_that_leases_all_of_ipv6_keeps_nobody_from_ipv4_and_slaac(world: World) -> None:
+    started(world)
+    greedy = world.client("greedy", LAB)
+    tentative = ["ip", "-6", "address", "show", "dev", "eth0", "tentative"]
+    world.wait_for("its link-local address", lambda: not greedy.run(tentative).stdout)
+    greedy.run(["python3", "-c", GREEDY], timeout=300)
+    assert read(world, LEASES).count(" fd") >= 1000
+    other = world.client("other", LAB)
+    assert other.dhcp().startswith("10.77.0.")
+    world.wait_for("SLAAC", lambda: any(":" in address for address in other.addresses))
+
+
 DOCKER = """
 table ip filter {
     chain DOCKER-USER {

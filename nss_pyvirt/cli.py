@@ -86,7 +86,8 @@ def remove(root: Path) -> None:
 def status(root: Path, output: Literal["table", "json"]) -> int:
     """Say of each piece whether it is in place.
 
-    And what to type if one is not. Exits with 1 if a piece is missing, hidden or broken.
+    And what to type if one is not. Exits with 1 if a piece is missing, hidden,
+    broken or disabled.
     """
     from nss_pyvirt.status import status as look  # noqa: PLC0415  start-up time
 

@@ -33,6 +33,7 @@ from nss_pyvirt.pieces import (
 )
 from nss_pyvirt.remove import give_back_state
 
+_WHERE: Final = "install the package with the system's Python, e.g. in a venv /opt/pyvirt"
 _RUNNING: Final = {"active", "activating", "reloading"}
 
 
@@ -64,15 +65,12 @@ def _check_program(system: System) -> None:
     python = system.at(str(PurePosixPath(system.program).with_name("python")))
     for path in (system.program, f"/{python.relative_to(system.root)}"):
         if top := hidden_below(path):
-            raise UserError(
-                f"{path} is below {top}, which the service does not see",
-                "install the package with the system's Python, e.g. in a venv /opt/pyvirt",
-            )
-    if not system.running and not system.at(system.program).exists():
-        raise UserError(
-            f"{system.root} has no {system.program}, which its service would run",
-            f"install the package in it, then: sudo chroot {system.root} nss-pyvirt install",
-        )
+            raise UserError(f"{path} is below {top}, which the service does not see", _WHERE)
+    program = system.at(system.program)
+    if not program.exists():
+        inside = f"install the package in it, then: sudo chroot {system.root} nss-pyvirt install"
+        what = f"{program} is not there, which the service runs"
+        raise UserError(what, _WHERE if system.running else inside)
 
 
 def _install_module(system: System, undo: ExitStack) -> Iterator[str]:

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from nss_pyvirt import glibc, nsswitch
+from nss_pyvirt import glibc, nsswitch, tools
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.pieces import (
     SNAPSHOT,
     SYSTEM_FILES,
+    UNIT,
     USER,
     System,
     account,
@@ -94,6 +95,9 @@ def _unit(system: System) -> Piece:
 
 def _service(system: System) -> Piece:
     if service_answers(system):
+        if system.booted and not tools.succeeds("systemctl", "is-enabled", UNIT):
+            fault = "answers, but does not start at boot"
+            return Piece("service", "disabled", fault, _install(system))
         return Piece("service", "ok", "answers")
     fault = "nobody publishes new leases; names work until theirs end"
     return Piece("service", "down", fault, start_command())

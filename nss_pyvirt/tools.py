@@ -41,12 +41,14 @@ def ldconfig(system: System) -> None:
 
 
 def run(*command: str) -> None:
-    """Run a command to its end; UserError with the last line that it said if it fails."""
+    """Run a command to its end; UserError with the line that says why if it fails."""
     done = _end(command)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
-        hint = f"journalctl -u {UNIT} -n 20" if command[0] == "systemctl" else ""
-        raise UserError(f"{' '.join(command)}: {said[-1] if said else 'failed'}", hint)
+        why, hint = (said or ["failed"])[-1], ""
+        if command[0] == "systemctl":  # its last line only says where to read on
+            why, hint = (said or ["failed"])[0], f"journalctl -u {UNIT} -n 20"
+        raise UserError(f"{' '.join(command)}: {why}", hint)
 
 
 def succeeds(*command: str) -> bool:

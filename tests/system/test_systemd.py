@@ -122,6 +122,10 @@ def test_install_leaves_a_working_service_and_remove_leaves_nothing(machine: Mac
     wanted = ("nsswitch", "module", "snapshot", "service", "unit", "user")
     assert states == dict.fromkeys(wanted, "ok"), pieces
     assert machine.run(["nss-pyvirt", "install"]).stdout == "everything is installed already\n"
+    machine.run(["systemctl", "disable", "leasewatch"])
+    assert "disabled" in machine.run(["nss-pyvirt", "status"], check=False).stdout
+    assert machine.run(["nss-pyvirt", "install"]).stdout == "enabled leasewatch.service\n"
+    machine.run(["nss-pyvirt", "status"])
 
     machine.run(["nss-pyvirt", "remove"])
     assert machine.sh(STATE).splitlines() == before.splitlines()
@@ -162,8 +166,15 @@ def test_an_install_that_cannot_start_the_service_leaves_everything_as_it_was(
         before = machine.sh(STATE)
         done = machine.run(["nss-pyvirt", "install"], check=False)
         assert (done.returncode, done.stdout) == (1, "")
+        assert "restart leasewatch.service: Job for leasewatch.service failed" in done.stderr
         assert "hint: journalctl -u leasewatch" in done.stderr
         assert machine.sh(STATE).splitlines() == before.splitlines()
+
+    program = "/opt/pyvirt/bin/leasewatch"
+    machine.sh(f"mv {program} {program}.moved")
+    without = machine.run(["nss-pyvirt", "install"], check=False).stderr
+    machine.sh(f"mv {program}.moved {program}")
+    assert without.startswith(f"nss-pyvirt: {program} is not there")
 
     machine.sh("mkdir /etc/pyvirt; echo nonsense >/etc/pyvirt/leasewatch.toml")
     try:

@@ -104,6 +104,19 @@ def test_another_version_is_seen_and_renews_what_the_former_wrote(
     assert not [piece for piece in status(system(image)) if piece.fix]
 
 
+def test_two_builds_of_one_version_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = tmp_path / "nss_pyvirt-0.1.0.dist-info/RECORD"
+    record.parent.mkdir()
+    monkeypatch.setattr(pieces, "__file__", str(tmp_path / "nss_pyvirt/pieces.py"))
+    versions = set()
+    for content in ("leasewatch/service.py,sha256=1,1\n", "leasewatch/service.py,sha256=2,1\n"):
+        record.write_text(content)
+        versions.add(pieces.version())
+    assert len(versions) == 2
+
+
 def test_removing_gives_the_image_back_to_the_byte(image: Path) -> None:
     before = tree(image)
     install(system(image))

@@ -164,11 +164,13 @@ def test_an_install_that_cannot_start_the_service_leaves_everything_as_it_was(
 ) -> None:
     def fail() -> None:
         before = machine.sh(STATE)
+        assert is_active(machine, "leasewatch") == "inactive"
         done = machine.run(["nss-pyvirt", "install"], check=False)
         assert (done.returncode, done.stdout) == (1, "")
         assert "restart leasewatch.service: Job for leasewatch.service failed" in done.stderr
         assert "hint: journalctl -u leasewatch" in done.stderr
         assert machine.sh(STATE).splitlines() == before.splitlines()
+        assert is_active(machine, "leasewatch") == "inactive"  # nor failed
 
     program = "/opt/pyvirt/bin/leasewatch"
     machine.sh(f"mv {program} {program}.moved")
@@ -183,10 +185,11 @@ def test_an_install_that_cannot_start_the_service_leaves_everything_as_it_was(
         machine.sh("mv /root/leasewatch.toml /etc/pyvirt; systemctl stop leasewatch")
         upgrade(machine, "0.1.0", "0.1.1")
         fail()
-        assert is_active(machine, "leasewatch") != "active"
+        machine.run(["systemctl", "start", "leasewatch"], check=False)
     finally:
         upgrade(machine, "0.1.1", "0.1.0")
         machine.run(["nss-pyvirt", "remove"])
+        assert is_active(machine, "leasewatch") == "inactive"
         machine.sh("rm -rf /etc/pyvirt /var/lib/leasewatch /root/leasewatch.toml")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -110,6 +111,22 @@ def test_without_root_it_says_so(world: World) -> None:
     refused = world.run([TRY, "--check"], user="nobody", check=False)
     assert refused.returncode == 1
     assert refused.stderr.splitlines()[1:] == ["  hint: sudo packaging/try"]
+
+
+def test_a_checkout_may_lie_in_a_folder_with_a_blank(tmp_path: Path) -> None:
+    checkout = tmp_path / "my projects"
+    for part in ("packaging", ".cache/guest/kernel", ".cache/guest/keys"):
+        shutil.copytree(CHECKOUT / part, checkout / part)
+    (folder,) = _said([checkout / "packaging/guest"])
+    settings = _said(["ssh", "-G", "-F", f"{folder}/ssh_config", "web1"])
+    assert f"identityfile {folder}/id_ed25519" in settings
+    assert f"globalknownhostsfile {folder}/known_hosts" in settings
+
+
+def _said(command: list[str | Path]) -> list[str]:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
 
 
 @pytest.mark.parametrize(

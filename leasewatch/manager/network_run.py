@@ -13,7 +13,7 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -22,10 +22,10 @@ from leasewatch.io import files as io_files
 from leasewatch.io import nft, notify, place, sysctl
 from leasewatch.io.dnsmasq import Dnsmasq
 from leasewatch.io.folder_news import FolderNews
-from leasewatch.manager import hosts_entries
+from leasewatch.manager import hosts_entries, mac_filter
 from leasewatch.manager.domain_files import running_domains
 from leasewatch.manager.network_files import NetworkFiles
-from leasewatch.model import NetworkState
+from leasewatch.model import DomainState, NetworkState
 from leasewatch.paths import Paths
 from leasewatch.virt import dnsmasq_conf, taps
 from leasewatch.virt import nft as tables
@@ -98,7 +98,11 @@ class _Parent:
         from leasewatch.io import netlink  # noqa: PLC0415  # 180 ms
 
         nft.apply(tables.install(self._network))
-        made = netlink.ensure_bridge(bridge(self._network), self._taps())
+        running = running_domains(self._files.paths)
+        made = netlink.ensure_bridge(bridge(self._network), self._taps(running))
+        if running:
+            with contextlib.suppress(nft.UnsupportedError):  # said when they were started
+                mac_filter.refresh(self._files.paths)
         if self._network.mode == "nat":
             sysctl.take(self._files.sysctls, self._network.name, sysctl.forwarding())
         made = made or not self._files.hosts.is_dir()
@@ -208,9 +212,9 @@ class _Parent:
         self.dnsmasq.ensure()
         io_files.replace(self._files.state, msgspec.json.encode(self._state()))
 
-    def _taps(self) -> list[str]:
+    def _taps(self, running: Iterable[DomainState]) -> list[str]:
         """The taps of running domains: a bridge that was made anew wants them back."""
-        owners = taps.owners(running_domains(self._files.paths))
+        owners = taps.owners(running)
         return [tap for tap, (_, nic) in owners.items() if nic.network == self._network.name]
 
     def _state(self) -> NetworkState:

@@ -219,6 +219,12 @@ def test_without_the_filter_the_lie_is_believed_and_a_start_makes_it_again(
     filtered = lab.run(["nft", "list", "table", "bridge", "pyvirt"]).stdout
     assert mac in filtered
     assert mac_of(lab, "db1") in filtered
+    lab.run(["nft", "delete", "table", "bridge", "pyvirt"])
+    pyvirt(lab, "network", "start", "lab")  # which mends what is missing
+    lab.wait_for(
+        "the filter to be there again",
+        lambda: mac in lab.run(["nft", "list", "table", "bridge", "pyvirt"], check=False).stdout,
+    )
     lab.run(["kill", "-KILL", str(row(lab, "web1")["pid"])])
     pyvirt(lab, "domain", "stop", "db1")
     pyvirt(lab, "domain", "stop", "web1")

@@ -52,6 +52,18 @@ class LazyGroup(click.Group):
         command = importlib.import_module(self._members[cmd_name]).command
         return command if isinstance(command, click.Command) else None
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does; of what was meant it would know no command that is not imported yet."""
+        name = args[0]
+        if name not in self._members and name[:1] != "-" and not ctx.resilient_parsing:
+            from difflib import get_close_matches  # noqa: PLC0415  only here
+
+            meant = get_close_matches(name, self._members, 1)
+            ctx.fail(f"No such command '{name}'." + "".join(f" Did you mean '{m}'?" for m in meant))
+        return super().resolve_command(ctx, args)
+
 
 def examples(*lines: str) -> str:
     """A command's `epilog`: examples, one a line, which click keeps as they are written."""

@@ -216,14 +216,18 @@ def _start_unit(
     ]
     command = ["systemd-run", "--quiet", "--collect", "--service-type=notify", f"--unit={unit}"]
     command += [f"--property={value}" for value in properties]
-    done = subprocess.run(
-        [*command, "--", *argv],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=timeout + 2 * _KILL_GRACE,
-    )
+    patience = timeout + 2 * _KILL_GRACE
+    try:
+        done = subprocess.run(
+            [*command, "--", *argv],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=patience,
+        )
+    except subprocess.TimeoutExpired:
+        return f"could not be started: systemd-run has not ended within {patience:.0f} s"
     return f"could not be started: {done.stderr.strip()}" if done.returncode else ""
 
 

@@ -188,7 +188,8 @@ FAILURES = {
     "still starting": (["ip", "slow"], 3, "slow was started and has no address yet"),
     "bad format": (["list", "-o", "yaml"], 2, "'yaml' is not one of"),
     "no name": (["ip"], 2, "Missing argument 'NAME'"),
-    "no such command": (["frobnicate"], 2, "No such command"),
+    "no such command": (["frobnicate"], 2, "No such command 'frobnicate'.\n"),
+    "nearly a command": (["sorces"], 2, "No such command 'sorces'. Did you mean 'sources'?\n"),
     "a name that drives the terminal": (["ip", "\x1b[2J"], 3, 'nothing answers to "\\x1b[2J"'),
 }
 

@@ -7,7 +7,7 @@ from leasewatch.model import DomainState
 from leasewatch.paths import Paths
 from leasewatch.virt import mac_filter
 
-_PATIENCE = 20.0  # seconds that others may take
+_PATIENCE = 10.0  # seconds that others may take
 
 
 def refresh(paths: Paths) -> None:

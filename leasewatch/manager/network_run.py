@@ -99,10 +99,10 @@ class _Parent:
 
         nft.apply(tables.install(self._network))
         running = running_domains(self._files.paths)
-        made = netlink.ensure_bridge(bridge(self._network), self._taps(running))
         if running:
             with contextlib.suppress(nft.UnsupportedError):  # said when they were started
                 mac_filter.refresh(self._files.paths)
+        made = netlink.ensure_bridge(bridge(self._network), self._taps(running))
         if self._network.mode == "nat":
             sysctl.take(self._files.sysctls, self._network.name, sysctl.forwarding())
         made = made or not self._files.hosts.is_dir()

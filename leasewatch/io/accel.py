@@ -62,7 +62,7 @@ def try_accel(accel: qemu.Chosen) -> str:
         argv = qemu.probe_command(accel, f"/proc/self/fd/{firmware}")
         argv[0] = process.find_program(argv[0], qemu.PACKAGES[argv[0]])
         guest = subprocess.Popen(
-            process.bound(argv, death_signal="KILL"),
+            process.bound(argv, death_signal="KILL", capabilities=qemu.CAPABILITIES),
             pass_fds=[firmware],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -42,21 +42,21 @@ def check_base(overlay: Path) -> None:
         return
     base = Path(made.base)
     target = base.resolve()
-    image = _describe(target)
+    image = _describe(target, overlay)
     if target != base:
         rebase = shlex.join(qemu.rebase_command(target, image.format, overlay))
         what = f"a symbolic link leads from image {base} to {target}"
         raise UserError(what, f"if you trust it: {rebase}")
 
 
-def _describe(base: Path) -> qemu.Image:
+def _describe(base: Path, overlay: Path | None = None) -> qemu.Image:
+    """What a base image is; UserError where it is none. `overlay`: the disk made of it already."""
     image = qemu.parse_info(_run(qemu.info_command(base), f"cannot read image {base}"))
-    named = shlex.quote(str(base))
     if base.suffix.lower() == ".qcow2" and image.format == "raw":
         # qemu-img takes whatever it does not know, a page that says 404, for a raw disk.
         raise UserError(
             f"image {base} is not qcow2 but raw, says qemu-img",
-            f"see what it is: file {named}; a raw disk is taken as NAME.img",
+            f"see what it is: file {shlex.quote(str(base))}; a raw disk is taken as NAME.img",
         )
     # Another file would be opened as root and shown to the guest, whatever file of the host it is.
     fault = None
@@ -65,7 +65,11 @@ def _describe(base: Path) -> qemu.Image:
     elif image.refers_to is not None:
         fault = f"continues in another file, {image.refers_to}"
     if fault is not None:
-        hint = f"if you trust it: qemu-img convert -O qcow2 {named} whole.qcow2"
+        whole = base.with_name(f"{base.name}.whole.qcow2")
+        commands = [qemu.convert_command(base, whole)]
+        if overlay is not None:
+            commands.append(qemu.rebase_command(whole, "qcow2", overlay))
+        hint = f"if you trust it: {' && '.join(map(shlex.join, commands))}"
         raise UserError(f"image {base} {fault}", hint)
     return image
 

@@ -82,6 +82,11 @@ def overlay_command(base: Path, base_format: str, overlay: Path, size: str | Non
     return argv if size is None else [*argv, size]
 
 
+def convert_command(base: Path, whole: Path) -> list[str]:
+    """Make one qcow2 image of all that an image refers to."""
+    return [IMG, "convert", "-O", "qcow2", str(base), str(whole)]
+
+
 def rebase_command(base: Path, base_format: str, overlay: Path) -> list[str]:
     """Have an overlay find its base, whose content is the same, at another path."""
     return [IMG, "rebase", "-u", "-F", base_format, "-b", str(base), str(overlay)]

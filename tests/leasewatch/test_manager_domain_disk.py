@@ -75,7 +75,8 @@ def test_an_image_that_continues_in_another_file_is_refused(
     with pytest.raises(UserError, match=why) as error:
         make_overlay(crafted, overlay, None)
     typed = shlex.split(error.value.hint.partition(": ")[2])
-    assert typed == ["qemu-img", "convert", "-O", "qcow2", str(crafted), "whole.qcow2"]
+    whole = f"{crafted}.whole.qcow2"
+    assert typed == ["qemu-img", "convert", "-O", "qcow2", str(crafted), whole]
     assert not overlay.parent.exists()
 
 
@@ -103,6 +104,17 @@ def test_an_image_that_has_moved_is_trusted_once_the_hint_was_typed(
     with pytest.raises(UserError, match="a symbolic link leads") as error:
         check_base(overlay)
     subprocess.run(shlex.split(error.value.hint.partition(": ")[2]), check=True)
+    check_base(overlay)
+
+
+def test_a_disk_of_an_image_that_is_refused_starts_once_the_hint_was_typed(
+    base: Path, overlay: Path
+) -> None:
+    make_overlay(base, overlay, None)
+    _create("-f", "vdi", base)  # which an earlier version took
+    with pytest.raises(UserError, match="neither qcow2 nor raw but vdi") as error:
+        check_base(overlay)
+    subprocess.run(["sh", "-ec", error.value.hint.partition(": ")[2]], check=True)
     check_base(overlay)
 
 

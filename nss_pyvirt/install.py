@@ -113,7 +113,7 @@ def _install_service(system: System, undo: ExitStack) -> Iterator[str]:
         undo.callback(_put_back_service, state)
     changed = False
     for name, place in SYSTEM_FILES.items():
-        path, content = system.at(place), system_file(name, system.program)
+        path, content = system.at(place), system_file(name, system)
         former = path.read_bytes() if path.exists() else None
         if former == content:
             continue

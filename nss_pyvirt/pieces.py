@@ -102,13 +102,15 @@ def version() -> str:
     return f"{__version__} {hashed}".strip()
 
 
-def system_file(name: str, program: str) -> bytes:
+def system_file(name: str, system: System, *, is_build_known: bool = True) -> bytes:
     """A file of nss_pyvirt/system as it is installed: filled in, and sealed in its first line.
 
     It is another one for each version of the program, so whoever installs it restarts the service.
+    Of an image's program, which is another installation than ours, only the number is known.
     """
-    content = packaged(name).replace(b"@LEASEWATCH@", os.fsencode(program))
-    content = f"# For nss-pyvirt {version()}\n".encode() + content
+    content = packaged(name).replace(b"@LEASEWATCH@", os.fsencode(system.program))
+    which = version() if system.running and is_build_known else __version__
+    content = f"# For nss-pyvirt {which}\n".encode() + content
     return _SEAL + hashlib.sha256(content).hexdigest().encode() + b"\n" + content
 
 

@@ -86,7 +86,8 @@ def _unit(system: System) -> Piece:
         if content is None:
             return Piece("unit", "missing", f"{path} is not there", _install(system))
         by_hand = not is_ours(content)
-        if not by_hand and content != system_file(name, system.program):
+        ours = {system_file(name, system, is_build_known=known) for known in (True, False)}
+        if not by_hand and content not in ours:
             fault = f"{path} is of another version or place"
             return Piece("unit", "other", fault, _install(system))
         detail = detail or f"{path}{', changed by hand' if by_hand else ''}"

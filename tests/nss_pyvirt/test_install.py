@@ -97,7 +97,7 @@ def test_another_version_is_seen_and_renews_what_the_former_wrote(
 ) -> None:
     install(system(image))
     unit, rules = (image / place.lstrip("/") for place in pieces.SYSTEM_FILES.values())
-    monkeypatch.setattr(pieces, "version", lambda: "0.2.0 of another build")
+    monkeypatch.setattr(pieces, "__version__", "99")
     (old,) = [piece for piece in status(system(image)) if piece.fix]
     assert (old.piece, old.state) == ("unit", "other")
     assert install(system(image)) == [f"installed {unit}", f"installed {rules}"]
@@ -347,7 +347,7 @@ def test_the_unit_is_clean_to_systemd(tmp_path: Path) -> None:
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd is not installed")
     unit = tmp_path / pieces.UNIT
-    unit.write_bytes(pieces.system_file(pieces.UNIT, "/bin/true"))
+    unit.write_bytes(pieces.system_file(pieces.UNIT, pieces.System(Path("/"), "/bin/true")))
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(unit)],
         capture_output=True, text=True, check=False, timeout=60,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable
 
 from leasewatch.io.discovery import Problem
@@ -54,6 +55,6 @@ def _of_problem(problem: Problem) -> SourceEntry:
 
 def _hint(path: str, denied: bool) -> str | None:
     """What lets the service read it, where that can be told."""
-    if top := hidden_below(path):
+    if "INVOCATION_ID" in os.environ and (top := hidden_below(path)):  # systemd.exec(5)
         return f"{UNIT} sees nothing below {top}: have the server keep its file in /var/lib/misc"
     return _DENIED if denied else None

@@ -10,78 +10,31 @@ import math
 import os
 import shutil
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from nss_pyvirt import snapshot
 from nss_pyvirt.snapshot import Address, Host
 from tests.csrc import peers
 from tests.csrc.building import MODULE_SOURCES, VARIANTS, compile_c, usable
 from tests.csrc.peers import Peer
+from tests.csrc.place import FAR, WAIT, WEB1, Place, Result
 from tests.csrc.test_faults import HERE, WRAP, not_reached
 
-FAR = 4_000_000_000
-WAIT = 300
-"""Milliseconds that the tables of these tests allow."""
 LONG = 20_000
-"""Likewise, where something else must end the wait long before."""
+"""Milliseconds that a table allows where something else must end the wait long before."""
 SLACK = 50
 NOT_YET = "-2 11 2"  # TRYAGAIN, EAGAIN, TRY_AGAIN
 UNKNOWN = "0 0 1"
 FOUND = "1 0 0 10.77.0.5"
 NO_THREADS = ("-D_pthread_cleanup_push=absent_push", "-D_pthread_cleanup_pop=absent_pop")
 """As with a glibc before 2.34 in a program without libpthread."""
-WEB1 = Host(("web1", "web1.lab.internal"), (), FAR)
 LEASED = WEB1._replace(
     addresses=(Address(socket.AF_INET, socket.inet_aton("10.77.0.5"), FAR),), pending_until=0
 )
-
-
-class Result(NamedTuple):
-    """What waiter.c prints."""
-
-    said: str
-    milliseconds: int
-    descriptors: str
-
-
-class Place:
-    """A folder with a table and, at times, a service's socket."""
-
-    def __init__(self, folder: Path) -> None:
-        self.table = folder / "hosts.v1"
-        self.service = folder / "pending.sock"
-        self.publish(WEB1)
-
-    def publish(self, *hosts: Host, wait: int = WAIT) -> None:
-        new = self.table.with_name(".new")
-        new.write_bytes(snapshot.encode(hosts, generation=1, published=1, pending_wait=wait))
-        new.chmod(0o644)
-        new.rename(self.table)
-
-    def run(self, program: Path, *argv: str, fault: str = "") -> str:
-        paths = {"PYVIRT_SNAPSHOT": str(self.table), "PYVIRT_SERVICE": str(self.service)}
-        done = subprocess.run(
-            [program, *argv],
-            env={**os.environ, **paths, "FAULT": fault},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def look_up(self, program: Path, how: str = "plain", fault: str = "") -> Result:
-        lines = self.run(program, how, "web1", fault=fault).splitlines()
-        said, milliseconds, descriptors = lines[-3:]  # faults.c may have spoken before
-        return Result(said.strip(), int(milliseconds), descriptors)
 
 
 def build(folder: Path, *variant: str) -> Path:

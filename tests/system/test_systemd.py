@@ -273,56 +273,6 @@ def test_the_history_is_written_in_the_sandbox_and_outlives_remove_and_install(
         machine.sh("rm -rf /etc/pyvirt /var/lib/leasewatch /var/lib/misc/dnsmasq.leases")
 
 
-# What the unit's sandbox refuses, tried by a program in a copy of the unit.
-PROBE = r"""
-import ctypes, errno, json, mmap, os, socket
-
-def outcome(attempt):
-    try:
-        return attempt()
-    except OSError as error:
-        return errno.errorcode[error.errno]
-
-def system_call(number, *arguments):
-    if ctypes.CDLL(None, use_errno=True).syscall(number, *arguments) < 0:
-        raise OSError(ctypes.get_errno(), "")
-    return "done"
-
-def write(path):
-    with open(path, "w"):
-        return "done"
-
-def read(path):
-    with open(path) as file:
-        return file.read()
-
-def connect(family):
-    socket.socket(family).close()
-    return "done"
-
-def map_writable_and_executable():
-    mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC).close()
-    return "done"
-
-CLONE_NEWUSER, SYS_UNSHARE, SYS_OPEN_BY_HANDLE_AT = 0x10000000, 272, 304
-print(json.dumps({
-    "read a lease file of others": outcome(lambda: read("/var/lib/misc/secret.leases")),
-    "read /etc/shadow": outcome(lambda: read("/etc/shadow")),
-    "read root's home": outcome(lambda: read("/root/secret")),
-    "write /run/leasewatch": outcome(lambda: write("/run/leasewatch/probe")),
-    "write /var/lib/leasewatch": outcome(lambda: write("/var/lib/leasewatch/probe")),
-    "write /etc": outcome(lambda: write("/etc/probe")),
-    "write /var/lib/misc": outcome(lambda: write("/var/lib/misc/probe")),
-    "see the host's /tmp": outcome(lambda: os.path.exists("/tmp/secret")),
-    "unix socket": outcome(lambda: connect(socket.AF_UNIX)),
-    "IPv6 socket": outcome(lambda: connect(socket.AF_INET6)),
-    "IPv4 socket": outcome(lambda: connect(socket.AF_INET)),
-    "packet socket": outcome(lambda: connect(socket.AF_PACKET)),
-    "writable code": outcome(map_writable_and_executable),
-    "user namespace": outcome(lambda: system_call(SYS_UNSHARE, CLONE_NEWUSER)),
-    "open by handle": outcome(lambda: system_call(SYS_OPEN_BY_HANDLE_AT, -1, None, 0)),
-}))
-"""
 ALLOWED = {
     "read a lease file of others": "leases",
     "write /run/leasewatch": "done",
@@ -358,7 +308,9 @@ def test_the_sandbox_lets_through_what_the_service_needs_and_nothing_else(
         else line
         for line in unit.replace("Type=notify", "Type=oneshot").splitlines()
     ]
-    (installed.root / "usr/local/lib/probe.py").write_text(PROBE)
+    (installed.root / "usr/local/lib/probe.py").write_bytes(
+        (HERE / "sandbox_probe.py").read_bytes()
+    )
     probe = installed.root / "run/systemd/system/probe.service"
     probe.parent.mkdir(exist_ok=True)
     probe.write_text("\n".join(line for line in lines if not line.startswith("Restart")))
@@ -378,8 +330,6 @@ def test_the_sandbox_lets_through_what_the_service_needs_and_nothing_else(
 def test_systemd_itself_rates_the_unit_as_safe(installed: Machine) -> None:
     installed.run(["systemd-analyze", "security", "--no-pager", "--threshold=16", "leasewatch"])
 
-
-# ---- pyvirt's networks as units
 
 NETWORK = "pyvirt-network-lab.service"
 CLIENT = """

@@ -78,9 +78,6 @@ def test_an_editable_install_builds_both_in_place(source: Path, tmp_path: Path) 
     assert (copy / "nss_pyvirt/_snapshot.abi3.so").is_file()
 
 
-# ---- the NSS module as a file (elf(5))
-
-
 def test_the_module_exports_the_six_entry_points_and_nothing_else(module: Path) -> None:
     lines = run("nm", "-D", "--defined-only", module).splitlines()
     assert {line.split()[-1] for line in lines} == ENTRY_POINTS

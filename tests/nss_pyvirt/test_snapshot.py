@@ -55,7 +55,6 @@ DB = Host(("db",), (v4("10.77.0.6"),))
 STARTING = Host(("starting",), (), pending_until=LATER)
 HALF = Host(("half",), (v4("10.77.0.8"),), LATER, frozenset({V6}))
 
-# ---- packing
 
 label = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_", min_size=1, max_size=63)
 name = st.lists(label, min_size=1, max_size=3).map(".".join)
@@ -246,8 +245,6 @@ def test_the_oracles_hash_is_that_of_the_paper() -> None:
     assert siphash(bytes(range(16)), bytes(range(15))) == 0xA129CA6149BE45E5
 
 
-# ---- asking
-
 QUESTIONS = {
     "canonical": ("web1", socket.AF_UNSPEC, "found"),
     "alias": ("web1.default.internal", socket.AF_UNSPEC, "found"),
@@ -312,9 +309,6 @@ def test_a_mapped_address_is_looked_up_as_the_ipv4_address_it_is(write: Write) -
 def test_an_address_has_4_or_16_bytes(write: Write) -> None:
     with pytest.raises(ValueError, match="not 5"):
         snapshot.lookup_address(write(encode(DB)), b"12345")
-
-
-# ---- files that are none
 
 
 def test_what_is_no_snapshot_is_said_in_one_line(tmp_path: Path, write: Write) -> None:

@@ -117,6 +117,17 @@ def test_two_builds_of_one_version_are_told_apart(
     assert len(versions) == 2
 
 
+def test_what_was_installed_into_an_image_is_of_this_version_once_it_is_booted(
+    image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(system(image))
+    for name, place in pieces.SYSTEM_FILES.items():
+        installed = (image / place.lstrip("/")).read_bytes()
+        monkeypatch.setattr(pieces, "version", lambda: "0.1.0 of the host's build")
+        assert installed == pieces.system_file(name, system(Path("/")), is_build_known=False)
+        assert installed != pieces.system_file(name, system(Path("/")))
+
+
 def test_removing_gives_the_image_back_to_the_byte(image: Path) -> None:
     before = tree(image)
     install(system(image))

@@ -8,33 +8,21 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
 from leasewatch.model import DomainState, NetworkState
 from leasewatch.paths import Paths
 from nss_pyvirt import snapshot
+from tests.waiting import wait_for
 
 _MAIN = (
     "import sys; from pathlib import Path; from leasewatch.cli.leasewatch import main;"
     "from leasewatch.paths import Paths; sys.exit(main(['serve'], Paths(Path(sys.argv[1]))))"
 )
 _NEVER_RESCAN = "from leasewatch import service; service.RESCAN_SECONDS = 86400;"
-
-T = TypeVar("T")
-
-
-def wait_for(what: str, predicate: Callable[[], T], timeout: float = 60) -> T:
-    """Poll until `predicate()` is true and return its value; AssertionError names `what`."""
-    deadline = time.monotonic() + timeout
-    while not (value := predicate()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {timeout:g} s in vain for {what}")
-        time.sleep(0.01)
-    return value
 
 
 class Served:

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from leasewatch.io import varlink_interface as interface
 from leasewatch.model import DomainState, Nic
-from tests.leasewatch.serving import Dnsmasq, Served, wait_for
+from tests.leasewatch.serving import Dnsmasq, Served
+from tests.waiting import wait_for
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,8 @@ import msgspec
 from leasewatch.io import varlink_client
 from leasewatch.model import DomainState, Nic
 from nss_pyvirt import snapshot
-from tests.leasewatch.serving import _MAIN, Dnsmasq, Served, wait_for
+from tests.leasewatch.serving import _MAIN, Dnsmasq, Served
+from tests.waiting import wait_for
 
 
 def domain(name: str, number: int, pending_until: float = 0) -> DomainState:

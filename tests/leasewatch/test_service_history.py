@@ -17,7 +17,8 @@ from leasewatch.io import varlink_client
 from leasewatch.io import varlink_interface as interface
 from leasewatch.io.varlink_client import NoHistoryError
 from leasewatch.io.varlink_interface import Event, HistoryParameters, Holding
-from tests.leasewatch.serving import Dnsmasq, Served, wait_for
+from tests.leasewatch.serving import Dnsmasq, Served
+from tests.waiting import wait_for
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,8 @@ from leasewatch.model import DomainState, Nic
 from nss_pyvirt import snapshot
 from tests.csrc.test_glibc import ask
 from tests.csrc.test_glibc import folder as folder  # noqa: PLC0414  # a fixture
-from tests.leasewatch.serving import Dnsmasq, Served, wait_for
+from tests.leasewatch.serving import Dnsmasq, Served
+from tests.waiting import wait_for
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.conftest import children_of
-from tests.system.world import wait_for
+from tests.waiting import wait_for
 
 # open_by_handle_at: what the unit itself forbids must not be forbidden by the container.
 _BOOT = """

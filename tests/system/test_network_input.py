@@ -10,7 +10,8 @@ import pytest
 
 from leasewatch.io import place
 from tests.conftest import children_of
-from tests.system.world import World, wait_for
+from tests.system.world import World
+from tests.waiting import wait_for
 
 DEFINITION = """name = "lab"
 subnet = "10.77.0.0/24"

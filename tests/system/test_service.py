@@ -8,7 +8,8 @@ from typing import Literal
 
 import pytest
 
-from tests.system.world import Client, World, wait_for
+from tests.system.world import Client, World
+from tests.waiting import wait_for
 
 BRIDGE = "pv-lab"
 VICTIM = "web1"

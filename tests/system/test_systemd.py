@@ -14,7 +14,7 @@ import pytest
 
 from tests.shipped import ROOT, run
 from tests.system.machine import Machine, cgroup_trees
-from tests.system.world import wait_for
+from tests.waiting import wait_for
 
 HERE = Path(__file__).parent
 INSTALL = """

@@ -14,7 +14,8 @@ import pytest
 
 from tests.conftest import children_of
 from tests.system.conftest import GuestFiles
-from tests.system.world import CHECKOUT, World, host_state, wait_for
+from tests.system.world import CHECKOUT, World, host_state
+from tests.waiting import wait_for
 
 TRY = CHECKOUT / "packaging/try"
 

@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from tests.system.world import CHECKOUT, World, host_state, wait_for
+from tests.system.world import CHECKOUT, World, host_state
+from tests.waiting import wait_for
 
 
 def test_the_host_is_the_same_after_a_world_as_before() -> None:

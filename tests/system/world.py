@@ -10,27 +10,15 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO
 
 from tests.conftest import children_of
+from tests.waiting import T, wait_for
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 _UDHCPC_SCRIPT = Path(__file__).with_name("udhcpc.sh")
-
-T = TypeVar("T")
-
-
-def wait_for(what: str, predicate: Callable[[], T], timeout: float = 60) -> T:
-    """Poll until `predicate()` is true and return its value; AssertionError names `what`."""
-    deadline = time.monotonic() + timeout
-    while not (value := predicate()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {timeout:g} s in vain for {what}")
-        time.sleep(0.02)
-    return value
 
 
 def host_state() -> dict[str, object]:

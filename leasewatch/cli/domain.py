@@ -264,7 +264,8 @@ def console(name: str) -> None:
         say(f"console of {name}: Ctrl-] leaves, Enter wakes it")
     left = _domains().console(name, sys.stdin.fileno(), sys.stdout.fileno())
     if sys.stdin.isatty():
-        click.echo(err=True)  # the guest's line is not ended
+        # The guest's line is not ended, and a PC's firmware switches line wrap off.
+        click.echo("\x1b[?7h", err=True)
     if not left:
         say(f"{name} has ended")
 

@@ -33,6 +33,10 @@ def test_each_interface_has_its_own_tap_and_mac() -> None:
     assert macs == ["52:54:00:00:00:01", "52:54:00:00:00:02"]
 
 
+def test_the_firmware_speaks_on_the_console() -> None:
+    assert _values(_argv(disk="/images/debian.qcow2"), "-machine") == ["q35,graphics=off"]
+
+
 def test_a_comma_in_a_path_ends_no_option() -> None:
     (drive,) = _values(_argv(disk="/images/debian.qcow2"), "-drive")
     assert drive.startswith("file=/disks/a,,file=b/disk.qcow2,if=none,")

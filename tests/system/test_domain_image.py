@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.system.conftest import GuestFiles
-from tests.system.test_domain import define, pyvirt, row, traces
+from tests.system.test_domain import RUN, define, pyvirt, read, row, traces
 from tests.system.test_domain import lab as lab  # noqa: PLC0414  # a fixture
 from tests.system.world import World
 
@@ -40,3 +40,27 @@ def test_a_qemu_reads_a_users_closed_image_and_has_no_other_power_of_roots(
     held = dict(line.split() for line in status.splitlines() if line.startswith("Cap"))
     dac_read_search = f"{1 << 2:016x}"
     assert held["CapEff:"] == held["CapPrm:"] == held["CapBnd:"] == dac_read_search
+
+
+UNBOOTABLE = {
+    "empty": "truncate -s 8M empty.img",
+    "unwritten": "qemu-img create -q -f qcow2 unwritten.img 8M",
+    "page": "{ printf '<html>404 Not Found</html>'; head -c 1M /dev/zero; } >page.img",
+    "foreign": "head -c 1M /dev/zero | tr '\\0' '\\377' >foreign.img",
+}
+
+
+def test_a_disk_that_cannot_boot_says_so_on_the_console(lab: World) -> None:
+    folder = Path("/var/lib/unbootable")
+    lab.run(["mkdir", folder])
+    for name, make in UNBOOTABLE.items():
+        lab.run(["sh", "-c", f"cd {folder} && {make}"])
+        options = ("--disk", folder / f"{name}.img", "--memory", "64", "--accel", "tcg")
+        pyvirt(lab, "domain", "create", name, "--network", "lab", *options)
+        pyvirt(lab, "domain", "start", name)
+
+    def silent() -> list[str]:
+        logs = {name: read(lab, RUN / name / "console.log") for name in UNBOOTABLE}
+        return [name for name, log in logs.items() if "No bootable device" not in log]
+
+    lab.wait_for("each to say that nothing boots", lambda: not silent())

@@ -1,27 +1,44 @@
-"""sd_notify(3): tell the service manager where the service stands. It waits for nobody."""
+"""sd_notify(3): report the state of this process to whoever started it."""
 
 from __future__ import annotations
 
 import os
 import socket
+import struct
 import time
+from typing import Final
+
+DESCRIPTOR: Final = "PYVIRT_NOTIFY_FD"
+"""Environment variable: an inherited descriptor to write to, where no systemd listens."""
+_PATIENCE: Final = 2
+"""Seconds. Any local user may write to a service manager's socket, and so fill its queue."""
 
 
 def notify(*lines: str) -> None:
-    """Send e.g. `READY=1`, `STATUS=…` to $NOTIFY_SOCKET; without one, or when it fails, nothing."""
+    """Send e.g. `READY=1`, `STATUS=…` to $PYVIRT_NOTIFY_FD, else to $NOTIFY_SOCKET.
+
+    Without either, or when it fails, it does nothing. It waits for room for 2 s at most.
+    """
+    message = "\n".join(lines).encode()
     address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address.startswith(("/", "@")):
-        return
-    if address.startswith("@"):
-        address = "\0" + address[1:]
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-            sock.setblocking(False)
-            sock.sendto("\n".join(lines).encode(), address)
-    except OSError:  # a manager that does not listen must not stop the service
+        if DESCRIPTOR in os.environ:
+            os.write(int(os.environ[DESCRIPTOR]), message + b"\n")
+        elif address.startswith(("/", "@")):
+            _send(message, address)
+    except (OSError, ValueError):  # a manager that does not listen must not stop the service
         return
 
 
 def reloading() -> None:
     """The message that `Type=notify-reload` asks for; `READY=1` ends the reload."""
     notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+
+def _send(message: bytes, address: str) -> None:
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        # The kernel's own wait keeps the order of the senders; Python's timeout would poll.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _PATIENCE, 0))
+        sock.sendto(message, address)

@@ -13,16 +13,16 @@ import re
 import select
 import shutil
 import signal
-import socket
-import struct
 import subprocess
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from leasewatch.io import notify
 from nss_pyvirt.errors import UserError
 
 _KILL_GRACE = 5.0  # seconds that SIGKILL may take
+_SAYS = 3  # the descriptor through which a parent process says READY=1
 
 
 def find_program(name: str, package: str) -> str:
@@ -160,14 +160,16 @@ def start_detached(
 
 
 def _start_session(argv: Sequence[str], log: Path, timeout: float) -> str:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
-        ready.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        ready.bind("")  # autobind: an abstract name that nobody else has (unix(7))
+    ready, says = os.pipe()  # inherited: nobody else can write to it, or fill it
+    environment = {**os.environ, notify.DESCRIPTOR: str(_SAYS)}
+    environment.pop("NOTIFY_SOCKET", None)  # it is for us to talk to our manager
+    try:
         pid = os.posix_spawn(
             argv[0],
             list(argv),
-            {**os.environ, "NOTIFY_SOCKET": "@" + ready.getsockname()[1:].decode()},
+            environment,
             file_actions=[
+                (os.POSIX_SPAWN_DUP2, says, _SAYS),
                 (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, os.fspath(log), os.O_WRONLY | os.O_APPEND, 0),
                 (os.POSIX_SPAWN_DUP2, 1, 2),
@@ -177,27 +179,30 @@ def _start_session(argv: Sequence[str], log: Path, timeout: float) -> str:
         pidfd = os.pidfd_open(pid)
         failure = "was interrupted"
         try:
-            failure = _await_ready(ready, pid, pidfd, timeout)
+            failure = _await_ready(ready, pidfd, timeout)
         finally:
             if failure:
                 end(pidfd, _KILL_GRACE)
                 os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
             os.close(pidfd)
+    finally:
+        os.close(ready)
+        os.close(says)
     return failure
 
 
-def _await_ready(ready: socket.socket, pid: int, pidfd: int, timeout: float) -> str:
-    """Empty once `pid` has said READY=1, else what became of it. Others' messages do not count."""
+def _await_ready(ready: int, pidfd: int, timeout: float) -> str:
+    """Empty once the process has said READY=1, else what became of it."""
     deadline = time.monotonic() + timeout
     poll = select.poll()
     poll.register(ready, select.POLLIN)
     poll.register(pidfd, select.POLLIN)
+    said = b""
     while (left := deadline - time.monotonic()) > 0:
         events = dict(poll.poll(left * 1000))
-        if ready.fileno() in events:
-            data, ancillary, _, _ = ready.recvmsg(4096, socket.CMSG_SPACE(12))
-            senders = [struct.unpack("iii", value)[0] for _, _, value in ancillary]
-            if pid in senders and b"READY=1" in data.split(b"\n"):
+        if ready in events:
+            said += os.read(ready, 4096)
+            if b"READY=1" in said.split(b"\n")[:-1]:
                 return ""
         elif pidfd in events:
             return "ended before it was ready"

@@ -28,6 +28,20 @@ notify.notify("READY=1")
 signal.pause()
 """
 FAIL = "import sys; sys.exit('pyvirt: no bridge today\\n  hint: build one')"
+ENVIRONMENT = """
+import os
+from leasewatch.io import notify
+print(os.environ.get("NOTIFY_SOCKET", "no socket"), flush=True)
+notify.notify("STATUS=nearly", "READY=1")
+"""
+WITHOUT_STREAMS = """
+import os, sys
+from pathlib import Path
+from leasewatch.io import process
+os.closerange(0, 3)
+said = process.start_detached(sys.argv[2:], unit="test", log=Path(sys.argv[1]), timeout=30)
+os._exit(said != ["no socket"])
+"""
 IMPOSTOR = """
 import subprocess, sys, time
 say = "from leasewatch.io import notify; notify.notify('READY=1')"
@@ -92,6 +106,21 @@ def test_a_parent_that_is_late_is_ended(tmp_path: Path) -> None:
 def test_ready_counts_only_from_the_parent_itself(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not ready"):
         process.start_detached(python(IMPOSTOR), unit="test", log=tmp_path / "log", timeout=2)
+
+
+def test_a_parent_speaks_through_a_descriptor_that_nobody_else_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", "@of-our-own-manager")
+    log = tmp_path / "log"
+    said = process.start_detached(python(ENVIRONMENT), unit="test", log=log, timeout=30)
+    assert said == ["no socket"]
+    os.wait()
+
+
+def test_a_parent_is_started_by_a_program_without_standard_streams(tmp_path: Path) -> None:
+    code = python(WITHOUT_STREAMS, tmp_path / "log", *python(ENVIRONMENT))
+    assert subprocess.run(code, check=False, timeout=60).returncode == 0
 
 
 def test_a_program_that_is_missing_is_one_clear_line(tmp_path: Path) -> None:

@@ -50,6 +50,8 @@ class LeaseFile(msgspec.Struct, frozen=True, kw_only=True):
     """Name of its source in `leasewatch.sources.registry`, which tells how it is read."""
     writer_pid: int = 0
     """The dnsmasq that writes it, 0: unknown. While it is dead, vanished leases stay."""
+    writer_born: int = 0
+    """When that was started (`io.alive.born`); 0: not known."""
 
 
 class LeaseChange(msgspec.Struct, frozen=True, gc=False):
@@ -124,8 +126,11 @@ class NetworkState(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     """The `pyvirt network run` process."""
     started: float
+    born: int = 0
+    """When that process was started (`io.alive.born`); 0: not known."""
     dnsmasq_pid: int = 0
     """0: not running, or not known."""
+    dnsmasq_born: int = 0
 
 
 class Domain(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,6 +155,8 @@ class DomainState(Domain, frozen=True, kw_only=True):
 
     pid: int
     """The `pyvirt domain run` process."""
+    born: int = 0
+    """When that process was started (`io.alive.born`); 0: not known."""
     mac_filtering: bool = True
     """Whether its cards may send from their own MACs alone."""
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import msgspec
 
 from leasewatch import config
-from leasewatch.io import memory, notify, reading
+from leasewatch.io import alive, memory, notify, reading
 from leasewatch.io.answers import Answers
 from leasewatch.io.defined_names import DefinedNames
 from leasewatch.io.discovery import Discovery, Found
@@ -187,7 +187,7 @@ class Service:
 
     def _running_domains(self) -> Iterator[DomainState]:
         """A guest dies with its parent, also with one that was killed and left its run state."""
-        return (d for d in self._domains.values.values() if reading.is_alive(d.pid))
+        return (d for d in self._domains.values.values() if alive.is_alive(d.pid, d.born))
 
     def _find(self) -> list[LeaseFile]:
         """Every lease file; domains and folders of others are in `_found`."""
@@ -209,6 +209,7 @@ class Service:
                 suffix=network.suffix,
                 kind="pyvirt",
                 writer_pid=network.dnsmasq_pid,
+                writer_born=network.dnsmasq_born,
             )
             for network in self._networks.values.values()
         )

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from leasewatch.appearances import Appearances
 from leasewatch.errors import ParseError
-from leasewatch.io import reading
+from leasewatch.io import alive, reading
 from leasewatch.io.journal import WARNING, Journal
 from leasewatch.model import Lease, LeaseChange, LeaseFile
 from leasewatch.sources import registry
@@ -188,7 +188,7 @@ class LeaseFiles:
             return REREAD_SECONDS  # what tore it is an event of its own
         tracker = watched.tracker
         pid = tracker.file.writer_pid
-        dead = pid != 0 and not reading.is_alive(pid)
+        dead = pid != 0 and not alive.is_alive(pid, tracker.file.writer_born)
         outcome = tracker.observe(read.data, time.monotonic(), time.time(), writer_dead=dead)
         if outcome.changes:
             self._changed(outcome.changes)

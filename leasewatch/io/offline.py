@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from leasewatch import config
-from leasewatch.io import queries, reading, run_states
+from leasewatch.io import alive, queries, reading, run_states
 from leasewatch.io.discovery import Discovery, Found
 from leasewatch.io.history_reader import HistoryReader
 from leasewatch.io.journal import Journal
@@ -130,8 +130,9 @@ def _text(address: snapshot.Address) -> str:
 
 def _records(paths: Paths, table: snapshot.Snapshot) -> Iterator[HostRecord]:
     """The hosts of the table. It holds neither trust nor networks: they are told from elsewhere."""
+    started = run_states.read_all(paths.domain_runs, DomainState)
     domains = [
-        *run_states.read_all(paths.domain_runs, DomainState),
+        *(domain for domain in started if alive.is_alive(domain.pid, domain.born)),
         *_found(paths).domains,
         *_settings(paths).hosts(),
     ]

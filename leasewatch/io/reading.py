@@ -71,20 +71,5 @@ def read_parts(path: str, before: Iterable[Iterable[str]]) -> Read:
     return Read(older + newest.data, newest.signature, torn=newest.torn or moved)
 
 
-def is_alive(pid: int) -> bool:
-    """Whether the process `pid` runs; a zombie does not."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    try:
-        status = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:  # hidden (hidepid), or gone just now
-        return True
-    return status.rpartition(b")")[2].split()[0] not in {b"Z", b"X"}
-
-
 def _signature(st: os.stat_result) -> Signature:
     return st.st_dev, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns

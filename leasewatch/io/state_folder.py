@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from leasewatch.errors import UNDECODABLE
-from leasewatch.io import reading
+from leasewatch.io import alive, reading
 from leasewatch.io.journal import WARNING, Journal
 from leasewatch.model import DomainState, NetworkState
 
@@ -30,7 +30,7 @@ class StateFolder(Generic[_T]):
         before = self.values
         found = names(self._folder, ".json")
         if found is None:  # the folder itself is gone: no proof that what runs has ended
-            found = {name for name, value in before.items() if reading.is_alive(value.pid)}
+            found = {name for name, v in before.items() if alive.is_alive(v.pid, v.born)}
         self.values = {name: before[name] for name in found if name in before}
         self._seen = {name: self._seen[name] for name in found if name in self._seen}
         for name in found:

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from leasewatch.io import alive, nft, place, tap
 from leasewatch.io import files as io_files
-from leasewatch.io import nft, place, tap
 from leasewatch.manager import domain_disk, domain_guest, hosts_entries, mac_filter
 from leasewatch.manager.domain_files import DomainFiles, started_network
 from leasewatch.manager.domain_sweep import sweep
@@ -54,6 +54,7 @@ def run(paths: Paths, domain: Domain, accel: Chosen, say: Say) -> None:
                     aliases=domain.aliases,
                     nics=nics,
                     pid=os.getpid(),
+                    born=alive.born(os.getpid()),
                     started=time.time(),
                     pending_until=int(time.time()) + _FIRST_LEASE,
                     mac_filtering=domain.mac_filtering,

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leasewatch.io import accel, console, definitions, place, process
+from leasewatch.io import accel, alive, console, definitions, place, process
 from leasewatch.manager import hosts_entries
 from leasewatch.manager.domain_disk import make_overlay
 from leasewatch.manager.domain_files import DomainFiles, domain_state, started_network
@@ -64,7 +64,7 @@ class Domains:
             return place.holder(files.lock) is not None
         except PermissionError:  # a plain user may read the run state alone
             state = domain_state(files)
-            return state is not None and Path(f"/proc/{state.pid}").exists()
+            return state is not None and alive.is_alive(state.pid, state.born)
 
     def create(self, wish: Wish) -> Domain:
         """Define a domain and make its disk; nothing is left of one that fails."""

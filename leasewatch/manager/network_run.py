@@ -18,8 +18,8 @@ from pathlib import Path
 
 import msgspec
 
+from leasewatch.io import alive, nft, notify, place, sysctl
 from leasewatch.io import files as io_files
-from leasewatch.io import nft, notify, place, sysctl
 from leasewatch.io.dnsmasq import Dnsmasq
 from leasewatch.io.folder_news import FolderNews
 from leasewatch.manager import hosts_entries, mac_filter
@@ -225,8 +225,10 @@ class _Parent:
             lease_file=str(self._files.leases),
             subnets=(self._network.subnet, self._network.subnet6),
             pid=os.getpid(),
+            born=alive.born(os.getpid()),
             started=self._started,
             dnsmasq_pid=self.dnsmasq.pid,
+            dnsmasq_born=alive.born(self.dnsmasq.pid),
         )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from leasewatch.io import definitions, nft, place, process
+from leasewatch.io import alive, definitions, nft, place, process
 from leasewatch.manager import network_run
 from leasewatch.manager.domain_files import running_domains
 from leasewatch.manager.network_files import NetworkFiles, network_state
@@ -55,7 +55,7 @@ class Networks:
     def is_started(self, name: str) -> bool:
         """Whether its process is there, as far as any user may see."""
         state = network_state(self._files(name))
-        return state is not None and Path(f"/proc/{state.pid}").exists()
+        return state is not None and alive.is_alive(state.pid, state.born)
 
     def create(self, name: str, subnet: str, mode: Mode, suffix: str, say: Say) -> Network:
         """Define a network on `subnet`, a CIDR or `auto`; UserError says by whom one is taken."""

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,8 @@ from tests.waiting import wait_for
 def test_the_host_is_the_same_after_a_world_as_before() -> None:
     before = host_state()
     world = World()
-    world.run(["sh", "-c", "touch /etc/x /run/x /var/lib/x /root/x && ip link add br0 type bridge"])
+    touch = "touch /etc/x /run/x /var/lib/x /var/snap/x /root/x"
+    world.run(["sh", "-c", f"{touch} && ip link add br0 type bridge"])
     world.client("machine", "br0")
     world.close()
     assert host_state() == before
@@ -66,6 +68,31 @@ def test_a_world_passes_the_exit_code_of_its_command_on() -> None:
 def test_a_world_starts_with_an_empty_network_and_no_state(world: World) -> None:
     assert world.run(["ip", "-brief", "link"]).stdout.split()[0] == "lo"
     assert world.run(["find", "/etc/pyvirt", "/var/lib/pyvirt", "-mindepth", "1"]).stdout == ""
+
+
+def test_a_world_hides_what_the_host_keeps_where_leases_are_looked_for() -> None:
+    """A host with the snaps of LXD and multipass, made here in a mount namespace of its own."""
+    script = f"""
+        if [ -d /var/snap ]; then mount -t tmpfs tmpfs /var/snap; else
+            mount -t tmpfs tmpfs /mnt; mkdir /mnt/lib /mnt/snap /mnt/tmp
+            mount --rbind /var/lib /mnt/lib; mount --rbind /mnt /var
+        fi
+        mkdir -p /var/snap/lxd/common; mount -t tmpfs tmpfs /var/snap/lxd/common
+        touch /var/snap/lxd/common/leases
+        {CHECKOUT}/packaging/world sh -c 'find /var/snap; mkdir -p /var/snap/lxd; echo /var/*'
+        find /var/snap
+    """
+    unshare = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script]
+    done = subprocess.run(unshare, capture_output=True, text=True, check=True)
+    world, host = done.stdout.split("/var/snap\n", 1)
+    assert world == ""
+    assert host.startswith("/var/lib /var/snap")
+    assert host.endswith("/var/snap/lxd\n/var/snap/lxd/common\n/var/snap/lxd/common/leases\n")
+
+
+def test_a_world_shows_the_rest_of_var(world: World) -> None:
+    there = set(world.run(["ls", "/var"]).stdout.split())
+    assert there == {path.name for path in Path("/var").iterdir()} | {"snap"}
 
 
 def test_a_plain_user_may_read_the_module_and_run_the_tools(world: World) -> None:

@@ -32,7 +32,7 @@ def host_state() -> dict[str, object]:
     }
     folders = {
         folder: {str(path): path.lstat().st_mtime_ns for path in Path(folder).iterdir()}
-        for folder in ("/etc", "/etc/ssh", "/run", "/var/lib", "/root")
+        for folder in ("/etc", "/etc/ssh", "/run", "/var", "/var/lib", "/var/snap", "/root")
         if Path(folder).is_dir()
     }
     return {

@@ -26,3 +26,7 @@ class ParseError(UserError):
         self.line = line
         self.field = field
         self.why = why
+
+
+class LostFieldError(ParseError):
+    """A field that cannot be read: it is left out, and the rest of its record counts."""

@@ -26,7 +26,7 @@ looked at before."""
 COMPLETE_READS = 3
 """Under constant change: lines absent from so many versions of the file are gone."""
 
-ParseRecord = Callable[[bytes, LeaseFile], Lease | None]
+ParseRecord = Callable[[bytes, LeaseFile, list[ParseError]], Lease | None]
 _Parsed = Lease | ParseError | None
 """What a record says; None: it is no lease, e.g. the server's DUID."""
 
@@ -35,10 +35,11 @@ class Outcome(msgspec.Struct, frozen=True):
     """What a read brought. `again`: the file must be read once more after so many seconds."""
 
     changes: list[LeaseChange]
-    faults: list[tuple[bytes, ParseError]]
-    """Lines that count for nothing, each reported once; the error's line number is 0.
+    faults: list[tuple[bytes | None, ParseError]]
+    """What is wrong with lines that count since, each reported once; the error's line number is 0.
 
-    One fault of no line is of the file as a whole, which then changes nothing.
+    A line counts for nothing, unless the error is a LostFieldError. One fault of no line (None) is
+    of the file as a whole, which then changes nothing.
     """
     again: float | None
 
@@ -71,6 +72,10 @@ class LeaseTracker:
         """Every line that counts."""
         self._fresh: dict[bytes, _Parsed] = {}
         """The lines of the last read that do not count yet."""
+        self._flaws: dict[bytes, list[ParseError]] = {}
+        """Of fresh lines: the fields that are left out."""
+        self._understood = True
+        """The last read, as a whole."""
         self._absent: dict[bytes, _Moment] = {}
         """Lines that count and are missing, since when."""
         self._awaited: dict[str, _Moment] = {}
@@ -96,8 +101,9 @@ class LeaseTracker:
         try:
             came, went = self._records.take(data, self.file.path)
         except ParseError as error:
-            self._settled = True
-            return Outcome([], [(b"", error)], None)
+            self._settled, self._understood = True, False
+            return Outcome([], [(None, error)], None)
+        self._understood = True
         self._note_fresh(came, went)
         self._note_absent(came, went, now, version=version and self._is_sound())
         if self._replaced:
@@ -129,6 +135,12 @@ class LeaseTracker:
         """Unix seconds of the next lease to expire; None: none will."""
         return self._book.next_expiry()
 
+    def stands(self, line: bytes | None) -> bool:
+        """Whether the last read has this line, and it counts; None: it is not understood at all."""
+        if line is None:
+            return not self._understood
+        return line in self._held and line not in self._absent
+
     def leases(self) -> Iterable[Lease]:
         """The leases that hold."""
         return (entry.lease for entry in self._book.entries.values())
@@ -140,14 +152,19 @@ class LeaseTracker:
     def _note_fresh(self, came: set[bytes], went: set[bytes]) -> None:
         for line in went & self._fresh.keys():
             del self._fresh[line]
+            self._flaws.pop(line, None)
         for line in came.difference(self._held):
             self._fresh[line] = self._parse(line)
 
     def _parse(self, line: bytes) -> _Parsed:
+        flaws: list[ParseError] = []
         try:
-            return self._parse_record(line, self.file)
+            said = self._parse_record(line, self.file, flaws)
         except ParseError as error:
             return error
+        if flaws:
+            self._flaws[line] = flaws
+        return said
 
     def _note_absent(
         self, came: set[bytes], went: set[bytes], now: float, *, version: bool
@@ -218,11 +235,12 @@ class LeaseTracker:
 
     def _add(
         self, lines: list[bytes], wall: float
-    ) -> tuple[list[LeaseChange], list[tuple[bytes, ParseError]]]:
+    ) -> tuple[list[LeaseChange], list[tuple[bytes | None, ParseError]]]:
         added: list[tuple[bytes, Lease]] = []
-        faults: list[tuple[bytes, ParseError]] = []
+        faults: list[tuple[bytes | None, ParseError]] = []
         for line in lines:
             lease = self._held[line] = self._fresh.pop(line)
+            faults += [(line, flaw) for flaw in self._flaws.pop(line, ())]
             if isinstance(lease, ParseError):
                 faults.append((line, lease))
             elif lease is not None:

@@ -32,7 +32,8 @@ def command(paths: Paths, output: frame.Format) -> None:
     Each lease file has a row, and each kind of server that has none here. STATE is watched,
     unreadable (the error says why), absent, or off by the settings ([sources] in leasewatch.toml;
     pyvirt's own networks are always followed). AGE is how long ago the file was written; JSON and
-    CSV give the time in Unix seconds. This asks the service: what it may read is not what you may.
+    CSV give the time in Unix seconds. ERROR says what is wrong in the file now; a field that is
+    left out costs no lease. This asks the service: what it may read is not what you may.
     """
     entries = varlink_client.sources(paths.varlink).sources
     if output == "json":

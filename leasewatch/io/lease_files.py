@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from leasewatch.appearances import Appearances
-from leasewatch.errors import ParseError
+from leasewatch.errors import LostFieldError, ParseError
 from leasewatch.io import alive, reading
 from leasewatch.io.journal import WARNING, Journal
 from leasewatch.model import Lease, LeaseChange, LeaseFile
@@ -36,7 +36,7 @@ class FileState(NamedTuple):
     denied: bool
     """Unreadable for want of rights."""
     malformed: str | None
-    """The last fault found in it."""
+    """A fault that it has now."""
 
 
 class _Watched:
@@ -47,8 +47,10 @@ class _Watched:
         self.fault: str | None = None
         """Why it cannot be read, as it was last said."""
         self.denied = False
-        self.malformed: str | None = None
-        """The last of its lines that was found faulty."""
+        self.faults: dict[bytes | None, ParseError] = {}
+        """By record, None: of the file as a whole; those of former reads may be gone by now."""
+        self.read = reading.Read(b"", (), torn=False)
+        """The last one."""
         self.timer: asyncio.TimerHandle | None = None
 
 
@@ -151,7 +153,7 @@ class LeaseFiles:
                 modified=reading.modified(read) if read else None,
                 unreadable=watched.fault,
                 denied=watched.denied,
-                malformed=watched.malformed,
+                malformed=_fault_of(watched),
             )
 
     def holds(self, path: str) -> bool:
@@ -192,15 +194,20 @@ class LeaseFiles:
         outcome = tracker.observe(read.data, time.monotonic(), time.time(), writer_dead=dead)
         if outcome.changes:
             self._changed(outcome.changes)
+        watched.read = read
         if outcome.faults:
-            watched.malformed = outcome.faults[-1][1].what
-            self._complain(read.data, outcome.faults)
+            standing = watched.faults | dict(reversed(outcome.faults))
+            watched.faults = {r: f for r, f in standing.items() if tracker.stands(r)}
+            self._complain(read, outcome.faults)
         return outcome.again
 
-    def _complain(self, data: bytes, faults: list[tuple[bytes, ParseError]]) -> None:
-        for line, fault in faults[:MAX_FAULTS]:
-            at = f"{fault.file}:{fault.line or _line_of(line, data)}"
-            self._journal.say_once(WARNING, "malformed", at=at, field=fault.field, why=fault.why)
+    def _complain(self, read: reading.Read, faults: list[tuple[bytes | None, ParseError]]) -> None:
+        for record, fault in faults[:MAX_FAULTS]:
+            if isinstance(fault, LostFieldError):  # its line moves with each renewal of any lease
+                at, event = fault.file, "field left out"
+            else:
+                at, event = f"{fault.file}:{fault.line or _line_of(record, read)}", "malformed"
+            self._journal.say_once(WARNING, event, at=at, field=fault.field, why=fault.why)
         if len(faults) > MAX_FAULTS:
             more = len(faults) - MAX_FAULTS
             self._journal.say_once(WARNING, "malformed", path=faults[0][1].file, more_lines=more)
@@ -210,7 +217,25 @@ def _what(file: LeaseFile) -> tuple[str, str]:
     return file.network, file.kind
 
 
-def _line_of(record: bytes, data: bytes) -> int:
-    """Where the record begins, counted from 1."""
-    at = (b"\n" + data).find(b"\n" + record + b"\n")  # a whole line rather than a part of one
-    return data.count(b"\n", 0, max(at, 0) or data.find(record)) + 1
+def _fault_of(watched: _Watched) -> str | None:
+    """What is wrong with the file as it is now: of the whole, else of a lease, else of a field."""
+    standing = [(r, f) for r, f in watched.faults.items() if watched.tracker.stands(r)]
+    if not standing:
+        return None
+    record, fault = min(
+        standing, key=lambda one: (one[0] is not None, isinstance(one[1], LostFieldError))
+    )
+    line = fault.line or _line_of(record, watched.read)
+    left_out = ", left out" if isinstance(fault, LostFieldError) else ""
+    return f"{f'line {line}: ' if line else ''}{fault.field}{left_out}: {fault.why}"
+
+
+def _line_of(record: bytes | None, read: reading.Read) -> int:
+    """Where the record begins, counted from 1; 0: in none of the file itself."""
+    data = b"\n" + read.data[read.older :]
+    if record is None:
+        return 0
+    at = data.find(b"\n" + record + b"\n")  # a whole line rather than a part of one
+    if at < 0:
+        at = data.find(record)
+    return data.count(b"\n", 0, at + 1)

@@ -22,6 +22,8 @@ class Read(NamedTuple):
     signature: Signature
     torn: bool
     """It changed while it was read: the bytes may be of no version."""
+    older: int = 0
+    """How many of the bytes are those of its older parts."""
 
 
 def signature(path: str | Path) -> Signature | None:
@@ -68,7 +70,8 @@ def read_parts(path: str, before: Iterable[Iterable[str]]) -> Read:
             break
     newest = read(path)
     moved = list(map(signature, names)) != there
-    return Read(older + newest.data, newest.signature, torn=newest.torn or moved)
+    torn = newest.torn or moved
+    return Read(older + newest.data, newest.signature, torn=torn, older=len(older))
 
 
 def _signature(st: os.stat_result) -> Signature:

@@ -1,13 +1,17 @@
-"""Values of lease files, checked: untrusted bytes to typed fields. It knows no file format."""
+"""Values of lease files, checked: untrusted bytes to typed fields. It knows no file format.
+
+A field that says who has the lease is `optional`: one that cannot be read is left out. Whether,
+where and until when the lease holds must be readable: without its end it would hold for ever.
+"""
 
 from __future__ import annotations
 
 import re
 import socket
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, TypeVar
 
-from leasewatch.errors import ParseError
+from leasewatch.errors import LostFieldError, ParseError
 from leasewatch.model import LeaseFile
 
 _HEX_PAIRS = rb"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2})*"
@@ -15,6 +19,7 @@ _HWADDR = re.compile(rb"(?:([0-9A-Fa-f]{2,4})-)?(%s)?" % _HEX_PAIRS)
 _CLIENT_ID = re.compile(_HEX_PAIRS)
 _HOSTNAME = re.compile(rb"[!-~]{1,255}")
 _MAC = re.compile(rb"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
+_T = TypeVar("_T")
 _ETHERNET = 1
 """Hardware type (RFC 1700); dnsmasq and libvirt write any other as a prefix, `06-`."""
 
@@ -105,8 +110,19 @@ def iaid(value: bytes) -> int:
     return int(value)
 
 
-def or_none(parse: Callable[[bytes], str | None], value: str | bytes | None) -> str | None:
-    """`parse(value)`; None where there is no value."""
-    if not value:
+def encoded(text: str | None) -> bytes | None:
+    """The bytes of a decoded value; None: there is none."""
+    return text.encode("utf-8", "replace") if text else None
+
+
+def optional(
+    parse: Callable[[bytes], _T], value: bytes | None, file: LeaseFile, faults: list[ParseError]
+) -> _T | None:
+    """`parse(value)`; None without a value, or with one that cannot be read: `faults` gets why."""
+    if value is None:
         return None
-    return parse(value if isinstance(value, bytes) else value.encode("utf-8", "replace"))
+    try:
+        return parse(value)
+    except FieldError as error:
+        faults.append(LostFieldError(file.path, 0, error.field, error.why))
+        return None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TypeVar
 
 import msgspec
 
-from leasewatch.errors import UNDECODABLE, ParseError
+from leasewatch.errors import UNDECODABLE, LostFieldError, ParseError
 
 _T = TypeVar("_T")
+_S = TypeVar("_S", bound=msgspec.Struct)
 
 
 def decode(data: bytes, kind: type[_T], path: str) -> _T:
@@ -20,6 +22,31 @@ def decode(data: bytes, kind: type[_T], path: str) -> _T:
         raise ParseError(path, 0, at.rstrip("`").lstrip(".") or "record", why.lower()) from None
     except UNDECODABLE as error:
         raise ParseError(path, 0, "JSON", str(error)) from None
+
+
+def decode_object(
+    data: bytes, kind: type[_S], path: str, faults: list[ParseError], must: Collection[str]
+) -> _S:
+    """`decode`, but of the fields only those in `must` have to be readable.
+
+    `faults` gets the others that are not, and the object is decoded without them.
+    """
+    try:
+        return decode(data, kind, path)
+    except ParseError:
+        members = decode(data, dict[str, msgspec.Raw], path)
+    types = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+    good: dict[str, msgspec.Raw] = {}
+    for name in members.keys() & types.keys():
+        try:
+            decode(bytes(members[name]), types[name], path)
+        except ParseError as error:
+            if name in must:
+                raise ParseError(path, 0, name, error.why) from None
+            faults.append(LostFieldError(path, 0, name, error.why))
+        else:
+            good[name] = members[name]
+    return decode(msgspec.json.encode(good), kind, path)
 
 
 def split(data: bytes, path: str) -> list[bytes]:

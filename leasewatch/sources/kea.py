@@ -58,10 +58,10 @@ def records(data: bytes, path: str) -> list[bytes]:
     return list(last.values())
 
 
-def parse_record(record: bytes, file: LeaseFile) -> Lease | None:
+def parse_record(record: bytes, file: LeaseFile, faults: list[ParseError]) -> Lease | None:
     """The lease of one line; None: it has been given back, declined or reclaimed, or is a prefix.
 
-    Raises ParseError.
+    See `Source.parse_record`.
     """
     try:
         family, address = fields.address(record.partition(b",")[0])
@@ -69,21 +69,23 @@ def parse_record(record: bytes, file: LeaseFile) -> Lease | None:
         lifetime = fields.number("valid_lifetime", value["lifetime"])
         expires = fields.number("expires", value["expire"])
         state = fields.number("state", value["state"] or b"0")
-        if state or not lifetime or value.get("kind") == _PREFIX:
-            return None
-        return Lease(
-            source=file.path,
-            network=file.network,
-            address=address,
-            family=family,
-            expires=0 if lifetime == _ENDLESS else expires,
-            hwaddr=fields.or_none(fields.hwaddr, value.get("hwaddr")),
-            hostname=fields.or_none(fields.hostname, _hostname(value["hostname"])),
-            client_id=fields.or_none(fields.client_id, value["client_id"]),
-            iaid=fields.iaid(value["iaid"]) if family == 6 else None,
-        )
     except FieldError as error:
         raise error.at(file) from None
+    if state or not lifetime or value.get("kind") == _PREFIX:
+        return None
+    return Lease(
+        source=file.path,
+        network=file.network,
+        address=address,
+        family=family,
+        expires=0 if lifetime == _ENDLESS else expires,
+        hwaddr=fields.optional(fields.hwaddr, value.get("hwaddr") or None, file, faults),
+        hostname=fields.optional(
+            fields.hostname, _hostname(value["hostname"]) or None, file, faults
+        ),
+        client_id=fields.optional(fields.client_id, value["client_id"] or None, file, faults),
+        iaid=fields.optional(fields.iaid, value.get("iaid"), file, faults),
+    )
 
 
 def _columns(record: bytes, at: Mapping[str, int]) -> dict[str, bytes]:

@@ -31,29 +31,34 @@ class _Entry(msgspec.Struct, rename="kebab"):
     iaid: str | None = None
 
 
+_MUST = ("ip-address", "expiry-time")
+
+
 class _Domain(msgspec.Struct):
     domain: str
-    macs: list[str] = []
+    macs: list[msgspec.Raw] = []
 
 
-def parse_record(record: bytes, file: LeaseFile) -> Lease:
-    """The lease of one object of a .status file; raises ParseError."""
-    entry = json_records.decode(record, _Entry, file.path)
+def parse_record(record: bytes, file: LeaseFile, faults: list[ParseError]) -> Lease:
+    """The lease of one object of a .status file; see `Source.parse_record`."""
+    entry = json_records.decode_object(record, _Entry, file.path, faults, _MUST)
     try:
-        family, address = fields.address(_bytes(entry.ip_address))
-        return Lease(
-            source=file.path,
-            network=file.network,
-            address=address,
-            family=family,
-            expires=entry.expiry_time,
-            hwaddr=fields.or_none(fields.hwaddr, entry.mac_address),
-            hostname=fields.or_none(fields.hostname, entry.hostname),
-            client_id=fields.or_none(fields.client_id, entry.client_id),
-            iaid=fields.iaid(_bytes(entry.iaid)) if family == 6 and entry.iaid else None,
-        )
+        family, address = fields.address(fields.encoded(entry.ip_address) or b"")
     except FieldError as error:
         raise error.at(file) from None
+    mac, iaid = fields.encoded(entry.mac_address), fields.encoded(entry.iaid)
+    hostname, client_id = fields.encoded(entry.hostname), fields.encoded(entry.client_id)
+    return Lease(
+        source=file.path,
+        network=file.network,
+        address=address,
+        family=family,
+        expires=entry.expiry_time,
+        hwaddr=fields.optional(fields.hwaddr, mac, file, faults),
+        hostname=fields.optional(fields.hostname, hostname, file, faults),
+        client_id=fields.optional(fields.client_id, client_id, file, faults),
+        iaid=fields.optional(fields.iaid, iaid if family == 6 else None, file, faults),
+    )
 
 
 def parse_owners(data: bytes, path: str) -> tuple[list[Owner], list[ParseError]]:
@@ -63,13 +68,17 @@ def parse_owners(data: bytes, path: str) -> tuple[list[Owner], list[ParseError]]
     for record in json_records.split(data, path):
         try:
             entry = json_records.decode(record, _Domain, path)
-            macs = [fields.mac(_bytes(mac)) for mac in entry.macs]
-        except FieldError as error:
-            errors.append(error.at(path))
         except ParseError as error:
             errors.append(error)
-        else:
-            owners += (Owner(entry.domain, entry.domain, mac) for mac in macs)
+            continue
+        for raw in entry.macs:
+            try:
+                mac = json_records.decode(bytes(raw), str, path)
+                owners.append(Owner(entry.domain, entry.domain, fields.mac(mac.encode())))
+            except FieldError as error:
+                errors.append(error.at(path))
+            except ParseError as error:
+                errors.append(error)
     return owners, errors
 
 
@@ -79,10 +88,6 @@ def parse_name(data: bytes, path: str) -> str:
     if found is None:
         raise ParseError(path, 0, "interface", "no line tells it")
     return found[1].decode("ascii")
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "replace")
 
 
 SOURCE = Source(

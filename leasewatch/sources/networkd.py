@@ -2,8 +2,8 @@
 
 An object with `Leases` (systemd >= 256, src/libsystemd-network/sd-dhcp-server-lease.c). Addresses
 are lists of bytes, times microseconds. `ClientId` is what the client said, hence no MAC;
-`HardwareAddress` (257) is the one that the server saw. IPv4 only. The file goes with its last
-lease.
+`HardwareAddress` (257) is the one that the server saw. IPv4 only. The file is below /var/lib, with
+PersistLeases=runtime (258) below /run. It goes with its last lease.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Annotated
 
 import msgspec
 
+from leasewatch.errors import ParseError
 from leasewatch.model import Lease, LeaseFile
 from leasewatch.sources import fields, json_records
 from leasewatch.sources.fields import FieldError
@@ -31,11 +32,15 @@ class _Lease(msgspec.Struct, rename="pascal"):
     address: list[_Octet]
     client_id: list[_Octet] = []
     hostname: str | None = None
-    hardware_address_type: int = _ETHERNET
+    hardware_address_type: _Octet = _ETHERNET
+    hardware_address_length: _Octet | None = None
     hardware_address: list[_Octet] = []
     expiration: Annotated[int, msgspec.Meta(ge=0)] = msgspec.field(
         name="ExpirationRealtimeUSec", default=_NEVER
     )
+
+
+_MUST = ("Address", "ExpirationRealtimeUSec")
 
 
 def records(data: bytes, path: str) -> list[bytes]:
@@ -45,34 +50,40 @@ def records(data: bytes, path: str) -> list[bytes]:
     return [bytes(raw) for raw in json_records.decode(data, _File, path).leases]
 
 
-def parse_record(record: bytes, file: LeaseFile) -> Lease:
-    """The lease of one object; raises ParseError."""
-    lease = json_records.decode(record, _Lease, file.path)
+def parse_record(record: bytes, file: LeaseFile, faults: list[ParseError]) -> Lease:
+    """The lease of one object; see `Source.parse_record`."""
+    lease = json_records.decode_object(record, _Lease, file.path, faults, _MUST)
     dotted = ".".join(map(str, lease.address)).encode()
     try:
         family, address = fields.address(dotted)
-        return Lease(
-            source=file.path,
-            network=file.network,
-            address=address,
-            family=family,
-            expires=0 if lease.expiration >= _NEVER else lease.expiration // 1_000_000 or 1,
-            hwaddr=_hwaddr(lease),
-            hostname=fields.or_none(fields.hostname, lease.hostname),
-            client_id=_hex(lease.client_id) or None,
-        )
     except FieldError as error:
         raise error.at(file) from None
+    hostname, client_id = fields.encoded(lease.hostname), _hex(lease.client_id) or None
+    return Lease(
+        source=file.path,
+        network=file.network,
+        address=address,
+        family=family,
+        expires=0 if lease.expiration >= _NEVER else lease.expiration // 1_000_000 or 1,
+        hwaddr=fields.optional(fields.hwaddr, _hwaddr(lease), file, faults),
+        hostname=fields.optional(fields.hostname, hostname, file, faults),
+        client_id=fields.optional(fields.client_id, client_id, file, faults),
+    )
 
 
-def _hwaddr(lease: _Lease) -> str | None:
-    if lease.hardware_address_type != _ETHERNET:
+def _hwaddr(lease: _Lease) -> bytes | None:
+    """In dnsmasq's form. systemd 257 writes 16 bytes; the first `HardwareAddressLength` count."""
+    octets, length = lease.hardware_address, lease.hardware_address_length
+    if length is not None:
+        octets = octets[:length] if length <= len(octets) else []
+    if not octets:
         return None
-    return fields.or_none(fields.mac, _hex(lease.hardware_address))
+    kind = lease.hardware_address_type
+    return _hex(octets) if kind == _ETHERNET else b"%02x-%s" % (kind, _hex(octets))
 
 
-def _hex(octets: list[int]) -> str:
-    return ":".join(f"{octet:02x}" for octet in octets)
+def _hex(octets: list[int]) -> bytes:
+    return b":".join(b"%02x" % octet for octet in octets)
 
 
 SOURCE = Source(

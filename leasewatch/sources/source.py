@@ -34,8 +34,12 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
     Raises ParseError where the file as a whole cannot be understood: what it said before holds.
     """
-    parse_record: Callable[[bytes, LeaseFile], Lease | None]
-    """None: a record that is no lease. Raises ParseError."""
+    parse_record: Callable[[bytes, LeaseFile, list[ParseError]], Lease | None]
+    """None: a record that is no lease.
+
+    The list gets a LostFieldError for each field that is left out. Raises ParseError where the
+    record does not say whether, where and until when the lease holds.
+    """
     leases: tuple[str, ...] = ()
     leases_removed: bool = False
     """The server removes the file with its last lease; else one that vanishes says nothing."""
@@ -69,7 +73,7 @@ def lines(data: bytes, _path: str) -> list[bytes]:
 
 
 def parse(source: Source, data: bytes, file: LeaseFile) -> tuple[list[Lease], list[ParseError]]:
-    """Every lease of the file, and what is wrong with the rest of it."""
+    """Every lease of the file, and what is wrong in it."""
     leases: list[Lease] = []
     errors: list[ParseError] = []
     try:
@@ -78,7 +82,7 @@ def parse(source: Source, data: bytes, file: LeaseFile) -> tuple[list[Lease], li
         return [], [error]
     for record in records:
         try:
-            lease = source.parse_record(record, file)
+            lease = source.parse_record(record, file, errors)
         except ParseError as error:
             errors.append(error)
         else:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leasewatch.errors import ParseError
+from leasewatch.errors import LostFieldError, ParseError
 from leasewatch.model import Lease, LeaseFile
 from leasewatch.sources import dnsmasq
 
@@ -59,7 +59,7 @@ GOOD = [
     ),
 ]
 
-BAD = [
+LOST = [
     (b"", "line"),
     (b"1 52:54:00:00:00:04 10.0.0.1 db1", "line"),
     (b"1 52:54:00:00:00:04 10.0.0.1 db1 * *", "line"),
@@ -78,6 +78,8 @@ BAD = [
     (b"1 3 ::ffff:10.0.0.1 * *", "address"),
     (b"1 3 ff02::1 * *", "address"),
     (b"1 3 fe80::1%eth0 * *", "address"),
+]
+LEFT_OUT = [
     (b"1 52:54:0:00:00:04 10.0.0.1 * *", "hwaddr"),
     (b"1 52:54:00:00:00:0g 10.0.0.1 * *", "hwaddr"),
     (b"1  10.0.0.1 * *", "hwaddr"),
@@ -94,23 +96,38 @@ BAD = [
 
 @pytest.mark.parametrize(("line", "expected"), GOOD, ids=lambda v: repr(v)[:40])
 def test_a_good_line_is_the_lease_that_it_says(line: bytes, expected: Lease) -> None:
-    assert dnsmasq.parse_line(line, FILE) == expected
+    faults: list[ParseError] = []
+    assert dnsmasq.parse_line(line, FILE, faults) == expected
+    assert not faults
 
 
-@pytest.mark.parametrize(("line", "field"), BAD, ids=lambda v: repr(v)[:40])
-def test_a_bad_line_is_a_fault_with_file_line_and_field(line: bytes, field: str) -> None:
+@pytest.mark.parametrize(("line", "field"), LOST, ids=lambda v: repr(v)[:40])
+def test_a_line_without_a_readable_address_and_end_is_a_fault(line: bytes, field: str) -> None:
     with pytest.raises(ParseError) as caught:
-        dnsmasq.parse_line(line, FILE, 7)
-    assert (caught.value.file, caught.value.line, caught.value.field) == (FILE.path, 7, field)
+        dnsmasq.parse_line(line, FILE, [])
+    assert (caught.value.file, caught.value.field) == (FILE.path, field)
     assert caught.value.what.isprintable()
     assert len(caught.value.what) < 400
+
+
+@pytest.mark.parametrize(("line", "field"), LEFT_OUT, ids=lambda v: repr(v)[:40])
+def test_a_bad_field_is_left_out_and_told_and_the_lease_counts(line: bytes, field: str) -> None:
+    (found,), (fault,) = dnsmasq.parse(line + b"\n", FILE)
+    assert isinstance(fault, LostFieldError)
+    assert (fault.file, fault.field) == (FILE.path, field)
+    assert fault.what.isprintable()
+    said = {"hwaddr": found.hwaddr, "IAID": found.iaid, "hostname": found.hostname}
+    said["client-id"] = found.client_id
+    assert (found.address, found.expires) == (line.split(b" ")[2].decode(), 1)
+    assert said[field] is None
+    assert field in ("hwaddr", "IAID") or found.hwaddr == "52:54:00:00:00:04"
 
 
 def test_good_lines_count_beside_bad_ones_and_an_unfinished_line_does_not() -> None:
     data = b"junk\n%s\nduid 00:01\n%s" % (GOOD[0][0], GOOD[1][0])
     leases, errors = dnsmasq.parse(data, FILE)
     assert leases == [GOOD[0][1]]
-    assert [(e.line, e.field) for e in errors] == [(1, "line")]
+    assert [error.field for error in errors] == ["line"]
 
 
 FIELDS = st.one_of(
@@ -122,5 +139,6 @@ FIELDS = st.one_of(
 @given(st.one_of(st.binary(max_size=300), st.lists(FIELDS, max_size=6).map(b" ".join)))
 def test_any_bytes_are_a_lease_the_duid_or_the_typed_error(line: bytes) -> None:
     leases, errors = dnsmasq.parse(line.replace(b"\n", b"") + b"\n", FILE)
-    assert len(leases) + len(errors) == (0 if line.startswith(b"duid ") else 1)
+    lost = [error for error in errors if not isinstance(error, LostFieldError)]
+    assert len(leases) + len(lost) == (0 if line.startswith(b"duid ") else 1)
     assert all(error.what.isprintable() for error in errors)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leasewatch.errors import ParseError
+from leasewatch.errors import LostFieldError, ParseError
 from leasewatch.model import Lease, LeaseFile
 from leasewatch.sources import libvirt, networkd
 from leasewatch.sources.source import Owner, Source, parse
@@ -51,7 +51,7 @@ def lease(**fields: object) -> Lease:
 
 
 def leases(source: Source, data: bytes) -> list[Lease | None]:
-    return [source.parse_record(record, FILE) for record in source.records(data, FILE.path)]
+    return [source.parse_record(record, FILE, []) for record in source.records(data, FILE.path)]
 
 
 def test_libvirts_leases_have_the_mac_that_its_helper_recorded_for_dhcpv6_too() -> None:
@@ -84,7 +84,7 @@ def test_an_empty_file_holds_no_lease(source: Source, data: bytes) -> None:
 
 def test_a_lease_of_libvirt_needs_an_address_alone_and_may_never_end() -> None:
     record = b'{"ip-address": "10.0.0.1", "expiry-time": 0}'
-    assert libvirt.parse_record(record, FILE) == lease(address="10.0.0.1", family=4, expires=0)
+    assert libvirt.parse_record(record, FILE, []) == lease(address="10.0.0.1", family=4, expires=0)
 
 
 def test_networkds_lease_has_the_hardware_address_and_not_the_client_id_as_its_mac() -> None:
@@ -100,7 +100,7 @@ def test_networkds_lease_has_the_hardware_address_and_not_the_client_id_as_its_m
     ]
     old = b"""{"Address": [10, 0, 0, 1], "ClientId": [1, 82, 84, 0, 0, 0, 1],
       "ExpirationRealtimeUSec": 18446744073709551615}"""
-    assert networkd.parse_record(old, FILE) == lease(
+    assert networkd.parse_record(old, FILE, []) == lease(
         address="10.0.0.1", family=4, expires=0, client_id="01:52:54:00:00:00:01"
     )
 
@@ -109,35 +109,72 @@ GOOD: dict[str, dict[str, object]] = {
     "libvirt": {"ip-address": "10.0.0.1", "expiry-time": 5},
     "networkd": {"Address": [10, 0, 0, 1]},
 }
-BAD = [
+LOST = [
     (libvirt.SOURCE, {"ip-address": None}, "ip-address"),
     (libvirt.SOURCE, {"ip-address": "10.0.0.256"}, "address"),
     (libvirt.SOURCE, {"ip-address": "127.0.0.1"}, "address"),
     (libvirt.SOURCE, {"expiry-time": "5"}, "expiry-time"),
     (libvirt.SOURCE, {"expiry-time": -1}, "expiry-time"),
-    (libvirt.SOURCE, {"mac-address": "nonsense"}, "hwaddr"),
-    (libvirt.SOURCE, {"hostname": "a b"}, "hostname"),
     (libvirt.SOURCE, {"hostname": "\ud800"}, "JSON"),
-    (libvirt.SOURCE, {"client-id": "x"}, "client-id"),
-    (libvirt.SOURCE, {"ip-address": "fd00::1", "iaid": "-1"}, "IAID"),
     (networkd.SOURCE, {"Address": [10, 0, 0]}, "address"),
-    (networkd.SOURCE, {"Address": [10, 0, 0, 256]}, "Address[3]"),
+    (networkd.SOURCE, {"Address": [10, 0, 0, 256]}, "Address"),
     (networkd.SOURCE, {"Address": "10.0.0.1"}, "Address"),
-    (networkd.SOURCE, {"HardwareAddress": [1, 2]}, "mac"),
-    (networkd.SOURCE, {"Hostname": "w\x1b"}, "hostname"),
     (networkd.SOURCE, {"ExpirationRealtimeUSec": -1}, "ExpirationRealtimeUSec"),
 ]
 
 
-@pytest.mark.parametrize(("source", "change", "field"), BAD, ids=lambda v: str(v)[:40])
-def test_a_bad_field_is_a_fault_with_file_and_field_and_only_that(
+LEFT_OUT = [
+    (libvirt.SOURCE, {"mac-address": "nonsense"}, "hwaddr"),
+    (libvirt.SOURCE, {"mac-address": 5}, "mac-address"),
+    (libvirt.SOURCE, {"hostname": "a b"}, "hostname"),
+    (libvirt.SOURCE, {"hostname": ["web1"]}, "hostname"),
+    (libvirt.SOURCE, {"client-id": "x"}, "client-id"),
+    (libvirt.SOURCE, {"ip-address": "fd00::1", "iaid": "-1"}, "IAID"),
+    (libvirt.SOURCE, {"ip-address": "fd00::1", "iaid": 7}, "iaid"),
+    (networkd.SOURCE, {"HardwareAddress": [1, 256]}, "HardwareAddress"),
+    (networkd.SOURCE, {"HardwareAddress": "52:54:00:00:00:01"}, "HardwareAddress"),
+    (networkd.SOURCE, {"HardwareAddressType": "ether"}, "HardwareAddressType"),
+    (networkd.SOURCE, {"ClientId": [-1]}, "ClientId"),
+    (networkd.SOURCE, {"Hostname": "w\x1b"}, "hostname"),
+    (networkd.SOURCE, {"Hostname": {"a": 1}}, "Hostname"),
+]
+
+
+@pytest.mark.parametrize(("source", "change", "field"), LEFT_OUT, ids=lambda v: str(v)[:40])
+def test_a_bad_field_is_left_out_and_told_and_the_lease_counts(
     source: Source, change: dict[str, object], field: str
 ) -> None:
     good = GOOD[source.name]
-    assert source.parse_record(json.dumps(good).encode(), FILE)
+    of_family = {key: value for key, value in change.items() if key == "ip-address"}
+    faults: list[ParseError] = []
+    found = source.parse_record(json.dumps(good | change).encode(), FILE, faults)
+    assert found == source.parse_record(json.dumps(good | of_family).encode(), FILE, [])
+    (fault,) = faults
+    assert isinstance(fault, LostFieldError)
+    assert (fault.file, fault.field) == (FILE.path, field)
+    assert fault.what.isprintable()
+
+
+@pytest.mark.parametrize("source", [libvirt.SOURCE, networkd.SOURCE], ids=lambda s: s.name)
+def test_a_hostname_in_no_encoding_costs_the_name_alone(source: Source) -> None:
+    name = b'"hostname"' if source is libvirt.SOURCE else b'"Hostname"'
+    record = json.dumps(GOOD[source.name]).encode()[:-1] + b", " + name + b': "w\xe9b"}'
+    faults: list[ParseError] = []
+    found = source.parse_record(record, FILE, faults)
+    assert found is not None
+    assert found.hostname is None
+    assert len(faults) == 1
+
+
+@pytest.mark.parametrize(("source", "change", "field"), LOST, ids=lambda v: str(v)[:40])
+def test_a_record_without_a_readable_address_and_end_is_a_fault_with_file_and_field(
+    source: Source, change: dict[str, object], field: str
+) -> None:
+    good = GOOD[source.name]
+    assert source.parse_record(json.dumps(good).encode(), FILE, [])
     record = json.dumps(good | change).encode()
     with pytest.raises(ParseError) as caught:
-        source.parse_record(record, FILE)
+        source.parse_record(record, FILE, [])
     assert (caught.value.file, caught.value.field) == (FILE.path, field)
     assert caught.value.what.isprintable()
     assert len(caught.value.what) < 400
@@ -154,11 +191,34 @@ def test_a_file_that_is_no_such_list_is_one_typed_fault(source: Source, data: by
         leases(source, data)
 
 
+HARDWARE = [
+    ({"HardwareAddress": [82, 84, 0, 0, 0, 1]}, "52:54:00:00:00:01"),  # as 262 writes it
+    ({"HardwareAddress": [82, 84, 0, 0, 0, 1, *[0] * 10]}, "52:54:00:00:00:01"),  # as 257 does
+    ({"HardwareAddress": [*range(16)], "HardwareAddressLength": 8}, "00:01:02:03:04:05:06:07"),
+    (
+        {"HardwareAddress": [1, 2, 3, 0], "HardwareAddressLength": 3, "HardwareAddressType": 6},
+        "06-01:02:03",
+    ),
+    ({"HardwareAddress": [0] * 16, "HardwareAddressLength": 0, "HardwareAddressType": 32}, None),
+    ({"HardwareAddress": [82, 84, 0], "HardwareAddressLength": 6}, None),
+    ({"HardwareAddressLength": 6}, None),
+]
+
+
+@pytest.mark.parametrize(("change", "hwaddr"), HARDWARE, ids=lambda v: str(v)[:40])
+def test_networkds_hardware_address_is_as_long_as_the_record_says(
+    change: dict[str, object], hwaddr: str | None
+) -> None:
+    record = {"Address": [10, 0, 0, 1], "HardwareAddressLength": 6, "HardwareAddressType": 1}
+    found = networkd.parse_record(json.dumps(record | change).encode(), FILE, [])
+    assert found.hwaddr == hwaddr
+
+
 def test_libvirts_macs_are_owners_with_every_card_and_the_good_ones_count() -> None:
     data = json.dumps(
         [
             {"domain": "web1", "macs": ["52:54:00:00:00:01", "52:54:00:00:00:0A"]},
-            {"domain": "bad", "macs": ["52:54"]},
+            {"domain": "half", "macs": ["52:54", "52:54:00:00:00:03", 7]},
             {"macs": []},
             {"domain": "ubuntu22.04", "macs": ["52:54:00:00:00:02"]},
             {"domain": "none", "macs": []},
@@ -168,9 +228,10 @@ def test_libvirts_macs_are_owners_with_every_card_and_the_good_ones_count() -> N
     assert owners == [
         Owner("web1", "web1", "52:54:00:00:00:01"),
         Owner("web1", "web1", "52:54:00:00:00:0a"),
+        Owner("half", "half", "52:54:00:00:00:03"),
         Owner("ubuntu22.04", "ubuntu22.04", "52:54:00:00:00:02"),
     ]
-    assert [error.field for error in errors] == ["mac", "record"]
+    assert [error.field for error in errors] == ["mac", "record", "record"]
 
 
 def test_the_bridge_is_told_by_the_networks_configuration() -> None:

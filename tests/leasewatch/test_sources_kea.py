@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leasewatch.errors import ParseError
+from leasewatch.errors import LostFieldError, ParseError
 from leasewatch.model import Lease, LeaseFile
 from leasewatch.sources import kea
 from leasewatch.sources.source import parse
@@ -23,7 +23,7 @@ HEADER6 = (
 
 
 def leases(data: bytes) -> list[Lease]:
-    found = (kea.parse_record(record, FILE) for record in kea.records(data, FILE.path))
+    found = (kea.parse_record(record, FILE, []) for record in kea.records(data, FILE.path))
     return [lease for lease in found if lease is not None]
 
 
@@ -92,22 +92,42 @@ def test_a_lease_of_infinite_lifetime_never_ends() -> None:
         (b"127.0.0.1,52:54:00:00:00:05,,3600,1800000000,1,0,0,web1,0", "address"),
         (b"10.0.0.5,52:54:00:00:00:05,,3600,1800000000,1,0,0,web1", "line"),
         (b"fd00::5,52:54:00:00:00:05,,3600,1800000000,1,0,0,web1,0", "line"),
-        (b"10.0.0.5,zz,,3600,1800000000,1,0,0,web1,0", "hwaddr"),
-        (b"10.0.0.5,52:54:00:00:00:05,x,3600,1800000000,1,0,0,web1,0", "client-id"),
         (b"10.0.0.5,52:54:00:00:00:05,,-1,1800000000,1,0,0,web1,0", "valid_lifetime"),
         (b"10.0.0.5,52:54:00:00:00:05,,3600,never,1,0,0,web1,0", "expires"),
-        (b"10.0.0.5,52:54:00:00:00:05,,3600,1800000000,1,0,0,we b1,0", "hostname"),
-        (b"10.0.0.5,52:54:00:00:00:05,,3600,1800000000,1,0,0,a&#x0ab,0", "hostname"),
         (b"10.0.0.5,52:54:00:00:00:05,,3600,1800000000,1,0,0,web1,on", "state"),
         (b"10.0.0.5,52:54:00:00:00:05,,3600,1800000000,1,0,0," + b"x" * 5000 + b",0", "line"),
     ],
     ids=lambda v: repr(v)[:60],
 )
-def test_a_bad_line_is_a_fault_with_file_and_field(line: bytes, field: str) -> None:
+def test_a_line_that_does_not_say_whether_and_until_when_it_holds_is_a_fault(
+    line: bytes, field: str
+) -> None:
     with pytest.raises(ParseError) as caught:
         leases(HEADER4 + line + b"\n")
     assert (caught.value.file, caught.value.field) == (FILE.path, field)
     assert caught.value.what.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("line", "field"),
+    [
+        (b"10.0.0.5,zz,,3600,1800000000,1,0,0,web1,0", "hwaddr"),
+        (b"10.0.0.5,52:54:00:00:00:05,x,3600,1800000000,1,0,0,web1,0", "client-id"),
+        (b"10.0.0.5,52:54:00:00:00:05,,3600,1800000000,1,0,0,we b1,0", "hostname"),
+        (b"10.0.0.5,52:54:00:00:00:05,,3600,1800000000,1,0,0,a&#x0ab,0", "hostname"),
+        (b"fd00::5,00:03,3600,1800000000,1,1800,0,-7,128,0,0,web1,,0", "IAID"),
+        (b"fd00::5,0x0003,3600,1800000000,1,1800,0,7,128,0,0,web1,,0", "client-id"),
+    ],
+    ids=lambda v: repr(v)[:60],
+)
+def test_a_bad_field_is_left_out_and_told_and_the_lease_counts(line: bytes, field: str) -> None:
+    (found,), (fault,) = parse(kea.SOURCE, HEADER4 + line + b"\n", FILE)
+    assert isinstance(fault, LostFieldError)
+    assert (fault.file, fault.field) == (FILE.path, field)
+    said = {"hwaddr": found.hwaddr, "client-id": found.client_id, "IAID": found.iaid}
+    assert ({"hostname": found.hostname} | said)[field] is None
+    assert found.expires == 1800000000
+    assert field == "hostname" or found.hostname == "web1"
 
 
 def test_another_header_is_a_fault_of_the_whole_file() -> None:

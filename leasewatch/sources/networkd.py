@@ -88,7 +88,10 @@ def _hex(octets: list[int]) -> bytes:
 
 SOURCE = Source(
     name="networkd",
-    leases=("/var/lib/systemd/network/dhcp-server-lease/{network}",),
+    leases=(
+        "/var/lib/systemd/network/dhcp-server-lease/{network}",
+        "/run/systemd/netif/dhcp-server-lease/{network}",
+    ),
     bridge="{network}",
     leases_removed=True,
     records=records,

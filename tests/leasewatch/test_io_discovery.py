@@ -17,6 +17,7 @@ from leasewatch.model import LeaseFile, Nic
 
 LIBVIRT = "var/lib/libvirt/dnsmasq"
 INCUS = "var/lib/incus/networks/incusbr0"
+NETWORKD = ("var/lib/systemd/network", "run/systemd/netif")
 MAC = "52:54:00:00:00:01"
 
 
@@ -77,6 +78,7 @@ def host(tmp_path: Path) -> Host:
         ),
         ("var/lib/NetworkManager/dnsmasq-eth1.leases", "networkmanager", "eth1"),
         ("var/lib/systemd/network/dhcp-server-lease/ve-x", "networkd", "ve-x"),
+        ("run/systemd/netif/dhcp-server-lease/ve-x", "networkd", "ve-x"),
         ("var/lib/kea/kea-leases4.csv", "kea", "kea"),
         ("var/lib/kea/kea-leases6.csv", "kea", "kea"),
     ],
@@ -124,6 +126,17 @@ def test_libvirts_networks_have_the_names_of_their_configurations(host: Host) ->
     assert host.files() == {f"{LIBVIRT}/virbr7.status": ("libvirt", "labnat")}
     (domain,) = host.scan().domains
     assert domain.nics == (Nic("labnat", MAC),)
+
+
+def test_an_interface_whose_leases_networkd_keeps_elsewhere_since_is_one_network(
+    host: Host,
+) -> None:
+    folders = [f"{folder}/dhcp-server-lease" for folder in NETWORKD]
+    assert {f"{host.root}/{folder}" for folder in folders} <= host.scan().folders.keys()
+    for folder in folders:
+        host.write(f"{folder}/br5", "{}")
+    assert set(host.files().values()) == {("networkd", "br5")}
+    assert len(host.files()) == 2
 
 
 def test_a_domain_has_its_cards_of_every_network_and_is_as_old_as_its_first_file(
@@ -258,8 +271,11 @@ def test_a_vanished_file_of_which_nobody_knows_the_interface_counts_until_its_le
     assert host.files() == {}
 
 
-def test_networkds_file_goes_with_its_last_lease_but_not_with_its_folder(host: Host) -> None:
-    path = "var/lib/systemd/network/dhcp-server-lease/ve-x"
+@pytest.mark.parametrize("folder", NETWORKD)
+def test_networkds_file_goes_with_its_last_lease_but_not_with_its_folder(
+    host: Host, folder: str
+) -> None:
+    path = f"{folder}/dhcp-server-lease/ve-x"
     host.interfaces("ve-x")
     file = host.write(path)
     found = host.files()

@@ -2,10 +2,16 @@
 
 One lease a line, five fields between single spaces (dnsmasq, lease.c):
 `expires hwaddr-or-IAID address hostname client-id-or-DUID`. A line tells by itself what it is
-(IPv4, DHCPv6, or the server's `duid`), so unchanged lines need never be parsed again.
+(IPv4, DHCPv6, or a note), so unchanged lines need never be parsed again.
+
+A note begins with a word: the server's own `duid HEX`, and with --leasequery (2.92) `vendorclass
+ADDRESS HEX` and `agent-info ADDRESS HEX`. Others of this shape are passed over, too, for the notes
+that later versions add; plain text is not of this shape, and is a fault.
 """
 
 from __future__ import annotations
+
+import re
 
 from leasewatch.errors import ParseError
 from leasewatch.model import Lease, LeaseFile
@@ -13,6 +19,9 @@ from leasewatch.sources import fields, source
 from leasewatch.sources.fields import FieldError
 from leasewatch.sources.source import Source, lines
 
+_NOTE = re.compile(rb"[a-z][a-z0-9-]{2,31}(?: [0-9A-Fa-f:.]+)+")
+"""A word, then addresses, numbers or bytes in hex."""
+_NONE = b"*"
 MAX_LINE = 2048
 """Bytes; the longest true line (255-byte hostname and client id) has about 1,100."""
 
@@ -26,32 +35,34 @@ def parse(data: bytes, file: LeaseFile) -> tuple[list[Lease], list[ParseError]]:
 
 
 def parse_line(line: bytes, file: LeaseFile, faults: list[ParseError]) -> Lease | None:
-    """The lease of one line (without its newline); None for the server's own `duid` line.
+    """The lease of one line (without its newline); None for a note.
 
     See `Source.parse_record`.
     """
-    if line.startswith(b"duid "):
+    if not line[:1].isdigit() and _NOTE.fullmatch(line):
         return None
     columns = line.split(b" ")
     if len(columns) != 5 or len(line) > MAX_LINE:
         raise ParseError(file.path, 0, "line", f"expected 5 fields, got {fields.show(line)}")
+    end, client, place, hostname, client_id = columns
     try:
-        family, address = fields.address(columns[2])
-        expires = fields.number("expires", columns[0])
+        family, address = fields.address(place)
+        expires = fields.number("expires", end)
     except FieldError as error:
         raise error.at(file) from None
-    client, hostname, client_id = (None if columns[i] == b"*" else columns[i] for i in (1, 3, 4))
-    mac, iaid = (client, None) if family == 4 else (None, client)
+    read = fields.optional
     return Lease(
         source=file.path,
         network=file.network,
         address=address,
         family=family,
         expires=expires,
-        hwaddr=fields.optional(fields.hwaddr, mac, file, faults),
-        iaid=fields.optional(_iaid, iaid, file, faults),
-        hostname=fields.optional(fields.hostname, hostname, file, faults),
-        client_id=fields.optional(fields.client_id, client_id, file, faults),
+        hwaddr=read(fields.hwaddr, client, file, faults)
+        if family == 4 and client != _NONE
+        else None,
+        iaid=read(_iaid, client, file, faults) if family == 6 else None,
+        hostname=read(fields.hostname, hostname, file, faults) if hostname != _NONE else None,
+        client_id=read(fields.client_id, client_id, file, faults) if client_id != _NONE else None,
     )
 
 

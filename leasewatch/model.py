@@ -23,7 +23,8 @@ class Lease(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     `hwaddr` is lower case, colon-separated, and for DHCPv6 there only where the server recorded
     what it saw (libvirt's does): a DUID proves nothing;
-    `client_id` holds the client id (IPv4) or DUID (IPv6); `iaid` is set for DHCPv6 alone.
+    `hostname` is the first label of what the guest calls itself; `client_id` holds the client id
+    (IPv4) or DUID (IPv6); `iaid` is set for DHCPv6 alone.
     """
 
     source: str

@@ -17,7 +17,7 @@ from leasewatch.model import LeaseFile
 _HEX_PAIRS = rb"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2})*"
 _HWADDR = re.compile(rb"(?:([0-9A-Fa-f]{2,4})-)?(%s)?" % _HEX_PAIRS)
 _CLIENT_ID = re.compile(_HEX_PAIRS)
-_HOSTNAME = re.compile(rb"[!-~]{1,255}")
+_NAME = re.compile(rb"[!-~]{1,255}")
 _MAC = re.compile(rb"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
 _T = TypeVar("_T")
 _ETHERNET = 1
@@ -89,11 +89,23 @@ def mac(value: bytes) -> str:
     return value.decode("ascii").lower()
 
 
-def hostname(value: bytes) -> str:
+def name(value: bytes) -> str:
     """Printable ASCII without spaces; whether it may be a name is for `names` to say."""
-    if _HOSTNAME.fullmatch(value) is None:
+    if _NAME.fullmatch(value) is None:
         raise FieldError("hostname", "printable ASCII", value)
     return value.decode("ascii")
+
+
+def hostname(value: bytes) -> str:
+    """What a guest calls itself: a `name`, up to its first dot.
+
+    A guest may qualify it (RFC 2132, 3.14; RFC 4702), and so does Kea (ddns-qualifying-suffix).
+    dnsmasq cuts the domain off itself; all servers' guests are to have the same names.
+    """
+    label = name(value).partition(".")[0]
+    if not label:
+        raise FieldError("hostname", "a label before the first dot", value)
+    return label
 
 
 def client_id(value: bytes) -> str:

@@ -45,7 +45,7 @@ def _owner(key: str, line: bytes) -> Owner | None:
     mac = fields.mac(first)
     if not rest or rest[-1].startswith(b"[") or _is_ipv4(rest[-1]):
         return None
-    name = fields.hostname(rest[-1])
+    name = fields.name(rest[-1])
     return Owner(key, name, mac)
 
 

@@ -96,8 +96,8 @@ def _columns(record: bytes, at: Mapping[str, int]) -> dict[str, bytes]:
 
 
 def _hostname(value: bytes) -> bytes:
-    """Without Kea's escapes (`&#x2c` is a comma) and the final dot of a qualified name."""
-    return _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), value).removesuffix(b".")
+    """Without Kea's escapes: `&#x2c` is a comma."""
+    return _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), value)
 
 
 SOURCE = Source(

@@ -117,10 +117,11 @@ class Discovery:
                 file = LeaseFile(path=path, network=network, suffix=suffix, kind=source.name)
                 found.lease_files.append(file)
         started = {}
-        for key, name, nics, written in self._cards(source, folders, names, found):
+        for owner, nics, written in self._cards(source, folders, names, found):
+            key = source.name, owner.key
             new = _Start(written, seen=source.name in self._looked)
-            started[source.name, key] = start = self._started.get((source.name, key), new)
-            found.domains.append(_domain(source, name, nics, start))
+            started[key] = start = self._started.get(key, new)
+            found.domains.append(_domain(source, owner, nics, start))
         self._listed |= folders.listed
         for folder, ends in folders.watched.items():
             found.folders.setdefault(folder, set()).update(ends)
@@ -182,8 +183,8 @@ class Discovery:
 
     def _cards(
         self, source: Source, folders: Folders, names: Mapping[str, str], found: Found
-    ) -> Iterator[tuple[str, str, tuple[Nic, ...], float]]:
-        """Key, name, cards of each domain, and when the first of them was written down."""
+    ) -> Iterator[tuple[Owner, tuple[Nic, ...], float]]:
+        """The first card's owner, the cards of each domain, when the first was written down."""
         if source.parse_owners is None:
             return
         cards: dict[str, list[tuple[Owner, Nic, float]]] = defaultdict(list)
@@ -198,9 +199,9 @@ class Discovery:
             _note_bridge(source, part, network, found)
             for owner in owners:
                 cards[owner.key].append((owner, Nic(network, owner.mac), small.modified))
-        for key, of_domain in cards.items():
+        for of_domain in cards.values():
             nics = tuple(nic for _, nic, _ in of_domain)
-            yield key, of_domain[0][0].name, nics, min(written for _, _, written in of_domain)
+            yield of_domain[0][0], nics, min(written for _, _, written in of_domain)
 
 
 def _note_bridge(source: Source, part: str, network: str, found: Found) -> None:
@@ -208,9 +209,10 @@ def _note_bridge(source: Source, part: str, network: str, found: Found) -> None:
         found.bridges[network] = source.bridge.replace("{network}", part)
 
 
-def _domain(source: Source, name: str, nics: tuple[Nic, ...], start: _Start) -> Domain:
+def _domain(source: Source, owner: Owner, nics: tuple[Nic, ...], start: _Start) -> Domain:
     return Domain(
-        name=name,
+        name=owner.name,
+        aliases=owner.aliases,
         nics=nics,
         started=start.written,
         pending_until=int(start.written) + FIRST_LEASE_SECONDS if source.owners_run else 0,

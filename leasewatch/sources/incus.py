@@ -2,14 +2,16 @@
 
 That folder holds a file `[PROJECT_]INSTANCE.DEVICE` for each network card, with one line of
 dnsmasq's dhcp-host form, `MAC[,IPV4][,[IPV6]][,NAME]` (Incus: internal/server/dnsmasq). Older LXDs
-leave `.DEVICE` out. A card that has no NAME there belongs to a network with `dns.mode` other than
-`managed`: nobody names it. The files stay while the instance is stopped, so they do not tell
-whether it runs.
+leave `.DEVICE` out. NAME is INSTANCE, or INSTANCE.PROJECT (LXD; Incus before 6.9); both answer. An
+instance's name is one label; a project's may hold dots, and in older LXDs underscores. A card that
+has no NAME there belongs to a network with `dns.mode` other than `managed`: nobody names it. The
+files stay while the instance is stopped, so they do not tell whether it runs.
 """
 
 from __future__ import annotations
 
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from leasewatch.errors import ParseError
 from leasewatch.sources import dnsmasq, fields
@@ -19,39 +21,64 @@ from leasewatch.sources.source import Owner, Source, lines
 _MAX_LINE = 1024
 
 
+class _Instance(NamedTuple):
+    key: str
+    """`[PROJECT_]INSTANCE`."""
+    name: str
+    aliases: tuple[str, ...]
+
+
 def parse_owners(data: bytes, path: str) -> tuple[list[Owner], list[ParseError]]:
     """The card of a dnsmasq.hosts file; raises ParseError where it is still being written."""
     found = lines(data, path)
     if not found:
         raise ParseError(path, 1, "line", "no complete line")
-    card = PurePosixPath(path)
     owners: list[Owner] = []
     errors: list[ParseError] = []
     for number, line in enumerate(found, 1):
         try:
-            owner = _owner(card.stem, line)
+            mac, name = _card(line)
         except FieldError as error:
             errors.append(error.at(path, number))
-        else:
-            if owner is not None and (card.suffix or card.stem.rpartition("_")[2] == owner.name):
-                owners.append(owner)  # else: no instance's file, but what an editor puts there
+            continue
+        instance = _instance(PurePosixPath(path).name, name) if name is not None else None
+        if instance is not None:
+            owners.append(Owner(instance.key, instance.name, mac, instance.aliases))
     return owners, errors
 
 
-def _owner(key: str, line: bytes) -> Owner | None:
+def _card(line: bytes) -> tuple[str, str | None]:
+    """MAC and NAME."""
     if len(line) > _MAX_LINE:
         raise FieldError("line", "MAC[,IPV4][,[IPV6]][,NAME]", line)
     first, *rest = line.split(b",")
     mac = fields.mac(first)
-    if not rest or rest[-1].startswith(b"[") or _is_ipv4(rest[-1]):
-        return None
-    name = fields.name(rest[-1])
-    return Owner(key, name, mac)
+    if not rest or rest[-1].startswith(b"[") or _is_address(rest[-1]):
+        return mac, None
+    return mac, fields.name(rest[-1])
 
 
-def _is_ipv4(value: bytes) -> bool:
-    """Instances' names hold no dots."""
-    return value.count(b".") == 3
+def _is_address(value: bytes) -> bool:
+    try:
+        fields.address(value)
+    except FieldError:
+        return False
+    return True
+
+
+def _instance(file: str, name: str) -> _Instance | None:
+    """Which instance a card's file is of; None: of none, an editor has put it there, say."""
+    instance, _, project = name.partition(".")
+    if not project:
+        if _is_of(file, instance):
+            return _Instance(instance, instance, ())
+        project = f"{file}.".partition(f"_{instance}.")[0]
+    key = f"{project}_{instance}"
+    return _Instance(key, instance, (f"{instance}.{project}",)) if _is_of(file, key) else None
+
+
+def _is_of(file: str, key: str) -> bool:
+    return file == key or file.startswith(f"{key}.")
 
 
 def _source(name: str, *folders: str) -> Source:

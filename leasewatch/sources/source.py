@@ -23,6 +23,8 @@ class Owner(msgspec.Struct, frozen=True, gc=False):
     name: str
     mac: str
     """Lower case, colon-separated."""
+    aliases: tuple[str, ...] = ()
+    """What the domain answers to, too."""
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,10 +34,37 @@ def test_a_card_without_a_name_has_no_owner(line: bytes) -> None:
     assert incus.parse_owners(line + b"\n", PATH) == ([], [])
 
 
-def test_the_file_tells_which_instance_it_is_for_projects_may_share_a_name() -> None:
-    path = PATH.replace("web1.eth0", "staging_web1.eth-1")
-    (owner,), _ = incus.parse_owners(b"10:66:6a:00:00:01,web1\n", path)
-    assert (owner.key, owner.name) == ("staging_web1", "web1")
+@pytest.mark.parametrize(
+    ("file", "name", "key", "aliases"),
+    [
+        ("web1.eth0", "web1", "web1", ()),
+        ("web1.eth0.100", "web1", "web1", ()),
+        ("web1.my_nic", "web1", "web1", ()),
+        ("staging_web1.eth-1", "web1", "staging_web1", ("web1.staging",)),  # Incus 6.9
+        ("a.b.c_web1.eth0", "web1", "a.b.c_web1", ("web1.a.b.c",)),
+        ("shop_web1.eth0", "web1.shop", "shop_web1", ("web1.shop",)),  # LXD
+        ("shop_web1.eth.1_2", "web1.shop", "shop_web1", ("web1.shop",)),
+        ("a.b.c_web1.eth0", "web1.a.b.c", "a.b.c_web1", ("web1.a.b.c",)),
+        ("my_shop_web1.eth0", "web1.my_shop", "my_shop_web1", ("web1.my_shop",)),
+        ("my_shop_web1", "web1.my_shop", "my_shop_web1", ("web1.my_shop",)),  # LXD 4
+        ("web1_web1.eth0", "web1", "web1_web1", ("web1.web1",)),
+    ],
+)
+def test_the_file_tells_instance_and_project_whatever_the_name_has_of_them(
+    file: str, name: str, key: str, aliases: tuple[str, ...]
+) -> None:
+    path = PATH.replace("web1.eth0", file)
+    for line in (f"{MAC},{name}\n", f"{MAC},10.1.2.3,[fd42::5],{name}\n"):
+        assert incus.parse_owners(line.encode(), path) == ([Owner(key, "web1", MAC, aliases)], [])
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("web1.eth0", "web2"), ("web1.eth0", "web1.shop"), ("shop_web1.eth0", "web1.blog")],
+)
+def test_a_name_that_the_file_does_not_have_is_no_instances(file: str, name: str) -> None:
+    path = PATH.replace("web1.eth0", file)
+    assert incus.parse_owners(f"{MAC},{name}\n".encode(), path) == ([], [])
 
 
 @pytest.mark.parametrize(

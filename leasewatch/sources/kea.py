@@ -38,8 +38,12 @@ _COLUMNS6: Final = {
     "state": 13,
 }
 _MAX_LINE: Final = 4096
+"""Bytes of the columns that are read."""
 _ENDLESS: Final = 0xFFFFFFFF
 """Valid lifetime of a lease that never ends (RFC 2131, RFC 8415)."""
+_HOLDS: Final = frozenset({0, 4})
+"""States of a lease that holds: default, and registered (RFC 9686: a host tells the address that it
+made up itself). Declined, expired and reclaimed, released do not."""
 _PREFIX: Final = b"2"
 """Lease type of a delegated prefix (IA_PD)."""
 _ESCAPED = re.compile(rb"&#x([0-9A-Fa-f]{2})")
@@ -71,7 +75,7 @@ def parse_record(record: bytes, file: LeaseFile, faults: list[ParseError]) -> Le
         state = fields.number("state", value["state"] or b"0")
     except FieldError as error:
         raise error.at(file) from None
-    if state or not lifetime or value.get("kind") == _PREFIX:
+    if state not in _HOLDS or not lifetime or value.get("kind") == _PREFIX:
         return None
     return Lease(
         source=file.path,
@@ -89,9 +93,11 @@ def parse_record(record: bytes, file: LeaseFile, faults: list[ParseError]) -> Le
 
 
 def _columns(record: bytes, at: Mapping[str, int]) -> dict[str, bytes]:
-    columns = record.split(b",")
-    if len(columns) <= at["state"] or len(record) > _MAX_LINE:
-        raise FieldError("line", f"at least {at['state'] + 1} columns", record)
+    count = at["state"] + 1
+    columns = record.split(b",", count)[:count]  # a user_context after them may be of any length
+    if len(columns) <= at["hostname"] or sum(map(len, columns)) > _MAX_LINE:
+        raise FieldError("line", f"at least {at['hostname'] + 1} columns", record)
+    columns += [b""] * (count - len(columns))  # Kea before 1.0 wrote no state
     return {name: columns[index] for name, index in at.items()}
 
 

@@ -70,9 +70,18 @@ def test_the_last_line_of_an_address_counts_wherever_the_header_is_again() -> No
 
 @pytest.mark.parametrize(
     ("lifetime", "state", "there"),
-    [(3600, 0, True), (3600, 1, False), (3600, 2, False), (3600, 3, False), (0, 0, False)],
+    [
+        (3600, 0, True),
+        (3600, 1, False),
+        (3600, 2, False),
+        (3600, 3, False),
+        (3600, 4, True),
+        (3600, 9, False),
+        (0, 0, False),
+        (0, 4, False),
+    ],
 )
-def test_a_lease_that_was_given_back_declined_or_reclaimed_is_gone(
+def test_a_lease_holds_in_its_default_state_or_registered_and_for_a_lifetime(
     lifetime: int, state: int, there: bool
 ) -> None:
     line = f"10.0.0.5,52:54:00:00:00:05,,{lifetime},1800000000,1,0,0,web1,{state},,0\n"
@@ -90,7 +99,7 @@ def test_a_lease_of_infinite_lifetime_never_ends() -> None:
     [
         (b"x,52:54:00:00:00:05,,3600,1800000000,1,0,0,web1,0", "address"),
         (b"127.0.0.1,52:54:00:00:00:05,,3600,1800000000,1,0,0,web1,0", "address"),
-        (b"10.0.0.5,52:54:00:00:00:05,,3600,1800000000,1,0,0,web1", "line"),
+        (b"10.0.0.5,52:54:00:00:00:05,,3600,1800000000,1,0,0", "line"),
         (b"fd00::5,52:54:00:00:00:05,,3600,1800000000,1,0,0,web1,0", "line"),
         (b"10.0.0.5,52:54:00:00:00:05,,-1,1800000000,1,0,0,web1,0", "valid_lifetime"),
         (b"10.0.0.5,52:54:00:00:00:05,,3600,never,1,0,0,web1,0", "expires"),
@@ -128,6 +137,14 @@ def test_a_bad_field_is_left_out_and_told_and_the_lease_counts(line: bytes, fiel
     assert ({"hostname": found.hostname} | said)[field] is None
     assert found.expires == 1800000000
     assert field == "hostname" or found.hostname == "web1"
+
+
+def test_lines_of_versions_with_fewer_columns_and_with_more_are_leases() -> None:
+    line = b"10.0.0.%d,52:54:00:00:00:05,,3600,1800000000,1,0,0,web1"
+    ends = (b"", b",0", b',0,{ "a": 1&#x2c "b": 2 },7,and,more')
+    data = HEADER4 + b"".join(line % n + end + b"\n" for n, end in enumerate(ends, 1))
+    data += line % 4 + b",0," + b"x" * 10_000 + b"\n"
+    assert [found.hostname for found in leases(data)] == ["web1"] * 4
 
 
 def test_another_header_is_a_fault_of_the_whole_file() -> None:

@@ -88,8 +88,8 @@ def age(party: Party) -> float:
 def parties(held: Sequence[Held]) -> list[Party]:
     """The claims to one name, by who makes them, the newest party last.
 
-    The network cards of one domain are one party. In one lease file the newest DHCPv6 claim goes
-    together with the newest IPv4 claim where nothing links its DUID to a MAC.
+    The network cards of one domain are one party. On one network the newest DHCPv6 claim joins the
+    newest IPv4 claim where nothing links its DUID to a MAC, also if they are in two lease files.
     """
     if len(held) == 1:  # as nearly always
         return [list(held)]
@@ -101,11 +101,11 @@ def parties(held: Sequence[Held]) -> list[Party]:
         who = _client(claim)
         by_client.setdefault(who, []).append(claim)
         if lease.family == 4:
-            newest4[lease.source] = who
+            newest4[lease.network] = who
         elif not claim.mac:
-            newest6[lease.source] = who
-    for source, who in newest6.items():
-        joined = newest4.get(source, who)
+            newest6[lease.network] = who
+    for network, who in newest6.items():
+        joined = newest4.get(network, who)
         if joined != who:
             by_client[joined] += by_client.pop(who)
     return sorted(by_client.values(), key=age)
@@ -117,7 +117,7 @@ def _client(held: Held) -> tuple[str, str]:
         return "", held.owner
     if held.mac:
         return held.lease.network, held.mac
-    return held.lease.source, held.lease.client_id or held.lease.address
+    return held.lease.network, held.lease.client_id or held.lease.address
 
 
 def addresses(party: Party) -> tuple[HostAddress, ...]:

@@ -171,7 +171,7 @@ def test_one_mac_on_two_networks_is_two_guests_unless_a_domain_owns_both() -> No
     assert host.addresses("web1") == ["10.1.0.1"]
 
 
-def test_in_one_lease_file_an_ipv4_and_an_ipv6_claim_go_together() -> None:
+def test_on_one_network_an_ipv4_and_an_ipv6_claim_go_together() -> None:
     host = Host()
     host.lease("10.0.0.1", "web1", 1)
     host.lease("fd77::1", "web1", duid="00:01")
@@ -179,6 +179,38 @@ def test_in_one_lease_file_an_ipv4_and_an_ipv6_claim_go_together() -> None:
     host.lease("fd77::2", "web1", duid="00:02")
     assert host.addresses("web1") == ["fd77::2", "10.0.0.1"]
     assert host.verdicts("web1")["fd77::1"] == "conflict"
+
+
+@pytest.mark.parametrize("order", list(permutations(("4", "6", "else"))))
+def test_so_do_they_where_the_network_has_a_lease_file_for_each_family(
+    order: tuple[str, ...],
+) -> None:
+    host = Host()
+    for which in order:
+        if which == "4":
+            host.lease("10.0.0.1", "web1", 1, source="/kea/leases4.csv", first_seen=10)
+        elif which == "6":
+            host.lease("fd77::1", "web1", duid="00:01", source="/kea/leases6.csv", first_seen=20)
+        else:
+            host.lease("10.0.0.3", "db1", 3, source="/lib/dnsmasq.leases")
+    assert sorted(host.addresses("web1") or []) == ["10.0.0.1", "fd77::1"]
+    assert set(host.verdicts("web1").values()) == {"published"}
+
+
+def test_a_client_id_in_two_files_of_a_network_is_one_guest() -> None:
+    host = Host()
+    host.lease("fd77::1", "web1", duid="00:01", source="/a")
+    host.lease("fd77::2", "web1", duid="00:01", source="/b")
+    host.lease("10.0.0.1", "web1", 1, source="/c")
+    assert sorted(host.addresses("web1") or []) == ["10.0.0.1", "fd77::1", "fd77::2"]
+
+
+def test_the_newest_claims_of_two_networks_do_not_go_together() -> None:
+    host = Host()
+    host.lease("10.0.0.1", "web1", 1, source="/a")
+    host.lease("fd77::1", "web1", network="dmz", duid="00:01", source="/a")
+    assert host.addresses("web1") == ["fd77::1"]
+    assert host.addresses("web1.lab.internal") == ["10.0.0.1"]
 
 
 def test_addresses_come_newest_first_link_local_last_each_once_and_32_at_most() -> None:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from leasewatch.io import rtnetlink
 from leasewatch.io.journal import ERROR, WARNING, Journal
 from leasewatch.io.prompter import Prompter
-from leasewatch.model import Domain, LeaseChange, NeighbourChange
+from leasewatch.model import Domain, Lease, LeaseChange, NeighbourChange
 from leasewatch.neighbours.links import Link
 from leasewatch.neighbours.prompts import AGAIN, ONCE
 from leasewatch.neighbours.table import NeighbourTable, Sighting
@@ -94,7 +94,7 @@ class NeighbourWatch:
                 self._tell(self._table.get_to_know(lease.network, lease.hwaddr))
             if lease.hwaddr is not None and (lease.network, lease.hwaddr) in self._cards:
                 self._ask_for_card(lease.network, lease.hwaddr)
-            elif lease.hwaddr is None and lease.family == 6 and change.old is None:
+            elif lease.hwaddr is None and lease.family == 6 and _is_another(change.old, lease):
                 self._ask(link, socket.inet_pton(socket.AF_INET6, lease.address))
 
     def rescan(self) -> None:
@@ -256,6 +256,11 @@ class NeighbourWatch:
         if kind in {rtnetlink.NEWADDR, rtnetlink.DELADDR}:
             return rtnetlink.interface(payload) in self._links
         return set(_indexes(self._bridges).values()) != self._links.keys()
+
+
+def _is_another(old: Lease | None, lease: Lease) -> bool:
+    """Whether another machine may have the address now: clones share DUID and IAID."""
+    return old is None or old.hostname != lease.hostname
 
 
 def _indexes(bridges: Iterable[str]) -> dict[str, int]:

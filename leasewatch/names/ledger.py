@@ -155,7 +155,7 @@ class Ledger:
         return touched | self._relink_followers(held)
 
     def _relink_followers(self, held: Held) -> set[str]:
-        """What has no name of its own goes by the name of its card's newest named lease."""
+        """Decide anew whose name the other leases and addresses of the card go by."""
         touched: set[str] = set()
         if held.lease.hostname is not None and held.mac:
             for other in self.of_card(_card(held)):
@@ -168,16 +168,25 @@ class Ledger:
 
     def _link(self, held: Held) -> set[str]:
         held.owner = self.owners.get(_card(held)) if held.mac else None
-        hostname = held.lease.hostname
-        if _follows(held):
-            named = [h for h in self.of_card(_card(held)) if h.lease.hostname is not None]
-            newest = max(named, key=lambda h: h.first_seen, default=held)
-            hostname, held.first_seen = newest.lease.hostname, newest.first_seen
+        named = self._named(held) if _follows(held) else held
+        hostname, held.claimed = named.lease.hostname, named.first_seen
         held.guest = labels.fold(hostname) if hostname else None
         names = _names(held)
         for name in names:
             _add(self._by_name, name, held)
         return names
+
+    def _named(self, held: Held) -> Held:
+        """Whose hostname a lease or address goes by whose MAC only the bridge tells.
+
+        That of its card's newest lease whose MAC the server recorded; else its own, which another
+        machine of the same DUID may have given; else that of its card's newest named lease.
+        """
+        named = [h for h in self.of_card(_card(held)) if h.lease.hostname is not None]
+        recorded = [h for h in named if h.lease.hwaddr is not None]
+        if not recorded and held.lease.hostname is not None:
+            return held
+        return max(recorded or named, key=lambda h: h.first_seen, default=held)
 
     def _unlink(self, held: Held) -> set[str]:
         names = _names(held)
@@ -199,8 +208,7 @@ def _place(neighbour: Neighbour) -> tuple[str, str]:
 
 
 def _follows(held: Held) -> bool:
-    lease = held.lease
-    return lease.hwaddr is None and lease.hostname is None and held.mac != ""
+    return held.lease.hwaddr is None and held.mac != ""
 
 
 def _same(former: Neighbour | None, now: Neighbour) -> bool:

@@ -28,7 +28,9 @@ class Held(msgspec.Struct, eq=False, gc=False):
     owner: str | None = None
     """The running domain whose network card has the MAC."""
     guest: str | None = None
-    """The guest's hostname, folded, proper or not."""
+    """The hostname that it claims, folded, proper or not: its own or that of its card's lease."""
+    claimed: float = 0.0
+    """The `first_seen` of the lease whose hostname `guest` is."""
 
     @property
     def mac(self) -> str:
@@ -75,18 +77,26 @@ def by_network(party: Party) -> dict[str, Party]:
     return found
 
 
-def first_seen(held: Held) -> float:
-    """When the client first appeared under its hostname, Unix seconds."""
-    return held.first_seen
+def claimed(held: Held) -> float:
+    """When the client first appeared under the hostname that is claimed, Unix seconds."""
+    return held.claimed
 
 
-def age(party: Party) -> float:
-    """The newest of its members' appearances, Unix seconds."""
-    return max(map(first_seen, party))
+def is_recorded(party: Party) -> bool:
+    """Whether a server recorded the MAC of one of them; of DHCPv6 it mostly did not."""
+    return any(held.lease.hwaddr is not None for held in party)
+
+
+def _rank(party: Party) -> tuple[bool, float]:
+    """A recorded MAC goes first, then the newest of the members' appearances.
+
+    Without one, the hostname may be another machine's: clones share DUID and IAID.
+    """
+    return is_recorded(party), max(map(claimed, party))
 
 
 def parties(held: Sequence[Held]) -> list[Party]:
-    """The claims to one name, by who makes them, the newest party last.
+    """The claims to one name, by who makes them, the one that wins last.
 
     The network cards of one domain are one party. On one network the newest DHCPv6 claim joins the
     newest IPv4 claim where nothing links its DUID to a MAC, also if they are in two lease files.
@@ -96,7 +106,7 @@ def parties(held: Sequence[Held]) -> list[Party]:
     by_client: dict[tuple[str, str], Party] = {}
     newest4: dict[str, tuple[str, str]] = {}
     newest6: dict[str, tuple[str, str]] = {}
-    for claim in sorted(held, key=first_seen):
+    for claim in sorted(held, key=claimed):
         lease = claim.lease
         who = _client(claim)
         by_client.setdefault(who, []).append(claim)
@@ -108,7 +118,7 @@ def parties(held: Sequence[Held]) -> list[Party]:
         joined = newest4.get(network, who)
         if joined != who:
             by_client[joined] += by_client.pop(who)
-    return sorted(by_client.values(), key=age)
+    return sorted(by_client.values(), key=_rank)
 
 
 def _client(held: Held) -> tuple[str, str]:

@@ -28,7 +28,15 @@ from leasewatch.model import (
 from leasewatch.names import labels
 from leasewatch.names.aliases import Aliases, assign
 from leasewatch.names.ledger import Card, Ledger
-from leasewatch.names.parties import Held, Party, addresses, by_network, first_seen, parties
+from leasewatch.names.parties import (
+    Held,
+    Party,
+    addresses,
+    by_network,
+    claimed,
+    is_recorded,
+    parties,
+)
 from leasewatch.names.waiting import NOT_AWAITED, Awaited, awaited
 
 
@@ -235,9 +243,11 @@ class NamePolicy:
             if claim in newest:
                 verdict: Verdict = "published"
                 reason = "the guest's DHCP hostname"
+                if labels.fold(claim.lease.hostname or "") != name:
+                    reason = "the hostname of its network card's lease"
             else:
                 verdict = "conflict"
-                reason = _later(newest)
+                reason = _why_not(claim, newest)
                 if claim in of_network[claim.lease.network]:
                     whole = self._qualified(name, claim.lease.network)
                     reason += f"; this one answers to {whole} alone"
@@ -366,7 +376,10 @@ def _lost(alias: str, verdict: Verdict, why: str, domain: str, network: str) -> 
     )
 
 
-def _later(newest: Party) -> str:
-    rival = max(newest, key=first_seen)
+def _why_not(loser: Held, newest: Party) -> str:
+    """Why the newest has the name that the loser claims, too."""
+    rival = max(newest, key=claimed)
     who = rival.mac or rival.lease.client_id
+    if is_recorded(newest) and loser.lease.hwaddr is None:
+        return f"{who} on {rival.lease.network} has a lease of this name with a recorded MAC"
     return f"{who} on {rival.lease.network} claimed the name later"

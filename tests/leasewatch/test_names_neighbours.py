@@ -144,10 +144,67 @@ def test_a_dhcpv6_claim_whose_mac_is_seen_goes_with_no_other_guests_ipv4_lease()
     host.lease("fd77::9", "db1", duid="00:09")
     assert host.addresses("db1") == ["fd77::9", "10.0.0.1"]
     seen = host.neighbour("fd77::9", 9)
-    assert host.addresses("db1") == ["fd77::9"]
-    assert host.verdicts("db1") == {"10.0.0.1": "conflict", "fd77::9": "published"}
+    assert host.addresses("db1") == ["10.0.0.1"]
+    assert host.verdicts("db1") == {"10.0.0.1": "published", "fd77::9": "conflict"}
+    assert "recorded MAC" in host.claims("db1")["fd77::9"].reason
     host.neighbour("fd77::9", 1, instead=seen)
     assert host.addresses("db1") == ["fd77::9", "10.0.0.1"]
+
+
+@pytest.mark.parametrize("first", [1, 2], ids=["boots first", "boots last"])
+@pytest.mark.parametrize("seen", ["before", "after"])
+@pytest.mark.parametrize("hostname", ["clone1", "clone2", None, "stranger"])
+def test_the_dhcpv6_lease_that_two_clones_share_is_the_ones_who_is_at_it(
+    first: int, seen: str, hostname: str | None
+) -> None:
+    host = Host()
+    for clone in (first, 3 - first):
+        host.lease(f"10.0.0.{clone}", f"clone{clone}", clone)
+    old = host.lease("fd77::9", "clone1", duid="00:04")
+    if seen == "before":
+        host.neighbour("fd77::9", 1)
+    host.release(old)
+    host.lease("fd77::9", hostname, duid="00:04")  # the server writes the newest hostname into it
+    if seen == "after":
+        host.neighbour("fd77::9", 1)
+    assert sorted(host.addresses("clone1") or []) == ["10.0.0.1", "fd77::9"]
+    assert host.addresses("clone2") == ["10.0.0.2"]
+    assert host.addresses("stranger") is None
+
+
+def test_a_dhcpv6_hostname_wins_again_when_its_card_has_no_recorded_one() -> None:
+    host = Host()
+    recorded = host.lease("10.0.0.1", "web1", 1)
+    host.lease("fd77::9", "web9", duid="00:04", first_seen=0.5)
+    host.neighbour("fd77::9", 1)
+    assert host.claims("web1")["fd77::9"].reason == "the hostname of its network card's lease"
+    host.release(recorded)
+    assert host.addresses("web9") == ["fd77::9"]
+    assert host.addresses("web1") is None
+    (held,) = host.policy.held()
+    assert isinstance(held, LeaseChange)
+    assert held.first_seen == 0.5  # the history is told of the lease's own
+
+
+def test_no_dhcpv6_hostname_takes_a_name_from_a_recorded_mac_on_any_network() -> None:
+    host = Host()
+    host.lease("10.0.0.1", "web1", 1)
+    host.lease("10.0.0.2", None, 2)
+    for number, network in ((7, "lab"), (8, "dmz")):
+        host.lease(f"fd77::{number}", "web1", network=network, duid=f"00:0{number}")
+        host.neighbour(f"fd77::{number}", number, network)
+    host.lease("fd77::2", "web1", duid="00:02")
+    host.neighbour("fd77::2", 2)
+    assert host.addresses("web1") == ["10.0.0.1"]
+    assert host.addresses("web1.lab.internal") == ["10.0.0.1"]
+    assert host.addresses("web1.dmz.internal") == ["fd77::8"]
+
+
+def test_a_dhcpv6_lease_whose_mac_the_server_recorded_is_as_strong_as_one_of_ipv4() -> None:
+    host = Host()
+    host.lease("10.0.0.1", "web1", 1)
+    host.lease("fd77::2", "web1", 2, duid="00:02")
+    assert host.addresses("web1") == ["fd77::2"]
 
 
 def test_a_nameless_dhcpv6_lease_goes_by_the_name_of_its_macs_ipv4_lease() -> None:

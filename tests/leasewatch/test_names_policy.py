@@ -209,8 +209,8 @@ def test_the_newest_claims_of_two_networks_do_not_go_together() -> None:
     host = Host()
     host.lease("10.0.0.1", "web1", 1, source="/a")
     host.lease("fd77::1", "web1", network="dmz", duid="00:01", source="/a")
-    assert host.addresses("web1") == ["fd77::1"]
-    assert host.addresses("web1.lab.internal") == ["10.0.0.1"]
+    assert host.addresses("web1") == ["10.0.0.1"]
+    assert host.addresses("web1.dmz.internal") == ["fd77::1"]
 
 
 def test_addresses_come_newest_first_link_local_last_each_once_and_32_at_most() -> None:

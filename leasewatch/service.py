@@ -167,7 +167,9 @@ class Service:
         self._networks.scan()
         self._domains.scan()
         lease_files = self._find()
-        domains = [*self._running_domains(), *self._found.domains]
+        wall = time.time()
+        there = (*self._running_domains(), *self._found.domains)
+        domains = [aliases.no_longer_awaited(domain, wall) for domain in there]
         named = aliases.lend(domains, self._config.hosts())
         self._touched |= self._policy.set_domains(named)
         self._neighbours.watch(self._bridges(), named)

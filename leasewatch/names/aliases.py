@@ -39,7 +39,7 @@ class Aliases(msgspec.Struct, frozen=True):
         return touched | {name for name in names if self.lost.get(name) != former.lost.get(name)}
 
 
-def assign(domains: Mapping[str, Domain]) -> Aliases:
+def assign(domains: Mapping[str, Iterable[Domain]]) -> Aliases:
     """Whose the aliases of the running `domains` (by folded name) are.
 
     A domain's own name goes before an alias; of two domains with one alias the newest has it.
@@ -47,7 +47,8 @@ def assign(domains: Mapping[str, Domain]) -> Aliases:
     """
     owners: dict[str, str] = {}
     lost: dict[str, dict[str, tuple[Verdict, str]]] = {}
-    newest_first = sorted(domains.items(), key=lambda item: item[1].started, reverse=True)
+    named = ((name, domain) for name, namesakes in domains.items() for domain in namesakes)
+    newest_first = sorted(named, key=lambda item: item[1].started, reverse=True)
     for name, domain in newest_first:
         taken = 0
         for alias in dict.fromkeys(map(labels.fold, domain.aliases)):
@@ -64,6 +65,13 @@ def assign(domains: Mapping[str, Domain]) -> Aliases:
             elif (owner := owners.setdefault(alias, name)) != name:
                 mine[alias] = "conflict", f'"{alias}" is an alias of domain {owner}, started later'
     return Aliases(owners, lost)
+
+
+def no_longer_awaited(domain: Domain, wall: float) -> Domain:
+    """The domain; without `pending_until` once that has passed (`wall`: Unix seconds)."""
+    if 0 < domain.pending_until <= wall:
+        return msgspec.structs.replace(domain, pending_until=0)
+    return domain
 
 
 def lend(domains: Iterable[Domain], hosts: Iterable[Domain]) -> list[Domain]:

@@ -143,7 +143,7 @@ class Ledger:
     def _put(self, held: Held) -> set[str]:
         _add(self._by_address, held.lease.address, held)
         if held.mac:
-            _add(self._by_card, _card(held), held)
+            _add(self._by_card, card_of(held), held)
         touched = self._link(held)
         return touched | self._relink_followers(held)
 
@@ -151,14 +151,14 @@ class Ledger:
         touched = self._unlink(held)
         _take(self._by_address, held.lease.address, held)
         if held.mac:
-            _take(self._by_card, _card(held), held)
+            _take(self._by_card, card_of(held), held)
         return touched | self._relink_followers(held)
 
     def _relink_followers(self, held: Held) -> set[str]:
         """Decide anew whose name the other leases and addresses of the card go by."""
         touched: set[str] = set()
         if held.lease.hostname is not None and held.mac:
-            for other in self.of_card(_card(held)):
+            for other in self.of_card(card_of(held)):
                 if _follows(other):
                     touched |= self._relink(other)
         return touched
@@ -167,7 +167,7 @@ class Ledger:
         return self._unlink(held) | self._link(held)
 
     def _link(self, held: Held) -> set[str]:
-        held.owner = self.owners.get(_card(held)) if held.mac else None
+        held.owner = self.owners.get(card_of(held)) if held.mac else None
         named = self._named(held) if _follows(held) else held
         hostname, held.claimed = named.lease.hostname, named.first_seen
         held.guest = labels.fold(hostname) if hostname else None
@@ -182,7 +182,7 @@ class Ledger:
         That of its card's newest lease whose MAC the server recorded; else its own, which another
         machine of the same DUID may have given; else that of its card's newest named lease.
         """
-        named = [h for h in self.of_card(_card(held)) if h.lease.hostname is not None]
+        named = [h for h in self.of_card(card_of(held)) if h.lease.hostname is not None]
         recorded = [h for h in named if h.lease.hwaddr is not None]
         if not recorded and held.lease.hostname is not None:
             return held
@@ -199,7 +199,8 @@ def _names(held: Held) -> set[str]:
     return {name for name in (held.owner, held.guest) if name is not None}
 
 
-def _card(held: Held) -> Card:
+def card_of(held: Held) -> Card:
+    """The network card that it is at; its MAC is empty where nobody saw one."""
     return held.lease.network, held.mac
 
 

@@ -5,11 +5,13 @@ It decides nothing: `names.policy` does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
-from leasewatch.model import HostAddress, Lease, Neighbour, Origin
+from leasewatch.model import Domain, HostAddress, Lease, Neighbour, Origin
+from leasewatch.names import labels
 
 MAX_ADDRESSES = 32
 """Of one host record (csrc/snapshot_format.h)."""
@@ -69,12 +71,55 @@ class Held(msgspec.Struct, eq=False, gc=False):
 Party = list[Held]
 
 
-def by_network(party: Party) -> dict[str, Party]:
-    """The members of a party, by the network that each lease is from."""
-    found: dict[str, Party] = {}
-    for held in party:
-        found.setdefault(held.lease.network, []).append(held)
+class Side(NamedTuple):
+    """One candidate for a name, and what it holds."""
+
+    held: Party
+    domain: Domain | None = None
+    """None: a guest."""
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether it is a domain that was started a moment ago."""
+        return self.domain is not None and self.domain.pending_until > 0
+
+    def networks(self) -> list[str]:
+        """Those of its network cards; of a guest those that it has addresses on."""
+        if self.domain is not None:
+            return list(dict.fromkeys(nic.network for nic in self.domain.nics))
+        return list(dict.fromkeys(held.lease.network for held in self.held))
+
+    def is_called(self, alias: str) -> bool:
+        """Whether the owner gave it the alias (folded)."""
+        return self.domain is not None and alias in map(labels.fold, self.domain.aliases)
+
+
+def by_network(sides: Iterable[Side]) -> dict[str, Side]:
+    """Of each network the side that answers below it; `sides` are sorted, the best one last.
+
+    One that neither holds an address there nor is awaited takes no other's place.
+    """
+    found: dict[str, Side] = {}
+    for side in sides:
+        for network in side.networks():
+            part = [held for held in side.held if held.lease.network == network]
+            if part or side.is_awaited or network not in found:
+                found[network] = Side(part, side.domain)
     return found
+
+
+def owners_rank(side: Side) -> tuple[bool, float]:
+    """Which of the domains of one name answers to it: the one with the highest rank.
+
+    One that has an address, or was just started, goes before one that may as well be stopped; then
+    the newest. Where nobody tells when a domain started, the first appearance of its first lease
+    counts: a file that names its cards is written anew for other reasons, too.
+    """
+    started = side.domain.started if side.domain is not None else 0.0
+    if side.held and side.domain is not None and not side.domain.runs:
+        leases = [held.first_seen for held in side.held if held.lease.source]
+        started = min(leases or [held.first_seen for held in side.held])
+    return bool(side.held) or side.is_awaited, started
 
 
 def claimed(held: Held) -> float:

@@ -15,7 +15,6 @@ import msgspec
 from leasewatch.model import (
     Claim,
     Domain,
-    HostAddress,
     HostRecord,
     Lease,
     LeaseChange,
@@ -23,20 +22,11 @@ from leasewatch.model import (
     NeighbourChange,
     Nic,
     Trust,
-    Verdict,
 )
-from leasewatch.names import labels
+from leasewatch.names import labels, verdicts
 from leasewatch.names.aliases import Aliases, assign
-from leasewatch.names.ledger import Card, Ledger
-from leasewatch.names.parties import (
-    Held,
-    Party,
-    addresses,
-    by_network,
-    claimed,
-    is_recorded,
-    parties,
-)
+from leasewatch.names.ledger import Card, Ledger, card_of
+from leasewatch.names.parties import Held, Side, addresses, by_network, owners_rank, parties
 from leasewatch.names.waiting import NOT_AWAITED, Awaited, awaited
 
 
@@ -66,17 +56,19 @@ class NamePolicy:
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
-        self._domains: dict[str, Domain] = {}
+        self._domains: dict[str, tuple[Domain, ...]] = {}
+        """By folded name: several may have the same, and one of them answers to it."""
+        self._of_card: dict[Card, Domain] = {}
         self._aliases = Aliases()
         self._dotted: dict[str, str] = {}
         """NAME.NETWORK.SUFFIX of running domains whose NAME has dots itself -> NAME."""
         self._ledger = Ledger()
-        self._left_over: dict[str, frozenset[Lease]] = {}
-        """By domain's folded name: leases from before its start, so of its last run."""
+        self._left_over: dict[Card, frozenset[Lease]] = {}
+        """By domain's card: leases from before the domain's start, so of its last run."""
         self._ended: dict[str, tuple[str, frozenset[Lease]]] = {}
         """By each folded name of a domain that has ended: what it is called, what it held then and
         is not back yet."""
-        self._started: dict[str, float] = {}
+        self._started: dict[Card, float] = {}
 
     def set_rules(self, rules: Rules) -> set[str]:
         """New rules; returns the names to decide anew."""
@@ -90,19 +82,24 @@ class NamePolicy:
         """The domains that run now; returns the names to decide anew."""
         former, self._domains = self._domains, {}
         former_aliases = self._aliases
-        for domain in sorted(domains, key=attrgetter("started")):  # the newest wins
+        owners: dict[Card, str] = {}
+        self._of_card = {}
+        for domain in sorted(domains, key=attrgetter("started")):
             name = labels.fold(domain.name)
-            self._domains[name] = domain
-            if self._started.get(name) != domain.started:
-                self._started[name] = domain.started
-                self._left_over[name] = self._leases_before(domain)
+            self._domains[name] = (*self._domains.get(name, ()), domain)
+            cards = list(map(_card, domain.nics))
+            owners |= dict.fromkeys(cards, name)  # of two with one card, the newest has it
+            self._of_card |= dict.fromkeys(cards, domain)
+        for card, domain in self._of_card.items():
+            if self._started.get(card) != domain.started:
+                self._started[card] = domain.started
+                self._left_over[card] = self._leases_before(card, domain)
         for name in former.keys() - self._domains.keys():
-            left = frozenset(held.lease for held in self._of_cards(former[name]))
+            cards = [_card(nic) for domain in former[name] for nic in domain.nics]
+            left = frozenset(held.lease for card in cards for held in self._ledger.of_card(card))
             self._ended |= dict.fromkeys((name, *former_aliases.of(name)), (name, left))
         self._aliases = assign(self._domains)
         self._dotted = self._below_dotted()
-        # One that lost its name has no cards either.
-        owners = {_card(nic): name for name, d in self._domains.items() for nic in d.nics}
         touched = {
             name
             for name in former.keys() | self._domains.keys()
@@ -116,22 +113,20 @@ class NamePolicy:
     def _below_dotted(self) -> dict[str, str]:
         """Of two, `a.b` on `c` and `a` on `b.c`, the longer NAME has it: never a guest's."""
         names = sorted((name for name in self._domains if "." in name), key=len)
-        pairs = ((name, nic.network) for name in names for nic in self._domains[name].nics)
+        nics = ((name, nic) for name in names for d in self._domains[name] for nic in d.nics)
+        pairs = ((name, nic.network) for name, nic in nics)
         below = ((self._qualified(name, network), name) for name, network in pairs)
         return {whole: name for whole, name in below if whole is not None}
 
-    def _leases_before(self, domain: Domain) -> frozenset[Lease]:
-        """The leases of its MACs that a renewal will change; one that never ends it will not.
+    def _leases_before(self, card: Card, domain: Domain) -> frozenset[Lease]:
+        """The leases of its card that a renewal will change; one that never ends it will not.
 
         Asked when the domain starts. The lease's own time matters too: the start may be seen late.
         """
         if not domain.start_seen:
             return frozenset()
-        held = self._of_cards(domain)
+        held = self._ledger.of_card(card)
         return frozenset(h.lease for h in held if h.renewed < domain.started and h.lease.expires)
-
-    def _of_cards(self, domain: Domain) -> list[Held]:
-        return [h for card in map(_card, domain.nics) for h in self._ledger.of_card(card)]
 
     def apply(self, changes: Iterable[LeaseChange]) -> set[str]:
         """Take in changes of leases; returns the names to decide anew."""
@@ -177,14 +172,14 @@ class NamePolicy:
     def unnamed(self) -> Iterator[Claim]:
         """The leases that claim no name and belong to no running domain."""
         for held in self._ledger.unclaiming():
-            yield _claim(held, None, None, "unnamed", "the guest gave no hostname")
+            yield verdicts.of_held(held, None, None, "unnamed", "the guest gave no hostname")
 
     def decide(self, name: str) -> Decision:
         """What `name` (folded) answers, and why."""
         held = self._ledger.claiming(name)
-        domain = self._domains.get(name)
-        if domain is not None:
-            return self._decide_domain(name, domain, held)
+        domains = self._domains.get(name)
+        if domains is not None:
+            return self._decide_domains(name, domains, held)
         refusal = self._refusal(name)
         if refusal is not None:
             owner = self._aliases.owners.get(name)
@@ -209,79 +204,99 @@ class NamePolicy:
         domain, left = self._ended.get(name, ("", ()))
         if name in self.rules.defined and held.lease in left:
             why = f"domain {domain} has ended and left this lease"
-            return _claim(held, name, "guest", "ended", why)
-        return _claim(held, name, "guest", "refused", why)
+            return verdicts.of_held(held, name, "guest", "ended", why)
+        return verdicts.of_held(held, name, "guest", "refused", why)
 
-    def _decide_domain(self, name: str, domain: Domain, held: tuple[Held, ...]) -> Decision:
-        claims = [self._domain_claim(name, domain, h) for h in held]
-        own = [h for h, c in zip(held, claims, strict=True) if c.verdict == "published"]
-        networks = dict.fromkeys(nic.network for nic in domain.nics)
-        if not own and domain.runs:
-            claims += [_waiting(name, domain, network) for network in networks]
+    def _decide_domains(
+        self, name: str, domains: tuple[Domain, ...], held: tuple[Held, ...]
+    ) -> Decision:
+        """Decide between the domains of one name; nearly always it is one."""
+        told = [self._owner_claim(name, domains, h) for h in held]
+        own = [h for h, c in zip(held, told, strict=True) if c.verdict == "published"]
+        sides = [Side([h for h in own if self._domain_at(h) is d], d) for d in domains]
+        sides.sort(key=owners_rank)
+        of_network = by_network(sides)
+        if len(sides) > 1:
+            why = verdicts.why_a_namesake_lost(name, sides[-1])
+            told = [
+                self._beaten(name, claim, h, of_network, why)
+                if claim.verdict == "published" and h not in sides[-1].held
+                else claim
+                for claim, h in zip(told, held, strict=True)
+            ]
+        for side in sides:
+            if side.domain is not None and side.domain.runs and not side.held:
+                domain = side.domain
+                told += [verdicts.waiting(name, domain, network) for network in side.networks()]
         for alias, (verdict, why) in self._aliases.lost.get(name, {}).items():
-            claims.append(_lost(alias, verdict, why, name, next(iter(networks), "")))
+            told.append(verdicts.lost(alias, verdict, why, name, next(iter(of_network), "")))
         fault = labels.owner_fault(name)
         if fault is not None:
             reason = f'"{name}" {fault}'
             replace = msgspec.structs.replace
-            return Decision((), tuple(replace(c, verdict="refused", reason=reason) for c in claims))
-        of_network = {net: [h for h in own if h.lease.network == net] for net in networks}
-        records = self._records(name, "owner", own, of_network, domain)
-        return Decision(records, tuple(claims))
+            return Decision((), tuple(replace(c, verdict="refused", reason=reason) for c in told))
+        return Decision(self._records(name, "owner", sides, of_network), tuple(told))
 
     def _decide_guests(self, name: str, held: tuple[Held, ...]) -> Decision:
-        """The newest claim of a network answers below it, the newest of all to the bare name."""
-        sides = parties(held)
+        """Decide between guests: the one that wins on a network answers below it, too."""
+        sides = list(map(Side, parties(held)))
         if not sides:
             return Decision((), ())
-        newest = sides[-1]
-        of_network: dict[str, Party] = {}
-        for side in sides:  # a newer one takes the place of an older one
-            of_network |= by_network(side)
-        claims: list[Claim] = []
-        for claim in held:
-            if claim in newest:
-                verdict: Verdict = "published"
-                reason = "the guest's DHCP hostname"
-                if labels.fold(claim.lease.hostname or "") != name:
-                    reason = "the hostname of its network card's lease"
-            else:
-                verdict = "conflict"
-                reason = _why_not(claim, newest)
-                if claim in of_network[claim.lease.network]:
-                    whole = self._qualified(name, claim.lease.network)
-                    reason += f"; this one answers to {whole} alone"
-            claims.append(_claim(claim, name, "guest", verdict, reason))
-        return Decision(self._records(name, "guest", newest, of_network), tuple(claims))
+        newest, of_network = sides[-1], by_network(sides)
+        told: list[Claim] = []
+        for one in held:
+            claim = verdicts.of_guest(name, one)
+            if one not in newest.held:
+                why = verdicts.why_a_guest_lost(one, newest.held)
+                claim = self._beaten(name, claim, one, of_network, why)
+            told.append(claim)
+        return Decision(self._records(name, "guest", sides, of_network), tuple(told))
+
+    def _beaten(
+        self, name: str, claim: Claim, held: Held, of_network: Mapping[str, Side], why: str
+    ) -> Claim:
+        """The claim to NAME that another one goes before; it may answer below its network."""
+        network = held.lease.network
+        if held in of_network[network].held:
+            why += f"; this one answers to {self._qualified(name, network)} alone"
+        return msgspec.structs.replace(claim, verdict="conflict", reason=why)
 
     def _qualified(self, name: str, network: str) -> str | None:
         return labels.qualified(name, network, self.rules.suffixes.get(network, "internal"))
 
     def _records(
-        self,
-        name: str,
-        trust: Trust,
-        held: Party,
-        of_network: Mapping[str, Party],
-        domain: Domain | None = None,
+        self, name: str, trust: Trust, sides: list[Side], of_network: Mapping[str, Side]
     ) -> tuple[HostRecord, ...]:
-        """The record of NAME, and of each NAME.NETWORK.SUFFIX that answers something else."""
-        wait = self._awaited(domain, held, of_network)
-        all_addresses = addresses(held)
+        """The record of NAME, and of each NAME.NETWORK.SUFFIX that answers something else.
+
+        `sides`: the candidates for NAME, the one that answers to it last.
+        """
+        newest = sides[-1]
+        wait = self._awaited(newest, newest.networks())
+        all_addresses = addresses(newest.held)
         names = [name]
         others: dict[str, HostRecord] = {}
-        for network, part in of_network.items():
+        for network, side in of_network.items():
             whole = self._qualified(name, network)
             if whole is None or whole in {*names, *others} or not self._has(name, whole):
                 continue
-            below = all_addresses if part == held else addresses(part)
-            wait_below = self._awaited(domain, part, (network,))
+            below = all_addresses if side.held == newest.held else addresses(side.held)
+            wait_below = self._awaited(side, (network,))
             if (below, wait_below) == (all_addresses, wait):
                 names.append(whole)
             else:
-                others[whole] = _record((whole,), below, trust, wait_below)
-        names += self._aliases.of(name) if domain is not None else []
-        records = (_record(tuple(names), all_addresses, trust, wait), *others.values())
+                others[whole] = verdicts.record((whole,), below, trust, wait_below)
+        aliases = self._aliases.of(name) if newest.domain is not None else []
+        for side in reversed(sides):
+            mine = [a for a in aliases if len(sides) == 1 or side.is_called(a)]
+            aliases = [a for a in aliases if a not in mine]
+            if side is newest:
+                names += mine
+            elif mine:
+                wait_aside = self._awaited(side, side.networks())
+                found = addresses(side.held)
+                others[mine[0]] = verdicts.record(tuple(mine), found, trust, wait_aside)
+        records = (verdicts.record(tuple(names), all_addresses, trust, wait), *others.values())
         return tuple(r for r in records if r.addresses or r.pending_until)
 
     def _has(self, name: str, whole: str) -> bool:
@@ -289,29 +304,34 @@ class NamePolicy:
         called = whole in self._domains or whole in self._aliases.owners
         return not called and self._dotted.get(whole, name) == name
 
-    def _awaited(self, domain: Domain | None, held: Party, networks: Iterable[str]) -> Awaited:
-        if domain is None:
+    def _awaited(self, side: Side, networks: Iterable[str]) -> Awaited:
+        if side.domain is None:
             return NOT_AWAITED
         ipv6 = any(network in self.rules.ipv6 for network in networks)
-        return awaited(domain.pending_until, held, ipv6=ipv6)
+        return awaited(side.domain.pending_until, side.held, ipv6=ipv6)
 
-    def _domain_claim(self, name: str, domain: Domain, held: Held) -> Claim:
-        """What becomes of a claim to a running domain's name."""
-        if held.owner == name:
-            if held.lease in self._left_over[name] and not held.is_seen:
+    def _domain_at(self, held: Held) -> Domain | None:
+        return self._of_card.get(card_of(held))
+
+    def _owner_claim(self, name: str, domains: tuple[Domain, ...], held: Held) -> Claim:
+        """What becomes of a claim to the name of domains, each taken by itself."""
+        domain = self._domain_at(held)
+        if held.owner == name and domain is not None:
+            if held.lease in self._left_over[card_of(held)] and not held.is_seen:
                 reason = f"domain {domain.name} has not renewed this lease since its start"
-                return _claim(held, name, "owner", "pending", reason)
+                return verdicts.of_held(held, name, "owner", "pending", reason)
             rival = held.rival
-            if rival and self._ledger.owners.get((held.lease.network, rival)) != name:
+            if rival and self._of_card.get((held.lease.network, rival)) is not domain:
                 reason = f"another network card, {rival}, answers at this address"
-                return _claim(held, name, "owner", "conflict", reason)
+                return verdicts.of_held(held, name, "owner", "conflict", reason)
             reason = f"domain {domain.name} owns {held.mac}"
-            return _claim(held, name, "owner", "published", reason)
-        whose = "the name of a running domain" if domain.runs else "a name that the owner gave"
+            return verdicts.of_held(held, name, "owner", "published", reason)
+        runs = any(domain.runs for domain in domains)
+        whose = "the name of a running domain" if runs else "a name that the owner gave"
         reason = f'"{name}" is {whose}'
         if not held.mac:
             reason += ", and nobody has seen whose MAC has this address"
-        return _claim(held, name, "guest", "refused", reason)
+        return verdicts.of_held(held, name, "guest", "refused", reason)
 
 
 def _card(nic: Nic) -> Card:
@@ -321,65 +341,3 @@ def _card(nic: Nic) -> Card:
 def _of_all_names(rules: Rules) -> tuple[object, ...]:
     """What matters to every name."""
     return rules.guest_claims, rules.suffixes, rules.ipv6
-
-
-def _record(
-    names: tuple[str, ...], found: tuple[HostAddress, ...], trust: Trust, wait: Awaited
-) -> HostRecord:
-    return HostRecord(
-        names=names,
-        addresses=found,
-        trust=trust,
-        pending_until=wait.until,
-        awaited=wait.families,
-    )
-
-
-def _claim(
-    held: Held, name: str | None, trust: Trust | None, verdict: Verdict, reason: str
-) -> Claim:
-    return Claim(
-        name=name,
-        trust=trust,
-        verdict=verdict,
-        reason=reason,
-        network=held.lease.network,
-        lease=held.lease,
-        domain=held.owner,
-        mac=held.mac or None,
-        ifindex=held.ifindex,
-        origin=held.origin,
-    )
-
-
-def _waiting(name: str, domain: Domain, network: str) -> Claim:
-    return Claim(
-        name=name,
-        trust="owner",
-        verdict="pending",
-        reason=f"domain {domain.name} runs and has no lease yet",
-        network=network,
-        lease=None,
-        domain=name,
-    )
-
-
-def _lost(alias: str, verdict: Verdict, why: str, domain: str, network: str) -> Claim:
-    return Claim(
-        name=alias,
-        trust="owner",
-        verdict=verdict,
-        reason=why,
-        network=network,
-        lease=None,
-        domain=domain,
-    )
-
-
-def _why_not(loser: Held, newest: Party) -> str:
-    """Why the newest has the name that the loser claims, too."""
-    rival = max(newest, key=claimed)
-    who = rival.mac or rival.lease.client_id
-    if is_recorded(newest) and loser.lease.hwaddr is None:
-        return f"{who} on {rival.lease.network} has a lease of this name with a recorded MAC"
-    return f"{who} on {rival.lease.network} claimed the name later"

@@ -124,3 +124,26 @@ def domain(
     return DomainState(
         name=name, aliases=aliases, nics=cards, pid=1, started=started, pending_until=5000
     )
+
+
+def foreign(
+    name: str,
+    mac: int,
+    started: float = 1,
+    *,
+    network: str = "lab",
+    runs: bool = True,
+    start_seen: bool = True,
+    pending_until: int = 5000,
+    aliases: tuple[str, ...] = (),
+) -> Domain:
+    """One that others manage, which mostly do not tell whether it `runs`."""
+    return Domain(
+        name=name,
+        nics=(Nic(network, MAC(mac)),),
+        started=started,
+        pending_until=pending_until if runs else 0,
+        runs=runs,
+        start_seen=start_seen,
+        aliases=aliases,
+    )

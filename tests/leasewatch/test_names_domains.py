@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from leasewatch.model import Domain, Nic
-from tests.leasewatch.naming import MAC, Host, domain
+from tests.leasewatch.naming import Host, domain, foreign
 
 
 def test_a_domain_started_again_does_not_answer_with_the_lease_of_its_last_run() -> None:
@@ -85,19 +84,6 @@ def test_the_end_of_one_run_says_nothing_of_the_leases_of_the_next() -> None:
     assert host.verdicts("web1") == {"10.0.0.2": "ended"}
 
 
-def foreign(
-    name: str, mac: int, started: float = 1, *, runs: bool = True, start_seen: bool = True
-) -> Domain:
-    return Domain(
-        name=name,
-        nics=(Nic("lab", MAC(mac)),),
-        started=started,
-        pending_until=5000 if runs else 0,
-        runs=runs,
-        start_seen=start_seen,
-    )
-
-
 def test_where_nobody_saw_a_domains_start_its_leases_answer_until_it_is_started_anew() -> None:
     host = Host()
     host.lease("10.0.0.5", "web1", 1, renewed=50)
@@ -124,15 +110,6 @@ def test_where_nobody_tells_whether_a_domain_runs_it_is_not_awaited() -> None:
     host.lease("10.0.0.2", "web1", 2)
     assert host.addresses("web1") is None
     assert host.claims("web1")["10.0.0.2"].reason == '"web1" is a name that the owner gave'
-
-
-def test_of_two_domains_with_one_name_the_newest_has_it_and_the_other_lends_no_address() -> None:
-    host = Host()
-    host.run(domain("web1", 1, started=1), foreign("web1", 2, started=2))
-    host.lease("10.0.0.1", "web1", 1)
-    host.lease("10.0.0.2", "web1", 2)
-    assert host.addresses("web1") == ["10.0.0.2"]
-    assert host.verdicts("web1") == {"10.0.0.1": "refused", "10.0.0.2": "published"}
 
 
 def test_a_dhcpv6_lease_whose_mac_the_server_saw_joins_the_domain_of_that_mac() -> None:

@@ -96,8 +96,10 @@ def running_domains(paths: Paths) -> list[DomainState]:
 
 
 def started_network(paths: Paths, network: str) -> NetworkState:
-    """The run state of a network; UserError where it is not started."""
-    state = network_state(NetworkFiles(paths, network))
-    if state is None:
-        raise UserError(f"network {network} is not started", f"pyvirt network start {network}")
-    return state
+    """The run state of a network; UserError where it is not started, or its process was killed."""
+    files = NetworkFiles(paths, network)
+    state = network_state(files)
+    if state is not None and place.holder(files.lock):
+        return state
+    what = "is not started" if state is None else "is not started any more: its process was killed"
+    raise UserError(f"network {network} {what}", f"pyvirt network start {network}")

@@ -17,10 +17,12 @@ from leasewatch.io import definitions, place
 from leasewatch.manager.domain_files import DomainFiles
 from leasewatch.manager.domain_plan import Wish
 from leasewatch.manager.domains import Domains
+from leasewatch.manager.network_files import NetworkFiles
 from leasewatch.model import DomainState, NetworkState
 from leasewatch.paths import Paths
 from leasewatch.virt.network import Network
 from nss_pyvirt.errors import UserError
+from tests.leasewatch.test_io_place import holding
 
 
 @pytest.fixture
@@ -339,5 +341,6 @@ def test_every_domain_is_a_service_of_its_own(
     (paths.network_runs / "lab.json").write_bytes(msgspec.json.encode(state))
     domains = Domains(paths)
     domains.create(_wish(paths, name=name, accel="tcg"))
-    domains.start(name, lambda _: None)
+    with holding(NetworkFiles(paths, "lab").lock):
+        domains.start(name, lambda _: None)
     assert units == [f"pyvirt-domain-{name}.service"]

@@ -153,7 +153,7 @@ def run(networks: Networks, name: str) -> None:
 def _row(networks: Networks, network: Network) -> dict[str, object]:
     return {
         "name": network.name,
-        "state": "started" if networks.is_started(network.name) else "stopped",
+        "state": networks.state(network.name),
         "mode": network.mode,
         "subnet": network.subnet,
         "subnet6": network.subnet6,

@@ -53,6 +53,11 @@ class NetworkFiles:
         return self.run / "hosts.d"
 
     @property
+    def dnsmasq_conf(self) -> Path:
+        """What dnsmasq is started with; no other process has it on its command line."""
+        return self.run / "dnsmasq.conf"
+
+    @property
     def leases(self) -> Path:
         """The lease file, kept while the network is stopped."""
         return self.paths.leases / f"{self.name}.leases"

@@ -23,6 +23,7 @@ from leasewatch.io import files as io_files
 from leasewatch.io.dnsmasq import Dnsmasq
 from leasewatch.io.folder_news import FolderNews
 from leasewatch.manager import hosts_entries, mac_filter
+from leasewatch.manager.backoff import Backoff
 from leasewatch.manager.domain_files import running_domains
 from leasewatch.manager.network_files import NetworkFiles
 from leasewatch.model import DomainState, NetworkState
@@ -33,7 +34,6 @@ from leasewatch.virt.network import Network, bridge, bridge_mac, bridge_name
 from nss_pyvirt.errors import UserError
 
 _LOOK = 1.0  # seconds between looks at folders in which something changes all the time
-_LONGEST_PAUSE = 30.0  # seconds between attempts to start a dnsmasq that keeps dying
 _log = logging.getLogger(__name__)
 
 
@@ -82,15 +82,16 @@ class _Parent:
         self._started = time.time()
         conf = dnsmasq_conf.render(network, str(files.leases), str(files.hosts))
         self.dnsmasq = Dnsmasq(files.run, files.leases, conf)
-        self._born = self._retry_at = time.monotonic()
-        self._pause = 0.0
+        self._retries = Backoff()
+        self._complaint = ""
+        """Why dnsmasq could not be started the last time."""
         self._told = 0
         """When the --dhcp-hostsdir had changed at the last look."""
         self._news = FolderNews(files.leases.parent, files.hosts, files.run)
         self._deaf = False
         """Nothing tells of changes: it has to look all the time."""
-        self._looked = self._born
-        self._look_at: float | None = self._born
+        self._looked = time.monotonic()
+        self._look_at: float | None = self._looked
         """When to look at leases, hosts and log next; None: when there is news."""
 
     def up(self) -> None:
@@ -111,7 +112,6 @@ class _Parent:
         if made:  # an earlier dnsmasq is bound to a bridge, or reads a folder, that is gone
             self.dnsmasq.stop()
         self._start_dnsmasq()
-        self._born = time.monotonic()
 
     def _open_folders(self) -> None:
         """Dnsmasq is not root: what an earlier command has made under a strict umask is opened."""
@@ -137,7 +137,7 @@ class _Parent:
             if signal.SIGHUP in numbers:
                 self._mend()
             elif not self.dnsmasq.is_running():
-                if time.monotonic() >= self._retry_at:
+                if time.monotonic() >= self._retries.due:
                     self._revive()
             elif self._look_at is not None and time.monotonic() >= self._look_at:
                 self._look()
@@ -188,7 +188,7 @@ class _Parent:
         """The signals that came, as one byte each; returns at once when dnsmasq ends."""
         poll = select.poll()
         poll.register(signals, select.POLLIN)
-        due: float | None = self._retry_at
+        due: float | None = self._retries.due
         if self.dnsmasq.is_running():
             poll.register(self.dnsmasq.pidfd, select.POLLIN)
             due = self._look_at
@@ -198,18 +198,20 @@ class _Parent:
 
     def _revive(self) -> None:
         """Start dnsmasq again: at once, but ever more slowly while it keeps dying."""
-        now = time.monotonic()
-        self._pause = 0.5 if now - self._born > 10 else min(_LONGEST_PAUSE, 2 * self._pause)
-        self._born, self._retry_at = now, now + self._pause
-        _log.warning("dnsmasq of network %s has ended: starting it again", self._network.name)
+        self._retries.attempt(time.monotonic())
+        if not self._complaint:
+            _log.warning("dnsmasq of network %s has ended: starting it again", self._network.name)
         try:
             self._start_dnsmasq()
         except (OSError, UserError) as error:
-            _log.warning("%s", error)
+            if str(error) != self._complaint:
+                _log.warning("dnsmasq of network %s: %s", self._network.name, error)
+            self._complaint = str(error)
 
     def _start_dnsmasq(self) -> None:
         """Also says it in the run state: the service keeps leases while their writer is dead."""
         self.dnsmasq.ensure()
+        self._complaint = ""
         io_files.replace(self._files.state, msgspec.json.encode(self._state()))
 
     def _taps(self, running: Iterable[DomainState]) -> list[str]:
@@ -264,5 +266,5 @@ def _delete_table(name: str) -> None:
 
 
 def _clear_run(files: NetworkFiles) -> None:
-    for name in ("dnsmasq.conf", "leases.settled"):
-        (files.run / name).unlink(missing_ok=True)
+    for file in (files.dnsmasq_conf, files.run / "leases.settled"):
+        file.unlink(missing_ok=True)

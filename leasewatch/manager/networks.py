@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -31,6 +32,9 @@ _PYVIRT = (sys.executable, "-P", "-m", "leasewatch.cli.pyvirt")
 _READY = 15.0  # seconds for `network run` to say READY=1, or to mend what is missing
 _QUIT = 10.0  # seconds for `network run` to take everything back
 _PATIENCE = 30.0  # seconds to wait for another command on networks
+
+State = Literal["started", "no dnsmasq", "stopped"]
+"""`no dnsmasq`: started, but guests get no leases, for its dnsmasq has ended and is tried again."""
 
 
 class Networks:
@@ -52,10 +56,14 @@ class Networks:
             raise UserError(f"{self._files(name).definition}: {error.what}", error.hint) from None
         return canonical(network)
 
-    def is_started(self, name: str) -> bool:
-        """Whether its process is there, as far as any user may see."""
-        state = network_state(self._files(name))
-        return state is not None and alive.is_alive(state.pid, state.born)
+    def state(self, name: str) -> State:
+        """How it stands, as far as any user may see."""
+        files = self._files(name)
+        state = network_state(files)
+        if state is None or not alive.is_alive(state.pid, state.born):
+            return "stopped"
+        conf_file = str(files.dnsmasq_conf).encode()
+        return "started" if conf_file in _command_line(state.dnsmasq_pid) else "no dnsmasq"
 
     def create(self, name: str, subnet: str, mode: Mode, suffix: str, say: Say) -> Network:
         """Define a network on `subnet`, a CIDR or `auto`; UserError says by whom one is taken."""
@@ -204,6 +212,14 @@ def _mend(files: NetworkFiles, pid: int) -> None:
                 raise process.last_error(files.log, said, f"network {files.name} was not mended")
     finally:
         os.close(pidfd)
+
+
+def _command_line(pid: int) -> bytes:
+    """Of a process; nothing once it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def _identity(file: Path) -> tuple[int, int] | None:

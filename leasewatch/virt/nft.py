@@ -23,20 +23,25 @@ def remove(name: str) -> Json:
 def install(network: Network) -> Json:
     """One transaction that makes the table, in place of any earlier one."""
     table = {"family": "inet", "table": table_name(network.name)}
-    chains = [
-        {**table, "name": "forward", "type": "filter", "hook": "forward", "prio": 0},
-        {**table, "name": "postrouting", "type": "nat", "hook": "postrouting", "prio": 100},
-    ]
-    rules = [{**table, "chain": "forward", "expr": expr} for expr in _forward(network)]
+    chains = {
+        "sources": ({"type": "filter", "hook": "forward", "prio": -1}, _sources(network)),
+        "forward": ({"type": "filter", "hook": "forward", "prio": 0}, _forward(network)),
+    }
     if network.mode == "nat":
-        rules += [{**table, "chain": "postrouting", "expr": expr} for expr in _masquerade(network)]
-    else:
-        del chains[1]
+        nat = {"type": "nat", "hook": "postrouting", "prio": 100}
+        chains["postrouting"] = (nat, _masquerade(network))
     commands = [
         *_removal(network.name),
         {"add": {"table": {"family": "inet", "name": table["table"]}}},
-        *({"add": {"chain": {**chain, "policy": "accept"}}} for chain in chains),
-        *({"add": {"rule": rule}} for rule in rules),
+        *(
+            {"add": {"chain": {**table, "name": name, **hook, "policy": "accept"}}}
+            for name, (hook, _) in chains.items()
+        ),
+        *(
+            {"add": {"rule": {**table, "chain": name, "expr": expr}}}
+            for name, (_, rules) in chains.items()
+            for expr in rules
+        ),
     ]
     return {"nftables": commands}
 
@@ -44,6 +49,17 @@ def install(network: Network) -> Json:
 def _removal(name: str) -> list[Json]:
     table: Json = {"table": {"family": "inet", "name": table_name(name)}}
     return [{"add": table}, {"delete": table}]
+
+
+def _sources(network: Network) -> list[list[Json]]:
+    """Guests send out from the network's own addresses only.
+
+    Ahead of every `forward` chain, another network's too: a reject would answer a forged source.
+    """
+    bridge = bridge_name(network.name)
+    away = [_meta("iifname", bridge), _meta("oifname", bridge, op="!=")]
+    foreign = [_source(*each, op="!=") for each in _subnets(network)]
+    return [[*away, source, {"drop": None}] for source in foreign]
 
 
 def _forward(network: Network) -> list[list[Json]]:
@@ -62,8 +78,11 @@ def _forward(network: Network) -> list[list[Json]]:
 
 def _masquerade(network: Network) -> list[list[Json]]:
     away = _meta("oifname", bridge_name(network.name), op="!=")
-    subnets = (("ip", network.subnet), ("ip6", network.subnet6))
-    return [[_source(family, subnet), away, {"masquerade": None}] for family, subnet in subnets]
+    return [[_source(*each), away, {"masquerade": None}] for each in _subnets(network)]
+
+
+def _subnets(network: Network) -> tuple[tuple[str, str], tuple[str, str]]:
+    return ("ip", network.subnet), ("ip6", network.subnet6)
 
 
 _ACCEPT: Json = {"accept": None}
@@ -78,8 +97,8 @@ def _ct(key: str, values: list[str]) -> Json:
     return {"match": {"op": "in", "left": {"ct": {"key": key}}, "right": values}}
 
 
-def _source(family: str, subnet: str) -> Json:
+def _source(family: str, subnet: str, op: str = "==") -> Json:
     address, _, length = subnet.partition("/")
     field = {"payload": {"protocol": family, "field": "saddr"}}
     prefix = {"prefix": {"addr": address, "len": int(length)}}
-    return {"match": {"op": "==", "left": field, "right": prefix}}
+    return {"match": {"op": op, "left": field, "right": prefix}}

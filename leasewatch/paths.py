@@ -18,6 +18,11 @@ class Paths:
         return self.root / "etc/pyvirt/leasewatch.toml"
 
     @property
+    def resolvers(self) -> Path:
+        """Whom the host asks for names (resolv.conf(5))."""
+        return self.root / "etc/resolv.conf"
+
+    @property
     def network_definitions(self) -> Path:
         """One NAME.toml per network."""
         return self.root / "etc/pyvirt/networks"

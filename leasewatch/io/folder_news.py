@@ -21,13 +21,14 @@ class FolderNews:
         self._folders = folders
         self._open: list[int] = []
 
-    def ask(self) -> None:
+    def ask(self, *more: Path) -> None:
         """Tell of the next change; SIGIO must not be left to its default, which ends a process.
 
-        The folders are those that are there now; of a missing one there is no news.
+        The folders, and `more` of them this time, are those that are there now; of a missing one
+        there is no news.
         """
         self.close()
-        for folder in self._folders:
+        for folder in (*self._folders, *more):
             with contextlib.suppress(FileNotFoundError):
                 self._open.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
                 fcntl.fcntl(self._open[-1], fcntl.F_NOTIFY, _CHANGES)

@@ -58,6 +58,11 @@ class NetworkFiles:
         return self.run / "dnsmasq.conf"
 
     @property
+    def resolvers(self) -> Path:
+        """Whom dnsmasq asks for other names: a copy of the host's (resolv.conf(5))."""
+        return self.run / "resolv.conf"
+
+    @property
     def leases(self) -> Path:
         """The lease file, kept while the network is stopped."""
         return self.paths.leases / f"{self.name}.leases"

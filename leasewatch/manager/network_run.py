@@ -22,6 +22,7 @@ from leasewatch.io import alive, nft, notify, place, sysctl
 from leasewatch.io import files as io_files
 from leasewatch.io.dnsmasq import Dnsmasq
 from leasewatch.io.folder_news import FolderNews
+from leasewatch.io.resolvers import Resolvers
 from leasewatch.manager import hosts_entries, mac_filter
 from leasewatch.manager.backoff import Backoff
 from leasewatch.manager.domain_files import running_domains
@@ -80,7 +81,9 @@ class _Parent:
         self._files = files
         self._network = network
         self._started = time.time()
-        conf = dnsmasq_conf.render(network, str(files.leases), str(files.hosts))
+        kept = map(str, (files.leases, files.hosts, files.resolvers))
+        conf = dnsmasq_conf.render(network, *kept)
+        self._resolvers = Resolvers(files.paths.resolvers, files.resolvers)
         self.dnsmasq = Dnsmasq(files.run, files.leases, conf)
         self._retries = Backoff()
         self._complaint = ""
@@ -109,6 +112,7 @@ class _Parent:
         made = made or not self._files.hosts.is_dir()
         self._open_folders()
         hosts_entries.tell_of_all(self._files.paths, self._network.name)
+        self._resolvers.refresh()
         if made:  # an earlier dnsmasq is bound to a bridge, or reads a folder, that is gone
             self.dnsmasq.stop()
         self._start_dnsmasq()
@@ -160,7 +164,8 @@ class _Parent:
         try:
             self.dnsmasq.trim_log()
             whole = self.dnsmasq.keep_leases()
-        except OSError as error:  # no room, say: the copy that is there stays
+            self._resolvers.refresh()
+        except OSError as error:  # no room, say: the copies that are there stay
             _log.warning("leases of network %s are not copied: %s", self._network.name, error)
             whole = False
         self._looked = time.monotonic()
@@ -170,7 +175,7 @@ class _Parent:
         """For news. There is none where fs.dir-notify-enable is 0 or no descriptor is left."""
         was_deaf, self._deaf = self._deaf, False
         try:
-            self._news.ask()
+            self._news.ask(*self._resolvers.folders())
         except OSError as error:
             self._news.close()
             self._deaf = True
@@ -266,5 +271,5 @@ def _delete_table(name: str) -> None:
 
 
 def _clear_run(files: NetworkFiles) -> None:
-    for file in (files.dnsmasq_conf, files.run / "leases.settled"):
+    for file in (files.dnsmasq_conf, files.resolvers, files.run / "leases.settled"):
         file.unlink(missing_ok=True)

@@ -28,12 +28,16 @@ _KEYWORD = re.compile(r"ignore|infinite|[0-9]+[wdhms]?")
 """Of --dhcp-host: give this card no lease, or one for so long."""
 
 
-def render(network: Network, lease_file: str, hosts_dir: str) -> str:
-    """The file's text. `hosts_dir` holds a file of `hosts_line`s per domain, read by inotify."""
-    return "".join(f"{line}\n" for line in _lines(network, lease_file, hosts_dir))
+def render(network: Network, lease_file: str, hosts_dir: str, resolv_file: str) -> str:
+    """The file's text.
+
+    `hosts_dir` holds a file of `hosts_line`s per domain, `resolv_file` the `nameservers` of the
+    host; both are read anew by inotify.
+    """
+    return "".join(f"{line}\n" for line in _lines(network, lease_file, hosts_dir, resolv_file))
 
 
-def _lines(network: Network, lease_file: str, hosts_dir: str) -> list[str]:
+def _lines(network: Network, lease_file: str, hosts_dir: str, resolv_file: str) -> list[str]:
     bridge = bridge_name(network.name)
     domain = f"{network.name}.{network.suffix}"
     first, last = subnets.guest_range(network.subnet)
@@ -73,13 +77,19 @@ def _lines(network: Network, lease_file: str, hosts_dir: str) -> list[str]:
         "dhcp-ignore-names=tag:wpad",
     ]
     if network.mode == "isolated":
-        lines += ["no-resolv", "dhcp-option=option:router", f"ra-param={bridge},0,0"]
-    return lines
+        return [*lines, "no-resolv", "dhcp-option=option:router", f"ra-param={bridge},0,0"]
+    return [*lines, f"resolv-file={resolv_file}"]
 
 
 def hosts_line(mac: str, address: str | None, name: str | None) -> str:
     """What a card is to be given: the address that is its own, and the name that it is to hear."""
     return ",".join(part for part in (mac, address, name) if part) + "\n"
+
+
+def nameservers(resolv_conf: bytes) -> bytes:
+    """The lines of a resolv.conf(5) that dnsmasq uses."""
+    lines = resolv_conf.splitlines()
+    return b"".join(line + b"\n" for line in lines if line.split()[:1] == [b"nameserver"])
 
 
 def is_keyword(name: str) -> bool:

@@ -31,7 +31,9 @@ def test_dnsmasq_accepts_the_file(tmp_path: Path, mode: Mode) -> None:
         pytest.skip(error.what)
     network = msgspec.structs.replace(LAB, mode=mode)
     conf = tmp_path / "dnsmasq.conf"
-    conf.write_text(dnsmasq_conf.render(network, str(tmp_path / "leases"), str(tmp_path)))
+    resolvers = tmp_path / "resolv.conf"
+    text = dnsmasq_conf.render(network, str(tmp_path / "leases"), str(tmp_path), str(resolvers))
+    conf.write_text(text)
     argv = [dnsmasq, "--test", f"--conf-file={conf}"]
     said = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
     assert said.returncode == 0, said.stderr
@@ -39,16 +41,36 @@ def test_dnsmasq_accepts_the_file(tmp_path: Path, mode: Mode) -> None:
 
 def test_only_an_isolated_network_has_no_way_out() -> None:
     isolated = msgspec.structs.replace(LAB, mode="isolated")
-    nat, alone = (dnsmasq_conf.render(n, "l", "h").splitlines() for n in (LAB, isolated))
+    nat, alone = (dnsmasq_conf.render(n, "l", "h", "r").splitlines() for n in (LAB, isolated))
     ways_out = {"no-resolv", "dhcp-option=option:router", "ra-param=pv-lab,0,0"}
     assert set(alone) - set(nat) == ways_out
-    assert set(nat) <= set(alone)
+    assert set(nat) - set(alone) == {"resolv-file=r"}
+
+
+@pytest.mark.parametrize(
+    ("host", "kept"),
+    [
+        (b"", b""),
+        (b"nameserver 192.0.2.1\n", b"nameserver 192.0.2.1\n"),
+        (
+            b"# nameserver 1\nsearch a.test\n\tnameserver\tfe80::1%eth0",
+            b"\tnameserver\tfe80::1%eth0\n",
+        ),
+        (
+            b"nameserver 192.0.2.1\r\nnameserver 192.0.2.2",
+            b"nameserver 192.0.2.1\nnameserver 192.0.2.2\n",
+        ),
+        (b"nameservers 192.0.2.1\n;nameserver x\n\xff\0\n", b""),
+    ],
+)
+def test_of_the_hosts_resolvers_only_their_addresses_are_kept(host: bytes, kept: bytes) -> None:
+    assert dnsmasq_conf.nameservers(host) == kept
 
 
 @pytest.mark.parametrize("subnet", ["10.77.0.0/29", "10.77.0.0/24", "10.77.0.0/16"])
 def test_there_are_as_many_leases_as_addresses(subnet: str) -> None:
     network = msgspec.structs.replace(LAB, subnet=subnet)
-    rendered = dnsmasq_conf.render(network, "l", "h").splitlines()
+    rendered = dnsmasq_conf.render(network, "l", "h", "r").splitlines()
     lines = [line.partition("=") for line in rendered]
     addresses = 0
     for range_ in (value for key, _, value in lines if key == "dhcp-range"):

@@ -132,6 +132,8 @@ class NetworkState(msgspec.Struct, frozen=True, kw_only=True):
     dnsmasq_pid: int = 0
     """0: not running, or not known."""
     dnsmasq_born: int = 0
+    fault: str = ""
+    """What was not mended the last time, and on a second line what to type."""
 
 
 class Domain(msgspec.Struct, frozen=True, kw_only=True):

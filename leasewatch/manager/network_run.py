@@ -88,6 +88,8 @@ class _Parent:
         self._retries = Backoff()
         self._complaint = ""
         """Why dnsmasq could not be started the last time."""
+        self._writer = 0, 0
+        """The last dnsmasq's pid and birth; a dead one keeps leases from vanishing."""
         self._told = 0
         """When the --dhcp-hostsdir had changed at the last look."""
         self._news = FolderNews(files.leases.parent, files.hosts, files.run)
@@ -115,7 +117,21 @@ class _Parent:
         self._resolvers.refresh()
         if made:  # an earlier dnsmasq is bound to a bridge, or reads a folder, that is gone
             self.dnsmasq.stop()
-        self._start_dnsmasq()
+        self.dnsmasq.ensure()
+        self._check_reached()
+        self._tell_state()
+
+    def _check_reached(self) -> None:
+        """UserError where the host would send packets for guests elsewhere than to the bridge."""
+        from leasewatch.io.diversions import Diversions  # noqa: PLC0415  # 180 ms, as above
+
+        with Diversions() as diversions:
+            for subnet in (self._network.subnet, self._network.subnet6):
+                if found := diversions.find(subnet, bridge_name(self._network.name)):
+                    raise UserError(
+                        f"guests of network {self._network.name} are not reached: {found.what}",
+                        found.hint or f"change it in {self._files.definition}",
+                    )
 
     def _open_folders(self) -> None:
         """Dnsmasq is not root: what an earlier command has made under a strict umask is opened."""
@@ -147,11 +163,13 @@ class _Parent:
                 self._look()
 
     def _mend(self) -> None:
-        """Whatever cannot be mended now, what is there stays."""
+        """Whatever cannot be mended now, what is there stays. The run state says how it went."""
         try:
             self.up()
         except (OSError, UserError) as error:
             _log.warning("network %s is not mended: %s", self._network.name, error)
+            with contextlib.suppress(OSError):  # no room: said already
+                self._tell_state(f"{error}\n{getattr(error, 'hint', '')}")
 
     def _look(self) -> None:
         """What changes from now on is told; what has changed until now is looked at."""
@@ -207,24 +225,26 @@ class _Parent:
         if not self._complaint:
             _log.warning("dnsmasq of network %s has ended: starting it again", self._network.name)
         try:
-            self._start_dnsmasq()
+            self.dnsmasq.ensure()
+            self._complaint = ""
+            self._tell_state()
         except (OSError, UserError) as error:
             if str(error) != self._complaint:
                 _log.warning("dnsmasq of network %s: %s", self._network.name, error)
             self._complaint = str(error)
 
-    def _start_dnsmasq(self) -> None:
-        """Also says it in the run state: the service keeps leases while their writer is dead."""
-        self.dnsmasq.ensure()
-        self._complaint = ""
-        io_files.replace(self._files.state, msgspec.json.encode(self._state()))
+    def _tell_state(self, fault: str = "") -> None:
+        """Also of a new dnsmasq: the service keeps leases while their writer is dead."""
+        if pid := self.dnsmasq.pid:
+            self._writer = pid, alive.born(pid)
+        io_files.replace(self._files.state, msgspec.json.encode(self._state(fault)))
 
     def _taps(self, running: Iterable[DomainState]) -> list[str]:
         """The taps of running domains: a bridge that was made anew wants them back."""
         owners = taps.owners(running)
         return [tap for tap, (_, nic) in owners.items() if nic.network == self._network.name]
 
-    def _state(self) -> NetworkState:
+    def _state(self, fault: str) -> NetworkState:
         return NetworkState(
             name=self._network.name,
             bridge=bridge_name(self._network.name),
@@ -234,8 +254,9 @@ class _Parent:
             pid=os.getpid(),
             born=alive.born(os.getpid()),
             started=self._started,
-            dnsmasq_pid=self.dnsmasq.pid,
-            dnsmasq_born=alive.born(self.dnsmasq.pid),
+            dnsmasq_pid=self._writer[0],
+            dnsmasq_born=self._writer[1],
+            fault=fault,
         )
 
 

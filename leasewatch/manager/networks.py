@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -62,8 +63,9 @@ class Networks:
         state = network_state(files)
         if state is None or not alive.is_alive(state.pid, state.born):
             return "stopped"
-        conf_file = str(files.dnsmasq_conf).encode()
-        return "started" if conf_file in _command_line(state.dnsmasq_pid) else "no dnsmasq"
+        dnsmasq = state.dnsmasq_pid
+        lives = dnsmasq and alive.is_alive(dnsmasq, state.dnsmasq_born)
+        return "started" if lives else "no dnsmasq"
 
     def create(self, name: str, subnet: str, mode: Mode, suffix: str, say: Say) -> Network:
         """Define a network on `subnet`, a CIDR or `auto`; UserError says by whom one is taken."""
@@ -78,12 +80,9 @@ class Networks:
                 raise UserError(f"network {name} exists already", f"pyvirt network show {name}")
             taken = self._taken(say)
             if automatic:
-                network = msgspec.structs.replace(network, subnet=subnets.pick(taken))
-            elif other := subnets.clash(network.subnet, taken):
-                raise UserError(
-                    f"subnet {network.subnet} is taken: {other.by} has {other.subnet}",
-                    "--subnet auto",
-                )
+                network = msgspec.structs.replace(network, subnet=_pick(taken))
+            elif why := _hindrance(network.subnet, taken):
+                raise UserError(f"subnet {network.subnet} is taken: {why}", "--subnet auto")
             definitions.write(self._paths.network_definitions, network)
         return network
 
@@ -194,6 +193,31 @@ class Networks:
         return [d.name for d in running if any(nic.network == name for nic in d.nics)]
 
 
+def _pick(taken: Sequence[Taken]) -> str:
+    from leasewatch.io.diversions import Diversions  # noqa: PLC0415  # 180 ms
+
+    first = None
+    with Diversions() as diversions:
+        for subnet in subnets.free(taken):
+            found = diversions.find(subnet)
+            if found is None:
+                return subnet
+            first = first or found
+    why, hint = (f": {first.what}", first.hint) if first else ("", "")
+    raise UserError(f"no free /24 was found{why}", hint or "choose one yourself: --subnet CIDR")
+
+
+def _hindrance(subnet: str, taken: Sequence[Taken]) -> str:
+    """Who has a subnet already, or would keep guests' packets from its bridge; else nothing."""
+    from leasewatch.io.diversions import Diversions  # noqa: PLC0415  # 180 ms
+
+    if other := subnets.clash(subnet, taken):
+        return f"{other.by} has {other.subnet}"
+    with Diversions() as diversions:
+        found = diversions.find(subnet)
+    return found.what if found else ""
+
+
 def _mend(files: NetworkFiles, pid: int) -> None:
     """Have the network's process make what is missing; it writes its state anew when it has."""
     before = _identity(files.state)
@@ -212,14 +236,10 @@ def _mend(files: NetworkFiles, pid: int) -> None:
                 raise process.last_error(files.log, said, f"network {files.name} was not mended")
     finally:
         os.close(pidfd)
-
-
-def _command_line(pid: int) -> bytes:
-    """Of a process; nothing once it has ended."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
+    state = network_state(files)
+    if state is not None and state.fault:
+        what, _, hint = state.fault.partition("\n")
+        raise UserError(f"network {files.name} is not mended: {what}", hint)
 
 
 def _identity(file: Path) -> tuple[int, int] | None:

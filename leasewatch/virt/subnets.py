@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
@@ -82,13 +82,12 @@ def ula(random: bytes, number: int = 0) -> str:
     return f"{netaddr.IPAddress(value, 6)}/64"
 
 
-def pick(taken: Sequence[Taken]) -> str:
-    """The first free /24 of the pools; UserError where there is none."""
+def free(taken: Sequence[Taken]) -> Iterator[str]:
+    """The /24s of the pools that nobody has."""
     for pool in _POOLS:
         for candidate in netaddr.IPNetwork(pool).subnet(24):
             if clash(str(candidate), taken) is None:
-                return str(candidate)
-    raise UserError("no free /24 was found", "choose one yourself: --subnet CIDR")
+                yield str(candidate)
 
 
 def clash(subnet: str, taken: Iterable[Taken]) -> Taken | None:

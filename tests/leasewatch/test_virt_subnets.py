@@ -8,7 +8,6 @@ import pytest
 
 from leasewatch.virt import subnets
 from leasewatch.virt.subnets import Taken
-from nss_pyvirt.errors import UserError
 
 
 def taken(*subnets_: str) -> list[Taken]:
@@ -27,12 +26,11 @@ def taken(*subnets_: str) -> list[Taken]:
     ],
 )
 def test_auto_picks_the_first_free_subnet(used: list[str], picked: str) -> None:
-    assert subnets.pick(taken(*used)) == picked
+    assert next(subnets.free(taken(*used))) == picked
 
 
-def test_auto_says_when_nothing_is_free() -> None:
-    with pytest.raises(UserError, match="no free /24"):
-        subnets.pick(taken("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+def test_nothing_is_free_where_all_is_taken() -> None:
+    assert not list(subnets.free(taken("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 
 
 @pytest.mark.parametrize(

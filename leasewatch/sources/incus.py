@@ -67,14 +67,20 @@ def _is_address(value: bytes) -> bool:
 
 
 def _instance(file: str, name: str) -> _Instance | None:
-    """Which instance a card's file is of; None: of none, an editor has put it there, say."""
+    """Which instance a card's file is of; None: of none, an editor has put it there, say.
+
+    A name that is not the file's counts as it is.
+    """
     instance, _, project = name.partition(".")
     if not project:
         if _is_of(file, instance):
             return _Instance(instance, instance, ())
         project = f"{file}.".partition(f"_{instance}.")[0]
     key = f"{project}_{instance}"
-    return _Instance(key, instance, (f"{instance}.{project}",)) if _is_of(file, key) else None
+    if _is_of(file, key):
+        return _Instance(key, instance, (f"{instance}.{project}",))
+    card = PurePosixPath(file)
+    return _Instance(card.stem, name, ()) if card.suffix else None
 
 
 def _is_of(file: str, key: str) -> bool:

@@ -62,9 +62,10 @@ def test_the_file_tells_instance_and_project_whatever_the_name_has_of_them(
     ("file", "name"),
     [("web1.eth0", "web2"), ("web1.eth0", "web1.shop"), ("shop_web1.eth0", "web1.blog")],
 )
-def test_a_name_that_the_file_does_not_have_is_no_instances(file: str, name: str) -> None:
+def test_a_name_that_is_not_the_files_counts_as_it_is(file: str, name: str) -> None:
     path = PATH.replace("web1.eth0", file)
-    assert incus.parse_owners(f"{MAC},{name}\n".encode(), path) == ([], [])
+    key = file.removesuffix(".eth0")
+    assert incus.parse_owners(f"{MAC},{name}\n".encode(), path) == ([Owner(key, name, MAC)], [])
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """leasewatch's settings, /etc/pyvirt/leasewatch.toml: bytes to values; it opens no file.
 
 ```toml
-[[source]]                 # a further dnsmasq lease file
+[[source]]                 # a further lease file
 path = "/var/lib/misc/dnsmasq.leases"
 network = "lan"            # its hosts are NAME.lan.internal
 suffix = "internal"        # default: that of [names]
-bridge = "br0"             # its interface, to see IPv6 and static addresses in use
+bridge = "br0"             # its interface, or several: ["br0", "br1"]. IPv6 and static addresses
+                           # that guests use there are seen
+kind = "dnsmasq"           # or kea, libvirt, networkd; default: told by how the file begins
 
 [[host]]                   # a name for whatever has this network card
 name = "printer"           # a machine of several cards: an entry of the same name for each
@@ -58,8 +60,15 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path: str
     network: str
     suffix: str | None = None
-    bridge: str = ""
+    bridge: str | list[str] = ""
     """Empty: not known."""
+    kind: str = ""
+    """Of `registry.FORMATS`; empty: told by how the file begins."""
+
+    @property
+    def bridges(self) -> list[str]:
+        """Each of them."""
+        return [self.bridge] if isinstance(self.bridge, str) else self.bridge
 
 
 class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,7 +119,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def lease_files(self) -> list[LeaseFile]:
         """What the sources say is to be watched."""
         return [
-            LeaseFile(path=s.path, network=s.network, suffix=s.suffix or self.names.suffix)
+            LeaseFile(
+                path=s.path,
+                network=s.network,
+                suffix=s.suffix or self.names.suffix,
+                kind=s.kind or registry.TOLD_BY_CONTENT,
+            )
             for s in self.source
         ]
 
@@ -131,9 +145,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             for cards in machines.values()
         ]
 
-    def bridges(self) -> dict[str, str]:
+    def bridges(self) -> dict[str, list[str]]:
         """The networks of the sources and their interfaces, where they say so."""
-        return {s.network: s.bridge for s in self.source if s.bridge}
+        found: dict[str, list[str]] = {}
+        for source in self.source:
+            if any(source.bridges):
+                found.setdefault(source.network, []).extend(filter(None, source.bridges))
+        return found
 
 
 def parse(data: bytes, path: str) -> Config:
@@ -199,8 +217,13 @@ def _check_source(path: str, key: str, source: Source) -> None:
     if _LABEL.fullmatch(source.network) is None:
         why = f'"{source.network}" is not one label of lower-case letters, digits and hyphens'
         raise _fault(path, f"{key}.network", why)
-    if source.bridge and _INTERFACE.fullmatch(source.bridge) is None:
-        raise _fault(path, f"{key}.bridge", f'"{source.bridge}" is no interface\'s name')
+    for bridge in filter(None, source.bridges):
+        if _INTERFACE.fullmatch(bridge) is None:
+            raise _fault(path, f"{key}.bridge", f'"{bridge}" is no interface\'s name')
+    if source.kind and source.kind not in registry.FORMATS:
+        known = ", ".join(sorted(registry.FORMATS))
+        why = f'"{source.kind}" is no kind of lease file; there are {known}'
+        raise _fault(path, f"{key}.kind", why)
     if source.suffix is not None:
         _check_suffix(path, f"{key}.suffix", source.suffix)
 

@@ -218,10 +218,11 @@ class Service:
         by_path = {file.path: file for file in (*self._config.lease_files(), *ours)}
         return list(by_path.values())
 
-    def _bridges(self) -> dict[str, str]:
+    def _bridges(self) -> dict[str, list[str]]:
         """The networks' bridges, as far as they are known."""
-        ours = {network.name: network.bridge for network in self._networks.values.values()}
-        return ours | self._config.bridges() | self._found.bridges
+        ours = {network.name: [network.bridge] for network in self._networks.values.values()}
+        found = {network: [bridge] for network, bridge in self._found.bridges.items()}
+        return ours | self._config.bridges() | found
 
     def _rules(self, lease_files: list[LeaseFile]) -> Rules:
         host = labels.fold(socket.gethostname())

@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from leasewatch.appearances import Appearances
 from leasewatch.errors import LostFieldError, ParseError
-from leasewatch.io import alive, reading
+from leasewatch.io import alive, formats, reading
 from leasewatch.io.journal import WARNING, Journal
 from leasewatch.model import Lease, LeaseChange, LeaseFile
-from leasewatch.sources import registry
+from leasewatch.sources.source import Source
 from leasewatch.tracker import LeaseTracker
 
 READS_AT_ONCE = 3
@@ -30,6 +31,8 @@ class FileState(NamedTuple):
 
     file: LeaseFile
     leases: int
+    source: str
+    """As what it is read."""
     modified: float | None
     """Unix seconds; None: it could not be read."""
     unreadable: str | None
@@ -40,10 +43,14 @@ class FileState(NamedTuple):
 
 
 class _Watched:
-    def __init__(self, tracker: LeaseTracker) -> None:
+    def __init__(self, source: Source, tracker: LeaseTracker) -> None:
+        self.source = source
+        """How the file is read."""
         self.tracker = tracker
         self.signature: reading.Signature | None = None
         """Of the last read; None: it could not be read."""
+        self.folder: reading.Identity = None
+        """Of a server that removes its file with the last lease: where the file was last."""
         self.fault: str | None = None
         """Why it cannot be read, as it was last said."""
         self.denied = False
@@ -86,11 +93,11 @@ class LeaseFiles:
                 watched.tracker.file = file
         for path, file in wanted.items():
             if path not in self._watched:
-                self._watched[path] = _Watched(self._tracker(file))
+                source = formats.first(file)
+                self._watched[path] = _Watched(source, self._tracker(file, source))
                 self.look(path)
 
-    def _tracker(self, file: LeaseFile) -> LeaseTracker:
-        source = registry.BY_NAME[file.kind]
+    def _tracker(self, file: LeaseFile, source: Source) -> LeaseTracker:
         return LeaseTracker(
             file,
             source.parse_record,
@@ -150,6 +157,7 @@ class LeaseFiles:
             yield FileState(
                 file=tracker.file,
                 leases=sum(1 for _ in tracker.leases()),
+                source=watched.source.name,
                 modified=reading.modified(read) if read else None,
                 unreadable=watched.fault,
                 denied=watched.denied,
@@ -176,8 +184,7 @@ class LeaseFiles:
     def _read(self, path: str, watched: _Watched) -> float | None:
         """One read; returns after how many seconds another is due."""
         try:
-            before = registry.BY_NAME[watched.tracker.file.kind].before
-            read = reading.read_parts(path, before) if before else reading.read(path)
+            source, read = self._bytes(path, watched)
         except OSError as error:
             watched.signature = None
             why = error.strerror or str(error)
@@ -185,9 +192,13 @@ class LeaseFiles:
                 self._journal.say(WARNING, "lease file unreadable", path=path, why=why)
             watched.fault, watched.denied = why, isinstance(error, PermissionError)
             return None
-        watched.fault, watched.signature = None, read.signature
+        watched.fault, watched.signature = None, read.signature or None
         if read.torn:
             return REREAD_SECONDS  # what tore it is an event of its own
+        if source is not watched.source:
+            self._changed(watched.tracker.withdraw())
+            watched.source, watched.faults = source, {}
+            watched.tracker = self._tracker(watched.tracker.file, source)
         tracker = watched.tracker
         pid = tracker.file.writer_pid
         dead = pid != 0 and not alive.is_alive(pid, tracker.file.writer_born)
@@ -200,6 +211,17 @@ class LeaseFiles:
             watched.faults = {r: f for r, f in standing.items() if tracker.stands(r)}
             self._complain(read, outcome.faults)
         return outcome.again
+
+    def _bytes(self, path: str, watched: _Watched) -> tuple[Source, reading.Read]:
+        """What the file holds; of a server that removes it with its last lease, maybe nothing."""
+        try:
+            source, read = formats.read(watched.tracker.file, watched.source)
+        except FileNotFoundError:
+            if watched.folder is None or watched.folder != reading.identity(Path(path).parent):
+                raise
+            return watched.source, reading.Read(b"", (), torn=False)
+        watched.folder = reading.identity(Path(path).parent) if source.leases_removed else None
+        return source, read
 
     def _complain(self, read: reading.Read, faults: list[tuple[bytes | None, ParseError]]) -> None:
         for record, fault in faults[:MAX_FAULTS]:

@@ -18,6 +18,7 @@ from leasewatch.io.journal import ERROR, WARNING, Journal
 from leasewatch.io.prompter import Prompter
 from leasewatch.model import Domain, Lease, LeaseChange, NeighbourChange
 from leasewatch.neighbours.links import Link
+from leasewatch.neighbours.per_network import PerNetwork
 from leasewatch.neighbours.prompts import AGAIN, ONCE
 from leasewatch.neighbours.table import NeighbourTable, Sighting
 
@@ -46,6 +47,7 @@ class NeighbourWatch:
         self._changed = changed
         self._links_changed = links_changed
         self._table = NeighbourTable(knows)
+        self._per_network = PerNetwork()
         self._prompter = Prompter(journal)
         self._bridges: dict[str, str] = {}
         """Network by bridge."""
@@ -58,11 +60,12 @@ class NeighbourWatch:
         self._sweep_at = 0.0
         self._listen()
 
-    def watch(self, bridges: Mapping[str, str], domains: Iterable[Domain]) -> None:
+    def watch(self, bridges: Mapping[str, Iterable[str]], domains: Iterable[Domain]) -> None:
         """The networks and their bridges, and the domains that run, as they are now."""
         of_bridge: dict[str, str] = {}
-        for network, bridge in bridges.items():
-            of_bridge.setdefault(bridge, network)  # a bridge's neighbours are one network's
+        for network, of_network in bridges.items():
+            for bridge in of_network:
+                of_bridge.setdefault(bridge, network)  # a bridge's neighbours are one network's
         known = list(domains)
         cards = {(nic.network, nic.mac): d.started for d in known for nic in d.nics}
         new = [card for card, at in cards.items() if self._cards.get(card) != at]
@@ -87,15 +90,16 @@ class NeighbourWatch:
             lease = change.new
             if lease is None:
                 continue
-            link = self._link_of(lease.network)
-            if link is None:
+            links = self._links_of(lease.network)
+            if not links:
                 continue
             if lease.hwaddr is not None:
                 self._tell(self._table.get_to_know(lease.network, lease.hwaddr))
             if lease.hwaddr is not None and (lease.network, lease.hwaddr) in self._cards:
                 self._ask_for_card(lease.network, lease.hwaddr)
             elif lease.hwaddr is None and lease.family == 6 and _is_another(change.old, lease):
-                self._ask(link, socket.inet_pton(socket.AF_INET6, lease.address))
+                for link in links:
+                    self._ask(link, socket.inet_pton(socket.AF_INET6, lease.address))
 
     def rescan(self) -> None:
         """What only the passing of time tells."""
@@ -120,8 +124,9 @@ class NeighbourWatch:
     def _tell(self, changes: list[NeighbourChange]) -> None:
         for change in changes:
             self._follow(change)
-        if changes:
-            self._changed(changes)
+        found = self._per_network.take(changes)
+        if found:
+            self._changed(found)
 
     def _follow(self, change: NeighbourChange) -> None:
         """Ask for what a change makes doubtful or likely."""
@@ -139,19 +144,18 @@ class NeighbourWatch:
 
     def _ask_for_card(self, network: str, mac: str) -> None:
         """Ask for where a domain's card has been, and may be by its MAC."""
-        link = self._link_of(network)
-        if link is None:
-            return
-        been = (address for _, address in self._table.of_card(network, mac) if len(address) == 16)
-        for address in {*been, *link.guesses(mac)}:
-            self._ask(link, address)
+        been = self._table.of_card(network, mac)
+        for link in self._links_of(network):
+            here = (at for ifindex, at in been if ifindex == link.ifindex and len(at) == 16)
+            for address in {*here, *link.guesses(mac)}:
+                self._ask(link, address)
 
     def _ask(self, link: Link, address: bytes) -> None:
         if link.may_hold(address) and not self._table.is_proved(link.ifindex, address):
             self._prompter.ask((link.ifindex, address))
 
-    def _link_of(self, network: str) -> Link | None:
-        return next((link for link in self._links.values() if link.network == network), None)
+    def _links_of(self, network: str) -> list[Link]:
+        return [link for link in self._links.values() if link.network == network]
 
     def _look_at_links(self) -> None:
         """Which bridges there are, what addresses they have, and whom the kernel knows there."""

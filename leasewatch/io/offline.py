@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from leasewatch import config
-from leasewatch.io import alive, queries, reading, run_states
+from leasewatch.io import alive, formats, queries, run_states
 from leasewatch.io.discovery import Discovery, Found
 from leasewatch.io.history_reader import HistoryReader
 from leasewatch.io.journal import Journal
@@ -32,7 +32,6 @@ from leasewatch.io.varlink_interface import (
 from leasewatch.model import DomainState, HostAddress, HostRecord, Lease, LeaseFile, NetworkState
 from leasewatch.names import labels, published
 from leasewatch.paths import Paths
-from leasewatch.sources import registry
 from leasewatch.sources.source import parse
 from nss_pyvirt import snapshot
 from nss_pyvirt.errors import UserError
@@ -161,9 +160,8 @@ def _leases(paths: Paths) -> Iterator[Lease]:
     """What the lease files say that may be read; one that is being rewritten may lack lines."""
     for file in _found(paths).lease_files:
         with contextlib.suppress(OSError):
-            source = registry.BY_NAME[file.kind]
-            data = reading.read_parts(file.path, source.before).data
-            yield from parse(source, data, file)[0]
+            source, read = formats.read(file, formats.first(file))
+            yield from parse(source, read.data, file)[0]
 
 
 def _found(paths: Paths) -> Found:

@@ -14,6 +14,9 @@ MAX_BYTES = 64 << 20
 Signature = tuple[int, ...]
 """Which file it is and when it changed last: device, inode, size, mtime and ctime in ns."""
 
+Identity = tuple[int, int] | None
+"""Which folder or file it is: device and inode; None: none that can be reached."""
+
 
 class Read(NamedTuple):
     """A file's bytes at one moment."""
@@ -32,6 +35,15 @@ def signature(path: str | Path) -> Signature | None:
         return _signature(os.stat(path))  # noqa: PTH116 (hot: a Path costs more than the call)
     except OSError:
         return None
+
+
+def identity(path: str | Path) -> Identity:
+    """Of the folder or file at `path`."""
+    try:
+        st = Path(path).stat()
+    except OSError:
+        return None
+    return st.st_dev, st.st_ino
 
 
 def modified(signature: Signature) -> float:

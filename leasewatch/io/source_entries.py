@@ -32,7 +32,7 @@ def source_entries(
 
 def _of_file(state: FileState) -> SourceEntry:
     return SourceEntry(
-        source=state.file.kind,
+        source=state.source,
         state="unreadable" if state.unreadable else "watched",
         path=state.file.path,
         network=state.file.network,

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-_Identity = tuple[int, int] | None
+from leasewatch.io.reading import Identity, identity
 
 
 class _Seen(NamedTuple):
     part: str
-    folder: _Identity
+    folder: Identity
     at: float
 
 
@@ -41,12 +41,12 @@ class Vanished:
         so many seconds; but only in the same folder, for a folder that is gone, or was made anew,
         says nothing. `now` is monotonic.
         """
-        folders: dict[Path, _Identity] = {}
+        folders: dict[Path, Identity] = {}
 
-        def folder(path: str) -> _Identity:
+        def folder(path: str) -> Identity:
             parent = Path(path).parent
             if parent not in folders:
-                folders[parent] = _identity(parent)
+                folders[parent] = identity(parent)
             return folders[parent]
 
         def counts(path: str, seen: _Seen) -> bool:
@@ -59,11 +59,3 @@ class Vanished:
         found = {path: _Seen(part, folder(path), now) for path, part in there.items()}
         self._seen[patterns] = kept | found
         return {path: seen.part for path, seen in self._seen[patterns].items()}
-
-
-def _identity(folder: Path) -> _Identity:
-    try:
-        st = folder.stat()
-    except OSError:
-        return None
-    return st.st_dev, st.st_ino

@@ -72,7 +72,12 @@ def _iaid(value: bytes) -> int:
 
 
 PYVIRT = Source(name="pyvirt", records=lines, parse_record=parse_line)
-SETTINGS = Source(name="settings", records=lines, parse_record=parse_line)
+SETTINGS = Source(
+    name="settings",
+    begins=re.compile(rb"[0-9]+ |[a-z][a-z0-9-]+ [0-9A-Fa-f]"),
+    records=lines,
+    parse_record=parse_line,
+)
 SOURCE = Source(
     name="dnsmasq",
     leases=("/var/lib/misc/dnsmasq.leases",),

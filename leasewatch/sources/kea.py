@@ -18,6 +18,7 @@ from leasewatch.sources import fields
 from leasewatch.sources.fields import FieldError
 from leasewatch.sources.source import Source
 
+_BEGINS: Final = re.compile(rb"address,(?:hwaddr|duid),")
 _HEADER4: Final = b"address,hwaddr,client_id,valid_lifetime,expire,subnet_id,"
 _HEADER6: Final = b"address,duid,valid_lifetime,expire,subnet_id,pref_lifetime,lease_type,iaid,"
 _COLUMNS4: Final = {
@@ -110,6 +111,7 @@ SOURCE = Source(
     name="kea",
     leases=("/var/lib/kea/kea-leases4.csv", "/var/lib/kea/kea-leases6.csv"),
     network="kea",
+    begins=_BEGINS,
     records=records,
     parse_record=parse_record,
     before=((".completed",), (".2", ".1")),

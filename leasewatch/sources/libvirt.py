@@ -94,6 +94,7 @@ SOURCE = Source(
     name="libvirt",
     leases=("/var/lib/libvirt/dnsmasq/{network}.status",),
     bridge="{network}",
+    begins=re.compile(rb"\s*\["),
     records=json_records.split,
     parse_record=parse_record,
     replaced=True,

@@ -8,6 +8,7 @@ PersistLeases=runtime (258) below /run. It goes with its last lease.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import msgspec
@@ -93,6 +94,7 @@ SOURCE = Source(
         "/run/systemd/netif/dhcp-server-lease/{network}",
     ),
     bridge="{network}",
+    begins=re.compile(rb"\s*\{"),
     leases_removed=True,
     records=records,
     parse_record=parse_record,

@@ -22,5 +22,17 @@ SOURCES: Final[tuple[Source, ...]] = (
 )
 
 BY_NAME: Final = {source.name: source for source in SOURCES}
+FORMATS: Final = {"dnsmasq": dnsmasq.SETTINGS} | {
+    source.name: source for source in (libvirt.SOURCE, networkd.SOURCE, kea.SOURCE)
+}
+"""What a file of the settings may be, by the name that it has there."""
+TOLD_BY_CONTENT: Final = dnsmasq.SETTINGS.name
+"""The kind of a file that the settings say nothing more of."""
 FOREIGN: Final = frozenset(source.name for source in SOURCES if source.leases)
 """Those that are looked for by themselves, and can be switched off."""
+
+
+def told_by(data: bytes) -> Source | None:
+    """Of what format a file is that holds `data`; None: it is empty, or like nothing known."""
+    known = (source for source in FORMATS.values() if source.begins)
+    return next((source for source in known if source.begins and source.begins.match(data)), None)

@@ -7,6 +7,7 @@ nothing is opened here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import msgspec
@@ -42,6 +43,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     The list gets a LostFieldError for each field that is left out. Raises ParseError where the
     record does not say whether, where and until when the lease holds.
     """
+    begins: re.Pattern[bytes] | None = None
+    """How a file of this format begins, where its path does not tell what it is."""
     leases: tuple[str, ...] = ()
     leases_removed: bool = False
     """The server removes the file with its last lease; else one that vanishes says nothing."""

@@ -47,6 +47,11 @@ def test_a_source_takes_the_suffix_of_names_unless_it_has_its_own() -> None:
     network = "lab"
     suffix = "lab.test"
     bridge = "br0"
+    [[source]]
+    path = "/c"
+    network = "lab"
+    bridge = ["br1", "br2"]
+    kind = "kea"
     [names]
     suffix = "home.arpa"
     guest_claims = "off"
@@ -56,8 +61,9 @@ def test_a_source_takes_the_suffix_of_names_unless_it_has_its_own() -> None:
     assert settings.lease_files() == [
         LeaseFile(path="/a", network="lan", suffix="home.arpa"),
         LeaseFile(path="/b", network="lab", suffix="lab.test"),
+        LeaseFile(path="/c", network="lab", suffix="home.arpa", kind="kea"),
     ]
-    assert settings.bridges() == {"lab": "br0"}
+    assert settings.bridges() == {"lab": ["br0", "br1", "br2"]}
     assert settings.names.guest_claims == "off"
     assert settings.names.reserved == ["printer"]
 
@@ -124,6 +130,13 @@ def test_sources_are_looked_for_unless_they_are_switched_off() -> None:
         ("[names]\npending_wait = -1", "names.pending_wait"),
         ("[names]\nreserved = [1]", "names.reserved[0]"),
         ("[[source]]\npath = '/a'\nnetwork = 'a'\nbridge = 'br 0'", "source[0].bridge"),
+        ("[[source]]\npath = '/a'\nnetwork = 'a'\nbridge = ['br0', 'b/r']", "source[0].bridge"),
+        ("[[source]]\npath = '/a'\nnetwork = 'a'\nbridge = [7]", "source[0].bridge"),
+        (
+            "[[source]]\npath = '/a'\nnetwork = 'a'\nkind = 'lxd'",
+            'source[0].kind: "lxd" is no kind of lease file; there are dnsmasq, kea, libvirt, netw',
+        ),
+        ("[[source]]\npath = '/a'\nnetwork = 'a'\nkind = 'Kea'", "source[0].kind"),
         ("[names]\nsuffix = 'Lab'", "names.suffix"),
         ("[names]\nsuffix = '.lab'", "names.suffix"),
         ("[names]\nsuffix = 'corp.local'", 'names.suffix: "corp.local" is for multicast DNS'),

@@ -54,6 +54,8 @@ SETTINGS = b"""[[source]]
 path = "/var/lib/misc/dnsmasq.leases"
 network = "lan"
 suffix = "home.arpa"
+bridge = ["br0", "br1"]
+kind = "kea"
 [sources]
 libvirt = false
 [names]

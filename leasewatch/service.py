@@ -18,11 +18,12 @@ import msgspec
 from leasewatch import config
 from leasewatch.io import alive, memory, notify, reading
 from leasewatch.io.answers import Answers
+from leasewatch.io.claim_log import ClaimLog
 from leasewatch.io.defined_names import DefinedNames
 from leasewatch.io.discovery import Discovery, Found
 from leasewatch.io.history import History
 from leasewatch.io.history_reader import HistoryReader
-from leasewatch.io.journal import ERROR, INFO, NOTICE, Journal
+from leasewatch.io.journal import ERROR, INFO, Journal
 from leasewatch.io.lease_files import LeaseFiles
 from leasewatch.io.neighbours import NeighbourWatch
 from leasewatch.io.pending import PendingServer
@@ -34,7 +35,6 @@ from leasewatch.io.varlink import VarlinkServer
 from leasewatch.io.varlink_interface import SourceEntry
 from leasewatch.io.watcher import Watcher
 from leasewatch.model import (
-    Claim,
     DomainState,
     LeaseChange,
     LeaseFile,
@@ -43,6 +43,7 @@ from leasewatch.model import (
 )
 from leasewatch.names import aliases, labels
 from leasewatch.names.policy import NamePolicy, Rules
+from leasewatch.neighbours.given_back import unseen
 from leasewatch.paths import Paths
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.snapshot import SnapshotError
@@ -65,6 +66,7 @@ class Service:
     def __init__(self, paths: Paths, journal: Journal) -> None:
         self._paths = paths
         self._journal = journal
+        self._claims = ClaimLog(journal)
         self._config = _load(paths)
         self._networks = StateFolder(paths.network_runs, NetworkState, journal)
         self._domains = StateFolder(paths.domain_runs, DomainState, journal)
@@ -107,6 +109,7 @@ class Service:
         try:
             self._look_at_everything()
             await self._settle(self._adopt())
+            self._catch_up_with_the_past()
             self._pending.start()
             self._started = True
             self._flush()
@@ -154,6 +157,13 @@ class Service:
             if not self._files.is_waiting():
                 return
             await asyncio.sleep(SETTLE_SECONDS)
+
+    def _catch_up_with_the_past(self) -> None:
+        """What was given back while no service ran contradicts what the bridges saw before."""
+        held = (h.new for h in self._policy.held() if isinstance(h, LeaseChange) and h.new)
+        past, self._history.past = self._history.past, []
+        known = self._files.known_networks()
+        self._neighbours.were_given_back(unseen(past, held, known, time.time()))
 
     def _paths_changed(self, paths: set[str]) -> None:
         lease_files = {path for path in paths if path in self._files}
@@ -270,24 +280,12 @@ class Service:
         for name in touched:
             decision = self._policy.decide(name)
             for claim in decision.claims:
-                self._report(claim)
+                self._claims.report(claim)
                 self._history.decided(claim)
             try:
                 self._must_publish |= self._publisher.set(name, decision.records, wall)
             except ValueError as error:
                 self._journal.say_once(ERROR, "name keeps what it had", name=name, why=error)
-
-    def _report(self, claim: Claim) -> None:
-        if claim.verdict in {"refused", "conflict"}:
-            self._journal.say_once(
-                NOTICE,
-                f"claim {claim.verdict}",
-                name=claim.name,
-                network=claim.network,
-                mac=claim.mac,
-                address=claim.lease.address if claim.lease else None,
-                why=claim.reason,
-            )
 
     def _publish(self) -> None:
         """Write the table; after a failure the old one stays and the rescan tries again."""

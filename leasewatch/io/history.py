@@ -21,10 +21,12 @@ from leasewatch import events
 from leasewatch.appearances import Appearances
 from leasewatch.config import History as Settings
 from leasewatch.events import Event
-from leasewatch.io.history_file import DamagedError, HistoryFile, is_damage, set_aside
+from leasewatch.io.history_damage import DamagedError, is_damage, set_aside
+from leasewatch.io.history_file import HistoryFile
 from leasewatch.io.history_queue import Happened, HistoryQueue, Snapshot
 from leasewatch.io.journal import ERROR, NOTICE, WARNING, Journal
 from leasewatch.model import Claim, LeaseChange, Neighbour, NeighbourChange
+from leasewatch.neighbours.given_back import Past
 
 BATCH_SECONDS: Final = 0.5
 """How long what happens is gathered before it is written."""
@@ -37,6 +39,10 @@ STEP_SECONDS: Final = 3600.0
 """A clock that was set ahead by more is not believed at once: it makes everything too old."""
 REMEMBERED: Final = 250_000
 """First appearances."""
+PAST_SECONDS: Final = 24 * 3600.0
+"""How long a lease that was given back contradicts what was seen at its address before."""
+MOST_PAST: Final = 10_000
+"""Of those given back, the newest."""
 
 _FAULTS = (sqlite3.Error, OSError, DamagedError)
 
@@ -53,6 +59,8 @@ class History:
         self._settings = settings
         self._queue = HistoryQueue()
         self._failing = events.Failing()
+        self.past: list[Past] = []
+        """Leases of earlier times, where they may contradict what the bridges see now."""
         self._held: Callable[[], Iterable[LeaseChange | Neighbour]] = tuple
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -70,7 +78,7 @@ class History:
         """When what is too old was looked for last, by both clocks."""
 
     def first_appearances(self) -> Appearances:
-        """Those that are remembered; none where that fails.
+        """Those that are remembered; none where that fails. Fills `past`, too.
 
         To be called before the first decision: what became of claims is remembered too.
         """
@@ -78,6 +86,7 @@ class History:
             if self._settings.enabled and self._path.exists():
                 with closing(HistoryFile(self._path)) as file:
                     self._failing = events.Failing(file.failing())
+                    self.past = file.past(time.time() - PAST_SECONDS, MOST_PAST)
                     return Appearances(REMEMBERED, file.first_appearances(REMEMBERED))
         return Appearances(REMEMBERED)
 

@@ -1,7 +1,7 @@
 """The history's SQLite file: events in, holdings and their events kept. Blocking, for one thread.
 
 It decides nothing about what is worth keeping (`events`) or when (`history`); `history_reader`
-asks. Every method may raise sqlite3.Error; `is_damage` says of which the file itself is the cause.
+asks. Every method may raise sqlite3.Error; `history_damage` says of which the file is the cause.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ import msgspec
 
 from leasewatch import events
 from leasewatch.events import Event
+from leasewatch.io.history_damage import DamagedError
 from leasewatch.model import Lease, LeaseChange, Neighbour
+from leasewatch.neighbours.given_back import Past
 
 VERSION: Final = 1
 """Of the schema (PRAGMA user_version)."""
@@ -28,8 +30,6 @@ _STEP: Final = 1000
 """Rows that a step of pruning, or of catching up, takes at a time."""
 _PAUSE: Final = 0.01
 """Seconds between two steps of catching up: whoever waits for a name goes before them."""
-_KEPT: Final = 3
-"""Damaged files that are kept."""
 
 _SCHEMA: Final = """
 CREATE TABLE holding (
@@ -144,34 +144,6 @@ _QUIET: Final = {"renewed": _RENEW, "quiet": _LOSE_SIGHT, "lost": _LOSE}
 """What events do that are told of no holding."""
 
 
-class DamagedError(Exception):
-    """The file is a database, but not a whole one of ours."""
-
-
-def is_damage(error: Exception) -> bool:
-    """Whether the file is the cause, so that only another file helps."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    damage = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-    return isinstance(error, DamagedError) or code in damage
-
-
-def set_aside(path: Path, wall: float) -> Path:
-    """Rename a damaged file, of which so many are kept; returns its name. Raises OSError."""
-    aside = path.with_name(
-        f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime(wall))}"
-    )
-    path.rename(aside)
-    path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
-    log = path.with_name(f"{path.name}-wal")
-    if log.exists():
-        log.rename(f"{aside}-wal")
-    older = sorted(path.parent.glob(f"{path.name}.damaged-*[0-9]"))[:-_KEPT]
-    for old in older:
-        old.unlink()
-        Path(f"{old}-wal").unlink(missing_ok=True)
-    return aside
-
-
 def _decision(event: Event) -> str:
     """The statement for a decision, which changes nothing where that is known already."""
     if event.domain is not None:
@@ -253,6 +225,24 @@ class HistoryFile:
             "SELECT network, address FROM holding WHERE until IS NULL AND refusal IS NOT NULL"
         )
         return found.fetchall()
+
+    def past(self, since: float, most: int) -> list[Past]:
+        """The leases that it knows no end of, and those given back since then (Unix seconds)."""
+        found = self._db.execute(
+            """
+            SELECT network, address, mac, expires, until FROM holding
+            WHERE until IS NULL AND origin = 'lease'
+            UNION ALL
+            SELECT * FROM (
+                SELECT network, address, mac, expires, until FROM holding
+                WHERE until > :since AND ended IN ('released', 'missed', 'replaced')
+                    AND origin = 'lease'
+                ORDER BY until DESC LIMIT :most
+            )
+            """,
+            {"since": since, "most": most},
+        )
+        return [Past(*row) for row in found]
 
     @property
     def last_seq(self) -> int:

@@ -60,6 +60,16 @@ class _Watched:
         """The last one."""
         self.timer: asyncio.TimerHandle | None = None
 
+    def is_whole(self) -> bool:
+        """Whether it tells every lease: it can be read and understood, and its writer lives."""
+        faults = (f for f in self.faults.values() if not isinstance(f, LostFieldError))
+        return self.signature is not None and not any(faults) and not self.has_dead_writer()
+
+    def has_dead_writer(self) -> bool:
+        """Whether the process that writes it is known and dead."""
+        file = self.tracker.file
+        return file.writer_pid != 0 and not alive.is_alive(file.writer_pid, file.writer_born)
+
 
 class LeaseFiles:
     """Calls `changed(changes)` in the event loop; times are read here, for the trackers."""
@@ -169,6 +179,12 @@ class LeaseFiles:
         watched = self._watched.get(path)
         return watched is not None and any(True for _ in watched.tracker.leases())
 
+    def known_networks(self) -> set[str]:
+        """The networks of which it knows every lease: all their files could be read."""
+        watched = list(self._watched.values())
+        unknown = {w.tracker.file.network for w in watched if not w.is_whole()}
+        return {w.tracker.file.network for w in watched} - unknown
+
     def stop(self) -> None:
         """Read no more."""
         for watched in self._watched.values():
@@ -200,8 +216,7 @@ class LeaseFiles:
             watched.source, watched.faults = source, {}
             watched.tracker = self._tracker(watched.tracker.file, source)
         tracker = watched.tracker
-        pid = tracker.file.writer_pid
-        dead = pid != 0 and not alive.is_alive(pid, tracker.file.writer_born)
+        dead = watched.has_dead_writer()
         outcome = tracker.observe(read.data, time.monotonic(), time.time(), writer_dead=dead)
         if outcome.changes:
             self._changed(outcome.changes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import math
 import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -17,9 +18,10 @@ from leasewatch.io import rtnetlink
 from leasewatch.io.journal import ERROR, WARNING, Journal
 from leasewatch.io.prompter import Prompter
 from leasewatch.model import Domain, Lease, LeaseChange, NeighbourChange
+from leasewatch.neighbours.given_back import Past, given_back
 from leasewatch.neighbours.links import Link
 from leasewatch.neighbours.per_network import PerNetwork
-from leasewatch.neighbours.prompts import AGAIN, ONCE
+from leasewatch.neighbours.prompts import AFTER, AGAIN, LATER, ONCE
 from leasewatch.neighbours.table import NeighbourTable, Sighting
 
 SWEEP_SECONDS = 30.0
@@ -84,8 +86,10 @@ class NeighbourWatch:
         """Where guests may get a global IPv6 address."""
         return frozenset(link.network for link in self._links.values() if link.has_ipv6())
 
-    def leases_changed(self, changes: Iterable[LeaseChange]) -> None:
+    def leases_changed(self, changes: Collection[LeaseChange]) -> None:
         """Whose MAC is known now; and ask for what is likely: its address, its card's others."""
+        for old in given_back(changes, time.time()):
+            self._given_back(old.network, old.address, old.hwaddr)
         for change in changes:
             lease = change.new
             if lease is None:
@@ -99,7 +103,22 @@ class NeighbourWatch:
                 self._ask_for_card(lease.network, lease.hwaddr)
             elif lease.hwaddr is None and lease.family == 6 and _is_another(change.old, lease):
                 for link in links:
-                    self._ask(link, socket.inet_pton(socket.AF_INET6, lease.address))
+                    self._ask(link, _packed(lease.address))
+
+    def were_given_back(self, past: Iterable[tuple[Past, float]]) -> None:
+        """Leases that were given back by so many Unix seconds, before this watch began."""
+        for lease, until in past:
+            self._given_back(lease.network, lease.address, lease.mac, until)
+
+    def _given_back(
+        self, network: str, address: str, mac: str | None, until: float = math.inf
+    ) -> None:
+        """What was seen at the address by then counts no more; whether its machine stays, ask."""
+        packed = _packed(address)
+        changes, doubtful = self._table.given_back(network, packed, mac, until, time.monotonic())
+        for target in doubtful:
+            self._prompter.ask(target, LATER if target[1] == packed else AFTER)
+        self._tell(changes)
 
     def rescan(self) -> None:
         """What only the passing of time tells."""
@@ -131,13 +150,16 @@ class NeighbourWatch:
     def _follow(self, change: NeighbourChange) -> None:
         """Ask for what a change makes doubtful or likely."""
         old, new = change.old, change.new
-        if new is None or new.family == 4 or not new.mac:
+        if new is None or not new.mac:
             return
-        target = new.ifindex, socket.inet_pton(socket.AF_INET6, new.address)
+        target = new.ifindex, _packed(new.address)
+        if new.reachable:
+            self._prompter.answered(target)
+        if new.family == 4:
+            return
         if not new.reachable:
             self._prompter.ask(target, AGAIN)
             return
-        self._prompter.answered(target)
         if old is None and (new.network, new.mac) in self._cards:
             self._prompter.ask(target, ONCE)  # it may have been said without being true
             self._ask_for_card(new.network, new.mac)
@@ -260,6 +282,10 @@ class NeighbourWatch:
         if kind in {rtnetlink.NEWADDR, rtnetlink.DELADDR}:
             return rtnetlink.interface(payload) in self._links
         return set(_indexes(self._bridges).values()) != self._links.keys()
+
+
+def _packed(address: str) -> bytes:
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
 
 
 def _is_another(old: Lease | None, lease: Lease) -> bool:

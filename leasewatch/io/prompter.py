@@ -13,6 +13,8 @@ from contextlib import suppress
 from leasewatch.io.journal import WARNING, Journal
 from leasewatch.neighbours.prompts import AFTER, Prompts, Target
 
+_IP_PKTINFO = 8
+"""linux/in.h; Python 3.11 does not name it."""
 _DISCARD = 9
 """RFC 863: whoever gets the datagram, empty as it is, loses nothing by it."""
 
@@ -23,14 +25,14 @@ class Prompter:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._prompts = Prompts()
-        self._socket = _socket()
-        if self._socket is None:
+        self._sockets = {length: _socket(length) for length in (4, 16)}
+        if self._sockets[16] is None:
             journal.say(WARNING, "no IPv6 socket: addresses are seen only once they are used")
         self._timer: asyncio.TimerHandle | None = None
 
     def ask(self, target: Target, steps: tuple[float, ...] = AFTER) -> None:
         """Ask for it, now or in a moment, and again as `steps` say (`Prompts.ask`)."""
-        if self._socket is not None:
+        if self._sockets[len(target[1])] is not None:
             self._prompts.ask(target, asyncio.get_running_loop().time(), steps)
             self._arm()
 
@@ -46,8 +48,8 @@ class Prompter:
         """Ask no more."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._socket is not None:
-            self._socket.close()
+        for sock in filter(None, self._sockets.values()):
+            sock.close()
 
     def _arm(self) -> None:
         if self._timer is not None:
@@ -66,17 +68,28 @@ class Prompter:
     def _prompt(self, target: Target) -> None:
         """No route, a full table, a firewall: then nobody is found, and that is all."""
         ifindex, address = target
-        to = (socket.inet_ntop(socket.AF_INET6, address), _DISCARD, 0, ifindex)
-        on = (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, struct.pack("=16si", bytes(16), ifindex))
-        if self._socket is not None:
+        sock = self._sockets[len(address)]
+        to: tuple[str, int] | tuple[str, int, int, int]
+        if len(address) == 4:
+            to = socket.inet_ntop(socket.AF_INET, address), _DISCARD
+            on = socket.IPPROTO_IP, _IP_PKTINFO, struct.pack("=i8x", ifindex)
+        else:
+            to = socket.inet_ntop(socket.AF_INET6, address), _DISCARD, 0, ifindex
+            on = socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, struct.pack("=16xi", ifindex)
+        if sock is not None:
             with suppress(OSError):
-                self._socket.sendmsg([b""], [on], socket.MSG_DONTWAIT, to)
+                sock.sendmsg([b""], [on], socket.MSG_DONTWAIT, to)
 
 
-def _socket() -> socket.socket | None:
+def _socket(length: int) -> socket.socket | None:
+    """A socket for addresses of so many bytes; None: the kernel has no such family."""
+    family = socket.AF_INET if length == 4 else socket.AF_INET6
     try:
-        sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
     except OSError:
         return None
-    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, 1)  # never beyond the link
+    if length == 4:  # never beyond the link
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 1)
+    else:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, 1)
     return sock

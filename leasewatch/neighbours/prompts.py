@@ -16,6 +16,8 @@ AFTER: Final = (0.0, 3.5, 3.5, 3.5, 8.0, 16.0, 32.0)
 ONCE: Final = (0.0,)
 AGAIN: Final = (5.0, 25.0)
 """For one that has ceased to answer."""
+LATER: Final = (1.0, 3.5, 8.0, 16.0, 32.0)
+"""For one that was given back: its machine may still be about to leave."""
 AT_ONCE: Final = 32
 """Tries in one go…"""
 PAUSE: Final = 1.0
@@ -24,7 +26,7 @@ MOST: Final = 4096
 """Addresses to be asked for; more are left out."""
 
 Target = tuple[int, bytes]
-"""Interface and packed IPv6 address."""
+"""Interface and packed address."""
 
 
 class Prompts:

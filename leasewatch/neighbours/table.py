@@ -58,6 +58,8 @@ class _Entry(msgspec.Struct, eq=False, gc=False):
     failed: float = 0.0
     """Since when nobody answers, monotonic; 0: somebody does."""
     asked: float = 0.0
+    doubted: bool = False
+    """Its card gave a lease back, and it has not proved itself since."""
 
 
 _Key = tuple[int, bytes]
@@ -170,10 +172,32 @@ class NeighbourTable:
         entries = [self._entries[key] for key in self.of_card(network, mac)]
         return [c for e in entries if not e.neighbour.known for c in self._get_to_know(e)]
 
+    def given_back(
+        self, network: str, address: bytes, mac: str | None, until: float, now: float
+    ) -> tuple[list[NeighbourChange], list[_Key]]:
+        """The lease of an address was given back: what was seen there must prove itself anew.
+
+        `mac`: the lease's, None where the server did not record it. What has proved itself after
+        `until` (Unix seconds) stays. Also returns what to ask for: the address and all others of
+        its card, whose machine may be gone. One that does not answer then goes at once.
+        """
+        links = (link.ifindex for link in self._links.values() if link.network == network)
+        there = [key for index in links if (key := (index, address)) in self._entries]
+        macs = {mac} if mac else {self._entries[key].neighbour.mac for key in there} - {""}
+        changes: list[NeighbourChange] = []
+        doubtful: list[_Key] = []
+        for key in [key for one in macs for key in self.of_card(network, one)]:
+            entry = self._entries[key]
+            if entry.neighbour.seen <= until:
+                entry.doubted = True
+                doubtful.append(key)
+                changes += self._hide(entry, now) if key[1] == address else []
+        return changes, doubtful
+
     def is_proved(self, ifindex: int, address: bytes) -> bool:
         """Whether somebody is known to be there."""
         entry = self._entries.get((ifindex, address))
-        return entry is not None and not entry.hidden and not entry.failed
+        return entry is not None and not (entry.hidden or entry.failed or entry.doubted)
 
     def of_card(self, network: str, mac: str) -> list[_Key]:
         """Where the card has been seen, proved or not."""
@@ -190,10 +214,15 @@ class NeighbourTable:
         changes: list[NeighbourChange] = []
         for key in self._of_card.get(card, ()):
             entry = self._entries[key]
-            if entry.proved <= until and not entry.hidden:
-                entry.hidden, entry.proved = True, until
-                changes.append(NeighbourChange(entry.neighbour, None))
+            if entry.proved <= until:
+                changes += self._hide(entry, until)
         return changes
+
+    def _hide(self, entry: _Entry, until: float) -> list[NeighbourChange]:
+        if entry.hidden:
+            return []
+        entry.hidden, entry.proved = True, until
+        return [NeighbourChange(entry.neighbour, None)]
 
     def _seen_again(
         self, entry: _Entry, proved: float, now: float, wall: float
@@ -203,7 +232,7 @@ class NeighbourTable:
         if proved <= entry.proved + _SLACK:
             return []
         former = None if entry.hidden else entry.neighbour
-        entry.proved, entry.hidden, entry.failed = proved, False, 0.0
+        entry.proved, entry.hidden, entry.failed, entry.doubted = proved, False, 0.0, False
         old = entry.neighbour
         entry.neighbour = msgspec.structs.replace(
             old,
@@ -260,6 +289,8 @@ class NeighbourTable:
         if entry.failed:
             return []
         entry.failed, former = now, entry.neighbour
+        if entry.doubted:
+            return self._give_up(key, entry)
         entry.neighbour = msgspec.structs.replace(former, reachable=False)
         if entry.hidden:
             return []

@@ -10,7 +10,8 @@ import pytest
 
 from leasewatch import events
 from leasewatch.io import history_file
-from leasewatch.io.history_file import DamagedError, HistoryFile, is_damage, set_aside
+from leasewatch.io.history_damage import DamagedError, is_damage, set_aside
+from leasewatch.io.history_file import HistoryFile
 from leasewatch.io.history_reader import HistoryReader
 from leasewatch.io.varlink_interface import HistoryParameters
 from nss_pyvirt.errors import UserError

@@ -16,6 +16,7 @@ from leasewatch.events import Event
 from leasewatch.io.history_file import HistoryFile
 from leasewatch.io.history_reader import HistoryReader
 from leasewatch.io.varlink_interface import HistoryParameters
+from leasewatch.model import LeaseChange
 from tests.leasewatch.histories import add, happened, holdings, take
 from tests.leasewatch.leasing import LATER, WALL, change, claim, lease
 
@@ -292,3 +293,23 @@ def test_a_batch_that_fails_leaves_nothing_behind(file: HistoryFile, path: Path)
 def test_others_may_not_read_it(file: HistoryFile, path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o640
     assert path.parent.stat().st_mode & 0o777 == 0o750
+
+
+def test_it_remembers_what_has_no_end_and_what_was_given_back_not_long_ago(
+    file: HistoryFile,
+) -> None:
+    add(file, *(lease(number, f"vm{number}") for number in range(1, 6)))
+    take(file, change(lease(2, "vm2"), None), WALL + 10)
+    take(file, change(lease(3, "vm3"), None), LATER + 1)
+    take(file, change(lease(4, "vm4"), lease(4, "new", client=9)), WALL + 30)
+    take(file, LeaseChange(lease(5, "vm5"), None, 0, 0), WALL + 40)
+
+    def remembered(since: float, most: int = 9) -> set[tuple[str, str | None, float | None]]:
+        return {(past.address, past.mac, past.until) for past in file.past(since, most)}
+
+    first, second, fourth, ninth = (lease(0, client=n).hwaddr for n in (1, 2, 4, 9))
+    present = {("10.0.0.1", first, None), ("10.0.0.4", ninth, None)}
+    last = ("10.0.0.4", fourth, WALL + 30)
+    assert remembered(WALL) == present | {last, ("10.0.0.2", second, WALL + 10)}
+    assert remembered(WALL, 1) == remembered(WALL + 20) == present | {last}
+    assert remembered(WALL + 60) == present

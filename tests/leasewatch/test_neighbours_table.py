@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import socket
-
 import msgspec
 import pytest
 
-from leasewatch.model import Domain, Neighbour, NeighbourChange, Nic
 from leasewatch.neighbours.links import Link
 from leasewatch.neighbours.table import (
     ASK_SECONDS,
@@ -21,88 +18,10 @@ from leasewatch.neighbours.table import (
     REACHABLE,
     SETTLED_SECONDS,
     STALE,
-    NeighbourTable,
     Sighting,
 )
+from tests.leasewatch.kernel import DELETED, INCOMPLETE, NOARP, OTHER, WALL, Kernel, packed
 from tests.leasewatch.naming import MAC
-
-DELETED, INCOMPLETE, NOARP = 0, 0x01, 0x40
-WALL = 1_800_000_000.0
-
-
-def packed(address: str) -> bytes:
-    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
-
-
-LINK = Link(ifindex=7, network="lab", addresses=((packed("10.0.0.1"), 24), (packed("fd77::1"), 64)))
-OTHER = Link(ifindex=8, network="dmz", addresses=((packed("fd88::1"), 64),))
-
-
-class Kernel:
-    """A table that is told of one entry at a time, and whom it then shows."""
-
-    def __init__(self) -> None:
-        self.known: set[str] = {MAC(1), MAC(2)}
-        self.table = NeighbourTable(lambda network, mac: network == "lab" and mac in self.known)
-        self.now = 1000.0
-        self.shown: dict[str, Neighbour] = {}
-        self.changes = 0
-        self.last: NeighbourChange | None = None
-        self.went: set[bool] = set()
-        """Whether what is shown no longer went quietly."""
-        self.take(self.table.set_links([LINK, OTHER]))
-
-    @property
-    def wall(self) -> float:
-        return WALL + self.now
-
-    def take(self, changes: list[NeighbourChange]) -> None:
-        """Each change must fit what was shown before it."""
-        for change in changes:
-            self.changes += 1
-            self.last = change
-            if change.new is None:
-                self.went.add(change.quiet)
-            if change.old is not None:
-                assert self.shown.pop(change.old.address) == change.old
-            if change.new is not None:
-                assert change.new.address not in self.shown
-                self.shown[change.new.address] = change.new
-
-    def says(
-        self,
-        address: str,
-        state: int,
-        mac: int | None = 1,
-        *,
-        confirmed: float = 0.0,
-        event: bool = True,
-        ifindex: int = 7,
-    ) -> None:
-        text = MAC(mac) if mac is not None and state not in {FAILED, INCOMPLETE} else ""
-        sighting = Sighting(ifindex, packed(address), state, text, confirmed)
-        self.take(self.table.observe(sighting, self.now, self.wall, event=event))
-
-    def runs(self, *macs: int, started: float, start_seen: bool = True) -> None:
-        """One domain on those cards; `started` on the table's clock."""
-        nics = tuple(Nic("lab", MAC(mac)) for mac in macs)
-        domain = Domain(
-            name="web1",
-            nics=nics,
-            started=WALL + started,
-            pending_until=0,
-            start_seen=start_seen,
-        )
-        self.take(self.table.set_domains([domain] if macs else [], self.now, self.wall))
-
-    def passes(self, seconds: float) -> list[tuple[int, bytes]]:
-        self.now += seconds
-        changes, doubtful = self.table.sweep(self.now)
-        self.take(changes)
-        return doubtful
-
-    def macs(self) -> dict[str, str]:
-        return {address: n.mac for address, n in self.shown.items()}
 
 
 @pytest.mark.parametrize("state", [REACHABLE, STALE, DELAY, PROBE, PERMANENT])

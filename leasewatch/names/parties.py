@@ -16,6 +16,9 @@ from leasewatch.names import labels
 MAX_ADDRESSES = 32
 """Of one host record (csrc/snapshot_format.h)."""
 
+_AT_ONCE = 0.001
+"""Seconds between the two times of a lease that came with its hostname."""
+
 
 class Held(msgspec.Struct, eq=False, gc=False):
     """An address and the names that it claims: of a lease, or of the neighbour table alone."""
@@ -58,6 +61,11 @@ class Held(msgspec.Struct, eq=False, gc=False):
         """Whether its MAC answers at the address."""
         seen = self.neighbour
         return seen is not None and seen.reachable and seen.mac == self.mac
+
+    @property
+    def is_renamed(self) -> bool:
+        """Whether its client got another hostname while it had the address."""
+        return self.first_seen - self.since > _AT_ONCE
 
     @property
     def rival(self) -> str:
@@ -145,6 +153,7 @@ def parties(held: Sequence[Held]) -> list[Party]:
 
     The network cards of one domain are one party. On one network the newest DHCPv6 claim joins the
     newest IPv4 claim where nothing links its DUID to a MAC, also if they are in two lease files.
+    One that was renamed does not: a clone of the same DUID may have done that.
     """
     if len(held) == 1:  # as nearly always
         return [list(held)]
@@ -157,7 +166,7 @@ def parties(held: Sequence[Held]) -> list[Party]:
         by_client.setdefault(who, []).append(claim)
         if lease.family == 4:
             newest4[lease.network] = who
-        elif not claim.mac:
+        elif not claim.mac and not claim.is_renamed:
             newest6[lease.network] = who
     for network, who in newest6.items():
         joined = newest4.get(network, who)

@@ -172,6 +172,20 @@ def test_the_dhcpv6_lease_that_two_clones_share_is_the_ones_who_is_at_it(
     assert host.addresses("stranger") is None
 
 
+def test_a_renamed_dhcpv6_lease_joins_no_ipv4_lease_until_its_machine_is_seen() -> None:
+    host = Host()
+    for clone in (1, 2):
+        host.lease(f"10.0.0.{clone}", f"clone{clone}", clone)
+    lease = host.lease("fd77::9", "clone1", duid="00:04")
+    assert host.addresses("clone1") == ["fd77::9", "10.0.0.1"]
+    renamed = msgspec.structs.replace(lease, hostname="clone2")
+    host.decide(host.policy.apply([LeaseChange(lease, renamed, 3, 60)]))
+    assert host.addresses("clone1") == ["10.0.0.1"]
+    assert host.addresses("clone2") == ["10.0.0.2"]
+    host.neighbour("fd77::9", 2)
+    assert host.addresses("clone2") == ["fd77::9", "10.0.0.2"]
+
+
 def test_a_dhcpv6_hostname_wins_again_when_its_card_has_no_recorded_one() -> None:
     host = Host()
     recorded = host.lease("10.0.0.1", "web1", 1)

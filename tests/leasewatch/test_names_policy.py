@@ -188,9 +188,9 @@ def test_so_do_they_where_the_network_has_a_lease_file_for_each_family(
     host = Host()
     for which in order:
         if which == "4":
-            host.lease("10.0.0.1", "web1", 1, source="/kea/leases4.csv", first_seen=10)
+            host.lease("10.0.0.1", "web1", 1, source="/kea/leases4.csv")
         elif which == "6":
-            host.lease("fd77::1", "web1", duid="00:01", source="/kea/leases6.csv", first_seen=20)
+            host.lease("fd77::1", "web1", duid="00:01", source="/kea/leases6.csv")
         else:
             host.lease("10.0.0.3", "db1", 3, source="/lib/dnsmasq.leases")
     assert sorted(host.addresses("web1") or []) == ["10.0.0.1", "fd77::1"]

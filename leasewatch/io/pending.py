@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
+from leasewatch.io.seats import Seats
 from nss_pyvirt import snapshot
 from nss_pyvirt.snapshot import SnapshotError
 
@@ -27,6 +27,8 @@ CHECK_SECONDS = 1.0
 MAX_WAITERS = 512
 MAX_WAITERS_OF_USER = 128
 _BACKLOG = 512
+_AT_ONCE = 64
+"""Connections taken in before anything else has its turn."""
 _LONGEST = 256
 """Bytes: one more than a name and a family may have, so that a longer one is none."""
 _FAMILIES = {b"": socket.AF_UNSPEC, b"4": socket.AF_INET, b"6": socket.AF_INET6}
@@ -35,9 +37,8 @@ _FAMILIES = {b"": socket.AF_UNSPEC, b"4": socket.AF_INET, b"6": socket.AF_INET6}
 class _Waiter:
     """One connection; its name is empty until it is told."""
 
-    def __init__(self, sock: socket.socket, uid: int, until: float) -> None:
+    def __init__(self, sock: socket.socket, until: float) -> None:
         self.sock = sock
-        self.uid = uid
         self.until = until
         """On the loop's clock."""
         self.name = ""
@@ -52,7 +53,7 @@ class PendingServer:
         self._table = table
         self._listener: socket.socket | None = None
         self._waiters: set[_Waiter] = set()
-        self._of_user: Counter[int] = Counter()
+        self._seats = Seats[_Waiter](MAX_WAITERS, MAX_WAITERS_OF_USER)
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -92,22 +93,28 @@ class PendingServer:
 
     def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        try:
-            sock, _ = listener.accept()
-        except (BlockingIOError, ConnectionAbortedError):
-            return
-        except OSError:  # no descriptor is left: later
-            loop.remove_reader(listener)
-            loop.call_later(CHECK_SECONDS, self._listen, listener)
-            return
-        uid = _peer_uid(sock)
-        if len(self._waiters) >= MAX_WAITERS or self._of_user[uid] >= MAX_WAITERS_OF_USER:
+        for _ in range(_AT_ONCE):
+            try:
+                sock, _ = listener.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError:  # no descriptor is left: later
+                loop.remove_reader(listener)
+                loop.call_later(CHECK_SECONDS, self._listen, listener)
+                return
+            self._take_in(sock)
+
+    def _take_in(self, sock: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        waiter = _Waiter(sock, loop.time() + NAME_SECONDS)
+        leaving = self._seats.enter(waiter, _peer_uid(sock))
+        if leaving is waiter:
             sock.close()
             return
+        if leaving is not None:
+            self._drop(leaving)
         sock.setblocking(False)
-        waiter = _Waiter(sock, uid, loop.time() + NAME_SECONDS)
         self._waiters.add(waiter)
-        self._of_user[uid] += 1
         loop.add_reader(sock, self._hear, waiter)
         if self._timer is None:
             self._timer = loop.call_later(CHECK_SECONDS, self._time_passed)
@@ -151,9 +158,7 @@ class PendingServer:
         asyncio.get_running_loop().remove_reader(waiter.sock)
         waiter.sock.close()
         self._waiters.discard(waiter)
-        self._of_user[waiter.uid] -= 1
-        if not self._of_user[waiter.uid]:
-            del self._of_user[waiter.uid]
+        self._seats.leave(waiter)
 
     def _time_passed(self) -> None:
         loop = asyncio.get_running_loop()

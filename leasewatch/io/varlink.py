@@ -9,7 +9,6 @@ import asyncio
 import socket
 import struct
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -21,6 +20,7 @@ from leasewatch.errors import UNDECODABLE
 from leasewatch.io import varlink_interface as interface
 from leasewatch.io.answers import Answers
 from leasewatch.io.history_reader import HistoryReader
+from leasewatch.io.seats import Seats
 from leasewatch.io.varlink_interface import (
     Call,
     HistoryParameters,
@@ -57,7 +57,7 @@ class VarlinkServer:
         self._generation = generation
         self._server: asyncio.Server | None = None
         self._sessions: set[asyncio.Task[None]] = set()
-        self._of_user: Counter[int] = Counter()
+        self._seats = Seats[asyncio.StreamWriter](MAX_SESSIONS, MAX_SESSIONS_OF_USER)
 
     async def start(self) -> None:
         """Replaces a socket that a killed service left; raises OSError."""
@@ -84,16 +84,12 @@ class VarlinkServer:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         session = asyncio.current_task()
-        uid = _peer_uid(writer)
-        if (
-            session is None
-            or len(self._sessions) >= MAX_SESSIONS
-            or self._of_user[uid] >= MAX_SESSIONS_OF_USER
-        ):
-            writer.transport.abort()
+        leaving = self._seats.enter(writer, _peer_uid(writer))
+        if leaving is not None:
+            leaving.transport.abort()  # its session ends by itself
+        if session is None or leaving is writer:
             return
         self._sessions.add(session)
-        self._of_user[uid] += 1
         try:
             await self._serve(reader, writer)
         except (OSError, EOFError, asyncio.LimitOverrunError, TimeoutError, *UNDECODABLE):
@@ -102,7 +98,7 @@ class VarlinkServer:
             pass  # the history was harmed between two pieces: an answer that ends is no answer
         finally:
             self._sessions.discard(session)
-            self._of_user[uid] -= 1
+            self._seats.leave(writer)
             writer.transport.abort() if writer.transport.get_write_buffer_size() else writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -192,7 +192,7 @@ def test_peers_that_say_nothing_too_much_or_go_are_dropped(
             (await served.ask(b"web1")).close()
             await asyncio.sleep(0.05)
             assert not served.server._waiters
-            assert not served.server._of_user
+            assert not served.server._seats
 
     asyncio.run(run())
 
@@ -223,11 +223,10 @@ def test_a_peer_that_does_not_take_its_answer_harms_nobody(tmp_path: Path) -> No
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("limit", ["MAX_WAITERS", "MAX_WAITERS_OF_USER"])
-def test_more_waiters_than_their_share_are_turned_away_and_the_others_stay(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+def test_more_waiters_than_a_users_share_are_turned_away_and_the_others_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pending, limit, 3)
+    monkeypatch.setattr(pending, "MAX_WAITERS_OF_USER", 3)
 
     async def run() -> None:
         async with serving(tmp_path) as served:
@@ -240,6 +239,30 @@ def test_more_waiters_than_their_share_are_turned_away_and_the_others_stay(
                 served.write(LEASED)
                 served.server.published()
                 assert [await told(client) for client in clients[:3]] == [PUBLISHED] * 3
+
+    asyncio.run(run())
+
+
+def test_a_crowd_of_users_keeps_neither_root_nor_another_user_from_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowd = [1001, 1001, 1001, 1002, 1003]
+    uids = iter([*crowd, 0, 0, 1004])
+    monkeypatch.setattr(pending, "_peer_uid", lambda _: next(uids))
+    monkeypatch.setattr(pending, "MAX_WAITERS", len(crowd))
+
+    async def run() -> None:
+        async with serving(tmp_path) as served:
+            with contextlib.ExitStack() as held:
+                liars = [held.enter_context(await served.ask(b"web1")) for _ in crowd]
+                root = [held.enter_context(await served.ask(b"web1")) for _ in range(2)]
+                assert [await waits(client) for client in liars] == [True] * len(crowd)
+                other = held.enter_context(await served.ask(b"web1"))
+                assert await told(liars[0]) == DROPPED
+                served.write(LEASED)
+                served.server.published()
+                stayed = [*root, other, *liars[1:]]
+                assert [await told(client) for client in stayed] == [PUBLISHED] * len(stayed)
 
     asyncio.run(run())
 

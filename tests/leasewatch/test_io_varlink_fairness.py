@@ -9,6 +9,9 @@ from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
+from leasewatch.io import varlink
 from leasewatch.io import varlink_interface as interface
 from leasewatch.io.answers import Answers
 from leasewatch.io.history_reader import HistoryReader
@@ -17,6 +20,7 @@ from leasewatch.io.varlink_interface import SourceEntry
 from leasewatch.names.policy import NamePolicy, Rules
 
 CALLS = 500
+Peer = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Turns:
@@ -66,3 +70,45 @@ def test_between_two_calls_of_one_peer_everybody_else_has_a_turn(tmp_path: Path)
     asyncio.run(scenario())
     assert len(turns.answered) == CALLS
     assert all(before < after for before, after in pairwise(turns.answered))
+
+
+@pytest.mark.parametrize("newcomer", [0, 1004])
+def test_a_crowd_of_users_keeps_nobody_else_from_asking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, newcomer: int
+) -> None:
+    crowd = [1001, 1001, 1001, 1002, 1003]
+    uids = iter([*crowd, newcomer])
+    monkeypatch.setattr(varlink, "_peer_uid", lambda _: next(uids))
+    monkeypatch.setattr(varlink, "MAX_SESSIONS", len(crowd))
+    faults: list[object] = []
+    path = tmp_path / "socket"
+    answers = Answers(NamePolicy(Rules()), list, list)
+    server = VarlinkServer(path, answers, HistoryReader(tmp_path / "none"), lambda: 0)
+
+    async def ask(peer: Peer) -> bytes:
+        reader, writer = peer
+        with suppress(OSError):
+            writer.write(json.dumps({"method": interface.SOURCES}).encode() + b"\0")
+            return await reader.read(4096)
+        return b""
+
+    async def scenario() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, said: faults.append(said))
+        await server.start()
+        peers = list[Peer]()
+        try:
+            async with asyncio.timeout(30):
+                for _ in [*crowd, newcomer]:
+                    peers.append(await asyncio.open_unix_connection(path))
+                    if len(peers) <= len(crowd):
+                        assert await ask(peers[-1])
+                assert await ask(peers[-1])
+                dropped = [bool(newcomer), False, False, False, False]
+                assert [await ask(peer) == b"" for peer in peers[:-1]] == dropped
+        finally:
+            for _, writer in peers:
+                writer.close()
+            await server.stop()
+
+    asyncio.run(scenario())
+    assert not faults

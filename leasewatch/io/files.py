@@ -1,9 +1,11 @@
-"""Files that are replaced whole or not at all; it knows no format and no path."""
+"""Files that are replaced whole or not at all, or opened safely; it knows no format and no path."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -31,3 +33,16 @@ def replace(
         with contextlib.suppress(FileNotFoundError):
             Path(temp).unlink()
         raise
+
+
+def open_regular(path: Path, mode: int) -> int:
+    """A descriptor to read and write a regular file, which is made with `mode` where missing.
+
+    Safe in a folder of another user: it follows no link and waits for no FIFO. Raises OSError.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    fd = os.open(path, flags, mode)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return fd

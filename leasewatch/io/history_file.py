@@ -20,6 +20,7 @@ import msgspec
 
 from leasewatch import events
 from leasewatch.events import Event
+from leasewatch.io.files import open_regular
 from leasewatch.io.history_damage import DamagedError
 from leasewatch.model import Lease, LeaseChange, Neighbour
 from leasewatch.neighbours.given_back import Past
@@ -158,7 +159,7 @@ class HistoryFile:
         self._path = path
         path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         # SQLite's own error does not say why, and its files take the mode of this one.
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        file = open_regular(path, 0o640)
         self._identity = os.fstat(file)
         os.close(file)
         self._db = sqlite3.connect(path, timeout=1.0, isolation_level=None)

@@ -2,17 +2,25 @@
 
 The service asks it in threads, the command line where there is no service. Each page opens the file
 anew, so that nobody who reads slowly keeps the writer's log from being merged.
+
+Root asks, too, and the file is the service user's: it is not trusted. It opens only a regular file,
+reads only plain tables of ours, and gives a page a deadline.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
+import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
+
+import msgspec
 
 from leasewatch.io import queries
 from leasewatch.io.varlink_interface import MAX_ROWS, Event, HistoryParameters, Holding
@@ -21,8 +29,20 @@ from nss_pyvirt.errors import UserError
 
 PAGE: Final = 500
 """Rows of a page."""
+PAGE_SECONDS: Final = 20.0
+"""How long a page may take."""
+_STEPS: Final = 10_000
+"""SQLite's steps between two looks at the clock."""
+_LONGEST: Final = 1 << 20
+"""Bytes of a row."""
+_TABLES: Final = {"holding", "event"}
+_FUNCTIONS: Final = {"coalesce", "nullif", "like"}
 _MAX_QUERY: Final = 2 * labels.MAX_NAME
 """Characters of NAME and NETWORK.SUFFIX: each of its labels costs a look, whoever asks."""
+_BESIDE: Final = ("-wal", "-shm", "-journal")
+"""What SQLite opens beside a database."""
+_HINT: Final = "ask as root, or start the service"
+_T = TypeVar("_T", list[Holding], list[Event])
 _MAC: Final = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", re.IGNORECASE)
 
 # A name that was refused was never the holding's.
@@ -53,12 +73,18 @@ class HistoryReader:
     def holdings(self, asked: HistoryParameters) -> Iterator[list[Holding]]:
         """Pages of what was held at some time since then, the newest first; raises UserError."""
         for rows in self._pages(_HOLDINGS, asked, "id"):
-            yield [Holding(**{key: row[key] for key in Holding.__struct_fields__}) for row in rows]
+            yield self._checked(rows, list[Holding])
 
     def events(self, asked: HistoryParameters) -> Iterator[list[Event]]:
         """Pages of what happened since then, the newest first; raises UserError."""
         for rows in self._pages(_EVENTS, asked, "seq"):
-            yield [Event(**dict(row)) for row in rows]
+            yield self._checked(rows, list[Event])
+
+    def _checked(self, rows: list[sqlite3.Row], kind: type[_T]) -> _T:
+        try:
+            return msgspec.convert([dict(row) for row in rows], kind)
+        except msgspec.ValidationError as error:
+            raise UserError(f"{self._path} is harmed: {error}", _HINT) from None
 
     def _pages(self, sql: str, asked: HistoryParameters, key: str) -> Iterator[list[sqlite3.Row]]:
         which, values = _which(asked.query)
@@ -74,18 +100,58 @@ class HistoryReader:
             values["before"] = rows[-1][key]
 
     def _read(self, sql: str, values: dict[str, Any]) -> list[sqlite3.Row]:
-        uri = f"file:{quote(str(self._path))}?mode=ro"
+        deadline = time.monotonic() + PAGE_SECONDS
         try:
-            with closing(sqlite3.connect(uri, uri=True, timeout=1.0)) as db:
-                db.row_factory = sqlite3.Row
-                db.execute("PRAGMA trusted_schema = OFF")
+            with closing(_opened(self._path)) as db:
+                db.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
                 return db.execute(sql, values).fetchall()
         except sqlite3.Error as error:
+            if time.monotonic() > deadline:
+                what = f"{self._path} has not answered within {PAGE_SECONDS:g} s"
+                raise UserError(what, _HINT) from None
             if str(error).startswith("no such table") or _is_missing(self._path):
                 if fault := self._fault():
                     raise UserError(f"the history is not written: {fault}") from None
                 return []
-            raise UserError(f"{self._path}: {error}", "ask as root, or start the service") from None
+            raise UserError(f"{self._path}: {error}", _HINT) from None
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    for name in (path, *(path.with_name(f"{path.name}{end}") for end in _BESIDE)):
+        _refuse_irregular(name)
+    db = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=1.0)
+    try:
+        db.row_factory = sqlite3.Row
+        db.execute("PRAGMA trusted_schema = OFF")
+        db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
+        db.set_authorizer(_authorize)
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
+
+
+def _refuse_irregular(path: Path) -> None:
+    """UserError for a FIFO, say, which SQLite would wait for. A missing file is SQLite's affair."""
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return
+    if not stat.S_ISREG(mode):
+        hint = f"leasewatch never makes it so; see what it is: ls -l {path}"
+        raise UserError(f"{path} is not a regular file", hint)
+
+
+def _authorize(
+    action: int, first: str | None, second: str | None, _database: str | None, inside: str | None
+) -> int:
+    """sqlite3_set_authorizer(3): our SELECTs from our tables; no view, and nothing inside one."""
+    allowed = inside is None and (
+        action == sqlite3.SQLITE_SELECT
+        or (action == sqlite3.SQLITE_READ and first in _TABLES)
+        or (action == sqlite3.SQLITE_FUNCTION and second in _FUNCTIONS)
+    )
+    return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
 
 
 def _is_missing(path: Path) -> bool:

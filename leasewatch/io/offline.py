@@ -11,8 +11,11 @@ import io
 import ipaddress
 import os
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Final, TypeVar
 
 from leasewatch import config
 from leasewatch.io import alive, formats, queries, run_states
@@ -36,6 +39,10 @@ from leasewatch.sources.source import parse
 from nss_pyvirt import snapshot
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.pieces import start_command
+
+HISTORY_SECONDS: Final = 120.0
+"""How long the history's file may take to answer."""
+_T = TypeVar("_T")
 
 
 def list_entries(paths: Paths, now: float) -> ListReply:
@@ -86,23 +93,57 @@ def resolve(paths: Paths, query: str, now: float) -> ResolveReply:
 
 def history(paths: Paths, asked: HistoryParameters) -> HistoryReply:
     """Who held which address when, for those who may read the file; raises UserError."""
-    with _as_owner(paths.history):
+
+    def look() -> HistoryReply:
         pages = HistoryReader(paths.history).holdings(asked)
         return HistoryReply(holdings=[row for page in pages for row in page])
+
+    with _as_owner(paths.history):
+        return _in_time(paths.history, look)
 
 
 def events(paths: Paths, asked: HistoryParameters) -> EventsReply:
     """What happened, likewise."""
-    with _as_owner(paths.history):
+
+    def look() -> EventsReply:
         pages = HistoryReader(paths.history).events(asked)
         return EventsReply(events=[row for page in pages for row in page])
+
+    with _as_owner(paths.history):
+        return _in_time(paths.history, look)
+
+
+def _in_time(path: Path, look: Callable[[], _T]) -> _T:
+    """What `look` returns or raises; UserError where it takes too long.
+
+    In a thread, because the file's owner may put a FIFO into its place at any moment, and no signal
+    ends SQLite's wait for that.
+    """
+    answer: Future[_T] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(look())
+        except BaseException as error:  # noqa: BLE001  it is raised there
+            answer.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return answer.result(HISTORY_SECONDS)
+    except TimeoutError:
+        what = f"{path} has not answered within {HISTORY_SECONDS:g} s"
+        raise UserError(what, "ask for less: --since, --limit") from None
 
 
 @contextlib.contextmanager
 def _as_owner(path: Path) -> Iterator[None]:
-    """Be the file's owner instead of root: what SQLite puts beside it must be the service's."""
+    """Be the folder's owner instead of root: what SQLite puts there must be the service's.
+
+    The owner may put there what it likes, a link to another's file for example.
+    """
     try:
-        owner = path.stat()
+        path.lstat()
+        owner = path.parent.stat()
     except FileNotFoundError:
         raise UserError(f"there is no history yet: no {path}", start_command()) from None
     except OSError as error:

@@ -27,7 +27,6 @@ from leasewatch.io.journal import ERROR, INFO, Journal
 from leasewatch.io.lease_files import LeaseFiles
 from leasewatch.io.neighbours import NeighbourWatch
 from leasewatch.io.pending import PendingServer
-from leasewatch.io.place import Place, holder
 from leasewatch.io.publisher import Publisher
 from leasewatch.io.source_entries import source_entries
 from leasewatch.io.state_folder import StateFolder
@@ -353,34 +352,6 @@ class Service:
             return
         count = len(self._publisher)
         notify.notify("READY=1", f"STATUS={count} names of {len(self._networks.values)} networks")
-
-
-def serve(paths: Paths) -> None:
-    """Run the service; raises UserError where it cannot start, e.g. because another one runs."""
-    place = Place(paths.service_lock)
-    try:
-        if not paths.service_run.exists():
-            paths.service_run.mkdir(parents=True)
-            paths.service_run.chmod(0o755)  # every program reads the table, whatever our umask
-        place.take()
-    except UserError:
-        pid = holder(paths.service_lock)
-        raise UserError(
-            f"another leasewatch serves {paths.service_run}: process {pid}",
-            f"stop it first: systemctl stop leasewatch, or kill {pid}",
-        ) from None
-    except OSError as error:
-        raise UserError(
-            f"{error.filename}: {error.strerror}", "run as root, or as the user leasewatch"
-        ) from None
-    try:
-        asyncio.run(_run(paths))
-    finally:
-        place.release()
-
-
-async def _run(paths: Paths) -> None:
-    await Service(paths, Journal()).run()
 
 
 def _load(paths: Paths) -> config.Config:

@@ -109,8 +109,10 @@ def give_back_state(system: System) -> Iterator[str]:
         yield f"removed {run}"
     history = system.at(HISTORY)
     if history.exists() and not rootfs.remove_if_empty(history) and history.stat().st_uid != 0:
-        for path in (history, *history.rglob("*")):
-            os.chown(path, 0, 0, follow_symlinks=False)
+        for _, folders, files, fd in os.fwalk(history, topdown=False):
+            for name in (*folders, *files):
+                os.chown(name, 0, 0, dir_fd=fd, follow_symlinks=False)
+        os.chown(history, 0, 0)
         yield f"left {history}, now root's"
     for folder in _tmpfiles_folders():
         rootfs.remove_if_empty(system.at(folder))

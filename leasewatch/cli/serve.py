@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
+from leasewatch.io import account, place
 from leasewatch.paths import Paths
+from nss_pyvirt.errors import UserError
 
 
 @click.command()
@@ -12,8 +14,42 @@ from leasewatch.paths import Paths
 def command(paths: Paths) -> None:
     """Watch the lease files and publish the names, until SIGTERM.
 
-    Normally leasewatch.service runs this. SIGHUP reads the settings anew.
+    Normally leasewatch.service runs this. SIGHUP reads the settings anew. Started as root it
+    becomes the owner of its folders, or the user leasewatch.
     """
-    from leasewatch.service import serve  # noqa: PLC0415 (the service's imports are not for --help)
+    try:
+        account.settle(paths)
+        held = _the_one_service(paths)
+    except OSError as error:
+        raise UserError(
+            f"{error.filename}: {error.strerror}", "run as root, or as the user leasewatch"
+        ) from None
+    try:
+        _serve(paths)
+    finally:
+        held.release()
 
-    serve(paths)
+
+def _the_one_service(paths: Paths) -> place.Place:
+    held = place.Place(paths.service_lock)
+    try:
+        held.take()
+    except UserError:
+        pid = place.holder(paths.service_lock)
+        raise UserError(
+            f"another leasewatch serves {paths.service_run}: process {pid}",
+            f"stop it first: systemctl stop leasewatch, or kill {pid}",
+        ) from None
+    return held
+
+
+def _serve(paths: Paths) -> None:
+    import asyncio  # noqa: PLC0415 (the service's imports are not for --help)
+
+    from leasewatch.io.journal import Journal  # noqa: PLC0415
+    from leasewatch.service import Service  # noqa: PLC0415
+
+    async def run() -> None:
+        await Service(paths, Journal()).run()
+
+    asyncio.run(run())

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from leasewatch.io import process
+from leasewatch.io.files import open_regular
 from nss_pyvirt.errors import UserError
 
 _FLOCK = "hhqqi4x"  # struct flock of fcntl(2): l_type, l_whence, l_start, l_len, l_pid
@@ -36,7 +37,7 @@ class Place:
         """Raises UserError with the holder's pid where there is one already."""
         self._lock.parent.mkdir(parents=True, exist_ok=True)
         while True:
-            fd = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fd = open_regular(self._lock, 0o600)
             try:
                 fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -61,7 +62,7 @@ class Place:
 def holder(lock: Path) -> int | None:
     """The pid of the process that holds the place, or None."""
     try:
-        fd = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     try:
@@ -126,7 +127,7 @@ def _lock_file(lock: Path, how: int) -> int | None:
     Whoever may open a file, or a folder, for reading may flock(2) it: it is its owner's alone.
     """
     lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = open_regular(lock, 0o600)
     with contextlib.suppress(BlockingIOError):
         fcntl.flock(fd, how | fcntl.LOCK_NB)
         if _is_file(fd, lock):
@@ -153,7 +154,7 @@ def _lock_owner(fd: int) -> int | None:
 def _is_file(fd: int, path: Path) -> bool:
     mine = os.fstat(fd)
     try:
-        there = path.stat()
+        there = path.lstat()
     except FileNotFoundError:
         return False
     return (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino)

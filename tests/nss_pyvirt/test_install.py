@@ -21,7 +21,7 @@ from nss_pyvirt.cli import command
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.install import install
 from nss_pyvirt.pieces import System
-from nss_pyvirt.remove import remove
+from nss_pyvirt.remove import give_back_state, remove
 from nss_pyvirt.status import status
 
 NSSWITCH = "passwd: files\nhosts:  files dns # ours\n"
@@ -373,3 +373,20 @@ def test_a_tool_that_does_not_end_is_one_clear_line(
     monkeypatch.setattr(tools, "_TIMEOUT", 0.5)
     with pytest.raises(UserError, match=r"^sleep 60 did not end in 0\.5 s$"):
         ask("sleep", "60")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="files of two users need root")
+def test_of_a_history_that_becomes_roots_no_link_is_followed(image: Path, tmp_path: Path) -> None:
+    history, outside = image / "var/lib/leasewatch", tmp_path / "outside"
+    (history / "below").mkdir(parents=True)
+    (outside / "folder").mkdir(parents=True)
+    (outside / "file").touch()
+    (history / "folder").symlink_to(outside / "folder")
+    (history / "below/file").symlink_to(outside / "file")
+    (history / "history.db").touch()
+    for path in (history, *history.rglob("*"), outside, *outside.rglob("*")):
+        os.chown(path, 65534, 65534, follow_symlinks=False)
+    assert f"left {history}, now root's" in list(give_back_state(System(image, "/opt/leasewatch")))
+    owners = {path.lstat().st_uid for path in (history, *history.rglob("*"))}
+    assert owners == {0}
+    assert {path.stat().st_uid for path in outside.rglob("*")} == {65534}

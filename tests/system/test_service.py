@@ -143,3 +143,22 @@ def test_a_hostname_of_control_bytes_reaches_neither_the_table_nor_the_terminal(
     lab.wait_for("the lease to be seen", lambda: address in entries(lab))
     assert entries(lab)[address]["verdict"] in {"unnamed", "refused"}
     assert "\x1b" not in lab.run(["leasewatch", "list"]).stdout
+
+
+def test_a_service_that_root_starts_by_hand_runs_as_its_user_and_takes_over_what_root_left(
+    world: World,
+) -> None:
+    world.run(["pyvirt", "network", "create", "lab", "--subnet", "auto"])
+    world.run(["pyvirt", "network", "start", "lab"])
+    world.run(["sh", "-c", "rm -r /run/leasewatch; chown -R root:root /var/lib/leasewatch"])
+    world.run(["touch", "/var/lib/leasewatch/history.db"])
+    service = world.spawn(["leasewatch", "serve"])
+    address = world.client("c1", BRIDGE).dhcp(VICTIM)
+    world.wait_for(VICTIM, lambda: finds(world, VICTIM) == [address])
+    held = ["leasewatch", "history", VICTIM, "-o", "name"]
+    world.wait_for("the history", lambda: world.run(held, check=False).stdout == f"{VICTIM}\n")
+    service.kill()
+    service.wait(60)
+    owners = world.run(["sh", "-c", "stat -c %U /run/leasewatch/* /var/lib/leasewatch/*"]).stdout
+    assert set(owners.split()) == {"leasewatch"}
+    world.serve()

@@ -116,7 +116,13 @@ def start(networks: Networks, name: str) -> None:
         return
     for finding in findings:
         drops = ", ".join(finding.drops)
-        say(f"{finding.owner} drops {drops} of network {name} (chain {finding.chain})")
+        if drops:
+            say(f"{finding.owner} drops {drops} of network {name} (chain {finding.chain})")
+        else:
+            say(
+                f"{finding.owner} has rules that may drop packets of network {name}, which cannot"
+                f" be judged ({finding.chain})"
+            )
         for line in finding.commands:
             click.echo(f"  hint: {line}", err=True)
 

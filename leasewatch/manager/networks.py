@@ -17,13 +17,13 @@ from typing import Literal
 
 import msgspec
 
-from leasewatch.io import alive, definitions, nft, place, process
+from leasewatch.io import alive, definitions, iptables_legacy, nft, place, process
 from leasewatch.manager import network_run
 from leasewatch.manager.domain_files import running_domains
 from leasewatch.manager.network_files import NetworkFiles, network_state
 from leasewatch.manager.say import Say
 from leasewatch.paths import Paths
-from leasewatch.virt import firewall, subnets
+from leasewatch.virt import firewall, legacy_firewall, subnets
 from leasewatch.virt.domain import Domain
 from leasewatch.virt.network import Mode, Network, bridge_name, canonical, check
 from leasewatch.virt.subnets import Taken
@@ -149,9 +149,16 @@ class Networks:
             shutil.rmtree(files.run, ignore_errors=True)
 
     def findings(self, name: str) -> list[firewall.Finding]:
-        """What other rulesets would drop of this network's traffic."""
-        network = self.get(name)
-        return firewall.judge(nft.ruleset(), bridge_name(name), network.mode)
+        """What other rulesets would drop of this network's traffic, or may."""
+        bridge, mode = bridge_name(name), self.get(name).mode
+        return [
+            *firewall.judge(nft.ruleset(), bridge, mode),
+            *(
+                finding
+                for found in iptables_legacy.tables()
+                for finding in legacy_firewall.judge(*found, bridge, mode)
+            ),
+        ]
 
     def _check_kept(self, files: NetworkFiles) -> None:
         definitions.check_kept(self._paths.network_definitions, files.name, "network")

@@ -28,8 +28,9 @@ class Finding(msgspec.Struct, frozen=True):
     owner: str
     """Docker, ufw, firewalld, or the table."""
     chain: str
-    """`FAMILY TABLE CHAIN`."""
+    """`FAMILY TABLE CHAIN`, or `table NAME`."""
     drops: tuple[str, ...]
+    """Empty: that is not known."""
     commands: tuple[str, ...]
 
 

@@ -147,3 +147,30 @@ def test_the_command_that_is_hinted_at_opens_the_way(world: World) -> None:
         if line.startswith("  hint: "):
             world.run(["sh", "-c", line.removeprefix("  hint: ")])
     assert world.run(again).stderr == ""
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_rules_of_iptables_legacy_are_told_until_the_bridge_is_let_through(
+    world: World, missing: bool
+) -> None:
+    """Both families, and where the program that lists them is not installed."""
+    if world.run(["iptables-legacy", "-nL"], check=False).returncode:
+        pytest.skip("this machine has no iptables-legacy")
+    world.run(["ip6tables-legacy", "-nL"])
+    started(world)
+    again = ["pyvirt", "network", "start", "lab"]
+    assert world.run(again).stderr == ""
+    world.run(["iptables-legacy", "-P", "FORWARD", "DROP"])
+    world.run(["ip6tables-legacy", "-A", "INPUT", "-p", "udp", "-j", "DROP"])
+    if missing:
+        hide = "mount --bind /dev/null $(readlink -f $(command -v iptables-legacy-save))"
+        world.run(["sh", "-c", hide])
+    said = world.run(again).stderr
+    for tool in ("iptables-legacy", "ip6tables-legacy"):
+        assert f"{tool} has rules that may drop packets of network lab" in said
+    assert said.count("hint: ") == 6
+    if not missing:
+        for line in said.splitlines():
+            if line.startswith("  hint: "):
+                world.run(["sh", "-c", line.removeprefix("  hint: ")])
+        assert world.run(again).stderr == ""

@@ -32,15 +32,19 @@ class Journal:
         """Write one line; a field that is None is left out."""
         self._write(priority, _line(event, fields))
 
-    def say_once(self, priority: int, event: str, **fields: object) -> None:
-        """Write a line unless the very same one is among the last 1,024 that were said once."""
+    def say_once(self, priority: int, event: str, **fields: object) -> bool:
+        """Write a line unless the very same one is among the last 1,024 that were said once.
+
+        Returns whether it was written.
+        """
         line = _line(event, fields)
         if line in self._said:
-            return
+            return False
         if len(self._said) >= _MEMORY:
             del self._said[next(iter(self._said))]
         self._said[line] = None
         self._write(priority, line)
+        return True
 
     def _write(self, priority: int, line: str) -> None:
         prefix = f"<{priority}>" if self._priorities else "leasewatch: "

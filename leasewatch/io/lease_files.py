@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from leasewatch.appearances import Appearances
-from leasewatch.errors import LostFieldError, ParseError
 from leasewatch.io import alive, formats, reading
+from leasewatch.io.faults import Faults
 from leasewatch.io.journal import WARNING, Journal
 from leasewatch.model import Lease, LeaseChange, LeaseFile
 from leasewatch.sources.source import Source
@@ -22,8 +22,6 @@ from leasewatch.tracker import LeaseTracker
 READS_AT_ONCE = 3
 """Two tell that a file stands still; one more in case it was just being written."""
 REREAD_SECONDS = 0.001
-MAX_FAULTS = 10
-"""Lines of one read to complain of."""
 
 
 class FileState(NamedTuple):
@@ -43,10 +41,9 @@ class FileState(NamedTuple):
 
 
 class _Watched:
-    def __init__(self, source: Source, tracker: LeaseTracker) -> None:
-        self.source = source
-        """How the file is read."""
-        self.tracker = tracker
+    def __init__(self, journal: Journal, source: Source, tracker: LeaseTracker) -> None:
+        self._journal = journal
+        self.follow(source, tracker)
         self.signature: reading.Signature | None = None
         """Of the last read; None: it could not be read."""
         self.folder: reading.Identity = None
@@ -54,16 +51,20 @@ class _Watched:
         self.fault: str | None = None
         """Why it cannot be read, as it was last said."""
         self.denied = False
-        self.faults: dict[bytes | None, ParseError] = {}
-        """By record, None: of the file as a whole; those of former reads may be gone by now."""
         self.read = reading.Read(b"", (), torn=False)
         """The last one."""
         self.timer: asyncio.TimerHandle | None = None
 
+    def follow(self, source: Source, tracker: LeaseTracker) -> None:
+        """Read the file as `source`'s from now on."""
+        self.source = source
+        self.tracker = tracker
+        self.faults = Faults(self._journal, tracker.stands)
+
     def is_whole(self) -> bool:
         """Whether it tells every lease: it can be read and understood, and its writer lives."""
-        faults = (f for f in self.faults.values() if not isinstance(f, LostFieldError))
-        return self.signature is not None and not any(faults) and not self.has_dead_writer()
+        understood = self.signature is not None and not self.faults.cost_leases()
+        return understood and not self.has_dead_writer()
 
     def has_dead_writer(self) -> bool:
         """Whether the process that writes it is known and dead."""
@@ -104,7 +105,7 @@ class LeaseFiles:
         for path, file in wanted.items():
             if path not in self._watched:
                 source = formats.first(file)
-                self._watched[path] = _Watched(source, self._tracker(file, source))
+                self._watched[path] = _Watched(self._journal, source, self._tracker(file, source))
                 self.look(path)
 
     def _tracker(self, file: LeaseFile, source: Source) -> LeaseTracker:
@@ -171,7 +172,7 @@ class LeaseFiles:
                 modified=reading.modified(read) if read else None,
                 unreadable=watched.fault,
                 denied=watched.denied,
-                malformed=_fault_of(watched),
+                malformed=watched.faults.current(watched.read),
             )
 
     def holds(self, path: str) -> bool:
@@ -213,18 +214,14 @@ class LeaseFiles:
             return REREAD_SECONDS  # what tore it is an event of its own
         if source is not watched.source:
             self._changed(watched.tracker.withdraw())
-            watched.source, watched.faults = source, {}
-            watched.tracker = self._tracker(watched.tracker.file, source)
+            watched.follow(source, self._tracker(watched.tracker.file, source))
         tracker = watched.tracker
         dead = watched.has_dead_writer()
         outcome = tracker.observe(read.data, time.monotonic(), time.time(), writer_dead=dead)
         if outcome.changes:
             self._changed(outcome.changes)
         watched.read = read
-        if outcome.faults:
-            standing = watched.faults | dict(reversed(outcome.faults))
-            watched.faults = {r: f for r, f in standing.items() if tracker.stands(r)}
-            self._complain(read, outcome.faults)
+        watched.faults.take(read, outcome.faults, time.monotonic())
         return outcome.again
 
     def _bytes(self, path: str, watched: _Watched) -> tuple[Source, reading.Read]:
@@ -238,41 +235,6 @@ class LeaseFiles:
         watched.folder = reading.identity(Path(path).parent) if source.leases_removed else None
         return source, read
 
-    def _complain(self, read: reading.Read, faults: list[tuple[bytes | None, ParseError]]) -> None:
-        for record, fault in faults[:MAX_FAULTS]:
-            if isinstance(fault, LostFieldError):  # its line moves with each renewal of any lease
-                at, event = fault.file, "field left out"
-            else:
-                at, event = f"{fault.file}:{fault.line or _line_of(record, read)}", "malformed"
-            self._journal.say_once(WARNING, event, at=at, field=fault.field, why=fault.why)
-        if len(faults) > MAX_FAULTS:
-            more = len(faults) - MAX_FAULTS
-            self._journal.say_once(WARNING, "malformed", path=faults[0][1].file, more_lines=more)
-
 
 def _what(file: LeaseFile) -> tuple[str, str]:
     return file.network, file.kind
-
-
-def _fault_of(watched: _Watched) -> str | None:
-    """What is wrong with the file as it is now: of the whole, else of a lease, else of a field."""
-    standing = [(r, f) for r, f in watched.faults.items() if watched.tracker.stands(r)]
-    if not standing:
-        return None
-    record, fault = min(
-        standing, key=lambda one: (one[0] is not None, isinstance(one[1], LostFieldError))
-    )
-    line = fault.line or _line_of(record, watched.read)
-    left_out = ", left out" if isinstance(fault, LostFieldError) else ""
-    return f"{f'line {line}: ' if line else ''}{fault.field}{left_out}: {fault.why}"
-
-
-def _line_of(record: bytes | None, read: reading.Read) -> int:
-    """Where the record begins, counted from 1; 0: in none of the file itself."""
-    data = b"\n" + read.data[read.older :]
-    if record is None:
-        return 0
-    at = data.find(b"\n" + record + b"\n")  # a whole line rather than a part of one
-    if at < 0:
-        at = data.find(record)
-    return data.count(b"\n", 0, at + 1)

@@ -37,7 +37,7 @@ def decode_object(
         members = decode(data, dict[str, msgspec.Raw], path)
     types = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
     good: dict[str, msgspec.Raw] = {}
-    for name in members.keys() & types.keys():
+    for name in filter(members.__contains__, types):
         try:
             decode(bytes(members[name]), types[name], path)
         except ParseError as error:

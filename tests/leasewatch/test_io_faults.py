@@ -19,7 +19,9 @@ class Log:
 
     def __init__(self) -> None:
         self._stream = io.StringIO()
-        self.faults = Faults(Journal(self._stream), lambda _record: True)
+        self.gone: set[bytes | None] = set()
+        """Records that the file has no more."""
+        self.faults = Faults(Journal(self._stream), lambda record: record not in self.gone)
 
     def take(self, *whys: str, now: float, kind: type[ParseError] = LostFieldError) -> list[str]:
         """What is logged of one read."""
@@ -56,3 +58,15 @@ def test_what_was_logged_before_takes_no_room() -> None:
     for n in range(5 * MAX_FAULTS):
         assert len(log.take("same", now=float(n) / 10)) == (n == 0)
     assert len(log.take("other", now=6)) == 1
+
+
+def test_a_file_has_leases_that_cannot_be_read_until_they_are_gone_but_not_for_a_field() -> None:
+    log = Log()
+    log.take("name", now=0)
+    assert not log.faults.cost_leases()
+    log.take("end", now=0, kind=ParseError)
+    assert log.faults.cost_leases()
+    log.gone.add(b"end")
+    assert not log.faults.cost_leases()
+    log.gone.add(b"name")
+    assert log.faults.current(Read(b"", (), torn=False)) is None

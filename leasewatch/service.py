@@ -230,8 +230,7 @@ class Service:
     def _bridges(self) -> dict[str, list[str]]:
         """The networks' bridges, as far as they are known."""
         ours = {network.name: [network.bridge] for network in self._networks.values.values()}
-        found = {network: [bridge] for network, bridge in self._found.bridges.items()}
-        return ours | self._config.bridges() | found
+        return ours | self._config.bridges() | self._found.bridges
 
     def _rules(self, lease_files: list[LeaseFile]) -> Rules:
         host = labels.fold(socket.gethostname())
@@ -242,6 +241,8 @@ class Service:
             defined=frozenset(map(labels.fold, self._defined.scan())),
             suffixes={file.network: file.suffix for file in lease_files},
             ipv6=self._neighbours.ipv6_networks(),
+            prefixes=self._neighbours.prefixes(),
+            unrelayed=frozenset(self._bridges().keys() - self._config.bridges()),
         )
 
     def _leases_changed(self, changes: list[LeaseChange]) -> None:
@@ -256,8 +257,9 @@ class Service:
         self._schedule()
 
     def _bridges_changed(self) -> None:
-        ipv6 = self._neighbours.ipv6_networks()
-        rules = msgspec.structs.replace(self._policy.rules, ipv6=ipv6)
+        watch = self._neighbours
+        there = {"ipv6": watch.ipv6_networks(), "prefixes": watch.prefixes()}
+        rules = msgspec.structs.replace(self._policy.rules, **there)
         self._touched |= self._policy.set_rules(rules)
         self._schedule()
 

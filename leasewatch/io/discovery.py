@@ -55,8 +55,8 @@ class Found(NamedTuple):
     folders: dict[str, set[str]]
     """Where more may appear: folder, there or not -> ends of the names that matter in it."""
     problems: list[Problem]
-    bridges: dict[str, str]
-    """By network, where it is known."""
+    bridges: dict[str, list[str]]
+    """By network, where they are known."""
 
 
 class Discovery:
@@ -205,8 +205,8 @@ class Discovery:
 
 
 def _note_bridge(source: Source, part: str, network: str, found: Found) -> None:
-    if source.bridge:
-        found.bridges[network] = source.bridge.replace("{network}", part)
+    if source.bridges:
+        found.bridges[network] = [name.replace("{network}", part) for name in source.bridges]
 
 
 def _domain(source: Source, owner: Owner, nics: tuple[Nic, ...], start: _Start) -> Domain:

@@ -86,6 +86,13 @@ class NeighbourWatch:
         """Where guests may get a global IPv6 address."""
         return frozenset(link.network for link in self._links.values() if link.has_ipv6())
 
+    def prefixes(self) -> dict[str, tuple[tuple[bytes, int], ...]]:
+        """The addresses of each network's bridges, with the lengths of their prefixes."""
+        found: dict[str, tuple[tuple[bytes, int], ...]] = {}
+        for link in self._links.values():
+            found[link.network] = (*found.get(link.network, ()), *link.addresses)
+        return found
+
     def leases_changed(self, changes: Collection[LeaseChange]) -> None:
         """Whose MAC is known now; and ask for what is likely: its address, its card's others."""
         for old in given_back(changes, time.time()):

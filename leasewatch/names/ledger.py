@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from leasewatch.model import Lease, LeaseChange, Neighbour, NeighbourChange
 from leasewatch.names import labels
+from leasewatch.names.on_link import Prefix, is_off_link
 from leasewatch.names.parties import Held
 
 _K = TypeVar("_K")
@@ -26,6 +27,8 @@ class Ledger:
     def __init__(self) -> None:
         self.owners: Mapping[Card, str] = {}
         """The running domains' cards, and their folded names."""
+        self._prefixes: Mapping[str, tuple[Prefix, ...]] = {}
+        """Of the bridges of each network, where they are known."""
         self._neighbours: dict[tuple[str, str], Neighbour] = {}
         """By network and address."""
         self._by_address: dict[str, tuple[Held, ...]] = {}
@@ -42,6 +45,17 @@ class Ledger:
                     touched |= self._relink(held)
         return touched
 
+    def set_prefixes(self, prefixes: Mapping[str, tuple[Prefix, ...]]) -> set[str]:
+        """The networks that the bridges have now, by the name of ours."""
+        former, self._prefixes = self._prefixes, prefixes
+        touched: set[str] = set()
+        if former != prefixes:
+            for held in (held for there in self._by_address.values() for held in there):
+                off = held.off_link
+                self._locate(held)
+                touched |= _names(held) if held.off_link != off else set()
+        return touched
+
     def apply(self, changes: Iterable[LeaseChange]) -> set[str]:
         """Take in changes of leases."""
         touched: set[str] = set()
@@ -52,6 +66,7 @@ class Ledger:
                 lease = change.new
                 held = Held(lease, change.since, change.first_seen, change.renewed)
                 held.neighbour = self._neighbours.get((lease.network, lease.address))
+                self._locate(held)
                 touched |= self._put(held)
             for lease in filter(None, (change.old, change.new)):
                 if (lease.network, lease.address) in self._neighbours:
@@ -104,6 +119,10 @@ class Ledger:
             for held in of_address:
                 if held.lease.source and held.owner is None and held.guest is None:
                     yield held
+
+    def _locate(self, held: Held) -> None:
+        prefixes = self._prefixes.get(held.lease.network, ())
+        held.off_link = bool(held.lease.source and prefixes) and is_off_link(held.lease, prefixes)
 
     def _held(self, lease: Lease) -> Held:
         return next(h for h in self._by_address[lease.address] if h.lease.source == lease.source)

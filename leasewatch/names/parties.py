@@ -36,6 +36,8 @@ class Held(msgspec.Struct, eq=False, gc=False):
     """The hostname that it claims, folded, proper or not: its own or that of its card's lease."""
     claimed: float = 0.0
     """The `first_seen` of the lease whose hostname `guest` is."""
+    off_link: bool = False
+    """The address is in none of the networks of its bridge."""
 
     @property
     def mac(self) -> str:
@@ -187,8 +189,9 @@ def _client(held: Held) -> tuple[str, str]:
 def addresses(party: Party) -> tuple[HostAddress, ...]:
     """Each address once, the best first.
 
-    Those where nobody answers come last, link-local ones after global ones, what the neighbour
-    table alone knows after leases; then the newest first. An IPv6 link-local address without its
+    Those in none of their bridge's networks come last, before them those where nobody answers;
+    link-local ones after global ones, what the neighbour table alone knows after leases; then the
+    newest first. An IPv6 link-local address without its
     interface is left out: it reaches nobody.
     """
     found: dict[tuple[str, int], HostAddress] = {}
@@ -210,9 +213,10 @@ def addresses(party: Party) -> tuple[HostAddress, ...]:
     return tuple(found.values())[:MAX_ADDRESSES]
 
 
-def _order(held: Held) -> tuple[bool, bool, bool, float]:
+def _order(held: Held) -> tuple[bool, bool, bool, bool, float]:
     failed = held.neighbour is not None and not held.neighbour.reachable
-    return failed, is_link_local(held.lease), held.origin == "neighbour", -held.since
+    only_seen = held.origin == "neighbour"
+    return held.off_link, failed, is_link_local(held.lease), only_seen, -held.since
 
 
 def is_link_local(lease: Lease) -> bool:

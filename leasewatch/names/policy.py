@@ -26,6 +26,7 @@ from leasewatch.model import (
 from leasewatch.names import labels, verdicts
 from leasewatch.names.aliases import Aliases, assign
 from leasewatch.names.ledger import Card, Ledger, card_of
+from leasewatch.names.on_link import Prefix
 from leasewatch.names.parties import Held, Side, addresses, by_network, owners_rank, parties
 from leasewatch.names.waiting import NOT_AWAITED, Awaited, awaited
 
@@ -42,6 +43,10 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """DNS suffix by network."""
     ipv6: frozenset[str] = frozenset()
     """The networks where guests may get a global IPv6 address."""
+    prefixes: Mapping[str, tuple[Prefix, ...]] = {}
+    """Those of each network's bridges, where they are known."""
+    unrelayed: frozenset[str] = frozenset()
+    """The networks whose DHCP server serves its own bridges alone: no relay brings other guests."""
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -73,10 +78,11 @@ class NamePolicy:
     def set_rules(self, rules: Rules) -> set[str]:
         """New rules; returns the names to decide anew."""
         old, self.rules = self.rules, rules
+        touched = self._ledger.set_prefixes(rules.prefixes)
         if _of_all_names(old) != _of_all_names(rules):
             self._dotted = self._below_dotted()
             return set(self.names())
-        return set((old.reserved ^ rules.reserved) | (old.defined ^ rules.defined))
+        return touched | (old.reserved ^ rules.reserved) | (old.defined ^ rules.defined)
 
     def set_domains(self, domains: Iterable[Domain]) -> set[str]:
         """The domains that run now; returns the names to decide anew."""
@@ -239,11 +245,12 @@ class NamePolicy:
 
     def _decide_guests(self, name: str, held: tuple[Held, ...]) -> Decision:
         """Decide between guests: the one that wins on a network answers below it, too."""
+        told = [self._astray(name, "guest", one) for one in held if self._is_astray(one)]
+        held = tuple(one for one in held if not self._is_astray(one)) if told else held
         sides = list(map(Side, parties(held)))
         if not sides:
-            return Decision((), ())
+            return Decision((), tuple(told))
         newest, of_network = sides[-1], by_network(sides)
-        told: list[Claim] = []
         for one in held:
             claim = verdicts.of_guest(name, one)
             if one not in newest.held:
@@ -251,6 +258,14 @@ class NamePolicy:
                 claim = self._beaten(name, claim, one, of_network, why)
             told.append(claim)
         return Decision(self._records(name, "guest", sides, of_network), tuple(told))
+
+    def _is_astray(self, held: Held) -> bool:
+        """Whether packets to the address would leave the host by another way, to a stranger."""
+        return held.off_link and held.lease.network in self.rules.unrelayed
+
+    def _astray(self, name: str, trust: Trust, held: Held) -> Claim:
+        reason = f"no bridge of network {held.lease.network} has this address in its networks"
+        return verdicts.of_held(held, name, trust, "refused", reason)
 
     def _beaten(
         self, name: str, claim: Claim, held: Held, of_network: Mapping[str, Side], why: str
@@ -317,6 +332,8 @@ class NamePolicy:
         """What becomes of a claim to the name of domains, each taken by itself."""
         domain = self._domain_at(held)
         if held.owner == name and domain is not None:
+            if self._is_astray(held):
+                return self._astray(name, "owner", held)
             if held.lease in self._left_over[card_of(held)] and not held.is_seen:
                 reason = f"domain {domain.name} has not renewed this lease since its start"
                 return verdicts.of_held(held, name, "owner", "pending", reason)
@@ -340,4 +357,4 @@ def _card(nic: Nic) -> Card:
 
 def _of_all_names(rules: Rules) -> tuple[object, ...]:
     """What matters to every name."""
-    return rules.guest_claims, rules.suffixes, rules.ipv6
+    return rules.guest_claims, rules.suffixes, rules.ipv6, rules.unrelayed

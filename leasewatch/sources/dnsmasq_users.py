@@ -6,12 +6,12 @@ from leasewatch.sources import dnsmasq
 from leasewatch.sources.source import Source, lines
 
 
-def _source(name: str, *leases: str, bridge: str = "{network}") -> Source:
+def _source(name: str, *leases: str, bridges: tuple[str, ...] = ("{network}",)) -> Source:
     return Source(
         name=name,
         leases=leases,
         network=name,
-        bridge=bridge,
+        bridges=bridges,
         records=lines,
         parse_record=dnsmasq.parse_line,
     )
@@ -22,7 +22,7 @@ MULTIPASS = _source(
     "/var/snap/multipass/common/data/multipassd/network/dnsmasq.leases",
     "/var/lib/multipass/data/multipassd/network/dnsmasq.leases",
     "/var/lib/multipass/network/dnsmasq.leases",
-    bridge="mpqemubr0",
+    bridges=("mpqemubr0", "mpqemubrzone1", "mpqemubrzone2", "mpqemubrzone3"),  # the latter newer
 )
 LXC = _source("lxc", "/var/lib/misc/dnsmasq.{network}.leases")
 NETWORK_MANAGER = _source("networkmanager", "/var/lib/NetworkManager/dnsmasq-{network}.leases")

@@ -91,7 +91,7 @@ def _source(name: str, *folders: str) -> Source:
     return Source(
         name=name,
         leases=tuple(f"{folder}/networks/{{network}}/dnsmasq.leases" for folder in folders),
-        bridge="{network}",
+        bridges=("{network}",),
         records=lines,
         parse_record=dnsmasq.parse_line,
         owners=tuple(f"{folder}/networks/{{network}}/dnsmasq.hosts/{{file}}" for folder in folders),

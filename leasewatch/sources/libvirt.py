@@ -93,7 +93,7 @@ def parse_name(data: bytes, path: str) -> str:
 SOURCE = Source(
     name="libvirt",
     leases=("/var/lib/libvirt/dnsmasq/{network}.status",),
-    bridge="{network}",
+    bridges=("{network}",),
     begins=re.compile(rb"\s*\["),
     records=json_records.split,
     parse_record=parse_record,

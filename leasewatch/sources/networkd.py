@@ -93,7 +93,7 @@ SOURCE = Source(
         "/var/lib/systemd/network/dhcp-server-lease/{network}",
         "/run/systemd/netif/dhcp-server-lease/{network}",
     ),
-    bridge="{network}",
+    bridges=("{network}",),
     begins=re.compile(rb"\s*\{"),
     leases_removed=True,
     records=records,

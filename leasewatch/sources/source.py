@@ -50,8 +50,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     """The server removes the file with its last lease; else one that vanishes says nothing."""
     network: str = ""
     """The network's name where no pattern tells it."""
-    bridge: str = ""
-    """Name of the network's interface, which may be `{network}`; empty: not known."""
+    bridges: tuple[str, ...] = ()
+    """Names of the network's interfaces, which may be `{network}`; empty: not known."""
     replaced: bool = False
     """Written elsewhere and renamed into place: a read is never torn."""
     before: tuple[tuple[str, ...], ...] = ()

@@ -111,11 +111,11 @@ def test_a_network_has_the_interface_that_its_programs_files_are_named_after(hos
     host.write("var/lib/systemd/network/dhcp-server-lease/br5", "{}")
     host.write("var/lib/misc/dnsmasq.leases")
     assert host.scan().bridges == {
-        "default": "virbr0",
-        "incusbr0": "incusbr0",
-        "multipass": "mpqemubr0",
-        "eth1": "eth1",
-        "br5": "br5",
+        "default": ["virbr0"],
+        "incusbr0": ["incusbr0"],
+        "multipass": ["mpqemubr0", "mpqemubrzone1", "mpqemubrzone2", "mpqemubrzone3"],
+        "eth1": ["eth1"],
+        "br5": ["br5"],
     }
 
 

@@ -14,6 +14,7 @@ name = "printer"           # a machine of several cards: an entry of the same na
 mac = "00:1b:a9:00:00:01"
 network = "lan"
 aliases = ["scanner"]      # answer what the name does
+address = "192.168.1.9"    # it sets this one itself: asked for, so that the name answers at once
 
 [sources]                  # all are looked for; `leasewatch sources` lists them
 libvirt = false
@@ -78,6 +79,8 @@ class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mac: str
     network: str
     aliases: Sequence[str] = ()
+    address: str = ""
+    """One that it sets itself; empty: none, or not known."""
 
 
 class Names(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -171,7 +174,8 @@ def parse(data: bytes, path: str) -> Config:
 
 
 def _nic(host: Host) -> Nic:
-    return Nic(host.network, fields.mac(host.mac.encode()))
+    address = fields.address(host.address.encode())[1] if host.address else ""
+    return Nic(host.network, fields.mac(host.mac.encode()), address=address)
 
 
 def _fault(path: str, key: str, why: str) -> UserError:
@@ -189,12 +193,13 @@ def _check(config: Config, path: str) -> None:
             raise _fault(path, f"sources.{name}", f"{fault}; to switch off there are {known}")
         if not isinstance(wanted, bool):
             raise _fault(path, f"sources.{name}", "expected true or false, without quotes")
-    cards: dict[Nic, str] = {}
+    cards: dict[tuple[str, str], str] = {}
     aliases: dict[str, set[str]] = {}
     for i, host in enumerate(config.host):
         key = f"host[{i}]"
         _check_host(path, key, host)
-        first = cards.setdefault(_nic(host), key)
+        nic = _nic(host)
+        first = cards.setdefault((nic.network, nic.mac), key)
         if first != key:
             raise _fault(path, f"{key}.mac", f"the card is {first}'s already; names go to aliases")
         mine = aliases.setdefault(labels.fold(host.name), set())
@@ -239,6 +244,10 @@ def _check_host(path: str, key: str, host: Host) -> None:
         fields.mac(host.mac.encode())
     except fields.FieldError as error:
         raise _fault(path, f"{key}.mac", error.why) from None
+    try:
+        _nic(host)
+    except fields.FieldError:
+        raise _fault(path, f"{key}.address", f'"{host.address}" is no IP address') from None
 
 
 def _check_suffix(path: str, key: str, value: str) -> None:

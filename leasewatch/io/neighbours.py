@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
+from typing import NamedTuple
 
 from leasewatch.io import rtnetlink
 from leasewatch.io.journal import ERROR, WARNING, Journal
@@ -21,7 +22,7 @@ from leasewatch.model import Domain, Lease, LeaseChange, NeighbourChange
 from leasewatch.neighbours.given_back import Past, given_back
 from leasewatch.neighbours.links import Link
 from leasewatch.neighbours.per_network import PerNetwork
-from leasewatch.neighbours.prompts import AFTER, AGAIN, LATER, ONCE
+from leasewatch.neighbours.prompts import AFTER, AGAIN, AT_ONCE, LATER, ONCE
 from leasewatch.neighbours.table import NeighbourTable, Sighting
 
 SWEEP_SECONDS = 30.0
@@ -30,6 +31,17 @@ BUSY_SECONDS = 0.1
 """Of a guest that keeps the table busy, so much is taken in at a time."""
 _BATCH = 200
 """Messages taken in before others have their turn."""
+
+
+class _Card(NamedTuple):
+    """A network card of a domain."""
+
+    started: float
+    """When its domain was started."""
+    address: str
+    """The one that the owner gave it; empty: none."""
+    runs: bool
+    """Whether the domain is known to run."""
 
 
 class NeighbourWatch:
@@ -54,8 +66,10 @@ class NeighbourWatch:
         self._bridges: dict[str, str] = {}
         """Network by bridge."""
         self._links: dict[int, Link] = {}
-        self._cards: dict[tuple[str, str], float] = {}
-        """Of the running domains, by network and MAC: when each started."""
+        self._cards: dict[tuple[str, str], _Card] = {}
+        """Of the running domains, by network and MAC."""
+        self._turn = 0
+        """How many given addresses have been asked for."""
         self._socket = rtnetlink.listen()
         self._read_at = 0.0
         self._paused: asyncio.TimerHandle | None = None
@@ -69,8 +83,12 @@ class NeighbourWatch:
             for bridge in of_network:
                 of_bridge.setdefault(bridge, network)  # a bridge's neighbours are one network's
         known = list(domains)
-        cards = {(nic.network, nic.mac): d.started for d in known for nic in d.nics}
-        new = [card for card, at in cards.items() if self._cards.get(card) != at]
+        cards = {
+            (nic.network, nic.mac): _Card(domain.started, nic.address, domain.runs)
+            for domain in known
+            for nic in domain.nics
+        }
+        new = [card for card, what in cards.items() if self._cards.get(card) != what]
         if cards != self._cards:
             self._cards = cards
             self._tell(self._table.set_domains(known, time.monotonic(), time.time()))
@@ -130,6 +148,7 @@ class NeighbourWatch:
     def rescan(self) -> None:
         """What only the passing of time tells."""
         now = time.monotonic()
+        self._ask_for_given(all_cards=now >= self._sweep_at)
         if now < self._sweep_at:
             return
         self._sweep_at = now + SWEEP_SECONDS
@@ -179,9 +198,32 @@ class NeighbourWatch:
             for address in {*here, *link.guesses(mac)}:
                 self._ask(link, address)
 
+    def _ask_for_given(self, *, all_cards: bool) -> None:
+        """Ask where the owner says that cards are and nobody was seen yet, some at a time.
+
+        Without `all_cards` only for those of machines that are known to run.
+        """
+        wanted = [
+            (link.ifindex, address)
+            for (network, _), card in self._cards.items()
+            if card.address and (card.runs or all_cards)
+            for address in [_packed(card.address)]
+            for link in self._links_of(network)
+            if self._is_open(link, address)
+        ]
+        if wanted:
+            first = self._turn % len(wanted)
+            self._turn += AT_ONCE
+            for target in (wanted * 2)[first : first + min(AT_ONCE, len(wanted))]:
+                self._prompter.ask(target, ONCE)
+
     def _ask(self, link: Link, address: bytes) -> None:
-        if link.may_hold(address) and not self._table.is_proved(link.ifindex, address):
+        if self._is_open(link, address):
             self._prompter.ask((link.ifindex, address))
+
+    def _is_open(self, link: Link, address: bytes) -> bool:
+        """Whether a neighbour may have the address, and nobody is known to be there."""
+        return link.may_hold(address) and not self._table.is_proved(link.ifindex, address)
 
     def _links_of(self, network: str) -> list[Link]:
         return [link for link in self._links.values() if link.network == network]

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from leasewatch.model import Domain, Verdict
+from leasewatch.model import Domain, Nic, Verdict
 from leasewatch.names import labels
 
 MAX_BYTES: Final = 512
@@ -78,19 +78,27 @@ def lend(domains: Iterable[Domain], hosts: Iterable[Domain]) -> list[Domain]:
     """The domains, and the hosts that the owner named by a card alone.
 
     A host one of whose cards is a domain's is that domain, which gets the host's names as aliases,
-    and its cards that are nobody's.
+    the addresses of its cards, and its cards that are nobody's.
     """
     found = sorted(domains, key=lambda domain: domain.started)
-    at = {(nic.network, nic.mac): i for i, domain in enumerate(found) for nic in domain.nics}
+    at = {_card(nic): i for i, domain in enumerate(found) for nic in domain.nics}
     for host in hosts:
-        place = next(
-            (at[nic.network, nic.mac] for nic in host.nics if (nic.network, nic.mac) in at), None
-        )
+        place = next((at[_card(nic)] for nic in host.nics if _card(nic) in at), None)
         if place is None:
             found.append(host)
         else:
             domain = found[place]
             names = (*domain.aliases, host.name, *host.aliases)
-            nics = (*domain.nics, *(n for n in host.nics if (n.network, n.mac) not in at))
+            given = {_card(nic): nic.address for nic in host.nics}
+            own = (_with_address(nic, given.get(_card(nic), "")) for nic in domain.nics)
+            nics = (*own, *(n for n in host.nics if _card(n) not in at))
             found[place] = msgspec.structs.replace(domain, aliases=names, nics=nics)
     return found
+
+
+def _with_address(nic: Nic, given: str) -> Nic:
+    return nic if nic.address or not given else msgspec.structs.replace(nic, address=given)
+
+
+def _card(nic: Nic) -> tuple[str, str]:
+    return nic.network, nic.mac

@@ -81,6 +81,20 @@ def test_a_host_is_a_named_card_of_which_nobody_tells_whether_it_runs() -> None:
     assert host.nics == (Nic("lan", "00:1b:a9:00:00:01"),)
 
 
+@pytest.mark.parametrize(
+    ("written", "kept"), [("10.0.0.9", "10.0.0.9"), ("FD77:0::9", "fd77::9"), ("", "")]
+)
+def test_a_host_may_have_an_address_that_it_sets_itself(written: str, kept: str) -> None:
+    text = f"""[[host]]
+    name = "printer"
+    mac = "00:1B:A9:00:00:01"
+    network = "lan"
+    address = "{written}"
+    """
+    (host,) = config.parse(text.encode(), PATH).hosts()
+    assert host.nics == (Nic("lan", "00:1b:a9:00:00:01", address=kept),)
+
+
 def test_hosts_of_one_name_are_one_machine_with_all_their_cards_and_aliases() -> None:
     text = b"""
     [[host]]
@@ -163,6 +177,13 @@ def test_sources_are_looked_for_unless_they_are_switched_off() -> None:
         (
             "[[host]]\nname='a'\nmac='00:00:00:00:00:01'\nnetwork='x'\naliases=['b','c d']",
             "host[0].aliases[1]",
+        ),
+        *(
+            (
+                f"[[host]]\nname='a'\nmac='00:00:00:00:00:01'\nnetwork='x'\naddress='{address}'",
+                f'host[0].address: "{address}" is no IP address',
+            )
+            for address in ("10.0.0", "10.0.0.1/24", "printer", "fe80::1%br0", "0.0.0.0")
         ),
         (MANY_ALIASES, 'host[1].aliases: those of "A" take more than 512 bytes in all'),
         (TWO_NAMES, "host[1].mac: the card is host[0]'s already"),

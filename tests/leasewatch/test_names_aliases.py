@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from leasewatch.model import Domain, Nic
 from leasewatch.names.aliases import lend
 from leasewatch.names.policy import Rules
@@ -183,3 +185,14 @@ def test_a_host_that_is_a_domain_gives_it_its_other_cards_but_no_other_domains()
     host.run(*lend([domain("vm1", 1), domain("vm2", 2)], settings))
     assert sorted(host.addresses("db") or []) == ["10.0.0.1", "10.1.0.3"]
     assert host.addresses("vm2") == ["10.0.0.2"]
+
+
+@pytest.mark.parametrize(("own", "kept"), [("", "10.0.0.7"), ("10.0.0.5", "10.0.0.5")])
+def test_the_address_of_a_host_is_that_of_its_domains_card_unless_that_has_one(
+    own: str, kept: str
+) -> None:
+    vm = domain("vm1", nics=(Nic("lab", MAC(1), "tap1", own), Nic("dmz", MAC(1))))
+    cards = (Nic("lab", MAC(1), address="10.0.0.7"), Nic("lab", MAC(2), address="10.0.0.8"))
+    host = Domain(name="db", nics=cards, started=0, pending_until=0, runs=False)
+    (found,) = lend([vm], [host])
+    assert found.nics == (Nic("lab", MAC(1), "tap1", kept), Nic("dmz", MAC(1)), cards[1])

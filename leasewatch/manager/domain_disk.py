@@ -28,7 +28,7 @@ def make_overlay(base: Path, overlay: Path, size: str | None) -> None:
             f"{size} is smaller than {base} ({_spelt(image.size)})",
             "leave --size away, or enlarge it",
         )
-    overlay.parent.mkdir(parents=True, mode=0o700)
+    overlay.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
     _run(qemu.overlay_command(base, image.format, overlay, size), f"cannot make {overlay}")
 
 

@@ -11,6 +11,8 @@ from leasewatch.model import DomainState, NetworkState
 from leasewatch.paths import Paths
 from nss_pyvirt.errors import UserError
 
+UNFINISHED = "unfinished"
+
 
 @dataclass(frozen=True, slots=True)
 class DomainFiles:
@@ -82,6 +84,11 @@ class DomainFiles:
     def overlay(self) -> Path:
         """What the domain has changed on its disk."""
         return self.data / "disk.qcow2"
+
+    @property
+    def unfinished(self) -> Path:
+        """There while `create` is at work, or was when it was killed: the folder is nobody's."""
+        return self.data / UNFINISHED
 
 
 def domain_state(files: DomainFiles) -> DomainState | None:

@@ -18,7 +18,12 @@ from typing import TYPE_CHECKING
 from leasewatch.io import accel, alive, console, definitions, place, process
 from leasewatch.manager import hosts_entries
 from leasewatch.manager.domain_disk import make_overlay
-from leasewatch.manager.domain_files import DomainFiles, domain_state, started_network
+from leasewatch.manager.domain_files import (
+    UNFINISHED,
+    DomainFiles,
+    domain_state,
+    started_network,
+)
 from leasewatch.manager.domain_plan import Wish, plan
 from leasewatch.manager.say import Say
 from leasewatch.paths import Paths
@@ -71,9 +76,13 @@ class Domains:
         with place.exclusive(self._paths.locks / "domains", _PATIENCE):
             domain = plan(self._paths, wish)
             files = self._files(domain.name)
-            if files.data.exists():
-                raise UserError(f"{files.data} is there already", "move it away: it is no domain's")
             try:
+                self._clear_unfinished()
+                with contextlib.suppress(OSError):
+                    files.data.rmdir()  # an empty one holds nothing
+                if files.data.exists():
+                    hint = "move it away: it is no domain's"
+                    raise UserError(f"{files.data} is there already", hint)
                 self._make(domain, files, wish.size)
             except OSError as error:
                 raise UserError(f"cannot define domain {domain.name}: {error}") from error
@@ -154,8 +163,9 @@ class Domains:
             self._sweep(files)
             if files.data.exists():
                 shutil.rmtree(files.data)
+            hosts_entries.forget(self._paths, name)
             self._definition(name).unlink()
-            hosts_entries.tell_ended(self._paths, name)
+            hosts_entries.forget(self._paths, name)  # a network that was mended has told it again
             shutil.rmtree(files.run, ignore_errors=True)
 
     def console(self, name: str, keyboard: int, screen: int) -> bool:
@@ -228,15 +238,27 @@ class Domains:
         """Disk, definition and what dnsmasq is told: all or nothing."""
         try:
             if domain.disk is not None:
+                files.data.mkdir(parents=True, mode=0o700)
+                files.unfinished.touch()
                 make_overlay(Path(domain.disk), files.overlay, size)
             definitions.write(self._paths.domain_definitions, domain)
             hosts_entries.tell(self._paths, domain, running=False)
+            files.unfinished.unlink(missing_ok=True)
         except BaseException:
-            shutil.rmtree(files.data, ignore_errors=True)
-            self._definition(domain.name).unlink(missing_ok=True)
             with contextlib.suppress(OSError):
-                hosts_entries.tell_ended(self._paths, domain.name)
+                self._definition(domain.name).unlink(missing_ok=True)
+                _remove_data(files)
+                hosts_entries.forget(self._paths, domain.name)
             raise
+
+    def _clear_unfinished(self) -> None:
+        """Remove what a `create` that was killed has left; only one at a time is at work."""
+        defined = self.names()
+        for marker in self._paths.domain_data.glob(f"*/{UNFINISHED}"):
+            if marker.parent.name in defined:
+                marker.unlink()
+            else:
+                _remove_data(self._files(marker.parent.name))
 
     def _definition(self, name: str) -> Path:
         return self._paths.domain_definitions / f"{name}.toml"
@@ -265,6 +287,16 @@ class Domains:
                 sweep(files)
             finally:
                 held.release()
+
+
+def _remove_data(files: DomainFiles) -> None:
+    """The mark that the folder is nobody's goes last: this may be killed, too."""
+    if files.data.is_dir():
+        for path in files.data.iterdir():
+            if path.name != UNFINISHED:
+                path.unlink()
+        files.unfinished.unlink(missing_ok=True)
+        files.data.rmdir()
 
 
 def _shut_down(files: DomainFiles, pid: int, timeout: float, say: Say) -> bool:

@@ -36,6 +36,12 @@ def tell_ended(paths: Paths, name: str) -> None:
             entry.unlink(missing_ok=True)
 
 
+def forget(paths: Paths, name: str) -> None:
+    """A domain is being deleted: nothing of it is left."""
+    for folder in paths.network_runs.glob("*/"):
+        _entry(paths, name, folder.name).unlink(missing_ok=True)
+
+
 def tell_of_all(paths: Paths, network: str) -> None:
     """A network has started, or is mended: the entries that it lacks."""
     for name in definitions.names(paths.domain_definitions):

@@ -1,0 +1,62 @@
+"""Kill a command with SIGKILL in front of any of its steps that change files, for tests."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+_CHANGES = {
+    *("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.chmod"),
+    *("os.chown", "os.truncate", "fcntl.flock", "fcntl.lockf", "subprocess.Popen"),
+}
+
+
+def killed_at_each_step(act: Callable[[], object], prepare: Callable[[], None]) -> Iterator[int]:
+    """Run `act` in a child again and again, each time killed one step later.
+
+    Before each run comes `prepare`. Yields the number of the step after each kill, until `act` gets
+    through; what it raises then is an AssertionError here.
+    """
+    for step in range(1, 500):
+        prepare()
+        code = _run(act, step)
+        if code == 0:
+            return
+        assert code == -signal.SIGKILL, f"it failed at step {step}: exit {code}"
+        yield step
+    raise AssertionError("it never ends")
+
+
+def _run(act: Callable[[], object], step: int) -> int:
+    child = os.fork()
+    if child == 0:
+        try:
+            _kill_at(step)
+            act()
+            os._exit(0)
+        finally:
+            sys.excepthook(*sys.exc_info())
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _kill_at(step: int) -> None:
+    left = step
+
+    def look(event: str, values: tuple[object, ...]) -> None:
+        nonlocal left
+        writes = event == "open" and isinstance(values[2], int) and values[2] & os.O_ACCMODE
+        if writes or event in _CHANGES:
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(look)
+
+
+def everything(root: Path) -> set[str]:
+    """What is there."""
+    return {str(path.relative_to(root)) for path in root.rglob("*")}

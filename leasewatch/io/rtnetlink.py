@@ -49,7 +49,7 @@ def messages(data: bytes) -> Iterator[tuple[int, bytes]]:
 def sighting(kind: int, payload: bytes) -> Sighting | None:
     """What a message of kind NEWNEIGH or DELNEIGH says; None: it is no IP neighbour's."""
     family, ifindex, state, _flags, _type = _NEIGHBOUR.unpack_from(payload)
-    found = _attributes(payload, _NEIGHBOUR.size)
+    found = attributes(payload, _NEIGHBOUR.size)
     address, lladdr = found.get(_NDA_DST, b""), found.get(_NDA_LLADDR, b"")
     if len(address) != {socket.AF_INET: 4, socket.AF_INET6: 16}.get(family):
         return None
@@ -84,7 +84,7 @@ def addresses() -> dict[int, list[tuple[bytes, int]]]:
     by_interface: dict[int, list[tuple[bytes, int]]] = {}
     for _, payload in _dump(_GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0)):
         _family, length, _flags, _scope, ifindex = _ADDRESS.unpack_from(payload)
-        found = _attributes(payload, _ADDRESS.size)
+        found = attributes(payload, _ADDRESS.size)
         address = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS)
         if address:
             by_interface.setdefault(ifindex, []).append((address, length))
@@ -175,7 +175,8 @@ def _ask(kind: int, flags: int, request: bytes) -> Iterator[tuple[int, bytes]]:
                 yield answer, payload
 
 
-def _attributes(payload: bytes, at: int) -> dict[int, bytes]:
+def attributes(payload: bytes, at: int) -> dict[int, bytes]:
+    """The attributes of a message, from `at` on, by their type."""
     found: dict[int, bytes] = {}
     while at + _ATTRIBUTE.size <= len(payload):
         length, kind = _ATTRIBUTE.unpack_from(payload, at)

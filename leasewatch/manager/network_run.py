@@ -26,6 +26,7 @@ from leasewatch.io.resolvers import Resolvers
 from leasewatch.manager import hosts_entries, mac_filter
 from leasewatch.manager.backoff import Backoff
 from leasewatch.manager.domain_files import running_domains
+from leasewatch.manager.losses import Losses
 from leasewatch.manager.network_files import NetworkFiles
 from leasewatch.model import DomainState, NetworkState
 from leasewatch.paths import Paths
@@ -92,6 +93,7 @@ class _Parent:
         """The last dnsmasq's pid and birth; a dead one keeps leases from vanishing."""
         self._told = 0
         """When the --dhcp-hostsdir had changed at the last look."""
+        self._losses = Losses(files.paths, network)
         self._news = FolderNews(files.leases.parent, files.hosts, files.run)
         self._deaf = False
         """Nothing tells of changes: it has to look all the time."""
@@ -145,6 +147,7 @@ class _Parent:
     def close(self) -> None:
         """No more news."""
         self._news.close()
+        self._losses.close()
 
     def watch(self, signals: socket.socket) -> None:
         """Keep dnsmasq running and its leases copied, until SIGTERM or SIGINT."""
@@ -154,7 +157,10 @@ class _Parent:
                 return
             if signal.SIGIO in numbers and self._look_at is None:
                 self._look_at = self._looked + _LOOK
-            if signal.SIGHUP in numbers:
+            if lost := self._losses.take(time.monotonic()):
+                what = ", ".join(lost)
+                _log.warning("network %s has lost %s: mending", self._network.name, what)
+            if lost or signal.SIGHUP in numbers:
                 self._mend()
             elif not self.dnsmasq.is_running():
                 if time.monotonic() >= self._retries.due:
@@ -215,8 +221,13 @@ class _Parent:
         if self.dnsmasq.is_running():
             poll.register(self.dnsmasq.pidfd, select.POLLIN)
             due = self._look_at
+        for fileno in self._losses.filenos():
+            poll.register(fileno, select.POLLIN)
+        due = min((each for each in (due, self._losses.due) if each is not None), default=None)
         timeout = None if due is None else max(0.0, due - time.monotonic()) * 1000
         ready = dict(poll.poll(timeout))
+        if not ready.keys().isdisjoint(self._losses.filenos()):
+            self._losses.heard(time.monotonic())
         return signals.recv(64) if signals.fileno() in ready else b""
 
     def _revive(self) -> None:

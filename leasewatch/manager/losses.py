@@ -19,6 +19,7 @@ from leasewatch.manager.domain_files import running_domains
 from leasewatch.paths import Paths
 from leasewatch.virt import mac_filter, nft, taps
 from leasewatch.virt.network import Network, bridge
+from nss_pyvirt.errors import UserError
 
 _REST = 0.2
 """Seconds from news to the look at it, as changes come in numbers."""
@@ -29,16 +30,21 @@ _IFF_UP = 0x1
 
 
 class Losses:
-    """Of one network, since it was made. Raises OSError; `close` ends it."""
+    """Of one network, since it was made; `close` ends it. UserError where nobody can tell."""
 
     def __init__(self, paths: Paths, network: Network) -> None:
         self._paths = paths
         self._network = network
         self._bridge = bridge(network)
         self._table: Table = (INET, nft.table_name(network.name))
-        self._news = KernelNews()
+        try:
+            self._news = KernelNews()
+        except OSError as error:
+            what = f"cannot hear what becomes of network {network.name}: {error.strerror}"
+            raise UserError(what, "is nf_tables in this kernel?") from error
         self._lost: set[Table] = set()
         self._attempts: defaultdict[str, Backoff] = defaultdict(Backoff)
+        self._failures = Backoff()
         self.due: float | None = None
         """When to `take` next; None: when there is news."""
         self._heard = False
@@ -61,8 +67,13 @@ class Losses:
         if self.due is None or now < self.due:
             return []
         self._heard = False
-        self._read()
-        missing = list(self._missing())
+        try:
+            self._read()
+            missing = list(self._missing())
+        except (OSError, UserError):  # no descriptor is left, say
+            self._failures.attempt(now)
+            self.due = self._failures.due
+            return []
         mend = any(now >= self._attempts[part].due for part in missing)
         if mend:
             for part in missing:

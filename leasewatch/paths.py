@@ -23,6 +23,16 @@ class Paths:
         return self.root / "etc/resolv.conf"
 
     @property
+    def networkd(self) -> Path:
+        """What systemd-networkd and udev are told of interfaces until the next boot."""
+        return self.root / "run/systemd/network"
+
+    @property
+    def networkmanager(self) -> Path:
+        """What NetworkManager is told until the next boot."""
+        return self.root / "run/NetworkManager/conf.d"
+
+    @property
     def network_definitions(self) -> Path:
         """One NAME.toml per network."""
         return self.root / "etc/pyvirt/networks"

@@ -23,7 +23,7 @@ from leasewatch.io import files as io_files
 from leasewatch.io.dnsmasq import Dnsmasq
 from leasewatch.io.folder_news import FolderNews
 from leasewatch.io.resolvers import Resolvers
-from leasewatch.manager import hosts_entries, mac_filter
+from leasewatch.manager import hosts_entries, mac_filter, unmanaged
 from leasewatch.manager.backoff import Backoff
 from leasewatch.manager.domain_files import running_domains
 from leasewatch.manager.losses import Losses
@@ -71,6 +71,7 @@ def take_down(files: NetworkFiles) -> None:
     """
     with contextlib.ExitStack() as steps:
         steps.callback(_clear_run, files)
+        steps.callback(unmanaged.give_back, files.paths, files.name)
         steps.callback(_delete_bridge, files.name)
         steps.callback(_delete_table, files.name)
         steps.callback(sysctl.give_back, files.sysctls, files.name)
@@ -110,6 +111,7 @@ class _Parent:
         if running:
             with contextlib.suppress(nft.UnsupportedError):  # said when they were started
                 mac_filter.refresh(self._files.paths)
+        unmanaged.take(self._files.paths, self._network.name)
         made = netlink.ensure_bridge(bridge(self._network), self._taps(running))
         if self._network.mode == "nat":
             sysctl.take(self._files.sysctls, self._network.name, sysctl.forwarding())

@@ -49,6 +49,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             raise pytest.UsageError(f"pytest-xdist does not group {alone[0]}")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The programs whose versions differ from day to day (record_property)."""
+    reports = [report for kind in terminalreporter.stats.values() for report in kind]
+    met = {pair for report in reports for pair in getattr(report, "user_properties", ())}
+    if met:
+        terminalreporter.write_line("tried: " + ", ".join(f"{a} {b}" for a, b in sorted(met)))
+
+
 def _open_files() -> dict[str, str]:
     """What each file descriptor of this process is open on."""
     found = {}

@@ -14,6 +14,7 @@ import pytest
 
 from leasewatch.io.discovery import Discovery
 from leasewatch.io.journal import Journal
+from leasewatch.io.reading import read_parts
 from leasewatch.model import Domain, Lease
 from leasewatch.sources import registry
 from leasewatch.sources.source import parse
@@ -40,8 +41,8 @@ def found(root: Path) -> Iterator[str]:
         (), "internal", (), 0.0
     )
     for file in scanned.lease_files:
-        data = Path(file.path).read_bytes()
-        leases, errors = parse(registry.BY_NAME[file.kind], data, file)
+        source = registry.BY_NAME[file.kind]
+        leases, errors = parse(source, read_parts(file.path, source.before).data, file)
         yield from (shown_lease(file.kind, lease) for lease in leases)
         yield from (f"fault: {error}" for error in errors)
     yield from map(shown_owner, scanned.domains)

@@ -17,6 +17,7 @@ from tests.system.world import Client, World
 BRIDGE = "br9"
 FILE = "/var/lib/misc/dnsmasq.leases"
 TABLE = "run/leasewatch/hosts.v1"
+RANGES = ("--dhcp-range=10.9.0.10,10.9.0.99,1h", "--dhcp-range=fd09::10,fd09::ff,1h")
 MAC = "02:00:00:00:00:{:02x}".format
 CLONE_ID = "ff:00:00:00:01:00:02:00:00:ab:11:a1:b2:c3:d4:e5:f6:07:18"
 """A client id that systemd makes of the machine-id (RFC 4361), as each clone has it."""
@@ -30,20 +31,19 @@ ip link set {BRIDGE} up
 """
 
 
-def start_dnsmasq(world: World, *options: str) -> subprocess.Popen[str]:
+def dnsmasq(*options: str) -> list[str]:
     """A dnsmasq as a person starts it, with a fixed IPv4 address for the client of each MAC."""
-    return world.spawn(
-        [
-            *("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root"),
-            *("--port=0", f"--interface={BRIDGE}", "--bind-dynamic", "--no-ping", "--pid-file="),
-            *("--dhcp-authoritative", f"--dhcp-leasefile={FILE}", "--enable-ra"),
-            *(f"--dhcp-host={MAC(n)},10.9.0.{n + 100}" for n in range(9)),
-            *(
-                options
-                or ("--dhcp-range=10.9.0.10,10.9.0.99,1h", "--dhcp-range=fd09::10,fd09::ff,1h")
-            ),
-        ]
-    )
+    return [
+        *("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root"),
+        *("--port=0", f"--interface={BRIDGE}", "--bind-dynamic", "--no-ping", "--pid-file="),
+        *("--dhcp-authoritative", f"--dhcp-leasefile={FILE}", "--enable-ra"),
+        *(f"--dhcp-host={MAC(n)},10.9.0.{n + 100}" for n in range(9)),
+        *(options or RANGES),
+    ]
+
+
+def start_dnsmasq(world: World, *options: str) -> subprocess.Popen[str]:
+    return world.spawn(dnsmasq(*options))
 
 
 @pytest.fixture

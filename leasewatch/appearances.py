@@ -9,7 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from leasewatch.allowance import Allowance
 from leasewatch.model import Lease
+
+NEW_NAMES = 32, 60.0
+"""Hostnames of one client that are remembered at once, and seconds for each further one."""
 
 
 class Appearances:
@@ -26,6 +30,7 @@ class Appearances:
         self._seen: dict[str, float] = {}
         """By client and hostname in one: a pair of strings would take twice as much."""
         self._limit = limit
+        self._new_names = Allowance(*NEW_NAMES)
         self._last = 0.0
         for client, hostname, seen in remembered:
             self._note(_key(client, hostname), seen)
@@ -44,7 +49,8 @@ class Appearances:
         seen = self._seen.get(key)
         if seen is None:
             seen = self.tick(wall)
-            self._note(key, seen)
+            if self._new_names.take(client_of(lease), wall):  # it must not push out all others
+                self._note(key, seen)
         return seen
 
     def _note(self, key: str, seen: float) -> None:

@@ -328,6 +328,8 @@ class Service:
         self._files.rescan()
         self._files.expire(time.time())
         self._neighbours.rescan()
+        self._history.tick()
+        self._claims.count()
         if not self._must_publish and not self._publisher.is_intact():
             self._journal.say(ERROR, "the host table was changed by others, replacing it")
             self._must_publish = True

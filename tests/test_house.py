@@ -13,7 +13,7 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 # DESIGN "Layers": what a package of leasewatch may import of leasewatch.
-_BASE = {"model", "paths", "errors", "suffix"}
+_BASE = {"model", "paths", "errors", "suffix", "allowance"}
 _PURE = {
     *("appearances", "events", "record_set", "sources", "tracker", "neighbours", "names", "dns"),
     "virt",

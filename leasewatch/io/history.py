@@ -21,6 +21,7 @@ from leasewatch import events
 from leasewatch.appearances import Appearances
 from leasewatch.config import History as Settings
 from leasewatch.events import Event
+from leasewatch.io.history_calm import Calm
 from leasewatch.io.history_damage import DamagedError, is_damage, set_aside
 from leasewatch.io.history_file import HistoryFile
 from leasewatch.io.history_queue import Happened, HistoryQueue, Snapshot
@@ -41,6 +42,8 @@ REMEMBERED: Final = 250_000
 """First appearances."""
 PAST_SECONDS: Final = 24 * 3600.0
 """How long a lease that was given back contradicts what was seen at its address before."""
+COUNT_SECONDS: Final = 60.0
+"""How often what was joined is counted in a line."""
 MOST_PAST: Final = 10_000
 """Of those given back, the newest."""
 
@@ -58,6 +61,9 @@ class History:
         self._journal = journal
         self._settings = settings
         self._queue = HistoryQueue()
+        self._calm = Calm()
+        self._counted = 0.0
+        """When what was joined was counted last."""
         self._failing = events.Failing()
         self.past: list[Past] = []
         """Leases of earlier times, where they may contradict what the bridges see now."""
@@ -110,7 +116,7 @@ class History:
         if self._thread is not None:
             wall = time.time()
             self._failing.forget(changes)
-            self._put([Happened(wall, change) for change in changes])
+            self._put_calmly([Happened(wall, change) for change in changes])
 
     def neighbours_changed(self, changes: list[NeighbourChange]) -> None:
         """The neighbour table changed."""
@@ -122,7 +128,15 @@ class History:
     def decided(self, claim: Claim) -> None:
         """A claim was decided, maybe as before."""
         if self._failing.tells(claim):
-            self._put([Happened(time.time(), claim)])
+            self._put_calmly([Happened(time.time(), claim)])
+
+    def tick(self) -> None:
+        """Write what has been held back long enough; to be called every few seconds."""
+        now = time.monotonic()
+        self._put(self._calm.due(now))
+        if self._calm.joined and now - self._counted >= COUNT_SECONDS:
+            joined, self._calm.joined, self._counted = self._calm.joined, 0, now
+            self._journal.say(NOTICE, "history joined changes of busy clients", count=joined)
 
     def fault(self) -> str:
         """Why nothing is written, empty where it is; any thread may ask."""
@@ -130,13 +144,18 @@ class History:
 
     async def stop(self) -> None:
         """Write what waits, and end; a disk that hangs is given 10 s."""
+        self._put(self._calm.due())
         self._stopping.set()
         self._queue.wake()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join, 10)
 
+    def _put_calmly(self, happened: list[Happened]) -> None:
+        now = time.monotonic()
+        self._put([one for each in happened for one in self._calm.take(each, now)])
+
     def _put(self, happened: list[Happened]) -> None:
-        if not self._settings.enabled:
+        if not (happened and self._settings.enabled):
             return
         lost = self._queue.put(happened)
         if lost:
@@ -145,6 +164,7 @@ class History:
 
     def _catch_up(self, lost: int = 0, *, first: bool = False) -> None:
         if self._settings.enabled:
+            self._calm.forget_changes()
             snapshot = Snapshot(time.time(), list(self._held()), lost)
             self._queue.put_snapshot(snapshot, first=first)
 

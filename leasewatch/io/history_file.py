@@ -20,6 +20,7 @@ import msgspec
 
 from leasewatch import events
 from leasewatch.events import Event
+from leasewatch.io import history_prune
 from leasewatch.io.files import open_regular
 from leasewatch.io.history_damage import DamagedError
 from leasewatch.model import Lease, LeaseChange, Neighbour
@@ -134,12 +135,6 @@ WHERE {_NOW} AND refusal IS NOT :kind || ': ' || :why AND domain IS NOT :name
     AND NOT (:kind = 'conflict' AND coalesce(refusal, '') LIKE 'conflict: %')
 """
 _PUBLISH: Final = f"UPDATE holding SET refusal = NULL WHERE {_NOW} AND refusal IS NOT NULL"
-_OLDEST: Final = "SELECT id FROM holding WHERE until < :before ORDER BY until, id LIMIT :step"
-_FORGET_THEIR_EVENTS: Final = f"DELETE FROM event WHERE holding IN ({_OLDEST})"
-_FORGET_HOLDINGS: Final = f"DELETE FROM holding WHERE id IN ({_OLDEST})"
-_FORGET_EVENTS: Final = """
-DELETE FROM event WHERE time < :before AND seq IN (SELECT seq FROM event ORDER BY seq LIMIT :step)
-"""
 _LOSE: Final = "INSERT INTO event (time, kind, why) VALUES (:time, :kind, :why)"
 _QUIET: Final = {"renewed": _RENEW, "quiet": _LOSE_SIGHT, "lost": _LOSE}
 """What events do that are told of no holding."""
@@ -283,16 +278,12 @@ class HistoryFile:
     def prune(self, before: float) -> bool:
         """Drop a step's worth of what had ended by `before`; returns whether there was any.
 
-        The oldest holdings go with their events, then the oldest events of what holds.
+        `before` infinite: to make room.
         """
-        values = {"before": before, "step": _STEP}
         with self._transaction():
-            self._db.execute(_FORGET_THEIR_EVENTS, values)
-            gone = self._db.execute(_FORGET_HOLDINGS, values).rowcount
-            if not gone:
-                gone = self._db.execute(_FORGET_EVENTS, values).rowcount
+            gone = history_prune.prune(self._db, before)
         self._db.executescript("PRAGMA incremental_vacuum")  # `execute` would step it only once
-        return gone > 0
+        return gone
 
     def size(self) -> int:
         """Bytes, without the write-ahead log."""

@@ -278,6 +278,31 @@ def test_pruning_by_size_drops_the_oldest_and_gives_the_disk_its_pages(
     assert path.stat().st_size <= full // 2
 
 
+def test_a_client_that_fills_it_pushes_out_itself_and_no_other(
+    file: HistoryFile, path: Path
+) -> None:
+    for number in range(1, 51):
+        add(file, lease(number, f"vm{number}"))
+        take(file, change(lease(number, f"vm{number}"), None), WALL + number)
+    busy = lease(99, "x0")
+    add(file, busy)
+    for number in range(1, 6001):
+        new = msgspec.structs.replace(busy, hostname=f"x{number}")
+        take(file, change(busy, new), WALL + 100 + number)
+        busy = new
+    held = len(holdings(path))
+    while len(holdings(path)) > 2050 and file.prune(math.inf):
+        pass
+    names = {h.name for h in holdings(path)}
+    assert held > 6000
+    assert {f"vm{number}" for number in range(1, 51)} | {"x6000", "x5999"} <= names
+    assert "x1" not in names
+    assert not set(happened(path, busy.address)) - {"added", "renamed"}
+    while file.prune(math.inf):
+        pass
+    assert {h.name for h in holdings(path)} == {"x6000"}
+
+
 def test_a_batch_that_fails_leaves_nothing_behind(file: HistoryFile, path: Path) -> None:
     def broken() -> Iterator[Event]:
         yield from events.of_change(change(None, lease(1)), WALL)

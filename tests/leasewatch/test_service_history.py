@@ -83,6 +83,30 @@ def test_a_renewal_makes_no_event_and_a_refusal_makes_one(served: Served, dnsmas
     assert [(e.kind, e.name) for e in events(served)] == [("added", None), ("refused", "wpad")]
 
 
+def test_a_guest_that_renames_itself_all_the_time_fills_neither_the_log_nor_the_history(
+    served: Served, dnsmasq: Dnsmasq
+) -> None:
+    dnsmasq.lease(5, "web1")
+    dnsmasq.rewrite()
+    served.start()
+    await_held(served, "10.0.0.5")
+    mac = "52:54:00:00:00:66"
+    for number in range(400):
+        dnsmasq.lines["busy"] = f"{dnsmasq.expires} {mac} 10.0.0.66 ip6-{number} *\n"
+        dnsmasq.rewrite()
+        time.sleep(0.003)
+    dnsmasq.lease(6, "web2")
+    dnsmasq.rewrite()
+    await_held(served, "10.0.0.5", "10.0.0.6", "10.0.0.66")
+    served.stop()
+    assert 1 < served.said().count("claim refused") < 20
+    with closing(sqlite3.connect(served.paths.history)) as file:
+        rows = file.execute("SELECT hostname, until FROM holding WHERE mac = ? ORDER BY id", (mac,))
+        found = rows.fetchall()
+    assert 1 < len(found) < 30
+    assert found[-1] == ("ip6-399", None)
+
+
 def test_who_claimed_a_name_first_is_known_after_a_restart(
     served: Served, dnsmasq: Dnsmasq
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leasewatch.appearances import Appearances
+from leasewatch.appearances import NEW_NAMES, Appearances
 from leasewatch.model import Lease
 
 WALL = 1_000_000.0
@@ -54,3 +54,13 @@ def test_no_time_is_given_out_twice_however_far_ahead_the_clock_was() -> None:
 def test_a_client_that_gives_no_name_is_new_each_time() -> None:
     seen = Appearances()
     assert seen.see(lease(1, None), WALL) < seen.see(lease(1, None), WALL)
+
+
+def test_a_client_of_very_many_names_pushes_no_other_out_of_memory() -> None:
+    seen = Appearances(limit=1000)
+    first = seen.see(lease(1), WALL)
+    for number in range(5000):
+        seen.see(lease(2, f"x{number}"), WALL + number / 250)
+    assert seen.see(lease(1), WALL + 60) == first
+    names = [seen.see(lease(3, f"y{number}"), WALL) for number in range(NEW_NAMES[0])]
+    assert [seen.see(lease(3, f"y{n}"), WALL + 9) for n in range(NEW_NAMES[0])] == names

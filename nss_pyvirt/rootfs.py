@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
@@ -45,8 +44,10 @@ def replace(path: Path, content: bytes, mode: int) -> Callable[[], None]:
     `mode` is for a new one.
     """
     former = path.read_bytes() if path.exists() else None
+    temp = path.with_name(f".{path.name}.nss-pyvirt")
     try:
-        fd, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        temp.unlink(missing_ok=True)  # a killed install left it
+        fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except OSError as error:
         error.filename = str(path)  # the other name says nothing
         raise
@@ -58,9 +59,9 @@ def replace(path: Path, content: bytes, mode: int) -> Callable[[], None]:
             if former is not None:
                 _inherit(path, fd)
             os.fsync(fd)
-        Path(name).replace(path)
+        temp.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        temp.unlink(missing_ok=True)
         raise
 
     def undo() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import click
 
 from leasewatch.io import account, place
@@ -17,6 +19,7 @@ def command(paths: Paths) -> None:
     Normally leasewatch.service runs this. SIGHUP reads the settings anew. Started as root it
     becomes the owner of its folders, or the user leasewatch.
     """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # it would end us until it is handled
     try:
         account.settle(paths)
         held = _the_one_service(paths)

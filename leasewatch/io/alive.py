@@ -6,7 +6,13 @@ For whoever may not ask the kernel for a lock's holder (`place`): the service an
 from __future__ import annotations
 
 import os
+import re
+import signal
 from pathlib import Path
+from typing import Final
+
+_PF_EXITING: Final = 4
+"""Of the flags in field 9 (linux/sched.h)."""
 
 
 def born(pid: int) -> int:
@@ -33,6 +39,24 @@ def is_alive(pid: int, started: int = 0) -> bool:
     if not fields:  # hidden, or gone just now
         return True
     return fields[0] not in {b"Z", b"X"} and started in {0, int(fields[19])}
+
+
+def is_ending(pid: int) -> bool:
+    """Whether the process was killed, or ends, and will hold nothing in a moment.
+
+    False where it runs, is gone or is hidden.
+    """
+    fields = _stat(pid)
+    if not fields:
+        return False
+    if fields[0] in {b"Z", b"X"} or int(fields[6]) & _PF_EXITING:
+        return True
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    pending = re.findall(r"^(?:SigPnd|ShdPnd):\t([0-9a-f]+)$", status, re.MULTILINE)
+    return any(int(mask, 16) & 1 << signal.SIGKILL - 1 for mask in pending)
 
 
 def _stat(pid: int) -> list[bytes]:

@@ -14,10 +14,12 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from leasewatch.io import process
-from leasewatch.io.files import open_regular
+from leasewatch.io import alive, process
+from leasewatch.io.files import is_file, open_regular
 from nss_pyvirt.errors import UserError
 
+_ENDING = 10.0  # seconds that a killed process may take to end
+_PAUSE = 0.005
 _FLOCK = "hhqqi4x"  # struct flock of fcntl(2): l_type, l_whence, l_start, l_len, l_pid
 
 
@@ -34,8 +36,12 @@ class Place:
         self._fd = -1
 
     def take(self) -> None:
-        """Raises UserError with the holder's pid where there is one already."""
+        """Raises UserError with the holder's pid where there is one already.
+
+        One that was killed is waited for: it holds the place until it has ended.
+        """
         self._lock.parent.mkdir(parents=True, exist_ok=True)
+        deadline = time.monotonic() + _ENDING
         while True:
             fd = open_regular(self._lock, 0o600)
             try:
@@ -43,10 +49,13 @@ class Place:
             except OSError:
                 pid = _lock_owner(fd)
                 os.close(fd)
+                if (pid is None or alive.is_ending(pid)) and time.monotonic() < deadline:
+                    time.sleep(_PAUSE)
+                    continue
                 raise UserError(
                     f"{self._lock} is held by process {pid}", f"see what that is: ps {pid}"
                 ) from None
-            if _is_file(fd, self._lock):
+            if is_file(fd, self._lock):
                 self._fd = fd
                 return
             os.close(fd)  # the earlier holder has just removed the file that we locked
@@ -60,13 +69,16 @@ class Place:
 
 
 def holder(lock: Path) -> int | None:
-    """The pid of the process that holds the place, or None."""
+    """The pid of the process that holds the place, or None. One that was killed is waited for."""
     try:
         fd = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
+    deadline = time.monotonic() + _ENDING
     try:
-        return _lock_owner(fd)
+        while (pid := _lock_owner(fd)) and alive.is_ending(pid) and time.monotonic() < deadline:
+            time.sleep(_PAUSE)
+        return pid
     finally:
         os.close(fd)
 
@@ -130,7 +142,7 @@ def _lock_file(lock: Path, how: int) -> int | None:
     fd = open_regular(lock, 0o600)
     with contextlib.suppress(BlockingIOError):
         fcntl.flock(fd, how | fcntl.LOCK_NB)
-        if _is_file(fd, lock):
+        if is_file(fd, lock):
             return fd
     os.close(fd)
     return None
@@ -140,7 +152,7 @@ def _let_go(fd: int, lock: Path) -> None:
     """The last one who holds the file removes it."""
     with contextlib.suppress(BlockingIOError):
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if _is_file(fd, lock):  # on its way here the lock is nobody's for a moment
+        if is_file(fd, lock):  # on its way here the lock is nobody's for a moment
             lock.unlink()
     os.close(fd)
 
@@ -149,12 +161,3 @@ def _lock_owner(fd: int) -> int | None:
     asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     kind, _, _, _, pid = struct.unpack(_FLOCK, fcntl.fcntl(fd, fcntl.F_GETLK, asked))
     return None if kind == fcntl.F_UNLCK else pid
-
-
-def _is_file(fd: int, path: Path) -> bool:
-    mine = os.fstat(fd)
-    try:
-        there = path.lstat()
-    except FileNotFoundError:
-        return False
-    return (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino)

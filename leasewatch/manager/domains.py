@@ -100,18 +100,26 @@ class Domains:
                     started_network(self._paths, nic.network)
                 self.choose_accel(domain.accel, say)
                 files.log.unlink(missing_ok=True)
-                said = process.start_detached(
-                    [*_PYVIRT, "domain", "run", name],
-                    unit=f"pyvirt-domain-{name}.service",
-                    log=files.log,
-                    timeout=_READY,
-                    after=[f"pyvirt-network-{nic.network}.service" for nic in domain.nics],
-                )
-                for sentence in said:
-                    say(sentence.removeprefix("pyvirt: "))
+                try:
+                    self._start_parent(domain, files, say)
+                except UserError:  # a `start` that was killed may have started the other one
+                    fresh = not self.is_running(name)
+                    if fresh:
+                        raise
         if not _is_published(self._paths.snapshot, name):
             say(f"the name {name} is not published: is the service running? ({start_command()})")
         return fresh
+
+    def _start_parent(self, domain: Domain, files: DomainFiles, say: Say) -> None:
+        said = process.start_detached(
+            [*_PYVIRT, "domain", "run", domain.name],
+            unit=f"pyvirt-domain-{domain.name}.service",
+            log=files.log,
+            timeout=_READY,
+            after=[f"pyvirt-network-{nic.network}.service" for nic in domain.nics],
+        )
+        for sentence in said:
+            say(sentence.removeprefix("pyvirt: "))
 
     def run(self, name: str, say: Say) -> None:
         """Be the domain's parent until its guest ends."""

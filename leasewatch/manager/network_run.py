@@ -46,10 +46,10 @@ def run(paths: Paths, network: Network) -> None:
     """
     files = NetworkFiles(paths, network.name)
     held = place.Place(files.lock)
-    held.take()
     with contextlib.ExitStack() as ours:
+        signals = ours.enter_context(_signals())  # who holds the place may be sent any of them
+        held.take()
         ours.callback(held.release)
-        signals = ours.enter_context(_signals())
         parent = _Parent(files, network)
         ours.callback(parent.close)
         ours.callback(take_down, files)

@@ -91,17 +91,22 @@ class Networks:
         self.get(name)
         files = self._files(name)
         with place.exclusive(files.commands, _PATIENCE):
-            if pid := place.holder(files.lock):
-                _mend(files, pid)
-                return False
+            while pid := place.holder(files.lock):
+                if _mend(files, pid):
+                    return False
             self._check_kept(files)
             files.log.unlink(missing_ok=True)
-            process.start_detached(
-                [*_PYVIRT, "network", "run", name],
-                unit=f"pyvirt-network-{name}.service",
-                log=files.log,
-                timeout=_READY,
-            )
+            try:
+                process.start_detached(
+                    [*_PYVIRT, "network", "run", name],
+                    unit=f"pyvirt-network-{name}.service",
+                    log=files.log,
+                    timeout=_READY,
+                )
+            except UserError:  # a `start` that was killed may have started the other one
+                if (pid := place.holder(files.lock)) and _mend(files, pid):
+                    return False
+                raise
         return True
 
     def run(self, name: str) -> None:
@@ -225,20 +230,23 @@ def _hindrance(subnet: str, taken: Sequence[Taken]) -> str:
     return found.what if found else ""
 
 
-def _mend(files: NetworkFiles, pid: int) -> None:
-    """Have the network's process make what is missing; it writes its state anew when it has."""
+def _mend(files: NetworkFiles, pid: int) -> bool:
+    """Have the network's process make what is missing; it writes its state anew when it has.
+
+    False: it has ended.
+    """
     before = _identity(files.state)
     said = files.log.stat().st_size if files.log.exists() else 0
     try:
         pidfd = os.pidfd_open(pid)
     except ProcessLookupError:
-        raise UserError(f"network {files.name} has just ended", "try again") from None
+        return False
     try:
         signal.pidfd_send_signal(pidfd, signal.SIGHUP)
         deadline = time.monotonic() + _READY
         while _identity(files.state) in (None, before):
             if process.wait_pidfd(pidfd, 0.005):
-                raise process.last_error(files.log, said, f"network {files.name} has ended")
+                return False
             if time.monotonic() > deadline:
                 raise process.last_error(files.log, said, f"network {files.name} was not mended")
     finally:
@@ -247,6 +255,7 @@ def _mend(files: NetworkFiles, pid: int) -> None:
     if state is not None and state.fault:
         what, _, hint = state.fault.partition("\n")
         raise UserError(f"network {files.name} is not mended: {what}", hint)
+    return True
 
 
 def _identity(file: Path) -> tuple[int, int] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import stat
 import subprocess
 import sys
@@ -12,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from leasewatch.io import place
+from leasewatch.io import alive, place
 from nss_pyvirt.errors import UserError
 
 HOLD = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from leasewatch.io import place
+from leasewatch.io import alive, place
 held = place.Place(Path(sys.argv[1]))
 held.take()
 print("held", flush=True)
@@ -62,6 +64,33 @@ def test_a_killed_holder_leaves_the_place_free(tmp_path: Path) -> None:
         mine = place.Place(lock)
         mine.take()
         mine.release()
+
+
+def test_a_holder_that_was_killed_is_waited_for_and_never_named(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    for _ in range(20):
+        with holding(lock) as first:
+            first.kill()
+            assert place.holder(lock) is None
+        with holding(lock) as first:
+            first.kill()
+            mine = place.Place(lock)
+            mine.take()
+            mine.release()
+
+
+def test_a_process_that_was_killed_or_is_a_zombie_is_ending() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as program:
+        assert not alive.is_ending(program.pid)
+        program.send_signal(signal.SIGSTOP)
+        assert not alive.is_ending(program.pid)
+        program.kill()
+        assert alive.is_ending(program.pid)
+        ended = os.pidfd_open(program.pid)
+        os.waitid(os.P_PIDFD, ended, os.WEXITED | os.WNOWAIT)
+        os.close(ended)
+        assert alive.is_ending(program.pid)
+    assert not alive.is_ending(program.pid)
 
 
 def test_a_released_place_leaves_no_file_and_can_be_taken_again(tmp_path: Path) -> None:

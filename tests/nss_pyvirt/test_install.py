@@ -16,13 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from nss_pyvirt import frame, glibc, pieces, tools
+from nss_pyvirt import frame, glibc, pieces, rootfs, tools
 from nss_pyvirt.cli import command
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.install import install
 from nss_pyvirt.pieces import System
 from nss_pyvirt.remove import give_back_state, remove
 from nss_pyvirt.status import status
+from tests.leasewatch.killing import everything, killed_at_each_step
 
 NSSWITCH = "passwd: files\nhosts:  files dns # ours\n"
 USER = "root:x:0:0::/root:/bin/sh\nleasewatch:x:990:990:a user of the image:/:/bin/false\n"
@@ -390,3 +391,12 @@ def test_of_a_history_that_becomes_roots_no_link_is_followed(image: Path, tmp_pa
     owners = {path.lstat().st_uid for path in (history, *history.rglob("*"))}
     assert owners == {0}
     assert {path.stat().st_uid for path in outside.rglob("*")} == {65534}
+
+
+def test_what_a_killed_install_has_left_beside_a_file_goes_with_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "nsswitch.conf"
+    for content in (b"1", b"2"):
+        for _ in killed_at_each_step(lambda: rootfs.replace(path, content, 0o644), lambda: None):  # noqa: B023
+            assert len(everything(tmp_path)) <= 2
+        assert everything(tmp_path) == {"nsswitch.conf"}
+        assert path.read_bytes() == content

@@ -1,0 +1,54 @@
+"""SIGHUP while the service starts: it ends nothing, and what it asks for is done."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from tests.leasewatch import serving
+from tests.leasewatch.serving import Dnsmasq, Served
+
+HANGUP = """
+import importlib, os, signal
+def hang_up_in(module, *path):
+    *above, name = path
+    owner = importlib.import_module(module)
+    for each in above:
+        owner = getattr(owner, each)
+    inner = getattr(owner, name)
+    def outer(*given, **named):
+        setattr(owner, name, inner)
+        os.kill(os.getpid(), signal.SIGHUP)
+        return inner(*given, **named)
+    setattr(owner, name, outer)
+hang_up_in(*{!r})
+"""
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        ("leasewatch.io.account", "settle"),
+        ("leasewatch.io.place", "Place", "take"),
+        ("leasewatch.service", "_load"),
+        ("leasewatch.service", "Service", "run"),
+        ("leasewatch.service", "Watcher"),
+        ("leasewatch.service", "Service", "_settle"),
+        ("leasewatch.io.varlink", "VarlinkServer", "start"),
+    ],
+    ids=lambda moment: moment[-1],
+)
+def test_a_hangup_while_it_starts_is_a_reload(
+    served: Served, dnsmasq: Dnsmasq, monkeypatch: pytest.MonkeyPatch, moment: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(serving, "_MAIN", HANGUP.format(moment) + serving._MAIN)
+    dnsmasq.lease(1, "web1")
+    dnsmasq.rewrite()
+    served.start()
+    served.await_answer("web1", "10.0.0.1")
+    served.await_said("reloaded")
+    os.kill(served.pid, signal.SIGHUP)  # it is no longer held back
+    served.await_notice("RELOADING=1")
+    assert served.stop() == 0

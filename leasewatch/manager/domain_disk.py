@@ -101,6 +101,5 @@ def _run(argv: list[str], failed: str) -> str:
         raise UserError(what, f"see whether this ends: {shlex.join(argv)}") from None
     if done.returncode:
         how = f"signal {-done.returncode}" if done.returncode < 0 else f"exit {done.returncode}"
-        said = done.stderr.strip().splitlines() or [f"{argv[0]} ended by {how}"]
-        raise UserError(f"{failed}: {said[-1]}")
+        raise UserError(f"{failed}: {qemu.complaint(done.stderr) or f'{argv[0]} ended by {how}'}")
     return done.stdout

@@ -169,6 +169,7 @@ async def _end(guest: subprocess.Popen[bytes], ended: asyncio.Event) -> None:
 
 def _failure(files: DomainFiles, code: int) -> UserError:
     how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
-    lines = files.qemu_log.read_text(errors="replace").splitlines()
-    why = f": {lines[-1]}" if lines else ""
-    return UserError(f"QEMU ended {how}{why}", f"see {files.qemu_log} and {files.console_log}")
+    why = qemu.complaint(files.qemu_log.read_text(errors="replace"))
+    return UserError(
+        f"QEMU ended {how}{why and f': {why}'}", f"see {files.qemu_log} and {files.console_log}"
+    )

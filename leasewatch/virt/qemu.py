@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -148,6 +149,20 @@ PROBE_FIRMWARE = _firmware(
 )
 """What the probe runs. Reaching long mode proves little: a nested KVM that emulates does that too,
 and then takes 13 s for the copy and the loop that take 20 ms on one that works (measured)."""
+
+
+_MESSAGE = re.compile(r"qemu[\w-]*: ")
+
+
+def complaint(printed: str) -> str:
+    """The last message that a program of QEMU's has printed, in one line; empty without any.
+
+    One may have several lines: `Failed to get "write" lock`, then by what it may be held.
+    """
+    lines = printed.strip().splitlines()
+    begins = [at for at, line in enumerate(lines) if _MESSAGE.match(line)]
+    first = begins[-1] if begins else len(lines) - 1
+    return ". ".join(line.strip().removesuffix(".") for line in lines[first:] if line.strip())
 
 
 class Image(msgspec.Struct, frozen=True):

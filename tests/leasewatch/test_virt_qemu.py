@@ -54,6 +54,30 @@ def test_kernel_initrd_and_command_line_are_handed_over_as_they_are() -> None:
     assert not _values(argv, "-drive")
 
 
+LOCK = 'qemu-system-x86_64: -device virtio-blk-pci: Failed to get "write" lock'
+USED = "Is another process using the image [/d/disk.qcow2]?"
+
+
+@pytest.mark.parametrize(
+    ("printed", "said"),
+    [
+        (f"{LOCK}\n{USED}\n", f"{LOCK}. {USED}"),
+        (f"qemu-system-x86_64: warning: no SVM\n{LOCK}\n{USED}", f"{LOCK}. {USED}"),
+        (
+            f'qemu-img: Failed to get shared "write" lock\n{USED}\n',
+            f'qemu-img: Failed to get shared "write" lock. {USED}',
+        ),
+        (f"{LOCK}\n{USED}\nqemu-system-x86_64: no more\n", "qemu-system-x86_64: no more"),
+        ("qemu: one.\n\n  Two.\n", "qemu: one. Two"),
+        ("sh: nonsense\nsetpriv: no such user\n", "setpriv: no such user"),
+        ("\n", ""),
+        ("", ""),
+    ],
+)
+def test_a_complaint_of_several_lines_is_told_as_a_whole(printed: str, said: str) -> None:
+    assert qemu.complaint(printed) == said
+
+
 @pytest.mark.parametrize(
     ("accel", "cpu", "option"), [("kvm", "host", "kvm"), ("tcg", "max", "tcg,tb-size=256")]
 )

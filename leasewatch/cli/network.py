@@ -63,11 +63,19 @@ def command(context: click.Context) -> None:
 @click.option(
     "--suffix", default="internal", show_default=True, help="Hosts are GUEST.NAME.SUFFIX."
 )
+@click.option(
+    "--host-access/--no-host-access",
+    default=True,
+    show_default=True,
+    help="Let guests reach the host's services; DHCP, DNS and ICMP they always reach.",
+)
 @click.pass_obj
-def create(networks: Networks, name: str, subnet: str, mode: Mode, suffix: str) -> None:
+def create(
+    networks: Networks, name: str, subnet: str, mode: Mode, suffix: str, *, host_access: bool
+) -> None:
     """Define a network. `pyvirt network start NAME` brings it up."""
     need_root()
-    network = networks.create(name, subnet, mode, suffix, say)
+    network = networks.create(name, subnet, mode, suffix, say, host_access=host_access)
     click.echo(f"network {name} is defined: {network.subnet}, {network.subnet6}")
 
 
@@ -93,12 +101,15 @@ def list_(networks: Networks, output: frame.Format) -> None:
 @click.pass_obj
 def show(networks: Networks, name: str, output: frame.Format) -> None:
     """Show one network."""
-    row = _row(networks, networks.get(name))
-    if output == "table":
-        for key in _COLUMNS:
-            click.echo(f"{key + ':':9}{row[key]}")
-    else:
-        click.echo(frame.render([row], _COLUMNS, output, name="name"), nl=False)
+    network = networks.get(name)
+    row = _row(networks, network) | {"host_access": network.host_access}
+    if output != "table":
+        click.echo(frame.render([row], tuple(row), output, name="name"), nl=False)
+        return
+    for key in _COLUMNS:
+        click.echo(f"{key + ':':9}{row[key]}")
+    if not network.host_access:
+        click.echo("guests reach DHCP, DNS and ICMP of the host alone")
 
 
 @command.command()

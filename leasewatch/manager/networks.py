@@ -67,12 +67,21 @@ class Networks:
         lives = dnsmasq and alive.is_alive(dnsmasq, state.dnsmasq_born)
         return "started" if lives else "no dnsmasq"
 
-    def create(self, name: str, subnet: str, mode: Mode, suffix: str, say: Say) -> Network:
+    def create(
+        self, name: str, subnet: str, mode: Mode, suffix: str, say: Say, *, host_access: bool = True
+    ) -> Network:
         """Define a network on `subnet`, a CIDR or `auto`; UserError says by whom one is taken."""
         subnet6 = subnets.ula(os.urandom(5))
         automatic = subnet.lower() == "auto"
         draft = "10.77.0.0/24" if automatic else subnet
-        network = Network(name=name, mode=mode, subnet=draft, subnet6=subnet6, suffix=suffix)
+        network = Network(
+            name=name,
+            mode=mode,
+            subnet=draft,
+            subnet6=subnet6,
+            suffix=suffix,
+            host_access=host_access,
+        )
         check(network)
         network = canonical(network)
         with place.exclusive(self._paths.locks / "networks", _PATIENCE):

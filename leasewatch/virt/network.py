@@ -29,6 +29,8 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     subnet6: str
     """IPv6 /64, a ULA (RFC 4193) unless the owner has a better one."""
     suffix: str = "internal"
+    host_access: bool = True
+    """Whether guests reach the host's services; DHCP, DNS and ICMP they always do."""
 
 
 class Bridge(msgspec.Struct, frozen=True):

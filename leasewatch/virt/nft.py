@@ -30,6 +30,8 @@ def install(network: Network) -> Json:
     if network.mode == "nat":
         nat = {"type": "nat", "hook": "postrouting", "prio": 100}
         chains["postrouting"] = (nat, _masquerade(network))
+    if not network.host_access:
+        chains["input"] = ({"type": "filter", "hook": "input", "prio": 0}, _input(network))
     commands = [
         *_removal(network.name),
         {"add": {"table": {"family": "inet", "name": table["table"]}}},
@@ -76,6 +78,18 @@ def _forward(network: Network) -> list[list[Json]]:
     ]
 
 
+def _input(network: Network) -> list[list[Json]]:
+    """Of the host guests reach DHCP, DNS and ICMP, and what the host itself has asked them."""
+    guests = _meta("iifname", bridge_name(network.name))
+    open_ports = {"udp": [53, 67, 547], "tcp": [53]}
+    return [
+        [guests, _ct("state", ["established", "related"]), _ACCEPT],
+        [guests, _meta("l4proto", {"set": ["icmp", "ipv6-icmp"]}), _ACCEPT],
+        *([guests, _port(*each), _ACCEPT] for each in open_ports.items()),
+        [guests, _REJECT],
+    ]
+
+
 def _masquerade(network: Network) -> list[list[Json]]:
     away = _meta("oifname", bridge_name(network.name), op="!=")
     return [[_source(*each), away, {"masquerade": None}] for each in _subnets(network)]
@@ -89,8 +103,13 @@ _ACCEPT: Json = {"accept": None}
 _REJECT: Json = {"reject": {"type": "icmpx", "expr": "admin-prohibited"}}
 
 
-def _meta(key: str, value: str, op: str = "==") -> Json:
+def _meta(key: str, value: str | Json, op: str = "==") -> Json:
     return {"match": {"op": op, "left": {"meta": {"key": key}}, "right": value}}
+
+
+def _port(protocol: str, ports: list[int]) -> Json:
+    left = {"payload": {"protocol": protocol, "field": "dport"}}
+    return {"match": {"op": "==", "left": left, "right": {"set": ports}}}
 
 
 def _ct(key: str, values: list[str]) -> Json:

@@ -27,12 +27,12 @@ _STARTED = ": started, version "  # its first line once every socket is bound an
 class Dnsmasq:
     """Below `run` lie its configuration, its log and the last settled copy of its leases."""
 
-    def __init__(self, run: Path, lease_file: Path, conf: str) -> None:
+    def __init__(self, run: Path, lease_file: Path) -> None:
         self._conf_file = run / "dnsmasq.conf"
         self._log = run / "dnsmasq.log"
         self._settled = run / "leases.settled"
         self._lease_file = lease_file
-        self._conf = conf
+        self._conf = ""
         self._process: subprocess.Popen[bytes] | None = None
         self._copied: tuple[int, int] | None = None
         self.pidfd = -1
@@ -47,11 +47,15 @@ class Dnsmasq:
         """Whether it was started and has not ended."""
         return self.pidfd >= 0 and not process.wait_pidfd(self.pidfd, 0)
 
-    def ensure(self) -> None:
-        """Start it unless it runs; UserError carries dnsmasq's own complaint."""
-        if self.is_running():
-            return
+    def ensure(self, conf: str) -> bool:
+        """Have it run with this configuration; False: it did already.
+
+        UserError carries dnsmasq's own complaint.
+        """
+        if self.is_running() and conf == self._conf:
+            return False
         self.stop()
+        self._conf = conf
         program = process.find_program("dnsmasq", "dnsmasq-base")
         account = _account()
         conf_file = f"--conf-file={self._conf_file}"
@@ -76,6 +80,7 @@ class Dnsmasq:
             )
         self.pidfd = os.pidfd_open(self._process.pid)
         self._await_ready()
+        return True
 
     def stop(self) -> None:
         """End it; its leases stay."""

@@ -20,12 +20,14 @@ import msgspec
 
 from leasewatch.io import alive, nft, notify, place, sysctl
 from leasewatch.io import files as io_files
+from leasewatch.io.defined_names import DefinedNames
 from leasewatch.io.dnsmasq import Dnsmasq
 from leasewatch.io.folder_news import FolderNews
 from leasewatch.io.resolvers import Resolvers
 from leasewatch.manager import hosts_entries, mac_filter, unmanaged
 from leasewatch.manager.backoff import Backoff
 from leasewatch.manager.domain_files import running_domains
+from leasewatch.manager.kept_names import kept_names
 from leasewatch.manager.losses import Losses
 from leasewatch.manager.network_files import NetworkFiles
 from leasewatch.model import DomainState, NetworkState
@@ -83,10 +85,9 @@ class _Parent:
         self._files = files
         self._network = network
         self._started = time.time()
-        kept = map(str, (files.leases, files.hosts, files.resolvers))
-        conf = dnsmasq_conf.render(network, *kept)
+        self._defined = DefinedNames(files.paths.domain_definitions)
         self._resolvers = Resolvers(files.paths.resolvers, files.resolvers)
-        self.dnsmasq = Dnsmasq(files.run, files.leases, conf)
+        self.dnsmasq = Dnsmasq(files.run, files.leases)
         self._retries = Backoff()
         self._complaint = ""
         """Why dnsmasq could not be started the last time."""
@@ -121,7 +122,7 @@ class _Parent:
         self._resolvers.refresh()
         if made:  # an earlier dnsmasq is bound to a bridge, or reads a folder, that is gone
             self.dnsmasq.stop()
-        self.dnsmasq.ensure()
+        self.dnsmasq.ensure(self._conf())
         self._check_reached()
         self._tell_state()
 
@@ -194,6 +195,10 @@ class _Parent:
         except OSError as error:  # no room, say: the copies that are there stay
             _log.warning("leases of network %s are not copied: %s", self._network.name, error)
             whole = False
+        try:
+            self._renew_dnsmasq()
+        except (OSError, UserError) as error:  # it is tried again
+            _log.warning("dnsmasq of network %s: %s", self._network.name, error)
         self._looked = time.monotonic()
         self._look_at = self._looked + _LOOK if self._deaf or not whole else None
 
@@ -201,7 +206,9 @@ class _Parent:
         """For news. There is none where fs.dir-notify-enable is 0 or no descriptor is left."""
         was_deaf, self._deaf = self._deaf, False
         try:
-            self._news.ask(*self._resolvers.folders())
+            domains = self._files.paths.domain_definitions
+            there = next(folder for folder in (domains, *domains.parents) if folder.is_dir())
+            self._news.ask(there, *self._resolvers.folders())
         except OSError as error:
             self._news.close()
             self._deaf = True
@@ -238,13 +245,24 @@ class _Parent:
         if not self._complaint:
             _log.warning("dnsmasq of network %s has ended: starting it again", self._network.name)
         try:
-            self.dnsmasq.ensure()
-            self._complaint = ""
-            self._tell_state()
+            self._renew_dnsmasq()
         except (OSError, UserError) as error:
             if str(error) != self._complaint:
                 _log.warning("dnsmasq of network %s: %s", self._network.name, error)
             self._complaint = str(error)
+
+    def _renew_dnsmasq(self) -> None:
+        """Start it unless it runs with what is to be its configuration now."""
+        if self.dnsmasq.ensure(self._conf()):
+            self._complaint = ""
+            self._tell_state()
+
+    def _conf(self) -> str:
+        files, network = self._files, self._network
+        defined = self._defined.scan()
+        kept = kept_names(defined, socket.gethostname(), f"{network.name}.{network.suffix}")
+        leases, hosts, resolvers = map(str, (files.leases, files.hosts, files.resolvers))
+        return dnsmasq_conf.render(network, leases, hosts, resolvers, kept)
 
     def _tell_state(self, fault: str = "") -> None:
         """Also of a new dnsmasq: the service keeps leases while their writer is dead."""

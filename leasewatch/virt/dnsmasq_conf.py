@@ -6,6 +6,7 @@ Pure: text in, text out.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 
 import netaddr
 
@@ -28,13 +29,26 @@ _KEYWORD = re.compile(r"ignore|infinite|[0-9]+[wdhms]?")
 """Of --dhcp-host: give this card no lease, or one for so long."""
 
 
-def render(network: Network, lease_file: str, hosts_dir: str, resolv_file: str) -> str:
+def render(
+    network: Network, lease_file: str, hosts_dir: str, resolv_file: str, kept: Iterable[str]
+) -> str:
     """The file's text.
 
     `hosts_dir` holds a file of `hosts_line`s per domain, `resolv_file` the `nameservers` of the
-    host; both are read anew by inotify.
+    host; both are read anew by inotify. No guest gets a name of `kept`, labels, by claiming it; a
+    final `*` stands for anything.
     """
-    return "".join(f"{line}\n" for line in _lines(network, lease_file, hosts_dir, resolv_file))
+    lines = [*_lines(network, lease_file, hosts_dir, resolv_file), *_unclaimable(kept)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _unclaimable(kept: Iterable[str]) -> Iterator[str]:
+    """A claim is compared as it came: `web1.example` would become `web1`."""
+    for name in kept:
+        yield f"dhcp-name-match=set:kept,{name}"
+        if not name.endswith("*"):
+            yield f"dhcp-name-match=set:kept,{name}.*"
+    yield "dhcp-ignore-names=tag:kept"
 
 
 def _lines(network: Network, lease_file: str, hosts_dir: str, resolv_file: str) -> list[str]:
@@ -73,8 +87,6 @@ def _lines(network: Network, lease_file: str, hosts_dir: str, resolv_file: str) 
         "no-ping",  # a probe before each first lease costs 3 s
         "dhcp-ignore-clid",  # clones share a machine-id, hence a client id, hence an address
         "dhcp-option=option6:dns-server,[::]",
-        "dhcp-name-match=set:wpad,wpad",  # no guest may become everybody's proxy (VU#598349)
-        "dhcp-ignore-names=tag:wpad",
     ]
     if network.mode == "isolated":
         return [*lines, "no-resolv", "dhcp-option=option:router", f"ra-param={bridge},0,0"]

@@ -15,6 +15,7 @@ from leasewatch.virt.network import Mode, Network
 from nss_pyvirt.errors import UserError
 
 LAB = Network(name="lab", subnet="10.77.0.0/24", subnet6="fd00:1:2::/64")
+KEPT = ["web1", "my_vm", "5m", "a", "ignore", "ip6-*", "0x10"]
 NOW = 1_800_000_000
 WEB = b"1800000100 52:54:00:00:00:01 10.77.0.5 web *\n"
 DB = b"0 52:54:00:00:00:02 10.77.0.6 db 01:52:54:00:00:00:02\n"
@@ -32,7 +33,9 @@ def test_dnsmasq_accepts_the_file(tmp_path: Path, mode: Mode) -> None:
     network = msgspec.structs.replace(LAB, mode=mode)
     conf = tmp_path / "dnsmasq.conf"
     resolvers = tmp_path / "resolv.conf"
-    text = dnsmasq_conf.render(network, str(tmp_path / "leases"), str(tmp_path), str(resolvers))
+    text = dnsmasq_conf.render(
+        network, str(tmp_path / "leases"), str(tmp_path), str(resolvers), KEPT
+    )
     conf.write_text(text)
     argv = [dnsmasq, "--test", f"--conf-file={conf}"]
     said = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
@@ -41,7 +44,7 @@ def test_dnsmasq_accepts_the_file(tmp_path: Path, mode: Mode) -> None:
 
 def test_only_an_isolated_network_has_no_way_out() -> None:
     isolated = msgspec.structs.replace(LAB, mode="isolated")
-    nat, alone = (dnsmasq_conf.render(n, "l", "h", "r").splitlines() for n in (LAB, isolated))
+    nat, alone = (dnsmasq_conf.render(n, "l", "h", "r", ()).splitlines() for n in (LAB, isolated))
     ways_out = {"no-resolv", "dhcp-option=option:router", "ra-param=pv-lab,0,0"}
     assert set(alone) - set(nat) == ways_out
     assert set(nat) - set(alone) == {"resolv-file=r"}
@@ -70,7 +73,7 @@ def test_of_the_hosts_resolvers_only_their_addresses_are_kept(host: bytes, kept:
 @pytest.mark.parametrize("subnet", ["10.77.0.0/29", "10.77.0.0/24", "10.77.0.0/16"])
 def test_there_are_as_many_leases_as_addresses(subnet: str) -> None:
     network = msgspec.structs.replace(LAB, subnet=subnet)
-    rendered = dnsmasq_conf.render(network, "l", "h", "r").splitlines()
+    rendered = dnsmasq_conf.render(network, "l", "h", "r", ()).splitlines()
     lines = [line.partition("=") for line in rendered]
     addresses = 0
     for range_ in (value for key, _, value in lines if key == "dhcp-range"):

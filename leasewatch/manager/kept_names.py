@@ -1,0 +1,27 @@
+"""Names that a network's dnsmasq gives to no guest that claims them: defined and reserved ones.
+
+They go into its DNS for whoever claims them first, so guests would reach a liar. Reads and writes
+no files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from leasewatch.names import labels
+
+_RESERVED = labels.RESERVED | {"gateway", "ip6-*"}
+"""`gateway` is what older versions of systemd call the router (nss-myhostname(8))."""
+
+
+def kept_names(defined: Iterable[str], host: str, zone: str) -> list[str]:
+    """For `dnsmasq_conf.render`, of the defined names and aliases and the host's own name.
+
+    Guests are called LABEL and LABEL.ZONE there, and nothing else.
+    """
+    found = set(_RESERVED)
+    for name in map(labels.fold, (*defined, host.partition(".")[0])):
+        label = name.removesuffix(f".{zone}")
+        if "." not in label and labels.owner_fault(label) is None:
+            found.add(label)
+    return sorted(found)

@@ -123,9 +123,13 @@ def test_what_is_given_back_goes_and_what_is_kept_stays(host: World) -> None:
     assert host.run(["getent", "hosts", v4], check=False).returncode == 2
 
 
-def test_a_guest_that_renames_itself_answers_to_its_new_name_alone(host: World) -> None:
-    start_dnsmasq(host)
-    web = client(host, 1)
+def test_a_guest_that_renames_itself_answers_to_its_new_name_alone(world: World) -> None:
+    world.run(["sh", "-ec", NETWORK])
+    source = f'[[source]]\npath = "{FILE}"\nnetwork = "office"\nbridge = "{BRIDGE}"\n'
+    world.run(["tee", "/etc/pyvirt/leasewatch.toml"], input=source)
+    world.serve()
+    start_dnsmasq(world)
+    host, web = world, client(world, 1)
     v4, v6 = web.dhcp("old"), ask_v6(web, "old", DUID)
     has(host, "old", v4, v6)
     web.stop()
@@ -134,6 +138,9 @@ def test_a_guest_that_renames_itself_answers_to_its_new_name_alone(host: World) 
     has(host, "old", v6)
     stop_v6(web)
     assert ask_v6(web, "new", DUID) == v6
+    has(host, "new", v4, without=v6)  # a clone of its DUID could have renamed the lease
+    web.run(["ip", "address", "add", f"{v6}/64", "dev", "eth0", "nodad"])
+    web.run(["ping", "-c1", "-W5", "fd09::1"])
     has(host, "new", v4, v6)
     has(host, "old", without=v6)
     assert host.run(["getent", "hosts", v4]).stdout.split()[1] == "new"

@@ -6,7 +6,7 @@ import hashlib
 import os
 import socket
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from nss_pyvirt import __version__, rootfs
@@ -31,7 +31,8 @@ RUN: Final = "/run/leasewatch"
 SNAPSHOT: Final = f"{RUN}/hosts.v1"
 HISTORY: Final = "/var/lib/leasewatch"
 
-_HIDDEN: Final = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108  from the unit
+_HIDDEN_ANYWAY: Final = {"/home", "/root", "/run/user", "/tmp", "/var/tmp"}  # noqa: S108
+"""By ProtectHome= and PrivateTmp=; the unit names the others."""
 _SOCKET: Final = f"{RUN}/org.pyvirt.LeaseWatch"
 _SEAL: Final = b"# Written by nss-pyvirt install, which replaces it, unless changed: "
 
@@ -69,7 +70,18 @@ def _booted() -> bool:
 
 def hidden_below(path: str) -> str | None:
     """The folder above it of which leasewatch.service sees nothing, if there is one."""
-    return next((top for top in _HIDDEN if path.startswith(f"{top}/")), None)
+    shown = _paths_in_unit("BindReadOnlyPaths")
+    hidden = _HIDDEN_ANYWAY | _paths_in_unit("InaccessiblePaths", "TemporaryFileSystem")
+    above = map(str, PurePosixPath(path).parents)
+    nearest = next((folder for folder in above if folder in shown | hidden), None)
+    return nearest if nearest in hidden else None
+
+
+def _paths_in_unit(*settings: str) -> set[str]:
+    """The paths that the unit gives to `settings`: `-` before one and options behind left out."""
+    lines = (line.partition("=") for line in packaged(UNIT).decode().splitlines())
+    words = (word for key, _, values in lines if key in settings for word in values.split())
+    return {word.removeprefix("-").partition(":")[0] for word in words}
 
 
 def start_command() -> str:

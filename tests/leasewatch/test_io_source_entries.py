@@ -8,6 +8,7 @@ from leasewatch.io.discovery import Problem
 from leasewatch.io.source_entries import source_entries
 
 HIDDEN, DENIED = "sees nothing below /home", "CAP_DAC_READ_SEARCH"
+ETC, LOG = "sees nothing below /etc: ", "sees nothing below /var/log: "
 
 
 @pytest.mark.parametrize(
@@ -15,6 +16,12 @@ HIDDEN, DENIED = "sees nothing below /home", "CAP_DAC_READ_SEARCH"
     [
         (True, "/home/me/x.leases", False, HIDDEN),
         (True, "/home/me/x.leases", True, HIDDEN),
+        (True, "/etc/x.leases", False, ETC),
+        (True, "/etc/dnsmasq.d/x.leases", True, ETC),
+        (True, "/var/log/dnsmasq/x.leases", False, LOG),
+        (True, "/etc/pyvirt/x.leases", False, None),
+        (True, "/var/logs/x.leases", False, None),
+        (False, "/etc/x.leases", True, DENIED),
         (False, "/home/me/x.leases", True, DENIED),
         (False, "/home/me/x.leases", False, None),
         (True, "/var/lib/x.leases", True, DENIED),

@@ -46,10 +46,25 @@ def _map_writable_code() -> str:
     return "done"
 
 
+SECRETS = (
+    *("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/krb5.keytab"),
+    *("/etc/wireguard/wg0.conf", "/etc/NetworkManager/system-connections/home.nmconnection"),
+    *("/etc/ssh/ssh_host_ed25519_key", "/etc/ssl/private/web.key", "/etc/passwd"),
+    *("/boot/secret", "/root/secret", "/run/NetworkManager/system-connections/home.nmconnection"),
+    *("/var/backups/shadow.bak", "/var/log/secret", "/var/spool/cron/root", "/var/lib/sss/db"),
+    *("/var/lib/NetworkManager/secret_key", "/var/lib/pyvirt/domains/web1/disk.qcow2"),
+)
+
+
+def _read(path: str) -> Callable[[], str]:
+    return lambda: Path(path).read_text()
+
+
 ATTEMPTS: dict[str, Callable[[], object]] = {
-    "read a lease file of others": lambda: Path("/var/lib/misc/secret.leases").read_text(),
-    "read /etc/shadow": lambda: Path("/etc/shadow").read_text(),
-    "read root's home": lambda: Path("/root/secret").read_text(),
+    "read a lease file of others": _read("/var/lib/misc/secret.leases"),
+    "read another program's folder": _read("/var/lib/NetworkManager/dnsmasq-wlan0.leases"),
+    "read the settings": _read("/etc/pyvirt/leasewatch.toml"),
+    **{f"read {path}": _read(path) for path in SECRETS},
     "write /run/leasewatch": lambda: _write("/run/leasewatch/probe"),
     "write /var/lib/leasewatch": lambda: _write("/var/lib/leasewatch/probe"),
     "write /etc": lambda: _write("/etc/probe"),
@@ -63,6 +78,27 @@ ATTEMPTS: dict[str, Callable[[], object]] = {
     "user namespace": lambda: _system_call(_SYS_UNSHARE, _CLONE_NEWUSER),
     "open by handle": lambda: _system_call(_SYS_OPEN_BY_HANDLE_AT, -1, None, 0),
 }
+
+EXPECTED: dict[str, object] = {
+    "read a lease file of others": "leases",
+    "read another program's folder": "leases",
+    "read the settings": "",
+    "write /run/leasewatch": "done",
+    "write /var/lib/leasewatch": "done",
+    "unix socket": "done",
+    "IPv6 socket": "done",  # what goes through it needs BPF in control groups to be held up
+    **{f"read {path}": "ENOENT" for path in SECRETS},
+    "read /var/lib/NetworkManager/secret_key": "",  # an empty file in its place
+    "write /etc": "EROFS",
+    "write /var/lib/misc": "EROFS",
+    "see the host's /tmp": False,
+    "IPv4 socket": "EAFNOSUPPORT",
+    "packet socket": "EAFNOSUPPORT",
+    "writable code": "EPERM",
+    "user namespace": "EPERM",
+    "open by handle": "EPERM",
+}
+"""The outcome of each: the first ones are what the service needs."""
 
 if __name__ == "__main__":
     print(json.dumps({name: _outcome(attempt) for name, attempt in ATTEMPTS.items()}))

@@ -14,6 +14,7 @@ import pytest
 
 from tests.shipped import ROOT, run
 from tests.system.machine import Machine, cgroup_trees
+from tests.system.sandbox_probe import EXPECTED, SECRETS
 from tests.waiting import wait_for
 
 HERE = Path(__file__).parent
@@ -196,9 +197,10 @@ def test_an_install_that_cannot_start_the_service_leaves_everything_as_it_was(
 def test_a_lease_file_named_in_the_settings_is_followed_after_a_reload(installed: Machine) -> None:
     write_leases(installed, lease("printer1", 5))
     pid = main_pid(installed)
-    installed.sh("echo >/root/home.leases; echo >/tmp/tmp.leases")
+    installed.sh("echo >/root/home.leases; echo >/tmp/tmp.leases; echo >/etc/etc.leases")
     hidden = '[[source]]\npath = "/root/home.leases"\nnetwork = "home"\n'
     hidden += '[[source]]\npath = "/tmp/tmp.leases"\nnetwork = "tmp"\n'
+    hidden += '[[source]]\npath = "/etc/etc.leases"\nnetwork = "etc"\n'
     (installed.root / "etc/pyvirt/leasewatch.toml").write_text(SETTINGS + hidden)
     installed.run(["systemctl", "reload", "leasewatch"])
     found = wait_until_it_resolves(installed, "printer1.office.internal")
@@ -208,7 +210,8 @@ def test_a_lease_file_named_in_the_settings_is_followed_after_a_reload(installed
     wait_until_it_resolves(installed, "scanner.office.internal")
     assert main_pid(installed) == pid
     shown = installed.run(["leasewatch", "sources"]).stdout
-    for folder in ("/root", "/tmp"):
+    installed.sh("rm /etc/etc.leases")
+    for folder in ("/root", "/tmp", "/etc"):
         assert f"leasewatch.service sees nothing below {folder}: have the server" in shown
 
 
@@ -273,33 +276,15 @@ def test_the_history_is_written_in_the_sandbox_and_outlives_remove_and_install(
         machine.sh("rm -rf /etc/pyvirt /var/lib/leasewatch /var/lib/misc/dnsmasq.leases")
 
 
-ALLOWED = {
-    "read a lease file of others": "leases",
-    "write /run/leasewatch": "done",
-    "write /var/lib/leasewatch": "done",
-    "unix socket": "done",
-    "IPv6 socket": "done",  # what goes through it needs BPF in control groups to be held up
-}
-REFUSED = {
-    "read /etc/shadow": "",  # an empty file in its place
-    "read root's home": "ENOENT",
-    "write /etc": "EROFS",
-    "write /var/lib/misc": "EROFS",
-    "see the host's /tmp": False,
-    "IPv4 socket": "EAFNOSUPPORT",
-    "packet socket": "EAFNOSUPPORT",
-    "writable code": "EPERM",
-    "user namespace": "EPERM",
-    "open by handle": "EPERM",
-}
-
-
 def test_the_sandbox_lets_through_what_the_service_needs_and_nothing_else(
     installed: Machine,
 ) -> None:
+    leases = ("/var/lib/misc/secret.leases", "/var/lib/NetworkManager/dnsmasq-wlan0.leases")
+    empty = ("/tmp/secret", "/etc/pyvirt/leasewatch.toml")
     installed.sh(
-        "umask 077; echo root >/root/secret; touch /tmp/secret; mkdir -p /var/lib/misc;"
-        "printf leases >/var/lib/misc/secret.leases; systemctl stop leasewatch"
+        f"umask 077; for f in {' '.join([*SECRETS, *leases, *empty])}; do"
+        " [ -e $f ] || { mkdir -p ${f%/*}; : >$f; echo $f >>/run/made; }; done;"
+        f"printf leases | tee {' '.join(leases)}; systemctl stop leasewatch"
     )
     unit = (installed.root / "etc/systemd/system/leasewatch.service").read_text()
     lines = [
@@ -318,13 +303,33 @@ def test_the_sandbox_lets_through_what_the_service_needs_and_nothing_else(
         installed.sh("systemctl daemon-reload; systemctl start probe")
         said = ["journalctl", "--unit=probe", "--identifier=python3", "--output=cat", "--quiet"]
         outcomes = wait_for("the probe in the journal", lambda: installed.run(said).stdout)
-        assert json.loads(outcomes) == ALLOWED | REFUSED
+        assert json.loads(outcomes) == EXPECTED
     finally:
         probe.unlink()
         installed.sh(
-            "rm -f /root/secret /tmp/secret /var/lib/misc/secret.leases /usr/local/lib/probe.py"
-            " /var/lib/leasewatch/probe; systemctl daemon-reload"
+            "for f in $(cat /run/made) /usr/local/lib/probe.py /var/lib/leasewatch/probe; do"
+            " rm -f $f; rmdir -p --ignore-fail-on-non-empty ${f%/*}; done; rm /run/made;"
+            "systemctl daemon-reload"
         )
+
+
+SEEN_OF_ETC = {"alternatives", "ld.so.cache", "localtime", "pyvirt"}
+
+
+def test_what_is_replaced_or_comes_later_in_etc_is_hidden_from_the_running_service(
+    installed: Machine,
+) -> None:
+    inside = ["nsenter", f"--mount=/proc/{main_pid(installed)}/ns/mnt", "ls", "-A", "/etc"]
+    assert set(installed.run(inside).stdout.split()) <= SEEN_OF_ETC
+    installed.sh(
+        "for f in shadow shadow- gshadow; do [ ! -e /etc/$f ] ||"
+        " { cp -p /etc/$f /etc/$f.new && mv /etc/$f.new /etc/$f; }; done;"  # as passwd(1) does
+        "mkdir /etc/wireguard; echo key >/etc/wireguard/wg0.conf; echo key >/etc/krb5.keytab"
+    )
+    try:
+        assert set(installed.run(inside).stdout.split()) <= SEEN_OF_ETC
+    finally:
+        installed.sh("rm -r /etc/wireguard /etc/krb5.keytab")
 
 
 def test_systemd_itself_rates_the_unit_as_safe(installed: Machine) -> None:

@@ -13,7 +13,7 @@ from tests.system.world import World
 def test_an_image_that_somebody_exchanged_shows_its_guest_no_file_of_the_host(
     lab: World, guest_files: GuestFiles
 ) -> None:
-    image = Path("/var/tmp/base.qcow2")
+    image = Path("/var/lib/base.qcow2")
     lab.run(["qemu-img", "create", "-q", "-f", "qcow2", image, "8M"])
     define(lab, guest_files, "db1", "--disk", image)
     other = ["qemu-img", "create", "-q", "-f", "qcow2", "-u", "-F", "raw", "-b", "/etc/shadow"]
@@ -29,7 +29,7 @@ def test_an_image_that_somebody_exchanged_shows_its_guest_no_file_of_the_host(
 def test_a_qemu_reads_a_users_closed_image_and_has_no_other_power_of_roots(
     lab: World, guest_files: GuestFiles
 ) -> None:
-    image = Path("/var/tmp/home/base.qcow2")
+    image = Path("/var/lib/home/base.qcow2")
     lab.run(["install", "-d", "-m", "0700", "-o", "nobody", image.parent])
     lab.run(["qemu-img", "create", "-q", "-f", "qcow2", image, "8M"], user="nobody")
     lab.run(["chmod", "0600", image])

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from leasewatch.model import Lease, LeaseChange, Neighbour, NeighbourChange
 from leasewatch.names import labels
-from leasewatch.names.on_link import Prefix, is_off_link
+from leasewatch.names.on_link import Networks, Prefix
 from leasewatch.names.parties import Held
 
 _K = TypeVar("_K")
@@ -28,6 +28,7 @@ class Ledger:
         self.owners: Mapping[Card, str] = {}
         """The running domains' cards, and their folded names."""
         self._prefixes: Mapping[str, tuple[Prefix, ...]] = {}
+        self._networks: dict[str, Networks] = {}
         """Of the bridges of each network, where they are known."""
         self._neighbours: dict[tuple[str, str], Neighbour] = {}
         """By network and address."""
@@ -50,6 +51,7 @@ class Ledger:
         former, self._prefixes = self._prefixes, prefixes
         touched: set[str] = set()
         if former != prefixes:
+            self._networks = {network: Networks(found) for network, found in prefixes.items()}
             for held in (held for there in self._by_address.values() for held in there):
                 off = held.off_link
                 self._locate(held)
@@ -121,11 +123,16 @@ class Ledger:
                     yield held
 
     def _locate(self, held: Held) -> None:
-        prefixes = self._prefixes.get(held.lease.network, ())
-        held.off_link = bool(held.lease.source and prefixes) and is_off_link(held.lease, prefixes)
+        networks = self._networks.get(held.lease.network)
+        held.off_link = (
+            networks is not None and held.lease.source != "" and networks.lack(held.lease)
+        )
 
     def _held(self, lease: Lease) -> Held:
-        return next(h for h in self._by_address[lease.address] if h.lease.source == lease.source)
+        there = self._by_address[lease.address]
+        if len(there) == 1:  # as nearly always
+            return there[0]
+        return next(held for held in there if held.lease.source == lease.source)
 
     def _look(self, network: str, address: str) -> set[str]:
         """Whom the bridge sees at an address now."""
@@ -160,27 +167,29 @@ class Ledger:
         return touched
 
     def _put(self, held: Held) -> set[str]:
+        card = card_of(held)
         _add(self._by_address, held.lease.address, held)
-        if held.mac:
-            _add(self._by_card, card_of(held), held)
+        if card[1]:
+            _add(self._by_card, card, held)
         touched = self._link(held)
-        return touched | self._relink_followers(held)
+        self._relink_followers(held, card, touched)
+        return touched
 
     def _drop(self, held: Held) -> set[str]:
+        card = card_of(held)
         touched = self._unlink(held)
         _take(self._by_address, held.lease.address, held)
-        if held.mac:
-            _take(self._by_card, card_of(held), held)
-        return touched | self._relink_followers(held)
-
-    def _relink_followers(self, held: Held) -> set[str]:
-        """Decide anew whose name the other leases and addresses of the card go by."""
-        touched: set[str] = set()
-        if held.lease.hostname is not None and held.mac:
-            for other in self.of_card(card_of(held)):
-                if _follows(other):
-                    touched |= self._relink(other)
+        if card[1]:
+            _take(self._by_card, card, held)
+        self._relink_followers(held, card, touched)
         return touched
+
+    def _relink_followers(self, held: Held, card: Card, touched: set[str]) -> None:
+        """Decide anew whose name the other leases and addresses of the card go by."""
+        if held.lease.hostname is not None and card[1]:
+            for other in self._by_card.get(card, ()):
+                if other is not held and _follows(other):
+                    touched |= self._relink(other)
 
     def _relink(self, held: Held) -> set[str]:
         return self._unlink(held) | self._link(held)

@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable
+from typing import Final
 
 from leasewatch.model import Lease
 
 Prefix = tuple[bytes, int]
 """A packed address of a bridge, and the length of its prefix."""
 
-_LINK_LOCAL = bytes.fromhex("fe80") + bytes(6)
+_LINK_LOCAL: Final = bytes.fromhex("fe80") + bytes(6)
+_AF: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
-def is_off_link(lease: Lease, prefixes: Iterable[Prefix]) -> bool:
-    """Whether none of the prefixes has the address, though there are some of its family.
+class Networks:
+    """The networks of the bridges of one network of ours.
 
-    Without any, nothing is known: the bridge may have lost its addresses. Neither does a link-local
-    prefix tell anything, nor an address that stands alone.
+    Where there is none of a family, nothing is known of it: the bridge may have lost its addresses.
+    Neither does a link-local prefix tell anything, nor an address that stands alone.
     """
-    family = socket.AF_INET if lease.family == 4 else socket.AF_INET6
-    packed = socket.inet_pton(family, lease.address)
-    bits = 8 * len(packed)
-    known = False
-    for own, length in prefixes:
-        if len(own) != len(packed) or not length < bits or own[:8] == _LINK_LOCAL:
-            continue
-        known = True
-        shift = bits - length
-        if int.from_bytes(packed) >> shift == int.from_bytes(own) >> shift:
+
+    def __init__(self, prefixes: Iterable[Prefix]) -> None:
+        self._of_family: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
+        """How far to shift an address of the family, and what is left of one in the network."""
+        for own, length in prefixes:
+            shift = 8 * len(own) - length
+            if shift and own[:8] != _LINK_LOCAL:
+                family = 4 if len(own) == 4 else 6
+                self._of_family[family].append((shift, int.from_bytes(own) >> shift))
+
+    def lack(self, lease: Lease) -> bool:
+        """Whether the lease's address is in none of them."""
+        there = self._of_family[lease.family]
+        if not there:
             return False
-    return known
+        address = int.from_bytes(socket.inet_pton(_AF[lease.family], lease.address))
+        return all(address >> shift != network for shift, network in there)

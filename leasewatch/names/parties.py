@@ -5,7 +5,7 @@ It decides nothing: `names.policy` does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -104,11 +104,13 @@ class Side(NamedTuple):
         return self.domain is not None and alias in map(labels.fold, self.domain.aliases)
 
 
-def by_network(sides: Iterable[Side]) -> dict[str, Side]:
+def by_network(sides: Sequence[Side]) -> dict[str, Side]:
     """Of each network the side that answers below it; `sides` are sorted, the best one last.
 
     One that neither holds an address there nor is awaited takes no other's place.
     """
+    if len(sides) == len(sides[0].held) == 1 and sides[0].domain is None:  # as nearly always
+        return {sides[0].held[0].lease.network: sides[0]}
     found: dict[str, Side] = {}
     for side in sides:
         for network in side.networks():

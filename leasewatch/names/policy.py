@@ -245,11 +245,13 @@ class NamePolicy:
 
     def _decide_guests(self, name: str, held: tuple[Held, ...]) -> Decision:
         """Decide between guests: the one that wins on a network answers below it, too."""
-        told = [self._astray(name, "guest", one) for one in held if self._is_astray(one)]
-        held = tuple(one for one in held if not self._is_astray(one)) if told else held
-        sides = list(map(Side, parties(held)))
-        if not sides:
+        told: list[Claim] = []
+        if any(map(_is_off_link, held)):
+            told = [self._astray(name, "guest", one) for one in held if self._is_astray(one)]
+            held = tuple(one for one in held if not self._is_astray(one))
+        if not held:
             return Decision((), tuple(told))
+        sides = [Side(party) for party in parties(held)]
         newest, of_network = sides[-1], by_network(sides)
         for one in held:
             claim = verdicts.of_guest(name, one)
@@ -287,41 +289,43 @@ class NamePolicy:
         `sides`: the candidates for NAME, the one that answers to it last.
         """
         newest = sides[-1]
-        wait = self._awaited(newest, newest.networks())
+        wait = self._awaited(newest)
         all_addresses = addresses(newest.held)
         names = [name]
         others: dict[str, HostRecord] = {}
         for network, side in of_network.items():
             whole = self._qualified(name, network)
-            if whole is None or whole in {*names, *others} or not self._has(name, whole):
+            if whole is None or whole in names or whole in others or not self._has(name, whole):
                 continue
-            below = all_addresses if side.held == newest.held else addresses(side.held)
-            wait_below = self._awaited(side, (network,))
+            same = side is newest or side.held == newest.held
+            below = all_addresses if same else addresses(side.held)
+            wait_below = self._awaited(side, network)
             if (below, wait_below) == (all_addresses, wait):
                 names.append(whole)
             else:
                 others[whole] = verdicts.record((whole,), below, trust, wait_below)
         aliases = self._aliases.of(name) if newest.domain is not None else []
-        for side in reversed(sides):
+        for side in reversed(sides) if aliases else ():
             mine = [a for a in aliases if len(sides) == 1 or side.is_called(a)]
             aliases = [a for a in aliases if a not in mine]
             if side is newest:
                 names += mine
             elif mine:
-                wait_aside = self._awaited(side, side.networks())
                 found = addresses(side.held)
-                others[mine[0]] = verdicts.record(tuple(mine), found, trust, wait_aside)
+                others[mine[0]] = verdicts.record(tuple(mine), found, trust, self._awaited(side))
         records = (verdicts.record(tuple(names), all_addresses, trust, wait), *others.values())
-        return tuple(r for r in records if r.addresses or r.pending_until)
+        return tuple([r for r in records if r.addresses or r.pending_until])
 
     def _has(self, name: str, whole: str) -> bool:
         """Whether NAME.NETWORK.SUFFIX of `name` is its own, and nobody is called that."""
         called = whole in self._domains or whole in self._aliases.owners
         return not called and self._dotted.get(whole, name) == name
 
-    def _awaited(self, side: Side, networks: Iterable[str]) -> Awaited:
+    def _awaited(self, side: Side, network: str | None = None) -> Awaited:
+        """What may still come for a domain; of one of its networks, if one is given."""
         if side.domain is None:
             return NOT_AWAITED
+        networks = side.networks() if network is None else [network]
         ipv6 = any(network in self.rules.ipv6 for network in networks)
         return awaited(side.domain.pending_until, side.held, ipv6=ipv6)
 
@@ -353,6 +357,9 @@ class NamePolicy:
 
 def _card(nic: Nic) -> Card:
     return nic.network, nic.mac
+
+
+_is_off_link = attrgetter("off_link")
 
 
 def _of_all_names(rules: Rules) -> tuple[object, ...]:

@@ -42,7 +42,7 @@ def of_held(
 def of_guest(name: str, held: Held) -> Claim:
     """A guest's claim that wins."""
     reason = "the guest's DHCP hostname"
-    if labels.fold(held.lease.hostname or "") != name:
+    if held.lease.hwaddr is None and labels.fold(held.lease.hostname or "") != name:
         reason = "the hostname of its network card's lease"
     return of_held(held, name, "guest", "published", reason)
 

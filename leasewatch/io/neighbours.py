@@ -149,6 +149,8 @@ class NeighbourWatch:
         """What only the passing of time tells."""
         now = time.monotonic()
         self._ask_for_given(all_cards=now >= self._sweep_at)
+        for ifindex in self._table.doubtful_links(now):
+            self._resync(ifindex)
         if now < self._sweep_at:
             return
         self._sweep_at = now + SWEEP_SECONDS

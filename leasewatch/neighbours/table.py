@@ -26,6 +26,8 @@ SETTLED_SECONDS: Final = 60.0
 """…and one that has proved to be there within so long is not pushed out by a newer one."""
 FAILED_SECONDS: Final = 60.0
 """An address that nobody has answered at for so long is gone."""
+DOUBT_SECONDS: Final = 90.0
+"""How long proof is looked for of one whose card gave a lease back."""
 ASK_SECONDS: Final = 3600.0
 """One that has not proved to be there for so long is asked for…"""
 MAX_AGE: Final = 24 * 3600.0
@@ -58,8 +60,8 @@ class _Entry(msgspec.Struct, eq=False, gc=False):
     failed: float = 0.0
     """Since when nobody answers, monotonic; 0: somebody does."""
     asked: float = 0.0
-    doubted: bool = False
-    """Its card gave a lease back, and it has not proved itself since."""
+    doubted: float = 0.0
+    """When its card gave a lease back, monotonic, and it has not proved itself since; 0: never."""
 
 
 _Key = tuple[int, bytes]
@@ -189,10 +191,18 @@ class NeighbourTable:
         for key in [key for one in macs for key in self.of_card(network, one)]:
             entry = self._entries[key]
             if entry.neighbour.seen <= until:
-                entry.doubted = True
+                entry.doubted = now
                 doubtful.append(key)
                 changes += self._hide(entry, now) if key[1] == address else []
         return changes, doubtful
+
+    def doubtful_links(self, now: float) -> set[int]:
+        """Where somebody has been doubted not long ago.
+
+        The kernel does not tell of who goes on talking with it: its table has to be read.
+        """
+        entries = self._entries.items()
+        return {key[0] for key, e in entries if e.doubted and now - e.doubted < DOUBT_SECONDS}
 
     def is_proved(self, ifindex: int, address: bytes) -> bool:
         """Whether somebody is known to be there."""
@@ -232,7 +242,7 @@ class NeighbourTable:
         if proved <= entry.proved + _SLACK:
             return []
         former = None if entry.hidden else entry.neighbour
-        entry.proved, entry.hidden, entry.failed, entry.doubted = proved, False, 0.0, False
+        entry.proved, entry.hidden, entry.failed, entry.doubted = proved, False, 0.0, 0.0
         old = entry.neighbour
         entry.neighbour = msgspec.structs.replace(
             old,

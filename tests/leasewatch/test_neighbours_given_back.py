@@ -8,7 +8,14 @@ import pytest
 
 from leasewatch.model import Lease, LeaseChange
 from leasewatch.neighbours.given_back import Past, given_back, unseen
-from leasewatch.neighbours.table import FAILED, FAILED_SECONDS, PROBE, REACHABLE, STALE
+from leasewatch.neighbours.table import (
+    DOUBT_SECONDS,
+    FAILED,
+    FAILED_SECONDS,
+    PROBE,
+    REACHABLE,
+    STALE,
+)
 from tests.leasewatch.kernel import Kernel, packed
 from tests.leasewatch.leasing import LATER, WALL, change, lease
 from tests.leasewatch.naming import MAC
@@ -113,6 +120,19 @@ def test_a_machine_that_stays_proves_it_and_is_doubted_no_more(address: str) -> 
     kernel.says(address, FAILED)
     assert not kernel.shown[address].reachable  # for a minute, as ever
     assert kernel.macs() == {address: MAC(1)}
+
+
+def test_the_kernels_table_is_read_for_whoever_goes_on_talking_and_not_for_ever() -> None:
+    kernel = seen_at("10.0.0.9", "fd77::9")
+    assert kernel.table.doubtful_links(kernel.now) == set()
+    give_back(kernel, "10.0.0.9")
+    assert kernel.table.doubtful_links(kernel.now) == {7}
+    kernel.passes(5)
+    kernel.says("10.0.0.9", REACHABLE, confirmed=1, event=False)
+    assert kernel.macs() == {"10.0.0.9": MAC(1), "fd77::9": MAC(1)}
+    assert kernel.table.doubtful_links(kernel.now) == {7}  # for the other one
+    kernel.passes(DOUBT_SECONDS)
+    assert kernel.table.doubtful_links(kernel.now) == set()
 
 
 def test_an_answer_in_the_moment_of_the_giving_back_proves_nothing() -> None:

@@ -23,7 +23,7 @@ async def known():
         Journal(io.StringIO()), told.extend, lambda: None, lambda network, mac: False
     )
     for domains in ([], [domain]):
-        watch.watch({"lab": "br0"}, domains)
+        watch.watch({"lab": ["br0"]}, domains)
     watch.stop()
     return [c.new.known for c in told if c.new is not None and c.new.address == "fd00::42"]
 

@@ -26,6 +26,8 @@ HOLD_SECONDS: Final = 60.0
 """How long changes are held back."""
 MOST: Final = 50_000
 """Addresses whose changes are held back; more are written at once."""
+_DECISIONS: Final = 16_384
+"""That are remembered."""
 
 _Place = tuple[str, str]
 """Network and address."""
@@ -100,7 +102,7 @@ class Calm:
             return False
         place, told = (what.lease.network, what.lease.address), (what.verdict, what.name)
         former = self._told.pop((place, what.trust), None)
-        if len(self._told) >= MOST:
+        if len(self._told) >= _DECISIONS:
             del self._told[next(iter(self._told))]
         self._told[place, what.trust] = told
         return told != former

@@ -30,6 +30,9 @@ from leasewatch.names.on_link import Prefix
 from leasewatch.names.parties import Held, Side, addresses, by_network, owners_rank, parties
 from leasewatch.names.waiting import NOT_AWAITED, Awaited, awaited
 
+_FORMER_CARDS = 4096
+"""Of domains that run no more: when those started is remembered."""
+
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """What the settings and the host say about names; all names are folded."""
@@ -96,6 +99,9 @@ class NamePolicy:
             cards = list(map(_card, domain.nics))
             owners |= dict.fromkeys(cards, name)  # of two with one card, the newest has it
             self._of_card |= dict.fromkeys(cards, domain)
+        if len(self._started) > 2 * len(self._of_card) + _FORMER_CARDS:
+            self._started = {card: self._started.get(card, -1.0) for card in self._of_card}
+            self._left_over = {card: self._left_over.get(card, frozenset()) for card in owners}
         for card, domain in self._of_card.items():
             if self._started.get(card) != domain.started:
                 self._started[card] = domain.started

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from leasewatch.model import Nic
 from tests.leasewatch.naming import Host, domain, foreign
 
 
@@ -92,6 +93,18 @@ def test_where_nobody_saw_a_domains_start_its_leases_answer_until_it_is_started_
     host.run()
     host.run(foreign("web1", 1, started=200))
     assert host.addresses("web1") == []
+
+
+def test_the_cards_of_former_domains_are_forgotten_when_they_are_many() -> None:
+    host = Host()
+    host.lease("10.0.0.5", "web1", 1, renewed=50)
+    for number in range(10_000):
+        card = Nic("lab", f"52:54:00:01:{number >> 8:02x}:{number & 255:02x}")
+        host.policy.set_domains([domain("web1", 1, started=100), domain("x", nics=(card,))])
+    assert len(host.policy._started) < 6000
+    assert host.verdicts("web1")["10.0.0.5"] == "pending"
+    host.run(domain("web1", 1, started=100))
+    assert host.verdicts("web1")["10.0.0.5"] == "pending"
 
 
 def test_a_domain_that_others_manage_owns_its_name_like_one_of_ours() -> None:

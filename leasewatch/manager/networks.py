@@ -18,7 +18,7 @@ from typing import Literal
 import msgspec
 
 from leasewatch.io import alive, definitions, iptables_legacy, nft, place, process
-from leasewatch.manager import network_run
+from leasewatch.manager import address_pool, network_run
 from leasewatch.manager.domain_files import running_domains
 from leasewatch.manager.network_files import NetworkFiles, network_state
 from leasewatch.manager.say import Say
@@ -34,7 +34,7 @@ _READY = 15.0  # seconds for `network run` to say READY=1, or to mend what is mi
 _QUIT = 10.0  # seconds for `network run` to take everything back
 _PATIENCE = 30.0  # seconds to wait for another command on networks
 
-State = Literal["started", "no dnsmasq", "stopped"]
+State = Literal["started", "no dnsmasq", "no address left", "stopped"]
 """`no dnsmasq`: started, but guests get no leases, for its dnsmasq has ended and is tried again."""
 
 
@@ -64,8 +64,9 @@ class Networks:
         if state is None or not alive.is_alive(state.pid, state.born):
             return "stopped"
         dnsmasq = state.dnsmasq_pid
-        lives = dnsmasq and alive.is_alive(dnsmasq, state.dnsmasq_born)
-        return "started" if lives else "no dnsmasq"
+        if not dnsmasq or not alive.is_alive(dnsmasq, state.dnsmasq_born):
+            return "no dnsmasq"
+        return "no address left" if address_pool.is_full(self._paths, state) else "started"
 
     def create(
         self, name: str, subnet: str, mode: Mode, suffix: str, say: Say, *, host_access: bool = True

@@ -62,6 +62,11 @@ def guest_range(subnet: str) -> tuple[str, str]:
     return str(network[2]), str(network[-2])
 
 
+def guest_count(subnet: str) -> int:
+    """How many IPv4 addresses there are for guests."""
+    return int(netaddr.IPNetwork(subnet).size) - 3  # but the network's, the host's, broadcast
+
+
 def guest_range6(subnet6: str, count: int) -> tuple[str, str]:
     """First and last of the `count` addresses of a /64 that are leased: from ::100 up."""
     network = netaddr.IPNetwork(subnet6)

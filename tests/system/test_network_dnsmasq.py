@@ -1,4 +1,4 @@
-"""A dnsmasq that keeps dying: how often it is tried again, and what `network list` says then."""
+"""What `network list` says of networks that give no leases, and how a dnsmasq is retried."""
 
 from __future__ import annotations
 
@@ -59,3 +59,12 @@ def test_a_dnsmasq_that_keeps_dying_is_tried_ever_more_slowly_and_is_back_at_las
     labs.wait_for("all to be said", lambda: states(labs) == {"no dnsmasq"})
     labs.run(["sh", "-c", 'umount -l "$(realpath "$(command -v dnsmasq)")"'])
     labs.wait_for("all to be back", lambda: states(labs) == {"started"})
+
+
+def test_a_network_without_an_address_left_is_reported(world: World) -> None:
+    started(world, "lab", "--subnet", "10.9.0.0/29")
+    for number in range(2, 7):
+        assert states(world) == {"started"}
+        line = f"0 52:54:00:00:00:0{number} 10.9.0.{number} * *\n"
+        world.run(["tee", "-a", "/var/lib/pyvirt/leases/lab.leases"], input=line)
+    assert states(world) == {"no address left"}

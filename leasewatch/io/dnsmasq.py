@@ -11,6 +11,7 @@ import pwd
 import signal
 import subprocess
 import time
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from leasewatch.io import files, process
@@ -47,14 +48,18 @@ class Dnsmasq:
         """Whether it was started and has not ended."""
         return self.pidfd >= 0 and not process.wait_pidfd(self.pidfd, 0)
 
-    def ensure(self, conf: str) -> bool:
+    def ensure(
+        self, conf: str, kept: Collection[str], meanwhile: Callable[[], None] = lambda: None
+    ) -> bool:
         """Have it run with this configuration; False: it did already.
 
-        UserError carries dnsmasq's own complaint.
+        `kept` are the names in it that no lease is to have. `meanwhile` is done in either case,
+        while it starts. UserError carries dnsmasq's own complaint.
         """
         if self.is_running() and conf == self._conf:
+            meanwhile()
             return False
-        self.stop()
+        is_whole = self.stop()
         self._conf = conf
         program = process.find_program("dnsmasq", "dnsmasq-base")
         account = _account()
@@ -62,7 +67,7 @@ class Dnsmasq:
         # A killed parent's has the sockets and the leases.
         process.await_end(program, conf_file, _QUIT, uid=account.pw_uid)
         files.replace(self._conf_file, self._conf.encode())
-        self._mend_leases(account)
+        self._mend_leases(account, b"" if is_whole else _content(self._settled), kept)
         argv = process.bound(
             [program, conf_file],
             user=account.pw_name,
@@ -79,17 +84,19 @@ class Dnsmasq:
                 env={"LC_ALL": "C", "PATH": os.defpath},
             )
         self.pidfd = os.pidfd_open(self._process.pid)
+        meanwhile()
         self._await_ready()
         return True
 
-    def stop(self) -> None:
-        """End it; its leases stay."""
+    def stop(self) -> bool:
+        """End it; its leases stay. True: it has ended by itself, with all of them written."""
         if self._process is None:
-            return
+            return False
         process.end(self.pidfd, _QUIT)
-        self._process.wait()
+        code = self._process.wait()
         os.close(self.pidfd)
         self._process, self.pidfd = None, -1
+        return code == 0
 
     def read_anew(self) -> None:
         """Have it forget its --dhcp-hostsdir and read that again; leases stay (SIGHUP)."""
@@ -122,9 +129,11 @@ class Dnsmasq:
                 log.truncate(0)
                 log.write(end)
 
-    def _mend_leases(self, account: pwd.struct_passwd) -> None:
-        current, settled = (_content(file) for file in (self._lease_file, self._settled))
-        whole = dnsmasq_conf.merge_leases(current, settled, int(time.time()))
+    def _mend_leases(
+        self, account: pwd.struct_passwd, settled: bytes, kept: Collection[str]
+    ) -> None:
+        current = _content(self._lease_file)
+        whole = dnsmasq_conf.merge_leases(current, settled, int(time.time()), kept)
         owner = (account.pw_uid, account.pw_gid)
         files.replace(self._lease_file, whole, owner=owner)
 

@@ -122,8 +122,7 @@ class _Parent:
         self._resolvers.refresh()
         if made:  # an earlier dnsmasq is bound to a bridge, or reads a folder, that is gone
             self.dnsmasq.stop()
-        self.dnsmasq.ensure(self._conf())
-        self._check_reached()
+        self.dnsmasq.ensure(*self._settings(), self._check_reached)
         self._tell_state()
 
     def _check_reached(self) -> None:
@@ -253,16 +252,17 @@ class _Parent:
 
     def _renew_dnsmasq(self) -> None:
         """Start it unless it runs with what is to be its configuration now."""
-        if self.dnsmasq.ensure(self._conf()):
+        if self.dnsmasq.ensure(*self._settings()):
             self._complaint = ""
             self._tell_state()
 
-    def _conf(self) -> str:
+    def _settings(self) -> tuple[str, list[str]]:
+        """What dnsmasq is configured with now, and the names that it keeps from guests."""
         files, network = self._files, self._network
         defined = self._defined.scan()
         kept = kept_names(defined, socket.gethostname(), f"{network.name}.{network.suffix}")
         leases, hosts, resolvers = map(str, (files.leases, files.hosts, files.resolvers))
-        return dnsmasq_conf.render(network, leases, hosts, resolvers, kept)
+        return dnsmasq_conf.render(network, leases, hosts, resolvers, kept), kept
 
     def _tell_state(self, fault: str = "") -> None:
         """Also of a new dnsmasq: the service keeps leases while their writer is dead."""

@@ -6,7 +6,7 @@ Pure: text in, text out.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import netaddr
 
@@ -109,11 +109,12 @@ def is_keyword(name: str) -> bool:
     return _KEYWORD.fullmatch(name) is not None
 
 
-def merge_leases(current: bytes, settled: bytes, now: int) -> bytes:
+def merge_leases(current: bytes, settled: bytes, now: int, kept: Collection[str] = ()) -> bytes:
     """A lease file as dnsmasq died on it, with the unexpired leases that only `settled` has.
 
     dnsmasq killed in the middle of a rewrite truncates the file for good; `settled` is the last
-    whole version known. Whole lines of `current` win. `now` is in Unix seconds.
+    whole version known. Whole lines of `current` win. `now` is in Unix seconds. A lease that has a
+    name of `kept` (see `render`) loses it: dnsmasq gives a domain its own by its MAC.
     """
     merged: dict[bytes, bytes] = {}
     duid = b""
@@ -122,10 +123,20 @@ def merge_leases(current: bytes, settled: bytes, now: int) -> bytes:
         if len(fields) == 2 and fields[0] == b"duid":
             duid = duid or line
         elif len(fields) == 5 and _alive(fields[0], now):
+            if is_kept(fields[3].decode(errors="replace"), kept):
+                line = b" ".join([*fields[:3], b"*", fields[4]])  # noqa: PLW2901
             merged.setdefault(fields[2], line)
     v4 = [line for address, line in merged.items() if b":" not in address]
     v6 = [line for address, line in merged.items() if b":" in address]
     return b"".join(line + b"\n" for line in [*v4, *([duid] if duid else []), *v6])
+
+
+def is_kept(name: str, kept: Collection[str]) -> bool:
+    """Whether a label is one of the names, in whatever case, or begins as one with a `*`."""
+    folded = name.lower()
+    return folded in kept or any(
+        each.endswith("*") and folded.startswith(each[:-1]) for each in kept
+    )
 
 
 def _whole_lines(content: bytes) -> list[bytes]:

@@ -103,3 +103,22 @@ def test_a_broken_lease_file_gets_its_living_leases_back(
     current: bytes, settled: bytes, merged: bytes
 ) -> None:
     assert dnsmasq_conf.merge_leases(current, settled, NOW) == merged
+
+
+@pytest.mark.parametrize(
+    ("name", "kept", "left"),
+    [
+        (b"web", ("web",), b"*"),
+        (b"WEB", ("web",), b"*"),
+        (b"ip6-x", ("ip6-*",), b"*"),
+        (b"web", ("webs", "we"), b"web"),
+        (b"*", ("web", "ip6-*"), b"*"),
+    ],
+)
+def test_a_lease_loses_a_name_that_has_been_defined_since(
+    name: bytes, kept: tuple[str, ...], left: bytes
+) -> None:
+    for line in (WEB, WEB6):
+        mine = line.replace(b" web ", b" " + name + b" ")
+        merged = dnsmasq_conf.merge_leases(mine, mine, NOW, kept)
+        assert merged == line.replace(b" web ", b" " + left + b" ")

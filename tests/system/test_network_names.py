@@ -81,13 +81,22 @@ def test_no_claim_gives_a_guest_a_name_of_the_hosts(lab: World) -> None:
 def test_a_name_is_kept_from_when_it_is_defined_until_it_is_not(lab: World) -> None:
     asker, liar = lab.client("asker", LAB), lab.client("liar", LAB)
     asker.dhcp()
+    holder = lab.client("holder", LAB)
+    held = holder.dhcp("new2")
+    assert held in dns(asker, "new2")
+    owner = "52:54:00:00:00:31"
+    lab.run(["tee", "/run/pyvirt/networks/lab/hosts.d/web1"], input=f"{owner},web1\n")
+    owned = lab.client("web1", LAB, owner).dhcp()
+    assert owned in dns(asker, "web1")
     first = read(lab, "/run/pyvirt/networks/lab.json")
     define(lab, plain("new2"), "dmz", "new2")
     lab.wait_for(
         "a dnsmasq that knows it", lambda: read(lab, "/run/pyvirt/networks/lab.json") != first
     )
     addresses = claims(liar, "new2")
-    assert not [each for each in addresses if each in dns(asker, "new2")]
+    assert owned in dns(asker, "web1")
+    assert "NXDOMAIN" in dns(asker, "new2.lab.internal")
+    assert not [each for each in (held, *addresses) if each in dns(asker, "new2")]
     assert all(f" {address} * " in read(lab, LEASES) for address in addresses)
     second = read(lab, "/run/pyvirt/networks/lab.json")
     lab.run(["rm", "/etc/pyvirt/domains/new2.toml"])

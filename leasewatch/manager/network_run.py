@@ -159,16 +159,21 @@ class _Parent:
                 return
             if signal.SIGIO in numbers and self._look_at is None:
                 self._look_at = self._looked + _LOOK
-            if lost := self._losses.take(time.monotonic()):
-                what = ", ".join(lost)
-                _log.warning("network %s has lost %s: mending", self._network.name, what)
-            if lost or signal.SIGHUP in numbers:
+            if self._has_lost() or signal.SIGHUP in numbers:
                 self._mend()
             elif not self.dnsmasq.is_running():
                 if time.monotonic() >= self._retries.due:
                     self._revive()
             elif self._look_at is not None and time.monotonic() >= self._look_at:
                 self._look()
+
+    def _has_lost(self) -> bool:
+        """Whether others have taken what is to be mended now; logged."""
+        lost = self._losses.take(time.monotonic())
+        if lost:
+            what = ", ".join(lost)
+            _log.warning("network %s has lost %s: mending", self._network.name, what)
+        return bool(lost)
 
     def _mend(self) -> None:
         """Whatever cannot be mended now, what is there stays. The run state says how it went."""

@@ -35,6 +35,8 @@ class _Setting(NamedTuple):
     content: str
     others: str
     """A pattern of the same file of any network."""
+    runs: Path
+    """There while the program runs."""
     load: tuple[str, ...]
     """Has the program load it; empty: it does so by itself."""
 
@@ -49,8 +51,8 @@ def take(paths: Paths, name: str) -> None:
         except OSError as error:
             _log.warning("other programs may take guests off their bridge: %s", error)
             continue
-        if setting.load and not known:
-            with contextlib.suppress(OSError, subprocess.SubprocessError):  # it does not run
+        if setting.load and not known and setting.runs.exists():
+            with contextlib.suppress(OSError, subprocess.SubprocessError):  # it has just ended
                 subprocess.run(setting.load, capture_output=True, check=True, timeout=_PATIENCE)
 
 
@@ -68,8 +70,10 @@ def _settings(paths: Paths, name: str) -> Iterator[_Setting]:
         kinds = {"network": (_NETWORK, ("networkctl", "reload")), "link": (_LINK, _BY_ITSELF)}
         for ending, (content, load) in kinds.items():
             place = paths.networkd / f"{_FIRST}{name}.{ending}"
-            yield _Setting(place, content, f"{_FIRST}*.{ending}", load)
+            runs = paths.root / "run/systemd/netif/state"
+            yield _Setting(place, content, f"{_FIRST}*.{ending}", runs, load)
     if (paths.root / "etc/NetworkManager").is_dir():
         place = paths.networkmanager / f"pyvirt-{name}.conf"
         load = ("nmcli", "general", "reload", "conf")
-        yield _Setting(place, _NM.format(name=name), "pyvirt-*.conf", load)
+        runs = paths.root / "run/NetworkManager/NetworkManager.pid"
+        yield _Setting(place, _NM.format(name=name), "pyvirt-*.conf", runs, load)

@@ -87,3 +87,33 @@ def test_networkmanager_is_told_of_every_device(world: World) -> None:
     assert not any(
         fnmatchcase(device, pattern) for pattern in patterns for device in ("eth0", "br0")
     )
+
+
+LOADS = """
+mkdir -p /etc/NetworkManager /run/NetworkManager /run/systemd/netif /run/bin
+touch /run/systemd/netif/state
+for program in networkctl nmcli; do
+    printf '#!/bin/sh\\necho "$0 $*" >>/run/loaded\\n' >/run/bin/$program
+    chmod +x /run/bin/$program
+done
+"""
+
+
+def test_a_program_that_runs_is_told_once_to_load_the_files(world: World) -> None:
+    world.run(["sh", "-ec", LOADS])
+    path = world.run(["sh", "-c", "echo $PATH"]).stdout.strip()
+
+    def act(action: str, name: str) -> str:
+        world.run(["pyvirt", "network", action, name], env={"PATH": f"/run/bin:{path}"})
+        return world.run(["cat", "/run/loaded"]).stdout
+
+    for name in ("lab", LONG):
+        world.run(["pyvirt", "network", "create", name])
+    networkd = "/run/bin/networkctl reload\n" if Path(NETWORKD).exists() else ""
+    world.run(["touch", "/run/loaded"])
+    assert [act("start", name) for name in ("lab", LONG, "lab")] == [networkd] * 3
+    for name in ("lab", LONG):
+        act("stop", name)
+    world.run(["touch", "/run/NetworkManager/NetworkManager.pid"])
+    both = f"{networkd}/run/bin/nmcli general reload conf\n"
+    assert act("start", "lab") == networkd + both

@@ -125,7 +125,7 @@ def command() -> None:
     "--mac-filtering/--no-mac-filtering",
     default=True,
     show_default=True,
-    help="Let it send from its own MACs only; a bridge inside it needs others.",
+    help="Let it speak for its own MACs and addresses only; a bridge inside it needs others.",
 )
 def create(**wish: Any) -> None:
     """Define a domain; its name is what `ssh NAME` will find."""

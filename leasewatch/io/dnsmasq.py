@@ -20,6 +20,8 @@ from nss_pyvirt.errors import UserError
 
 _READY = 5.0  # seconds until it listens
 _QUIT = 3.0
+SETTLED = 0.05
+"""Seconds for which a whole lease file does not change: it is being written else."""
 _LOG = 1 << 20
 """Bytes of its log that are kept."""
 _STARTED = ": started, version "  # its first line once every socket is bound and root is dropped
@@ -109,9 +111,10 @@ class Dnsmasq:
         False: it changes under our hands, or its dnsmasq has ended, so that is for later.
         """
         before = _identity(self._lease_file)
-        if before in (None, self._copied):
+        if before is None or before == self._copied:
             return True
-        if process.wait_pidfd(self.pidfd, 0.05):
+        still = abs(time.time() - before[0] / 1e9) >= SETTLED
+        if not still or not self.is_running():
             return False
         content = self._lease_file.read_bytes()
         if _identity(self._lease_file) != before or process.wait_pidfd(self.pidfd, 0):

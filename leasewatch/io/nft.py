@@ -1,8 +1,10 @@
-"""Apply and read nftables through nft(8) and libnftables JSON: one call, one atomic transaction."""
+"""Apply and read nftables through nft(8): one call, one atomic transaction."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import subprocess
 from typing import Any
@@ -11,6 +13,10 @@ from leasewatch.io import process
 from nss_pyvirt.errors import UserError
 
 _TIMEOUT = 10.0
+_DESCRIPTORS = 8
+"""Three pipes, and one by which a child says that it has begun."""
+_PLACE = re.compile(r"^\S+:\d+:\d+-\d+: ")
+"""Where in what it was given, which nobody else has seen."""
 _LACKS = re.compile(r"not supported|No such file or directory")
 """How the C locale words EOPNOTSUPP, EAFNOSUPPORT and the ENOENT of a missing kernel module."""
 
@@ -22,6 +28,11 @@ class UnsupportedError(UserError):
 def apply(transaction: dict[str, object]) -> None:
     """All of it or nothing; UserError (UnsupportedError) carries nft's own first line."""
     _nft(["-j", "-f", "-"], json.dumps(transaction))
+
+
+def run(script: str) -> None:
+    """As `apply`, of commands in nft's own language."""
+    _nft(["-f", "-"], script)
 
 
 def ruleset() -> list[dict[str, Any]]:
@@ -38,11 +49,19 @@ def has_table(name: str) -> bool:
     )
 
 
+def _check_room() -> None:
+    """OSError where no descriptors are left: subprocess would lose those that it still gets."""
+    with contextlib.ExitStack() as room:
+        for _ in range(_DESCRIPTORS):
+            room.callback(os.close, os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+
+
 def _nft(arguments: list[str], text: str) -> str:
     try:
         program = process.find_program("nft", "nftables")
     except UserError as error:
         raise UnsupportedError(error.what, error.hint) from None
+    _check_room()
     try:
         done = subprocess.run(
             [program, *arguments],
@@ -59,5 +78,5 @@ def _nft(arguments: list[str], text: str) -> str:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         hint = "needs root" if "not permitted" in done.stderr else "is nf_tables in this kernel?"
         kind = UnsupportedError if _LACKS.search(lines[0]) else UserError
-        raise kind(f"nft: {lines[0].removeprefix('internal:0:0-0: ')}", hint)
+        raise kind(f"nft: {_PLACE.sub('', lines[0])}", hint)
     return done.stdout

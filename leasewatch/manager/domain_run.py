@@ -61,7 +61,7 @@ def run(paths: Paths, domain: Domain, accel: Chosen, say: Say) -> None:
                 )
                 io_files.replace(files.state, msgspec.json.encode(state))
             hosts_entries.tell(paths, domain, running=True)
-            _filter(paths, say)
+            _filter(paths, state, say)
             asyncio.run(domain_guest.run(files, domain, accel, taps))
     finally:
         held.release()
@@ -91,9 +91,9 @@ def _open_taps(
     return taps, tuple(nics)
 
 
-def _filter(paths: Paths, say: Say) -> None:
+def _filter(paths: Paths, state: DomainState, say: Say) -> None:
     """A kernel that cannot filter on bridges still runs guests; nothing else is a reason."""
     try:
-        mac_filter.refresh(paths)
+        mac_filter.refresh(paths, {nic.network for nic in state.nics}, begun=state)
     except nft.UnsupportedError as error:
         say(f"guests may send from any MAC, names are not safe from them: {error.what}")

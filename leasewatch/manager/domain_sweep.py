@@ -29,7 +29,8 @@ def sweep(files: DomainFiles) -> None:
         return
     macs = {nic.mac for nic in state.nics}
     hosts_entries.tell_ended(files.paths, files.name)
-    for network in {nic.network for nic in state.nics}:
+    networks = {nic.network for nic in state.nics}
+    for network in networks:
         running = network_state(NetworkFiles(files.paths, network))
         if running is not None:
             dhcp_release.release(running, _leases(running, macs))
@@ -38,7 +39,7 @@ def sweep(files: DomainFiles) -> None:
         socket.unlink(missing_ok=True)
     files.state.unlink()
     with contextlib.suppress(UserError):  # said when it was made
-        mac_filter.refresh(files.paths)
+        mac_filter.refresh(files.paths, networks, ended=state)
 
 
 def _leases(network: NetworkState, macs: set[str]) -> list[Lease]:

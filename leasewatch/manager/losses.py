@@ -17,7 +17,7 @@ from leasewatch.io.kernel_news import BRIDGE, INET, KernelNews, Table
 from leasewatch.manager.backoff import Backoff
 from leasewatch.manager.domain_files import running_domains
 from leasewatch.paths import Paths
-from leasewatch.virt import mac_filter, nft, taps
+from leasewatch.virt import nft, taps
 from leasewatch.virt.network import Network, bridge
 from nss_pyvirt.errors import UserError
 
@@ -25,7 +25,6 @@ _REST = 0.2
 """Seconds from news to the look at it, as changes come in numbers."""
 _SYS = Path("/sys/class/net")
 _FORWARDING = ("/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding")
-_FILTER = (BRIDGE, mac_filter.TABLE)
 _IFF_UP = 0x1
 
 
@@ -37,6 +36,7 @@ class Losses:
         self._network = network
         self._bridge = bridge(network)
         self._table: Table = (INET, nft.table_name(network.name))
+        self._filter: Table = (BRIDGE, nft.table_name(network.name))
         try:
             self._news = KernelNews()
         except OSError as error:
@@ -84,9 +84,9 @@ class Losses:
     def _read(self) -> None:
         changed = self._news.tables()
         if changed is None:  # too much at once
-            changed = {self._table: "gone", _FILTER: "gone"}
+            changed = {self._table: "gone", self._filter: "gone"}
         # Domains that start and end change rules of the filter, but never take it away.
-        for table, losses in ((self._table, {"less", "gone"}), (_FILTER, {"gone"})):
+        for table, losses in ((self._table, {"less", "gone"}), (self._filter, {"gone"})):
             if changed.get(table) in losses:
                 self._lost.add(table)
             elif table in changed:
@@ -97,7 +97,7 @@ class Losses:
         running = running_domains(self._paths)
         if self._table in self._lost:
             yield "nftables rules"
-        if _FILTER in self._lost and running:
+        if self._filter in self._lost:
             yield "the MAC filter"
         device = self._bridge.name
         if not _is_up(device):

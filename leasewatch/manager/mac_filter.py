@@ -1,20 +1,74 @@
-"""Keep the filter of MACs in step with the domains that run. Starts and ends none."""
+"""Keep the filter of bridges in step with the domains that run. Starts and ends none."""
 
 from __future__ import annotations
 
-from leasewatch.io import nft, place, run_states
-from leasewatch.model import DomainState
+import contextlib
+import socket
+from collections.abc import Iterable
+
+from leasewatch.io import nft, place, rtnetlink, run_states
+from leasewatch.manager.network_files import NetworkFiles, network_state
+from leasewatch.model import DomainState, NetworkState
 from leasewatch.paths import Paths
-from leasewatch.virt import mac_filter
+from leasewatch.virt import mac_filter, network
+from leasewatch.virt.frame_rules import Wire, interface_id
 
 _PATIENCE = 10.0  # seconds that others may take
 
 
-def refresh(paths: Paths) -> None:
-    """Make the filter that the run states ask for; raises UserError where there can be none.
+def refresh(
+    paths: Paths,
+    networks: Iterable[str],
+    *,
+    begun: DomainState | None = None,
+    ended: DomainState | None = None,
+) -> None:
+    """Make the filter that the run states ask for, on the started ones of these networks.
 
-    Whole and from what is there, so that it is right again whoever was killed before.
+    From what is there, so that it is right again whoever was killed before. UserError where there
+    can be none.
     """
     with place.exclusive(paths.locks / "mac-filter", _PATIENCE):
         running = run_states.read_all(paths.domain_runs, DomainState)
-        nft.apply(mac_filter.install(mac_filter.cards(running)))
+        states = (network_state(NetworkFiles(paths, name)) for name in sorted(set(networks)))
+        wanted = [
+            mac_filter.Refresh(
+                network=state.name,
+                wire=_wire(state),
+                guests=mac_filter.guests(running, state.name),
+                begun=_taps(begun, state.name),
+                ended=_taps(ended, state.name),
+            )
+            for state in states
+            if state is not None
+        ]
+        if wanted:
+            nft.run("".join(map(mac_filter.refresh, wanted)))
+
+
+def _taps(domain: DomainState | None, name: str) -> list[str]:
+    return [nic.tap for nic in domain.nics if nic.tap and nic.network == name] if domain else []
+
+
+def _wire(state: NetworkState) -> Wire:
+    subnet, subnet6 = state.subnets
+    mac = network.bridge_mac(state.name)
+    return Wire(mac, subnet, subnet6, tuple(sorted({*_ours(state, mac), *_assigned(state.bridge)})))
+
+
+def _ours(state: NetworkState, mac: str) -> Iterable[bytes]:
+    """The host's addresses on the bridge, also while that has none yet for want of a port."""
+    for subnet in state.subnets:
+        family = socket.AF_INET6 if ":" in subnet else socket.AF_INET
+        packed = socket.inet_pton(family, subnet.partition("/")[0])
+        yield (int.from_bytes(packed, "big") + 1).to_bytes(len(packed), "big")
+        if family == socket.AF_INET6:
+            yield packed  # the router's anycast address (RFC 4291 2.6.1)
+    yield (0xFE80 << 112 | interface_id(mac)).to_bytes(16, "big")
+
+
+def _assigned(bridge: str) -> list[bytes]:
+    with contextlib.suppress(OSError):
+        found = rtnetlink.addresses().get(socket.if_nametoindex(bridge), [])
+        return [address for address, _ in found]
+    return []

@@ -21,18 +21,20 @@ import msgspec
 from leasewatch.io import alive, nft, notify, place, sysctl
 from leasewatch.io import files as io_files
 from leasewatch.io.defined_names import DefinedNames
-from leasewatch.io.dnsmasq import Dnsmasq
+from leasewatch.io.dnsmasq import SETTLED, Dnsmasq
 from leasewatch.io.folder_news import FolderNews
 from leasewatch.io.resolvers import Resolvers
 from leasewatch.manager import hosts_entries, mac_filter, unmanaged
 from leasewatch.manager.backoff import Backoff
 from leasewatch.manager.domain_files import running_domains
+from leasewatch.manager.held_addresses import HeldAddresses
 from leasewatch.manager.kept_names import kept_names
 from leasewatch.manager.losses import Losses
 from leasewatch.manager.network_files import NetworkFiles
 from leasewatch.model import DomainState, NetworkState
 from leasewatch.paths import Paths
 from leasewatch.virt import dnsmasq_conf, taps
+from leasewatch.virt import mac_filter as bridge_tables
 from leasewatch.virt import nft as tables
 from leasewatch.virt.network import Network, bridge, bridge_mac, bridge_name
 from nss_pyvirt.errors import UserError
@@ -97,6 +99,7 @@ class _Parent:
         """When the --dhcp-hostsdir had changed at the last look."""
         self._losses = Losses(files.paths, network)
         self._news = FolderNews(files.leases.parent, files.hosts, files.run)
+        self._held = HeldAddresses(files, network)
         self._deaf = False
         """Nothing tells of changes: it has to look all the time."""
         self._looked = time.monotonic()
@@ -111,7 +114,8 @@ class _Parent:
         running = running_domains(self._files.paths)
         if running:
             with contextlib.suppress(nft.UnsupportedError):  # said when they were started
-                mac_filter.refresh(self._files.paths)
+                mac_filter.refresh(self._files.paths, [self._network.name])
+        self._held.reset()
         unmanaged.take(self._files.paths, self._network.name)
         made = netlink.ensure_bridge(bridge(self._network), self._taps(running))
         if self._network.mode == "nat":
@@ -157,15 +161,23 @@ class _Parent:
             numbers = self._wait(signals)
             if signal.SIGTERM in numbers or signal.SIGINT in numbers:
                 return
-            if signal.SIGIO in numbers and self._look_at is None:
-                self._look_at = self._looked + _LOOK
+            if signal.SIGIO in numbers:
+                self._look_soon()
             if self._has_lost() or signal.SIGHUP in numbers:
                 self._mend()
             elif not self.dnsmasq.is_running():
                 if time.monotonic() >= self._retries.due:
                     self._revive()
-            elif self._look_at is not None and time.monotonic() >= self._look_at:
+            elif _is_due(self._look_at):
                 self._look()
+            elif _is_due(self._held.due):
+                self._look_at_leases()
+
+    def _look_soon(self) -> None:
+        """At leases for the filter at once; at the rest when they may stand still, and seldom."""
+        self._held.news()
+        if self._look_at is None:
+            self._look_at = max(self._looked + _LOOK, time.monotonic() + 2 * SETTLED)
 
     def _has_lost(self) -> bool:
         """Whether others have taken what is to be mended now; logged."""
@@ -189,7 +201,7 @@ class _Parent:
         if not self._files.hosts.is_dir():
             _log.warning("%s was removed: it is made anew", self._files.hosts)
             self._mend()
-        self._ask()
+        self._look_at_leases()
         with contextlib.suppress(FileNotFoundError):  # it could not be made
             self._forget()
         try:
@@ -205,6 +217,13 @@ class _Parent:
             _log.warning("dnsmasq of network %s: %s", self._network.name, error)
         self._looked = time.monotonic()
         self._look_at = self._looked + _LOOK if self._deaf or not whole else None
+
+    def _look_at_leases(self) -> None:
+        self._ask()
+        self._held.look(writer_lives=self.dnsmasq.is_running())
+        if self._deaf:
+            self._held.news()
+            self._look_at = self._looked + _LOOK
 
     def _ask(self) -> None:
         """For news. There is none where fs.dir-notify-enable is 0 or no descriptor is left."""
@@ -233,10 +252,10 @@ class _Parent:
         due: float | None = self._retries.due
         if self.dnsmasq.is_running():
             poll.register(self.dnsmasq.pidfd, select.POLLIN)
-            due = self._look_at
+            due = _first(self._look_at, self._held.due)
         for fileno in self._losses.filenos():
             poll.register(fileno, select.POLLIN)
-        due = min((each for each in (due, self._losses.due) if each is not None), default=None)
+        due = _first(due, self._losses.due)
         timeout = None if due is None else max(0.0, due - time.monotonic()) * 1000
         ready = dict(poll.poll(timeout))
         if not ready.keys().isdisjoint(self._losses.filenos()):
@@ -296,6 +315,14 @@ class _Parent:
         )
 
 
+def _first(*times: float | None) -> float | None:
+    return min((at for at in times if at is not None), default=None)
+
+
+def _is_due(at: float | None) -> bool:
+    return at is not None and time.monotonic() >= at
+
+
 @contextlib.contextmanager
 def _signals() -> Iterator[socket.socket]:
     """Signals as bytes to read: none is lost, none interrupts a step. SIGIO: there is news."""
@@ -323,6 +350,8 @@ def _delete_bridge(name: str) -> None:
 
 
 def _delete_table(name: str) -> None:
+    with contextlib.suppress(nft.UnsupportedError):
+        nft.run(bridge_tables.remove(name))
     if nft.has_table(tables.table_name(name)):
         nft.apply(tables.remove(name))
 

@@ -1,9 +1,10 @@
-"""Frames in which a machine lies: DHCP and neighbour discovery, byte by byte. It sends none."""
+"""Frames in which a machine lies, byte by byte. It sends none."""
 
 from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Sequence
 from typing import Final
 
 REQUEST, DECLINE, RELEASE = 3, 4, 7
@@ -28,7 +29,9 @@ def dhcp(
     """
     held = address if kind == RELEASE else "0.0.0.0"
     head = struct.pack("!BBBBIHH", 1, 1, 6, 0, 0x7E57, 0, 0x8000)
-    message = head + socket.inet_aton(held) + bytes(12) + _mac(chaddr).ljust(16, b"\0") + bytes(192)
+    message = (
+        head + socket.inet_aton(held) + bytes(12) + mac_bytes(chaddr).ljust(16, b"\0") + bytes(192)
+    )
     message += bytes.fromhex("63825363") + option(53, bytes([kind]))
     message += option(54, socket.inet_aton(server))
     if kind in (REQUEST, DECLINE):
@@ -39,7 +42,7 @@ def dhcp(
     cut = first_fragment or len(datagram)
     pieces = [(0, datagram[:cut]), (cut, datagram[cut:])]
     return [
-        _frame(source, 0x0800, _ipv4(held, to, part, at, more=at + len(part) < len(datagram)))
+        ethernet(source, 0x0800, ipv4(held, to, part, at=at, more=at + len(part) < len(datagram)))
         for at, part in pieces
         if part
     ]
@@ -55,42 +58,133 @@ def solicitation(address: str, mac: str, *, source: str, asked: str) -> list[str
 
     `source` is the MAC in the frame.
     """
-    target = socket.inet_pton(socket.AF_INET6, asked)
-    body = bytes(4) + target + bytes([1, 1]) + _mac(mac)
-    ends = socket.inet_pton(socket.AF_INET6, address) + target
-    pseudo = ends + struct.pack("!II", 4 + len(body), 58)
-    total = _checksum(pseudo + bytes([135, 0, 0, 0]) + body)
-    message = struct.pack("!BBH", 135, 0, total) + body
-    packet = struct.pack("!IHBB", 6 << 28, len(message), 58, 255) + ends + message
-    return [_frame(source, 0x86DD, packet)]
+    return [ethernet(source, 0x86DD, discovery(135, address, asked, asked, link_layer(1, mac)))]
 
 
-def arp(address: str, mac: str, *, source: str, asked: str) -> list[str]:
-    """An ARP request for `asked` by which `address` is at `mac`, in a frame from `source`."""
-    packet = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + _mac(mac) + socket.inet_aton(address)
-    return [_frame(source, 0x0806, packet + bytes(6) + socket.inet_aton(asked))]
+def discovery(
+    kind: int,
+    source: str,
+    to: str,
+    target: str | None,
+    options: bytes = b"",
+    *,
+    between: Sequence[tuple[int, bytes]] = (),
+    hop_limit: int = 255,
+) -> bytes:
+    """An ICMPv6 packet of router or neighbour discovery (RFC 4861 4), by its type.
+
+    `target` is in those of types 135 to 137. `between`: extension headers, as number and the rest
+    behind their first byte.
+    """
+    body = {134: bytes.fromhex("40000708") + bytes(8), 136: bytes.fromhex("20000000")}.get(
+        kind, bytes(4)
+    )
+    if target is not None:
+        body += socket.inet_pton(socket.AF_INET6, target)
+    if kind == 137:
+        body += socket.inet_pton(socket.AF_INET6, to)
+    message = icmp6(kind, body + options, source, to)
+    return ipv6(source, to, 58, message, between=between, hop_limit=hop_limit)
 
 
-def _frame(source: str, kind: int, packet: bytes) -> str:
-    frame = _mac(EVERYBODY) + _mac(source) + struct.pack("!H", kind) + packet
+def link_layer(kind: int, mac: str) -> bytes:
+    """An option with somebody's MAC: 1 its sender's, 2 its target's."""
+    return bytes([kind, 1]) + mac_bytes(mac)
+
+
+def icmp6(kind: int, body: bytes, source: str, to: str) -> bytes:
+    """An ICMPv6 message, its checksum right (RFC 4443 2.3)."""
+    ends = _ends6(source, to)
+    total = _checksum(ends + struct.pack("!II", 4 + len(body), 58) + bytes([kind, 0, 0, 0]) + body)
+    return struct.pack("!BBH", kind, 0, total) + body
+
+
+def ipv6(
+    source: str,
+    to: str,
+    kind: int,
+    payload: bytes,
+    *,
+    between: Sequence[tuple[int, bytes]] = (),
+    hop_limit: int = 255,
+) -> bytes:
+    """An IPv6 packet, with extension headers `between` header and payload (see `discovery`)."""
+    kinds = [number for number, _ in between] + [kind]
+    headers = b"".join(
+        bytes([then]) + rest for then, (_, rest) in zip(kinds[1:], between, strict=True)
+    )
+    length = len(headers) + len(payload)
+    head = struct.pack("!IHBB", 6 << 28, length, kinds[0], hop_limit) + _ends6(source, to)
+    return head + headers + payload
+
+
+PAD: Final = bytes.fromhex("00010400000000")
+"""What is in an otherwise empty header of options behind its first byte (RFC 8200 4.2)."""
+
+
+def fragment(offset: int, *, more: bool) -> tuple[int, bytes]:
+    """A fragment header of IPv6, `offset` in bytes (RFC 8200 4.5)."""
+    return 44, struct.pack("!BHI", 0, offset | more, 0x7E57)
+
+
+def udp(source: int, to: int, payload: bytes) -> bytes:
+    """A datagram without a checksum, which IPv4 allows."""
+    return struct.pack("!HHHH", source, to, 8 + len(payload), 0) + payload
+
+
+def arp(
+    address: str,
+    mac: str,
+    *,
+    source: str,
+    asked: str,
+    operation: int = 1,
+    shape: str = "000108000604",
+) -> list[str]:
+    """An ARP packet about `asked` by which `address` is at `mac`, in a frame from `source`.
+
+    `shape`: kinds and lengths of addresses, in hex.
+    """
+    packet = bytes.fromhex(shape) + struct.pack("!H", operation)
+    packet += mac_bytes(mac) + socket.inet_aton(address)
+    return [ethernet(source, 0x0806, packet + bytes(6) + socket.inet_aton(asked))]
+
+
+def ethernet(source: str, kind: int, packet: bytes, to: str = EVERYBODY) -> str:
+    """A frame in hex."""
+    frame = mac_bytes(to) + mac_bytes(source) + struct.pack("!H", kind) + packet
     return frame.ljust(60, b"\0").hex()
 
 
-def _ipv4(source: str, to: str, payload: bytes, at: int, *, more: bool) -> bytes:
+def tagged(frame: str, *tags: str) -> str:
+    """The frame with VLAN tags, as four bytes in hex each, the outermost first."""
+    return frame[:24] + "".join(tags) + frame[24:]
+
+
+def ipv4(
+    source: str, to: str, payload: bytes, *, protocol: int = 17, at: int = 0, more: bool = False
+) -> bytes:
+    """An IPv4 packet, or the fragment of one that begins `at` that byte of it."""
     place = at // 8 | (0x2000 if more else 0)
-    fields = (0x45, 0, 20 + len(payload), 0x7E57, place, 64, 17)
+    fields = (0x45, 0, 20 + len(payload), 0x7E57, place, 64, protocol)
     ends = socket.inet_aton(source) + socket.inet_aton(to)
     total = _checksum(struct.pack("!BBHHHBBH", *fields, 0) + ends)
     return struct.pack("!BBHHHBBH", *fields, total) + ends + payload
 
 
+def _ends6(source: str, to: str) -> bytes:
+    return b"".join(socket.inet_pton(socket.AF_INET6, one) for one in (source, to))
+
+
 def _checksum(data: bytes) -> int:
     """RFC 1071."""
+    data += b"\0" * (len(data) % 2)
     words: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while words >> 16:
         words = (words & 0xFFFF) + (words >> 16)
     return ~words & 0xFFFF
 
 
-def _mac(text: str) -> bytes:
+def mac_bytes(text: str) -> bytes:
+    """A MAC as it is on the wire."""
     return bytes.fromhex(text.replace(":", ""))

@@ -42,7 +42,7 @@ sys.stdin.read()
 """
 NFT_WITHOUT_BRIDGES = """#!/bin/sh
 case $(tee /run/asked) in
-*'"bridge"'*) echo 'internal:0:0-0: Error: Could not process rule: %s' >&2; exit 1 ;;
+*'table bridge'*) echo '/dev/stdin:1:1-5: Error: Could not process rule: %s' >&2; exit 1 ;;
 esac
 exec /run/nft "$@" </run/asked
 """
@@ -59,13 +59,16 @@ class Town:
     mac: str
     senders: dict[str, tuple[str, Sender]]
     """By kind of machine: its MAC, and what sends frames from it."""
+    homes: set[str]
+    """At which of their addresses these are reached: nobody else may lease them."""
     honest: Iterator[int] = field(default_factory=lambda: count(200))
 
     def lie(self, who: str, *frames: str) -> None:
         """Send the frames, and wait until the host has seen what came after them."""
         mac, send = self.senders[who]
         leased = read(self.world, LEASES)
-        own = next(own for own in map("10.77.0.{}".format, self.honest) if f" {own} " not in leased)
+        free = (own for own in map("10.77.0.{}".format, self.honest) if own not in self.homes)
+        own = next(own for own in free if f" {own} " not in leased)
         truth = forgery.dhcp(forgery.REQUEST, mac, source=mac, server=SERVER, address=own)
         send(*frames, *truth)
         self.world.wait_for(f"{who} to have leased {own}", lambda: self.leased(mac) == own)
@@ -107,13 +110,15 @@ def town(_namespaces: None, guest_files: GuestFiles, send_frames: Path) -> Itera
         define(world, guest_files, "open1", "--no-mac-filtering")
         for name in ("web1", "strict1", "open1"):
             pyvirt(world, "domain", "start", name)
-        senders = {}
+        senders, homes = {}, set()
         for name in ("strict1", "open1"):
             address = lease(world, name)
+            homes.add(address)
             senders[name] = mac_of(world, name), in_guest(world, guest_files, address)
         client = world.client("plain", BRIDGE)
         senders["plain"] = client.mac, lambda *frames: client.run([SEND, "eth0", *frames])
-        yield Town(world, guest_files, lease(world, "web1"), mac_of(world, "web1"), senders)
+        web1 = lease(world, "web1")
+        yield Town(world, guest_files, web1, mac_of(world, "web1"), senders, homes)
 
 
 def mac_of(world: World, name: str) -> str:
@@ -207,7 +212,7 @@ def test_without_the_filter_the_lie_is_believed_and_a_start_makes_it_again(
     address, mac = lease(lab, "web1"), mac_of(lab, "web1")
     lab.wait_for("web1 to answer", lambda: finds(lab, "web1") == [address])
     client = lab.client("plain", BRIDGE)
-    lab.run(["nft", "delete", "table", "bridge", "pyvirt"])
+    lab.run(["nft", "delete", "table", "bridge", "pyvirt_lab"])
 
     def has_moved() -> bool:  # a bridge takes no frame from a card that is too new
         client.run([SEND, "eth0", *request(mac, client.mac)])
@@ -216,18 +221,21 @@ def test_without_the_filter_the_lie_is_believed_and_a_start_makes_it_again(
     lab.wait_for("web1 to be elsewhere", has_moved)
     define(lab, guest_files, "db1")
     pyvirt(lab, "domain", "start", "db1")
-    filtered = lab.run(["nft", "list", "table", "bridge", "pyvirt"]).stdout
+    filtered = lab.run(["nft", "list", "table", "bridge", "pyvirt_lab"]).stdout
     assert mac in filtered
     assert mac_of(lab, "db1") in filtered
-    lab.run(["nft", "delete", "table", "bridge", "pyvirt"])
+    lab.run(["nft", "delete", "table", "bridge", "pyvirt_lab"])
     pyvirt(lab, "network", "start", "lab")  # which mends what is missing
     lab.wait_for(
         "the filter to be there again",
-        lambda: mac in lab.run(["nft", "list", "table", "bridge", "pyvirt"], check=False).stdout,
+        lambda: (
+            mac in lab.run(["nft", "list", "table", "bridge", "pyvirt_lab"], check=False).stdout
+        ),
     )
     lab.run(["kill", "-KILL", str(row(lab, "web1")["pid"])])
-    pyvirt(lab, "domain", "stop", "db1")
-    pyvirt(lab, "domain", "stop", "web1")
+    pyvirt(lab, "domain", "stop", "db1", "web1")
+    assert "pvtap0" not in lab.run(["nft", "list", "table", "bridge", "pyvirt_lab"]).stdout
+    pyvirt(lab, "network", "stop", "lab")
     assert "bridge" not in lab.run(["nft", "list", "tables"]).stdout
 
 
@@ -267,7 +275,7 @@ def test_a_plain_user_who_locks_all_that_it_may_open_keeps_nobody_from_anything(
     assert locker.stdout.readline() == "held\n"
     define(lab, guest_files, "db1")
     pyvirt(lab, "domain", "start", "db1")
-    assert mac_of(lab, "db1") in lab.run(["nft", "list", "table", "bridge", "pyvirt"]).stdout
+    assert mac_of(lab, "db1") in lab.run(["nft", "list", "table", "bridge", "pyvirt_lab"]).stdout
     pyvirt(lab, "domain", "stop", "web1", "db1")
     pyvirt(lab, "domain", "delete", "web1", "db1")
     pyvirt(lab, "network", "stop", "lab")

@@ -14,13 +14,13 @@ from tests.system.world import World
 LOG = "/run/pyvirt/networks/lab/log"
 TAP = "pvtap0"
 REFRESH = "from leasewatch.paths import Paths; from leasewatch.manager import mac_filter as m; "
-REFRESH += "m.refresh(Paths())"
+REFRESH += 'm.refresh(Paths(), ["lab"])'
 DAMAGE = {
     "nft flush ruleset": "nftables rules, the MAC filter",
     "nft flush table inet pyvirt_lab": "nftables rules",
     "nft delete chain inet pyvirt_lab forward": "nftables rules",
     "nft 'flush ruleset; add table inet other'": "nftables rules, the MAC filter",
-    "nft delete table bridge pyvirt": "the MAC filter",
+    "nft delete table bridge pyvirt_lab": "the MAC filter",
     f"ip address flush dev {LAB}": "the bridge's addresses",
     f"ip address delete 10.77.0.1/24 dev {LAB}": "the bridge's addresses",
     f"sysctl -qw net.ipv6.conf.{LAB}.disable_ipv6=1": "the bridge's addresses",
@@ -32,7 +32,7 @@ DAMAGE = {
 }
 SHOW = (
     "nft list table inet pyvirt_lab",
-    "nft list table bridge pyvirt",
+    "nft list table bridge pyvirt_lab",
     f"ip -o address show dev {LAB} | grep -v fe80 | sed 's/^[0-9]*: //; s/valid_lft.*//'",
     f"ip -o link show dev {LAB} | grep -o '[<,]UP[,>]'",
     f"basename $(readlink /sys/class/net/{TAP}/master)",
@@ -102,7 +102,7 @@ def test_what_is_not_the_networks_is_nobodys_loss(lab: World) -> None:
         "pyvirt network start lab",
     ):
         lab.run(["sh", "-ec", command])
-    assert "bridge pyvirt" not in lab.run(["nft", "list", "tables"]).stdout
+    assert f'"{TAP}"' not in lab.run(["nft", "list", "table", "bridge", "pyvirt_lab"]).stdout
     lab.run(["nft", "flush", "table", "inet", "pyvirt_lab"])
     lab.wait_for("a real loss", lambda: lost(lab))
     assert lost(lab) == ["network lab has lost nftables rules: mending"]

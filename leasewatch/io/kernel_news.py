@@ -33,6 +33,8 @@ _LINK, _IFADDR4, _IFADDR6, _NETCONF4, _NETCONF6 = 1, 5, 9, 24, 25  # RTNLGRP_…
 _NEWNETCONF = 80
 _HEEDED = {rtnetlink.NEWLINK, rtnetlink.DELLINK, rtnetlink.DELADDR, _NEWNETCONF}
 _BUFFER = 1 << 20
+_MUCH = 32 << 20
+"""Bytes: a transaction may change all leases of a large network, a hundred bytes for each."""
 _SO_RCVBUFFORCE = 33
 
 
@@ -91,7 +93,7 @@ def _listen(protocol: int, *groups: int) -> socket.socket:
     sock = socket.socket(socket.AF_NETLINK, kind, protocol)
     try:
         with contextlib.suppress(OSError):  # not root of the machine: as large as it is
-            sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+            sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _MUCH)
         sock.bind((0, 0))
         for group in groups:
             sock.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, group)

@@ -41,11 +41,11 @@ def ruleset() -> list[dict[str, Any]]:
     return listed
 
 
-def has_table(name: str) -> bool:
-    """Whether the `inet` table of this name is there."""
+def has_table(name: str, family: str = "inet") -> bool:
+    """Whether the table of this name is there."""
     return any(
         entry.get("table", {}).get("name") == name
-        for entry in json.loads(_nft(["-j", "list", "tables", "inet"], ""))["nftables"]
+        for entry in json.loads(_nft(["-j", "list", "tables", family], ""))["nftables"]
     )
 
 

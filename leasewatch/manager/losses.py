@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from leasewatch.io import nft as io_nft
 from leasewatch.io import rtnetlink
 from leasewatch.io.kernel_news import BRIDGE, INET, KernelNews, Table
 from leasewatch.manager.backoff import Backoff
@@ -21,6 +22,7 @@ from leasewatch.virt import nft, taps
 from leasewatch.virt.network import Network, bridge
 from nss_pyvirt.errors import UserError
 
+FILTER = "the MAC filter"
 _REST = 0.2
 """Seconds from news to the look at it, as changes come in numbers."""
 _SYS = Path("/sys/class/net")
@@ -83,8 +85,10 @@ class Losses:
 
     def _read(self) -> None:
         changed = self._news.tables()
-        if changed is None:  # too much at once
-            changed = {self._table: "gone", self._filter: "gone"}
+        if changed is None:  # too much at once; making the filter's sets anew would be as much
+            there = io_nft.has_table(self._filter[1], "bridge")
+            changed = {self._table: "gone"}
+            changed |= {} if there else {self._filter: "gone"}
         # Domains that start and end change rules of the filter, but never take it away.
         for table, losses in ((self._table, {"less", "gone"}), (self._filter, {"gone"})):
             if changed.get(table) in losses:
@@ -98,7 +102,7 @@ class Losses:
         if self._table in self._lost:
             yield "nftables rules"
         if self._filter in self._lost:
-            yield "the MAC filter"
+            yield FILTER
         device = self._bridge.name
         if not _is_up(device):
             yield "the bridge"

@@ -29,7 +29,7 @@ from leasewatch.manager.backoff import Backoff
 from leasewatch.manager.domain_files import running_domains
 from leasewatch.manager.held_addresses import HeldAddresses
 from leasewatch.manager.kept_names import kept_names
-from leasewatch.manager.losses import Losses
+from leasewatch.manager.losses import FILTER, Losses
 from leasewatch.manager.network_files import NetworkFiles
 from leasewatch.model import DomainState, NetworkState
 from leasewatch.paths import Paths
@@ -115,7 +115,6 @@ class _Parent:
         if running:
             with contextlib.suppress(nft.UnsupportedError):  # said when they were started
                 mac_filter.refresh(self._files.paths, [self._network.name])
-        self._held.reset()
         unmanaged.take(self._files.paths, self._network.name)
         made = netlink.ensure_bridge(bridge(self._network), self._taps(running))
         if self._network.mode == "nat":
@@ -163,7 +162,7 @@ class _Parent:
                 return
             if signal.SIGIO in numbers:
                 self._look_soon()
-            if self._has_lost() or signal.SIGHUP in numbers:
+            if self._must_mend(asked=signal.SIGHUP in numbers):
                 self._mend()
             elif not self.dnsmasq.is_running():
                 if time.monotonic() >= self._retries.due:
@@ -179,13 +178,15 @@ class _Parent:
         if self._look_at is None:
             self._look_at = max(self._looked + _LOOK, time.monotonic() + 2 * SETTLED)
 
-    def _has_lost(self) -> bool:
-        """Whether others have taken what is to be mended now; logged."""
+    def _must_mend(self, *, asked: bool) -> bool:
+        """Whether others have taken what is to be mended now, which is logged, or it is asked."""
         lost = self._losses.take(time.monotonic())
         if lost:
             what = ", ".join(lost)
             _log.warning("network %s has lost %s: mending", self._network.name, what)
-        return bool(lost)
+        if asked or FILTER in lost:
+            self._held.reset()
+        return asked or bool(lost)
 
     def _mend(self) -> None:
         """Whatever cannot be mended now, what is there stays. The run state says how it went."""

@@ -7,7 +7,7 @@ from subprocess import DEVNULL
 
 import pytest
 
-from tests.system.test_network import run_domain, state
+from tests.system.test_network import defined, run_domain, state
 from tests.system.test_network_traffic import LAB, read, started
 from tests.system.world import World
 
@@ -106,3 +106,27 @@ def test_what_is_not_the_networks_is_nobodys_loss(lab: World) -> None:
     lab.run(["nft", "flush", "table", "inet", "pyvirt_lab"])
     lab.wait_for("a real loss", lambda: lost(lab))
     assert lost(lab) == ["network lab has lost nftables rules: mending"]
+
+
+def test_a_network_of_thousands_of_leases_loses_nothing_by_its_own_changes(world: World) -> None:
+    """Each held address is a message of nftables to whoever listens, so to the network itself."""
+    count = 5_000
+    defined(world, "lab", "--subnet", "10.77.0.0/16")
+    world.run(["mkdir", "-p", "/var/lib/pyvirt/leases"])
+    leases = "".join(
+        f"4102444800 02:00:00:01:{n >> 8:02x}:{n & 255:02x} 10.77.{100 + (n >> 8)}.{n & 255} * *\n"
+        for n in range(count)
+    )
+    world.run(["tee", "/var/lib/pyvirt/leases/lab.leases"], input=leases)
+    world.run(["pyvirt", "network", "start", "lab"])
+
+    def held() -> int:
+        done = world.run(["nft", "list", "set", "bridge", "pyvirt_lab", "holders"], check=False)
+        return done.stdout.count(" . ")
+
+    world.wait_for("the leases to be held", lambda: held() >= count)
+    assert world.client("web", LAB).dhcp().startswith("10.77.")
+    world.wait_for("one more to be held", lambda: held() > count)
+    world.run(["pyvirt", "network", "start", "lab"])
+    world.wait_for("all to be held again", lambda: held() > count)
+    assert not lost(world)

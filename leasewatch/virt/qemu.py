@@ -23,8 +23,6 @@ name further files in ways of their own (a VMDK is a text that lists them)."""
 Chosen = Literal["kvm", "tcg"]
 
 _SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
-# Without graphics the firmware speaks on the serial port: a disk that cannot boot says so there.
-_MACHINE = "q35,graphics=off"
 _QUIET = ("-nodefaults", "-no-user-config", "-display", "none")
 
 
@@ -48,7 +46,9 @@ def command(domain: Domain, *, accel: Chosen, overlay: Path, descriptors: Descri
     It inherits its sockets listening, so there is no moment in which they are not yet there.
     """
     argv = [SYSTEM, "-name", guest_option(domain.name), *_QUIET, "-sandbox", _SANDBOX]
-    argv += ["-machine", _MACHINE, *_processor(accel, domain.memory)]
+    # Without graphics the firmware writes to the serial port: it says there that nothing boots.
+    machine = "q35" if domain.kernel else "q35,graphics=off"
+    argv += ["-machine", machine, *_processor(accel, domain.memory)]
     argv += ["-smp", str(domain.cpus), "-m", str(domain.memory)]
     argv += ["-chardev", f"socket,id=qmp,fd={descriptors.qmp},server=on,wait=off"]
     argv += ["-mon", "chardev=qmp,mode=control"]
@@ -103,7 +103,7 @@ def info_command(image: Path) -> list[str]:
 def probe_command(accel: Chosen, firmware: str) -> list[str]:
     """Run PROBE_FIRMWARE from the file `firmware`; the exit code is PROBE_PASSED if it executes."""
     exit_port = "isa-debug-exit,iobase=0xf4,iosize=4"
-    machine = ["-machine", _MACHINE, *_processor(accel, 32), "-m", "32"]
+    machine = ["-machine", "q35", *_processor(accel, 32), "-m", "32"]
     return [SYSTEM, *_QUIET, *machine, "-bios", firmware, "-device", exit_port]
 
 

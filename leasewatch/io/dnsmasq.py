@@ -20,6 +20,7 @@ from nss_pyvirt.errors import UserError
 
 _READY = 5.0  # seconds until it listens
 _QUIT = 3.0
+_FORMER = 10.0  # seconds for one whose parent was killed to write its leases and end
 SETTLED = 0.05
 """Seconds for which a whole lease file does not change: it is being written else."""
 _LOG = 1 << 20
@@ -67,7 +68,7 @@ class Dnsmasq:
         account = _account()
         conf_file = f"--conf-file={self._conf_file}"
         # A killed parent's has the sockets and the leases.
-        process.await_end(program, conf_file, _QUIT, uid=account.pw_uid)
+        process.await_end(program, conf_file, _FORMER, uid=account.pw_uid)
         files.replace(self._conf_file, self._conf.encode())
         self._mend_leases(account, b"" if is_whole else _content(self._settled), kept)
         argv = process.bound(

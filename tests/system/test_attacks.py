@@ -20,6 +20,7 @@ from tests.system.test_domain import define, lease, pyvirt, read
 from tests.system.test_domain import lab as lab  # noqa: PLC0414  # a fixture
 from tests.system.test_mac_filter import BRIDGE, SEND, SERVER, mac_of
 from tests.system.test_mac_filter import send_frames as send_frames  # noqa: PLC0414  # a fixture
+from tests.system.test_network_traffic import LEASES
 from tests.system.test_service import ask_v6, entries, finds
 from tests.system.world import Client, World
 
@@ -322,6 +323,7 @@ def test_a_flood_of_clients_takes_no_name_and_no_lease_from_anybody(
     pyvirt(lab, "domain", "start", "web1")
     guests = {name: lab.client(name, BRIDGE).dhcp(name) for name in ("app1", "app2")}
     (web1,) = lab.wait_for("web1's address", lambda: finds(lab, "web1"))
+    lab.wait_for("its lease", lambda: f" {web1} " in read(lab, LEASES))  # it may be but offered
     liar = lab.client("liar", BRIDGE)
     full = lab.client("late", BRIDGE)
     ask = ["busybox", "udhcpc", "-n", "-q", "-t", "3", "-T", "1", "-i", "eth0", "-s", "/bin/true"]

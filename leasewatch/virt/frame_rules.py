@@ -107,7 +107,9 @@ rest4  meta l4proto igmp @th,0,8 {{ 0x11, 0x30 }} drop
 rest4  meta l4proto != udp accept
 rest4  drop
 
-# DHCP (RFC 2131 2): no server's answer; a client's message whole, by Ethernet and from no relay
+# DHCP (RFC 2131 2): no server's answer; a client's message whole, by Ethernet and from no relay.
+# Clients read a packet socket, and not all of them look for the ports behind IPv4 options.
+udp4  ip hdrlength != 5 drop
 udp4  udp sport 67 drop
 udp4  udp dport 68 drop
 udp4  udp dport 67 ip frag-off & 0x3fff != 0 drop
@@ -115,8 +117,12 @@ udp4  udp dport 67 @th,64,24 0x010106 @th,256,32 0 @th,288,48 != 0 accept
 udp4  udp dport != 67 accept
 udp4  drop
 
-# A first fragment in which the chain of headers does not end has no l4proto (RFC 7112).
+# A first fragment has the header of its message and nothing in front (RFC 7112): what is behind
+# its own end, where nft reads on, is not what the receiver puts there.
 rest6  frag frag-off > 0 accept
+rest6  frag frag-off 0 ip6 nexthdr != 44 drop
+rest6  frag frag-off 0 ip6 length < 16 drop
+rest6  frag nexthdr {{ 0, 43, 44, 51, 60, 135 }} drop
 rest6  meta l4proto udp goto udp6
 rest6  meta l4proto icmpv6 goto icmp6
 rest6  meta l4proto != {{ udp, icmpv6 }} accept

@@ -162,12 +162,20 @@ def tagged(frame: str, *tags: str) -> str:
 
 
 def ipv4(
-    source: str, to: str, payload: bytes, *, protocol: int = 17, at: int = 0, more: bool = False
+    source: str,
+    to: str,
+    payload: bytes,
+    *,
+    protocol: int = 17,
+    at: int = 0,
+    more: bool = False,
+    options: bytes = b"",
 ) -> bytes:
     """An IPv4 packet, or the fragment of one that begins `at` that byte of it."""
     place = at // 8 | (0x2000 if more else 0)
-    fields = (0x45, 0, 20 + len(payload), 0x7E57, place, 64, protocol)
-    ends = socket.inet_aton(source) + socket.inet_aton(to)
+    words = 5 + len(options) // 4
+    fields = (0x40 | words, 0, 4 * words + len(payload), 0x7E57, place, 64, protocol)
+    ends = socket.inet_aton(source) + socket.inet_aton(to) + options
     total = _checksum(struct.pack("!BBHHHBBH", *fields, 0) + ends)
     return struct.pack("!BBHHHBBH", *fields, total) + ends + payload
 

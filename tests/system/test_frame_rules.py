@@ -204,6 +204,17 @@ def pieces6(mac: str, source: str, kind: int, payload: bytes, cut: int, *before:
     return [ip6(mac, first), ip6(mac, second)]
 
 
+def trailed6(mac: str, source: str, kind: int, payload: bytes, *before: int) -> list[str]:
+    """As `pieces6`; the first ends before the payload, its frame goes on with something harmless.
+
+    Nobody but who does not heed the packet's length reads that.
+    """
+    harmless = {17: forgery.udp(9, 9, bytes(40)), 58: forgery.icmp6(128, bytes(40), source, ALL6)}
+    first, second = pieces6(mac, source, kind, payload, 0, *before)
+    end = 2 * (14 + 40 + 8 + 8 * len(before))
+    return [first[:end] + harmless[kind].hex(), second]
+
+
 def claims(mac: str, address: str) -> dict[str, list[str]]:
     """What says that an IPv4 address is here."""
     broadcast = "10.77.0.255"
@@ -321,6 +332,16 @@ def of_routers(street: Street, mac: str) -> dict[str, list[str]]:
             ip(mac, FREE, forgery.udp(67, 68, bytes(300))[:8], more=True),
             ip(mac, FREE, bytes(300), at=8),
         ],
+        **{
+            f"DHCP's answer with its ports among {what}": [
+                ethernet(mac, 0x0800, forgery.ipv4(FREE, "255.255.255.255", body, options=options))
+            ]
+            for what, options, body in (
+                ("options", bytes.fromhex("00430044"), forgery.udp(308, 9, bytes(300))),
+                ("the ends of options", bytes.fromhex("0000004300440000"), bytes(300)),
+                ("options that do nothing", b"\1" * 40, forgery.udp(67, 68, bytes(300))),
+            )
+        },
         "DHCP of a relay": [ip(mac, FREE, forgery.udp(67, 67, relayed(mac)))],
         "DHCP of a relay from a client's port": [ip(mac, FREE, forgery.udp(68, 67, relayed(mac)))],
         "an ICMP redirect": [ip(mac, FREE, b"\x05\1\0\0" + bytes(32), protocol=1)],
@@ -363,6 +384,10 @@ def of_routers(street: Street, mac: str) -> dict[str, list[str]]:
         lies[f"{name} in fragments behind a header"] = pieces6(mac, own, kind, body, 8, 60)
         lies[f"{name} whose first fragment ends before it"] = pieces6(mac, own, kind, body, 0, 60)
         lies[f"{name} whose first fragment is empty"] = pieces6(mac, own, kind, body, 0)
+        for before in ((), (60,), (0,), (43,), (60, 60)):
+            lies[f"{name} behind a fragment's end and headers {before}"] = trailed6(
+                mac, own, kind, body, *before
+            )
         inner = forgery.ipv6(
             *ends, kind, body, between=[fragment(0, more=True), fragment(0, more=False)]
         )
@@ -379,6 +404,7 @@ def of_routers(street: Street, mac: str) -> dict[str, list[str]]:
             lies[f"{name} behind headers {headers}"] = [ip6(mac, packet)]
         lies[f"{name} in fragments"] = pieces6(mac, own, 17, message, 8)
         lies[f"{name} whose first fragment ends before it"] = pieces6(mac, own, 17, message, 0, 60)
+        lies[f"{name} behind a fragment's end"] = trailed6(mac, own, 17, message, 60)
     for number in (12, 13):
         message = forgery.udp(546, 547, bytes([number]) + bytes(39))
         lies[f"DHCPv6 of a relay ({number})"] = [ip6(mac, forgery.ipv6(*ends, 17, message))]

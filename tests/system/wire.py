@@ -21,6 +21,7 @@ from pathlib import Path
 _ALL, _ETH0 = 3, "eth0"
 _RCVBUFFORCE = 33  # asm-generic/socket.h
 _TAGS = {b"\x81\x00", b"\x88\xa8"}
+_IPV6 = b"\x86\xdd"
 
 
 def main() -> None:
@@ -80,11 +81,14 @@ def _try(sockets: dict[str, socket.socket], asked: dict[str, object], mark: byte
 
 
 def _inner(frame: bytes) -> bytes:
-    """What is behind MACs and tags, which the kernel takes off."""
+    """What is behind MACs and tags, which the kernel takes off, as what is behind IPv6's end."""
     at = 12
     while frame[at : at + 2] in _TAGS:
         at += 4
-    return frame[at:].rstrip(b"\0")
+    end = None
+    if frame[at : at + 2] == _IPV6:
+        end = at + 42 + int.from_bytes(frame[at + 6 : at + 8], "big")
+    return frame[at:end].rstrip(b"\0")
 
 
 def _marked(mac: bytes, mark: bytes) -> bytes:

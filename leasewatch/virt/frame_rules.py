@@ -55,6 +55,8 @@ _NEW_LOOSE = "limit rate 8/second burst 256 packets"
 """…and one behind which there is a bridge."""
 _TALK = "limit rate over 100/second burst 500 packets drop"
 """ARP or neighbour discovery of one port."""
+_ASKS = "udp dport { 67, 547 } limit rate over 4/second burst 128 packets drop"
+"""DHCP: for each of these dnsmasq writes its lease file, which is read anew."""
 
 _TO_ONE = "ether daddr & 01:00:00:00:00:00 != 01:00:00:00:00:00"
 _LINK_LOCAL_GROUP = "ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00"
@@ -251,6 +253,7 @@ def _strict(wire: Wire, guest: Guest) -> Iterator[Rule]:
     yield name, f"icmpv6 type 133 @th,64,8 {{ 1, 2 }} @th,80,48 != {numbers} drop"
     yield name, f"ether type arp {_TALK}"
     yield name, f"{_TALKS} {_TALK}"
+    yield name, _ASKS
     yield name, f"ether type ip6 goto ip6_{name}"
     yield name, "goto strict_port"
     yield from _strict6(wire, name, _numbers(_fixed(wire, guest)))
@@ -301,6 +304,8 @@ def _loose(wire: Wire, guests: Sequence[Guest], guest: Guest | None) -> Iterator
     yield name, f"{arp} {probe} arp daddr ip @held arp daddr ip . arp saddr ether != @holders drop"
     yield name, f"ip saddr {host} drop"
     yield name, "ip saddr @held ip saddr . ether saddr != @holders drop"
+    if guest:
+        yield name, _ASKS
     yield name, f"meta protocol ip6 goto ip6_{name}"
     yield from _loose6(wire, guest, f"ip6_{name}", f"target_{name}")
     if guest:

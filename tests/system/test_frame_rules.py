@@ -601,6 +601,25 @@ def test_a_guest_fills_no_neighbour_table(street: Street) -> None:
     street.world.run(["sysctl", "-qw", "net.ipv6.conf.all.forwarding=0"])
 
 
+@pytest.mark.parametrize(("who", "mac"), [("evil", EVIL), ("open", OPEN)])
+def test_a_guest_keeps_no_server_busy(street: Street, who: str, mac: str) -> None:
+    """Each message of DHCP has dnsmasq write all leases, and everybody read them."""
+    own = street.own6(mac)
+    asks = [
+        frame
+        for number in range(250)
+        for frame in (
+            *forgery.dhcp(
+                forgery.REQUEST, mac, source=mac, server=HOST4, address=f"10.77.9.{number}"
+            ),
+            ip6(mac, forgery.ipv6(own, ALL6, 17, forgery.udp(546, 547, bytes([8, number] * 20)))),
+        )
+    ]
+    heard = street.seen(who, *asks)
+    assert 64 < len([1 for where in heard if "host" in where]) < 250
+    street.refresh(who)
+
+
 def test_no_honest_guest_meets_the_limits(street: Street) -> None:
     """One that talks to a whole subnet, one of many addresses, one that others ask for."""
     street.refresh("web2")

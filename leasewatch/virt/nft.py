@@ -28,6 +28,7 @@ def install(network: Network) -> Json:
         "forward": ({"type": "filter", "hook": "forward", "prio": 0}, _forward(network)),
     }
     if network.mode == "nat":
+        chains["hops"] = ({"type": "filter", "hook": "forward", "prio": -1}, _hops(network))
         nat = {"type": "nat", "hook": "postrouting", "prio": 100}
         chains["postrouting"] = (nat, _masquerade(network))
     if not network.host_access:
@@ -35,6 +36,11 @@ def install(network: Network) -> Json:
     commands = [
         *_removal(network.name),
         {"add": {"table": {"family": "inet", "name": table["table"]}}},
+        *(
+            {"add": {"set": {**table, **one, "flags": ["timeout"]}}}
+            for one in _SETS
+            if "hops" in chains
+        ),
         *(
             {"add": {"chain": {**table, "name": name, **hook, "policy": "accept"}}}
             for name, (hook, _) in chains.items()
@@ -62,6 +68,29 @@ def _sources(network: Network) -> list[list[Json]]:
     away = [_meta("iifname", bridge), _meta("oifname", bridge, op="!=")]
     foreign = [_source(*each, op="!=") for each in _subnets(network)]
     return [[*away, source, {"drop": None}] for source in foreign]
+
+
+def _hops(network: Network) -> list[list[Json]]:
+    """Bounds how many new neighbours a guest has the host look for outside.
+
+    It may send to each address of the host's own networks; the kernel's table holds 1,024. What
+    leaves by a tunnel has no neighbours there.
+    """
+    bridge = bridge_name(network.name)
+    away = [_meta("iifname", bridge), _meta("oifname", bridge, op="!="), _meta("oiftype", "ether")]
+    guest: Json = {"payload": {"protocol": "ether", "field": "saddr"}}
+    over: Json = {"limit": {"rate": 4, "per": "second", "burst": 128, "inv": True}}
+    rules: list[list[Json]] = []
+    for family, known in (("ip", "@hops4"), ("ip6", "@hops6")):
+        hop: Json = {"concat": [guest, {"rt": {"key": "nexthop", "family": family}}]}
+        near = [*away, _meta("nfproto", {"ip": "ipv4", "ip6": "ipv6"}[family])]
+        is_known: Json = {"match": {"op": "==", "left": hop, "right": known}}
+        rules += [
+            [*near, is_known, _set("update", known, hop), _ACCEPT],
+            [*near, _set("update", "@seekers", guest, over), {"drop": None}],
+            [*near, _set("add", known, hop)],
+        ]
+    return rules
 
 
 def _forward(network: Network) -> list[list[Json]]:
@@ -99,8 +128,18 @@ def _subnets(network: Network) -> tuple[tuple[str, str], tuple[str, str]]:
     return ("ip", network.subnet), ("ip6", network.subnet6)
 
 
+_SETS: tuple[Json, ...] = (
+    {"name": "hops4", "type": ["ether_addr", "ipv4_addr"], "timeout": 30, "size": 65535},
+    {"name": "hops6", "type": ["ether_addr", "ipv6_addr"], "timeout": 30, "size": 65535},
+    {"name": "seekers", "type": "ether_addr", "timeout": 120, "size": 4096},
+)
 _ACCEPT: Json = {"accept": None}
 _REJECT: Json = {"reject": {"type": "icmpx", "expr": "admin-prohibited"}}
+
+
+def _set(verb: str, name: str, element: Json, *statements: Json) -> Json:
+    told: Json = {"op": verb, "elem": element, "set": name}
+    return {"set": told | ({"stmt": list(statements)} if statements else {})}
 
 
 def _meta(key: str, value: str | Json, op: str = "==") -> Json:

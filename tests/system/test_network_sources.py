@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -110,3 +111,39 @@ def test_what_is_sent_from_a_networks_own_addresses_passes(world: World) -> None
     web, db = joined(world, "lab", 7), joined(world, "lab", 8)
     for target in (*(outer for _, outer in BEYOND.values()), *db.addresses):
         assert reaches(web, target), target
+
+
+SEEK = """
+import socket, sys
+to, first, end = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+with socket.socket(socket.AF_INET6 if ":" in to else socket.AF_INET, socket.SOCK_DGRAM) as out:
+    for number in range(first, end):
+        out.sendto(b"", (to % number, 9))
+"""
+
+
+def test_a_guest_fills_no_neighbour_table_from_inside(world: World) -> None:
+    """By sending to all that is near the host elsewhere, as it scans a network."""
+    started(world, "lab")
+    beyond(world)
+    web, db = joined(world, "lab", 7), joined(world, "lab", 8)
+    for number, to, first, end in ((6, "2001:db8::7:%x", 1, 3000), (4, "192.0.2.%d", 3, 255)):
+        web.run(["python3", "-c", SEEK, to, str(first), str(end)])
+        show = ["ip", "-json", f"-{number}", "neighbour", "show", "nud", "all", "dev", "uplink"]
+        sought = [one for one in json.loads(world.run(show).stdout) if one["state"] != ["NOARP"]]
+        assert len(sought) < 240, number
+        assert reaches(db, BEYOND[number][1])
+
+
+def test_what_leaves_by_a_tunnel_has_no_neighbours(world: World) -> None:
+    started(world, "lab")
+    web = joined(world, "lab", 7)
+    world.run(["ip", "tuntap", "add", "vpn", "mode", "tun"])
+    world.run(["ip", "link", "set", "vpn", "up"])
+    world.run(["ip", "route", "add", "203.0.0.0/16", "dev", "vpn"])
+    passed = (
+        "table inet seen { chain passed { type filter hook postrouting priority 0; counter; }; }"
+    )
+    world.run(["nft", "-f", "-"], input=passed.replace("counter", 'oifname "vpn" counter'))
+    web.run(["python3", "-c", SEEK, "203.0.113.%d", "1", "255"])
+    assert "packets 254 " in world.run(["nft", "list", "table", "inet", "seen"]).stdout

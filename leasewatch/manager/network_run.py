@@ -76,8 +76,8 @@ def take_down(files: NetworkFiles) -> None:
     with contextlib.ExitStack() as steps:
         steps.callback(_clear_run, files)
         steps.callback(unmanaged.give_back, files.paths, files.name)
+        steps.callback(_delete_table, files.name)  # last: nothing is open that it does not guard
         steps.callback(_delete_bridge, files.name)
-        steps.callback(_delete_table, files.name)
         steps.callback(sysctl.give_back, files.sysctls, files.name)
         files.state.unlink(missing_ok=True)
 

@@ -46,6 +46,10 @@ case $(tee /run/asked) in
 esac
 exec /run/nft "$@" </run/asked
 """
+NFT_THAT_LOOKS = """#!/bin/sh
+ls /sys/class/net >>/run/links
+exec /run/nft "$@"
+"""
 
 
 @dataclass
@@ -241,9 +245,14 @@ def test_without_the_filter_the_lie_is_believed_and_a_start_makes_it_again(
 
 def without_bridge_filters(world: World, why: str) -> None:
     """From now on nft says `why` to whoever wants to filter on bridges."""
+    replace_nft(world, NFT_WITHOUT_BRIDGES % why)
+
+
+def replace_nft(world: World, program: str) -> None:
+    """By one that finds the real one at /run/nft."""
     replace = """nft=$(readlink -f "$(command -v nft)") && cp "$nft" /run/nft &&
         cat >/run/other-nft && chmod +x /run/other-nft && mount --bind /run/other-nft "$nft" """
-    world.run(["sh", "-c", replace], input=NFT_WITHOUT_BRIDGES % why)
+    world.run(["sh", "-c", replace], input=program)
 
 
 def test_a_guest_that_the_kernel_cannot_filter_runs_and_its_owner_is_told(lab: World) -> None:
@@ -262,6 +271,14 @@ def test_a_guest_whose_filter_fails_for_another_reason_is_not_started(lab: World
     assert refused.returncode == 1
     assert "Cannot allocate memory" in refused.stderr
     assert traces(lab) == []
+
+
+def test_a_network_that_stops_is_guarded_while_it_has_a_bridge(lab: World) -> None:
+    replace_nft(lab, NFT_THAT_LOOKS)
+    pyvirt(lab, "network", "stop", "lab")
+    links = read(lab, "/run/links")
+    assert "lo" in links
+    assert BRIDGE not in links
 
 
 def test_a_plain_user_who_locks_all_that_it_may_open_keeps_nobody_from_anything(

@@ -26,6 +26,7 @@ def install(network: Network) -> Json:
     chains = {
         "sources": ({"type": "filter", "hook": "forward", "prio": -1}, _sources(network)),
         "forward": ({"type": "filter", "hook": "forward", "prio": 0}, _forward(network)),
+        "relays": ({"type": "filter", "hook": "input", "prio": -1}, _relays(network)),
     }
     if network.mode == "nat":
         chains["hops"] = ({"type": "filter", "hook": "forward", "prio": -1}, _hops(network))
@@ -104,6 +105,20 @@ def _forward(network: Network) -> list[list[Json]]:
         [_meta("oifname", bridge), _ct("state", ["established", "related"]), _ACCEPT],
         [_meta("oifname", bridge), _ct("status", ["dnat"]), _ACCEPT],
         [_meta("oifname", bridge), _REJECT],
+    ]
+
+
+def _relays(network: Network) -> list[list[Json]]:
+    """The server hears no relay of DHCPv6, for it believes one whose MAC a client has (RFC 6939).
+
+    Nor a message in fragments, which could hide it.
+    """
+    asked = [_meta("iifname", bridge_name(network.name)), _port("udp", [547])]
+    kind: Json = {"payload": {"base": "th", "offset": 64, "len": 8}}
+    more: Json = {"exthdr": {"name": "frag", "field": "more-fragments"}}
+    return [
+        [*asked, {"match": {"op": "==", "left": kind, "right": {"set": [12, 13]}}}, {"drop": None}],
+        [*asked, {"match": {"op": "==", "left": more, "right": 1}}, {"drop": None}],
     ]
 
 

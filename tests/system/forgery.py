@@ -48,6 +48,29 @@ def dhcp(
     ]
 
 
+def lease6(duid: bytes, source: str, link: str = "::", relay_of: str | None = None) -> bytes:
+    """A DHCPv6 message that asks for a lease at once (RFC 8415 16.2, 21.14), as an IPv6 packet.
+
+    `relay_of`: as of a relay on the network of `link` by which the client has this MAC (RFC 6939).
+    """
+    message = bytes([1, 0, 0x7E, 0x57]) + option6(1, duid) + option6(14, b"")
+    message += option6(3, struct.pack("!III", 7, 0, 0))
+    if relay_of is not None:
+        head = bytes([12, 0]) + _ends6(link, source)
+        client = option6(79, struct.pack("!H", 1) + mac_bytes(relay_of))
+        message = head + option6(18, b"port") + client + option6(9, message)
+    servers = "ff02::1:2"
+    datagram = udp(547 if relay_of else 546, 547, message)
+    ends = _ends6(source, servers) + struct.pack("!II", len(datagram), 17)
+    total = _checksum(ends + datagram)
+    return ipv6(source, servers, 17, datagram[:6] + struct.pack("!H", total) + datagram[8:])
+
+
+def option6(code: int, value: bytes) -> bytes:
+    """A DHCPv6 option."""
+    return struct.pack("!HH", code, len(value)) + value
+
+
 def option(code: int, value: bytes) -> bytes:
     """A DHCP option."""
     return bytes([code, len(value)]) + value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from leasewatch.virt.frame_rules import interface_id
 from tests.csrc.building import compile_c
 from tests.system import forgery
 from tests.system.conftest import GuestFiles
@@ -197,6 +199,24 @@ def test_no_address_joins_a_domain_by_what_another_card_says(
     assert "10.77.0.68" not in known
     assert "fd00::bad" not in known
     assert finds(town.world, "web1") == [town.address]
+
+
+@pytest.mark.parametrize("who", ["strict1", "open1", "plain"])
+def test_no_relay_says_who_asks_for_a_dhcpv6_lease(town: Town, who: str) -> None:
+    """Else web1's name is that lease's in dnsmasq's DNS."""
+    mac, send = town.senders[who]
+    prefix = b"\xfe\x80" + bytes(6)
+    source = socket.inet_ntop(socket.AF_INET6, prefix + interface_id(mac).to_bytes(8, "big"))
+    (shown,) = json.loads(pyvirt(town.world, "network", "show", "lab", "-o", "json").stdout)
+    link = str(shown["subnet6"].partition("/")[0])
+    relayed, own = (bytes.fromhex("00040000") + who.encode().ljust(14) + bytes([n]) for n in (1, 2))
+    for packet in (
+        forgery.lease6(relayed, source, link, relay_of=town.mac),
+        forgery.lease6(own, source),
+    ):
+        send(forgery.ethernet(mac, 0x86DD, packet, "33:33:00:01:00:02"))
+    town.world.wait_for("its own to be given", lambda: own.hex(":") in read(town.world, LEASES))
+    assert relayed.hex(":") not in read(town.world, LEASES)
 
 
 def test_a_card_sends_from_other_macs_only_where_its_owner_allows_it(town: Town) -> None:

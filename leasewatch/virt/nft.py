@@ -26,7 +26,7 @@ def install(network: Network) -> Json:
     chains = {
         "sources": ({"type": "filter", "hook": "forward", "prio": -1}, _sources(network)),
         "forward": ({"type": "filter", "hook": "forward", "prio": 0}, _forward(network)),
-        "relays": ({"type": "filter", "hook": "input", "prio": -1}, _relays(network)),
+        "unheard": ({"type": "filter", "hook": "input", "prio": -1}, _unheard(network)),
     }
     if network.mode == "nat":
         chains["hops"] = ({"type": "filter", "hook": "forward", "prio": -1}, _hops(network))
@@ -68,7 +68,7 @@ def _sources(network: Network) -> list[list[Json]]:
     bridge = bridge_name(network.name)
     away = [_meta("iifname", bridge), _meta("oifname", bridge, op="!=")]
     foreign = [_source(*each, op="!=") for each in _subnets(network)]
-    return [[*away, source, {"drop": None}] for source in foreign]
+    return [[*away, source, _DROP] for source in foreign]
 
 
 def _hops(network: Network) -> list[list[Json]]:
@@ -85,10 +85,9 @@ def _hops(network: Network) -> list[list[Json]]:
     for family, known in (("ip", "@hops4"), ("ip6", "@hops6")):
         hop: Json = {"concat": [guest, {"rt": {"key": "nexthop", "family": family}}]}
         near = [*away, _meta("nfproto", {"ip": "ipv4", "ip6": "ipv6"}[family])]
-        is_known: Json = {"match": {"op": "==", "left": hop, "right": known}}
         rules += [
-            [*near, is_known, _set("update", known, hop), _ACCEPT],
-            [*near, _set("update", "@seekers", guest, over), {"drop": None}],
+            [*near, _match(hop, known), _set("update", known, hop), _ACCEPT],
+            [*near, _set("update", "@seekers", guest, over), _DROP],
             [*near, _set("add", known, hop)],
         ]
     return rules
@@ -108,17 +107,21 @@ def _forward(network: Network) -> list[list[Json]]:
     ]
 
 
-def _relays(network: Network) -> list[list[Json]]:
-    """The server hears no relay of DHCPv6, for it believes one whose MAC a client has (RFC 6939).
+def _unheard(network: Network) -> list[list[Json]]:
+    """What the host does not heed on its bridge, whoever says it.
 
-    Nor a message in fragments, which could hide it.
+    By a router's advertisement or a redirect a card could speak in another's MAC, in any of many
+    options. So it could by a relay of DHCPv6, which says what MAC a client has (RFC 6939); a
+    message in fragments could hide one.
     """
-    asked = [_meta("iifname", bridge_name(network.name)), _port("udp", [547])]
+    here = _meta("iifname", bridge_name(network.name))
+    routers: Json = {"payload": {"protocol": "icmpv6", "field": "type"}}
     kind: Json = {"payload": {"base": "th", "offset": 64, "len": 8}}
     more: Json = {"exthdr": {"name": "frag", "field": "more-fragments"}}
     return [
-        [*asked, {"match": {"op": "==", "left": kind, "right": {"set": [12, 13]}}}, {"drop": None}],
-        [*asked, {"match": {"op": "==", "left": more, "right": 1}}, {"drop": None}],
+        [here, _match(routers, {"set": ["nd-router-advert", "nd-redirect"]}), _DROP],
+        [here, _port("udp", [547]), _match(kind, {"set": [12, 13]}), _DROP],
+        [here, _port("udp", [547]), _match(more, 1), _DROP],
     ]
 
 
@@ -148,6 +151,7 @@ _SETS: tuple[Json, ...] = (
     {"name": "hops6", "type": ["ether_addr", "ipv6_addr"], "timeout": 30, "size": 65535},
     {"name": "seekers", "type": "ether_addr", "timeout": 120, "size": 4096},
 )
+_DROP: Json = {"drop": None}
 _ACCEPT: Json = {"accept": None}
 _REJECT: Json = {"reject": {"type": "icmpx", "expr": "admin-prohibited"}}
 
@@ -155,6 +159,10 @@ _REJECT: Json = {"reject": {"type": "icmpx", "expr": "admin-prohibited"}}
 def _set(verb: str, name: str, element: Json, *statements: Json) -> Json:
     told: Json = {"op": verb, "elem": element, "set": name}
     return {"set": told | ({"stmt": list(statements)} if statements else {})}
+
+
+def _match(left: Json, right: Json | str | int, op: str = "==") -> Json:
+    return {"match": {"op": op, "left": left, "right": right}}
 
 
 def _meta(key: str, value: str | Json, op: str = "==") -> Json:

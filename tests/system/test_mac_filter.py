@@ -269,7 +269,9 @@ def test_without_the_filter_the_lie_is_believed_and_a_start_makes_it_again(
     )
     lab.run(["kill", "-KILL", str(row(lab, "web1")["pid"])])
     pyvirt(lab, "domain", "stop", "db1", "web1")
-    assert "pvtap0" not in lab.run(["nft", "list", "table", "bridge", "pyvirt_lab"]).stdout
+    ports = ["nft", "list", "chain", "bridge", "pyvirt_lab", "cards"]
+    assert '"pvtap*"' in (chain := lab.run(ports).stdout)
+    assert '"pvtap0"' not in chain
     pyvirt(lab, "network", "stop", "lab")
     assert "bridge" not in lab.run(["nft", "list", "tables"]).stdout
 

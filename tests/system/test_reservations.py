@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from itertools import count
 
 import pytest
@@ -26,9 +27,16 @@ def reserved(lab: World, guest_files: GuestFiles) -> World:
 def asks(world: World, name: str, mac: str | None = None, wanted: str | None = None) -> str:
     """What a machine is given that asks, for `wanted` if it may; it gives it back at once."""
     client = world.client(name, BRIDGE, mac)
-    address = client.dhcp(options=["-r", wanted] if wanted else [])
-    client.release()
-    world.wait_for(f"{address} to be given back", lambda: address not in read(world, LEASES))
+
+    def given_back() -> str:
+        address = client.dhcp(options=["-r", wanted] if wanted else [])
+        client.release()
+        with contextlib.suppress(AssertionError):  # a dnsmasq that starts anew has not heard it
+            world.wait_for("it", lambda: address not in read(world, LEASES), timeout=10)
+            return address
+        return ""
+
+    address = world.wait_for("a lease that is given back", given_back)
     world.run(["ip", "netns", "delete", name])
     return address
 

@@ -5,6 +5,8 @@ It reads no clock: `now` is in seconds, of any clock, also one that is set back.
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 
 class Allowance:
     """Remembers `keys` at most; those that came first are forgotten, which gives them a new burst.
@@ -16,7 +18,7 @@ class Allowance:
         self._ahead = (burst - 1) * seconds
         self._seconds = seconds
         self._keys = keys
-        self._due: dict[str, float] = {}
+        self._due: OrderedDict[str, float] = OrderedDict()  # a dict is slow to find its first key
         """When each would have used up nothing of its burst."""
 
     def take(self, key: str, now: float) -> bool:
@@ -26,6 +28,6 @@ class Allowance:
             due = now  # the clock was set back
         allowed = due <= now + self._ahead
         if len(self._due) >= self._keys:
-            del self._due[next(iter(self._due))]
+            self._due.popitem(last=False)
         self._due[key] = due + self._seconds if allowed else due
         return allowed

@@ -289,7 +289,8 @@ def test_a_stopped_domains_name_ends_and_one_made_again_answers_at_once(
     thief = lab.client("thief", BRIDGE, mac)
     stolen = thief.dhcp("web1")
     lab.wait_for("the claim to be seen", lambda: stolen in entries(lab))
-    assert entries(lab)[stolen]["verdict"] == "unnamed"
+    # For a moment dnsmasq still knows the name of this MAC.
+    assert entries(lab)[stolen]["verdict"] in {"refused", "unnamed"}
     assert finds(lab, "web1") == []
     pyvirt(lab, "domain", "delete", "web1")
     define(lab, guest_files, "web1")

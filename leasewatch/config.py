@@ -41,10 +41,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from leasewatch import suffix
 from leasewatch.errors import UNDECODABLE
 from leasewatch.model import Domain, LeaseFile, Nic
-from leasewatch.names import labels
+from leasewatch.names import labels, suffix
 from leasewatch.names.aliases import MAX_BYTES
 from leasewatch.sources import fields, registry
 from nss_pyvirt.errors import UserError

@@ -16,23 +16,21 @@ from collections.abc import Iterator
 import msgspec
 
 from leasewatch import config
-from leasewatch.io import alive, memory, notify, reading
-from leasewatch.io.answers import Answers
-from leasewatch.io.claim_log import ClaimLog
-from leasewatch.io.defined_names import DefinedNames
-from leasewatch.io.discovery import Discovery, Found
-from leasewatch.io.history import History
-from leasewatch.io.history_reader import HistoryReader
-from leasewatch.io.journal import ERROR, INFO, Journal
-from leasewatch.io.lease_files import LeaseFiles
-from leasewatch.io.neighbours import NeighbourWatch
-from leasewatch.io.pending import PendingServer
-from leasewatch.io.publisher import Publisher
-from leasewatch.io.source_entries import source_entries
-from leasewatch.io.state_folder import StateFolder
-from leasewatch.io.varlink import VarlinkServer
-from leasewatch.io.varlink_interface import SourceEntry
-from leasewatch.io.watcher import Watcher
+from leasewatch.api.answers import Answers
+from leasewatch.api.interface import SourceEntry
+from leasewatch.api.server import VarlinkServer
+from leasewatch.api.source_entries import source_entries
+from leasewatch.daemon import alive, memory, notify
+from leasewatch.daemon.journal import ERROR, INFO, Journal
+from leasewatch.files import reading
+from leasewatch.files.state_folder import StateFolder
+from leasewatch.history.claim_log import ClaimLog
+from leasewatch.history.reader import HistoryReader
+from leasewatch.history.writer import History
+from leasewatch.hosttable.pending import PendingServer
+from leasewatch.hosttable.publisher import Publisher
+from leasewatch.leases.lease_files import LeaseFiles
+from leasewatch.leases.watcher import Watcher
 from leasewatch.model import (
     DomainState,
     LeaseChange,
@@ -41,9 +39,12 @@ from leasewatch.model import (
     NetworkState,
 )
 from leasewatch.names import aliases, labels
+from leasewatch.names.defined_names import DefinedNames
 from leasewatch.names.policy import NamePolicy, Rules
 from leasewatch.neighbours.given_back import unseen
+from leasewatch.neighbours.watch import NeighbourWatch
 from leasewatch.paths import Paths
+from leasewatch.sources.discovery import Discovery, Found
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.snapshot import SnapshotError
 

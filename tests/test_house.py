@@ -12,22 +12,36 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
-# DESIGN "Layers": what a package of leasewatch may import of leasewatch.
-_BASE = {"model", "paths", "errors", "suffix", "allowance"}
-_PURE = {
-    *("appearances", "events", "record_set", "sources", "tracker", "neighbours", "names", "dns"),
-    "virt",
-}
-_LAYERS = (
-    dict.fromkeys(_BASE, _BASE)
-    | {name: _BASE | {name} for name in _PURE}
-    | {"events": _BASE | {"events", "appearances"}}
-    | {"tracker": _BASE | {"tracker", "appearances", "record_set"}}
-    | {"config": _BASE | {"names", "sources"}, "io": _BASE | _PURE | {"config", "io"}}
-    | {name: _BASE | _PURE | {"config", "io", name} for name in ("service", "manager")}
-    | {"cli": _BASE | _PURE | {"config", "io", "service", "manager", "cli"}}
+# DESIGN "Rooms": a room may import the rooms in front of it, and the files of the first line.
+_ROOMS = (
+    *("model", "errors", "paths"),
+    *("daemon", "files", "names", "sources", "config", "leases", "neighbours", "history"),
+    *("hosttable", "api", "service", "cli", "pyvirt"),
 )
-# Pure packages see no files, sockets, clocks or processes; socket is there for inet_pton alone.
+_PYVIRT = (
+    *("say", "process", "nft", "network_files", "domain_files"),
+    *("defined", "mac_filter", "networks", "domains", "cli"),
+)
+_PYVIRT_USES = {"model", "errors", "paths", "daemon", "files", "names", "sources", "neighbours"}
+
+# Pure modules: no file, socket, process or clock. socket is there for inet_pton alone.
+_PURE = (
+    *("model.py", "errors.py", "paths.py", "config.py", "api/answers.py", "api/interface.py"),
+    *("api/published.py", "history/calm.py", "history/events.py", "history/rows.py"),
+    *("leases/allowance.py", "leases/first_seen.py", "leases/record_set.py", "leases/tracker.py"),
+    *(f"names/{name}.py" for name in ("aliases", "claimants", "labels", "ledger", "on_link")),
+    *(f"names/{name}.py" for name in ("policy", "queries", "suffix", "verdicts", "waiting")),
+    *(f"neighbours/{name}.py" for name in ("given_back", "links", "per_network")),
+    *("neighbours/prompts.py", "neighbours/table.py"),
+    *(f"sources/{name}.py" for name in ("dnsmasq", "dnsmasq_users", "fields", "incus")),
+    *(f"sources/{name}.py" for name in ("json_records", "kea", "libvirt", "networkd")),
+    *("sources/registry.py", "sources/source.py"),
+    *(f"pyvirt/defined/{name}.py" for name in ("domain", "network", "subnets")),
+    *(f"pyvirt/domains/{name}.py" for name in ("dhcp_packets", "qemu")),
+    *(f"pyvirt/mac_filter/{name}.py" for name in ("frame_rules", "holders", "ruleset", "taps")),
+    *(f"pyvirt/networks/{name}.py" for name in ("dnsmasq_conf", "firewall", "legacy_firewall")),
+    *("pyvirt/networks/backoff.py", "pyvirt/networks/nat.py"),
+)
 _IMPURE = {"asyncio", "fcntl", "os", "random", "subprocess", "threading", "time"}
 
 
@@ -83,16 +97,32 @@ def _modules(package: str) -> list[Path]:
     return sorted((CHECKOUT / package).rglob("*.py"))
 
 
+def _used(file: Path, package: str) -> set[str]:
+    """The rooms of `package` that a file imports from."""
+    dotted = (name.split(".") for name in _imports(file) if name.startswith(f"{package}."))
+    return {parts[package.count(".") + 1] for parts in dotted}
+
+
 @pytest.mark.parametrize("file", _modules("leasewatch"), ids=lambda f: str(f.relative_to(CHECKOUT)))
-def test_imports_go_down_the_layers_only(file: Path) -> None:
-    layer = file.relative_to(CHECKOUT / "leasewatch").parts[0].removesuffix(".py")
-    if layer == "__init__":
-        return
-    used = {name.split(".")[1] for name in _imports(file) if name.startswith("leasewatch.")}
-    assert used <= _LAYERS[layer]
-    if layer in _BASE | _PURE:
-        assert not {name.split(".")[0] for name in _imports(file)} & _IMPURE
-        assert not re.findall(r"\bsocket\.(?!inet_|AF_)\w+", file.read_text())
+def test_a_room_imports_only_rooms_in_front_of_it(file: Path) -> None:
+    room, *inner = (p.removesuffix(".py") for p in file.relative_to(CHECKOUT / "leasewatch").parts)
+    used = _used(file, "leasewatch") - {room}
+    if room == "__init__":
+        assert not used
+    elif room == "pyvirt":
+        assert used <= _PYVIRT_USES
+        wing = _used(file, "leasewatch.pyvirt") - {inner[0]}
+        before = _PYVIRT.index(inner[0]) if inner[0] != "__init__" else 0
+        assert wing <= set(_PYVIRT[:before])
+    else:
+        assert used <= set(_ROOMS[: _ROOMS.index(room)])
+
+
+@pytest.mark.parametrize("name", _PURE)
+def test_a_pure_module_sees_no_file_socket_process_or_clock(name: str) -> None:
+    file = CHECKOUT / "leasewatch" / name
+    assert not {name.split(".")[0] for name in _imports(file)} & _IMPURE
+    assert not re.findall(r"\bsocket\.(?!inet_|AF_)\w+", file.read_text())
 
 
 @pytest.mark.parametrize("file", _modules("nss_pyvirt"), ids=lambda f: f.name)

@@ -12,9 +12,10 @@ import msgspec
 import pytest
 
 from leasewatch import config
-from leasewatch.cli import leasewatch, pyvirt
-from nss_pyvirt import cli as nss_pyvirt
-from nss_pyvirt import pieces
+from leasewatch.cli import leasewatch
+from leasewatch.pyvirt.cli import pyvirt
+from nss_pyvirt.installer import cli as nss_pyvirt
+from nss_pyvirt.installer import pieces
 
 PAGES = Path(__file__).parents[1] / "packaging/man"
 COMMANDS = {

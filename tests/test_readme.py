@@ -16,10 +16,11 @@ import click
 import pytest
 
 from leasewatch import config
-from leasewatch.cli import leasewatch, pyvirt
+from leasewatch.cli import leasewatch
 from leasewatch.paths import Paths
-from nss_pyvirt import cli as nss_pyvirt
-from nss_pyvirt import nsswitch
+from leasewatch.pyvirt.cli import pyvirt
+from nss_pyvirt.installer import cli as nss_pyvirt
+from nss_pyvirt.installer import nsswitch
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -12,15 +12,15 @@ import pytest
 
 HEAVY = {"asyncio", "importlib.metadata", "netaddr", "pyroute2", "qemu", "subprocess", "watchdog"}
 NOT_BARE = HEAVY | {"_cffi_backend", "csv", "hashlib", "json", "msgspec", "socket", "tempfile"}
-QUERY = HEAVY | {"_cffi_backend", "csv", "tempfile", "tomllib", "leasewatch.io.offline"}
+QUERY = HEAVY | {"_cffi_backend", "csv", "tempfile", "tomllib", "leasewatch.api.offline"}
 
 
 @pytest.mark.parametrize(
     ("imports", "unwanted"),
     [
         ("leasewatch.cli.leasewatch", NOT_BARE),
-        ("leasewatch.cli.pyvirt", NOT_BARE),
-        ("nss_pyvirt.cli", NOT_BARE),
+        ("leasewatch.pyvirt.cli.pyvirt", NOT_BARE),
+        ("nss_pyvirt.installer.cli", NOT_BARE),
         ("leasewatch.cli.leasewatch, leasewatch.cli.ip", QUERY),
         ("leasewatch.cli.leasewatch, leasewatch.cli.list_leases", QUERY),
     ],

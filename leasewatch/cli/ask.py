@@ -6,17 +6,17 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from leasewatch.cli import frame
-from leasewatch.io import varlink_client
-from leasewatch.io.varlink_interface import (
+from leasewatch.api import client as varlink_client
+from leasewatch.api.interface import (
     EventsReply,
-    HistoryParameters,
     HistoryReply,
     ListReply,
     ResolveReply,
 )
+from leasewatch.history.rows import HistoryParameters
 from leasewatch.paths import Paths
 from nss_pyvirt.errors import UserError
+from nss_pyvirt.terminal import frame
 
 _T = TypeVar("_T")
 
@@ -25,7 +25,7 @@ def list_entries(paths: Paths) -> ListReply:
     """Every candidate for a name."""
 
     def look() -> ListReply:
-        from leasewatch.io import offline  # noqa: PLC0415  needed only without the service
+        from leasewatch.api import offline  # noqa: PLC0415  needed only without the service
 
         return offline.list_entries(paths, time.time())
 
@@ -36,19 +36,22 @@ def resolve(paths: Paths, query: str) -> ResolveReply:
     """What a name or address answers; raises NoSuchNameError."""
 
     def look() -> ResolveReply:
-        from leasewatch.io import offline  # noqa: PLC0415  needed only without the service
+        from leasewatch.api import offline  # noqa: PLC0415  needed only without the service
 
         return offline.resolve(paths, query, time.time())
 
     try:
         return _ask(lambda: varlink_client.resolve(paths.varlink, query), look)
     except varlink_client.NoSuchNameError as error:
-        from leasewatch.io import definitions  # noqa: PLC0415  start-up time
+        from leasewatch.files import state_folder  # noqa: PLC0415  start-up time
+        from nss_pyvirt.terminal import hints  # noqa: PLC0415  start-up time
 
-        defined = definitions.names(paths.domain_definitions) if not error.candidates else []
+        if error.candidates:
+            raise
+        defined = state_folder.names(paths.domain_definitions, ".toml") or set()
         if query in defined:
             error.hint = f"that domain does not run: sudo pyvirt domain start {query}"
-        elif meant := definitions.likely(query, defined):
+        elif meant := hints.likely(query, defined):
             error.hint = f"did you mean {meant}?"
         raise
 
@@ -57,7 +60,7 @@ def history(paths: Paths, asked: HistoryParameters) -> HistoryReply:
     """Who held which address when."""
 
     def look() -> HistoryReply:
-        from leasewatch.io import offline  # noqa: PLC0415  needed only without the service
+        from leasewatch.api import offline  # noqa: PLC0415  needed only without the service
 
         return offline.history(paths, asked)
 
@@ -68,7 +71,7 @@ def events(paths: Paths, asked: HistoryParameters) -> EventsReply:
     """What happened."""
 
     def look() -> EventsReply:
-        from leasewatch.io import offline  # noqa: PLC0415  needed only without the service
+        from leasewatch.api import offline  # noqa: PLC0415  needed only without the service
 
         return offline.events(paths, asked)
 

@@ -9,10 +9,11 @@ from typing import Any
 import click
 import msgspec
 
-from leasewatch.cli import ask, frame, show, since
-from leasewatch.io.varlink_interface import MAX_ROWS, Event, HistoryParameters, Holding
+from leasewatch.cli import ask, since
+from leasewatch.history.rows import MAX_ROWS, Event, HistoryParameters, Holding
 from leasewatch.paths import Paths
 from nss_pyvirt.errors import UserError
+from nss_pyvirt.terminal import frame, show
 
 _HOLDINGS = ("name", "network", "address", "mac", "since", "until", "state")
 _EVENTS = ("seq", "time", "event", "name", "network", "address", "mac", "why")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from leasewatch.cli import ask, frame, show
+from leasewatch.cli import ask
 from leasewatch.paths import Paths
 from nss_pyvirt.errors import UserError
+from nss_pyvirt.terminal import frame, show
 
 
 @click.command(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from leasewatch.cli import frame
 from leasewatch.paths import Paths
 from nss_pyvirt import __version__
+from nss_pyvirt.terminal import frame
 
 
 @click.group(

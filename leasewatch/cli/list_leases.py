@@ -8,10 +8,11 @@ import time
 import click
 import msgspec
 
-from leasewatch.cli import ask, frame, show
-from leasewatch.io.varlink_interface import Entry
+from leasewatch.api.interface import Entry
+from leasewatch.cli import ask
 from leasewatch.paths import Paths
 from nss_pyvirt.errors import UserError
+from nss_pyvirt.terminal import frame, show
 
 _COLUMNS = ("name", "network", "address", "mac", "from", "expires", "trust", "state")
 _SPARE = ("trust", "from", "mac", "network")

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 import click
 import msgspec
 
-from leasewatch.cli import ask, frame, show
-from leasewatch.io.varlink_client import NoSuchNameError
-from leasewatch.io.varlink_interface import Address, Entry, ResolveReply
+from leasewatch.api.client import NoSuchNameError
+from leasewatch.api.interface import Address, Entry, ResolveReply
+from leasewatch.cli import ask
 from leasewatch.paths import Paths
+from nss_pyvirt.terminal import frame, show
 
 _ANSWER = ("name", "address", "network", "from", "expires", "trust")
 _CANDIDATES = ("name", "trust", "network", "address", "mac", "from", "verdict", "reason", "source")

@@ -6,7 +6,8 @@ import signal
 
 import click
 
-from leasewatch.io import account, place
+from leasewatch.daemon import account
+from leasewatch.files import locks
 from leasewatch.paths import Paths
 from nss_pyvirt.errors import UserError
 
@@ -33,12 +34,12 @@ def command(paths: Paths) -> None:
         held.release()
 
 
-def _the_one_service(paths: Paths) -> place.Place:
-    held = place.Place(paths.service_lock)
+def _the_one_service(paths: Paths) -> locks.Place:
+    held = locks.Place(paths.service_lock)
     try:
         held.take()
     except UserError:
-        pid = place.holder(paths.service_lock)
+        pid = locks.holder(paths.service_lock)
         raise UserError(
             f"another leasewatch serves {paths.service_run}: process {pid}",
             f"stop it first: systemctl stop leasewatch, or kill {pid}",
@@ -49,7 +50,7 @@ def _the_one_service(paths: Paths) -> place.Place:
 def _serve(paths: Paths) -> None:
     import asyncio  # noqa: PLC0415 (the service's imports are not for --help)
 
-    from leasewatch.io.journal import Journal  # noqa: PLC0415
+    from leasewatch.daemon.journal import Journal  # noqa: PLC0415
     from leasewatch.service import Service  # noqa: PLC0415
 
     async def run() -> None:

@@ -7,10 +7,10 @@ import time
 import click
 import msgspec
 
-from leasewatch.cli import frame, show
-from leasewatch.io import varlink_client
-from leasewatch.io.varlink_interface import SourceEntry
+from leasewatch.api import client as varlink_client
+from leasewatch.api.interface import SourceEntry
 from leasewatch.paths import Paths
+from nss_pyvirt.terminal import frame, show
 
 _COLUMNS = ("source", "state", "network", "leases", "age", "path", "error")
 _SPARE = ("age", "leases", "network")

@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from leasewatch.model import Lease, LeaseChange, Neighbour, NeighbourChange
 from leasewatch.names import labels
+from leasewatch.names.claimants import Held
 from leasewatch.names.on_link import Networks, Prefix
-from leasewatch.names.parties import Held
 
 _K = TypeVar("_K")
 

@@ -25,9 +25,9 @@ from leasewatch.model import (
 )
 from leasewatch.names import labels, verdicts
 from leasewatch.names.aliases import Aliases, assign
+from leasewatch.names.claimants import Held, Side, addresses, by_network, owners_rank, parties
 from leasewatch.names.ledger import Card, Ledger, card_of
 from leasewatch.names.on_link import Prefix
-from leasewatch.names.parties import Held, Side, addresses, by_network, owners_rank, parties
 from leasewatch.names.waiting import NOT_AWAITED, Awaited, awaited
 
 _FORMER_CARDS = 4096

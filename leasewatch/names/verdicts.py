@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from leasewatch.model import Claim, Domain, HostAddress, HostRecord, Trust, Verdict
 from leasewatch.names import labels
-from leasewatch.names.parties import Held, Party, Side, claimed, is_recorded
+from leasewatch.names.claimants import Held, Party, Side, claimed, is_recorded
 from leasewatch.names.waiting import Awaited
 
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple
 
-from leasewatch.names.parties import Held, is_link_local
+from leasewatch.names.claimants import Held, is_link_local
 
 IPV6_SECONDS: Final = 8
 """How much longer than DHCP a guest's IPv6 address may take: a router advertisement (RFC 4861)

@@ -1,4 +1,4 @@
-"""Every source, one line each; `leasewatch.io.discovery` looks for them in this order."""
+"""Every source, one line each; `leasewatch.sources.discovery` looks for them in this order."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What a source of leases is: where its files live and how their bytes are read. Data only.
 
 Paths are patterns: `{network}` stands for the interface or, in `names`, for the network's name,
-`{file}` for any name, both within one part of the path. `leasewatch.io.discovery` finds the files;
+`{file}` for any name, both within one part of the path. `sources.discovery` finds the files;
 nothing is opened here.
 """
 

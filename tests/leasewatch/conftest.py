@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from leasewatch.io.history_file import HistoryFile
+from leasewatch.history.file import HistoryFile
 from tests.leasewatch.serving import Dnsmasq, Served
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from leasewatch import events
-from leasewatch.io.history_file import HistoryFile
-from leasewatch.io.history_reader import HistoryReader
-from leasewatch.io.varlink_interface import HistoryParameters, Holding
+from leasewatch.history import events
+from leasewatch.history.file import HistoryFile
+from leasewatch.history.reader import HistoryReader
+from leasewatch.history.rows import HistoryParameters, Holding
 from leasewatch.model import Lease, LeaseChange
 from tests.leasewatch.leasing import WALL, change
 

@@ -12,7 +12,7 @@ import time
 
 import msgspec
 
-from leasewatch.io import varlink_client
+from leasewatch.api import client as varlink_client
 from leasewatch.model import DomainState, Nic
 from nss_pyvirt import snapshot
 from tests.leasewatch.serving import _MAIN, Dnsmasq, Served

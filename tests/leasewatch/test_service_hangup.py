@@ -30,13 +30,13 @@ hang_up_in(*{!r})
 @pytest.mark.parametrize(
     "moment",
     [
-        ("leasewatch.io.account", "settle"),
-        ("leasewatch.io.place", "Place", "take"),
+        ("leasewatch.daemon.account", "settle"),
+        ("leasewatch.files.locks", "Place", "take"),
         ("leasewatch.service", "_load"),
         ("leasewatch.service", "Service", "run"),
         ("leasewatch.service", "Watcher"),
         ("leasewatch.service", "Service", "_settle"),
-        ("leasewatch.io.varlink", "VarlinkServer", "start"),
+        ("leasewatch.api.server", "VarlinkServer", "start"),
     ],
     ids=lambda moment: moment[-1],
 )

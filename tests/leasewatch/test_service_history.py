@@ -13,10 +13,11 @@ from contextlib import closing, suppress
 
 import pytest
 
-from leasewatch.io import varlink_client
-from leasewatch.io import varlink_interface as interface
-from leasewatch.io.varlink_client import NoHistoryError
-from leasewatch.io.varlink_interface import Event, HistoryParameters, Holding
+from leasewatch.api import client as varlink_client
+from leasewatch.api import interface
+from leasewatch.api.client import NoHistoryError
+from leasewatch.history import rows
+from leasewatch.history.rows import Event, HistoryParameters, Holding
 from tests.leasewatch.serving import Dnsmasq, Served
 from tests.waiting import wait_for
 
@@ -253,7 +254,7 @@ def ask(served: Served, **call: object) -> bytes:
     ("parameters", "fault"),
     [
         ({"limit": -1}, "limit"),
-        ({"limit": interface.MAX_ROWS + 1}, "limit"),
+        ({"limit": rows.MAX_ROWS + 1}, "limit"),
         ({"limit": "5"}, "limit"),
         ({"since": "yesterday"}, "since"),
         ({"query": 5}, "query"),

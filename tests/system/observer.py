@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from leasewatch.io.reading import Signature, signature
+from leasewatch.files.reading import Signature, signature
 from nss_pyvirt import snapshot
 from nss_pyvirt.snapshot import Host, SnapshotError
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from leasewatch.virt.frame_rules import interface_id
+from leasewatch.pyvirt.mac_filter.frame_rules import interface_id
 from tests.system import forgery
 from tests.system.world import CHECKOUT, World
 
@@ -40,8 +40,8 @@ PORTS = {
 }
 REFRESH = """
 import sys
-from leasewatch.io import run_states
-from leasewatch.manager import mac_filter
+from leasewatch.files import run_states
+from leasewatch.pyvirt.mac_filter import apply as mac_filter
 from leasewatch.model import DomainState
 from leasewatch.paths import Paths
 state = run_states.read(Paths().domain_runs / f"{sys.argv[1]}.json", DomainState)

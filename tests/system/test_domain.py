@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from leasewatch.io import place
+from leasewatch.files import locks
 from tests.system.conftest import GuestFiles
 from tests.system.world import World
 
@@ -192,7 +192,7 @@ def test_what_a_killed_parent_leaves_is_cleared_up_by_the_next_command(lab: Worl
 def test_nobody_clears_up_while_another_command_acts_on_the_domain(lab: World) -> None:
     pyvirt(lab, "domain", "start", "web1")
     lab.run(["kill", "-KILL", str(row(lab, "web1")["pid"])])
-    with place.exclusive(lab.root / "run/pyvirt/locks/domain-web1", 5):
+    with locks.exclusive(lab.root / "run/pyvirt/locks/domain-web1", 5):
         assert row(lab, "web1")["state"] == "stopped"
         assert "web1.json" in traces(lab)
     assert row(lab, "web1")["state"] == "stopped"
@@ -315,7 +315,7 @@ def test_a_running_domain_is_neither_deleted_nor_robbed_of_its_network(lab: Worl
 def test_a_domain_that_is_starting_and_a_network_that_is_stopping_do_not_both_succeed(
     lab: World,
 ) -> None:
-    with place.exclusive(lab.root / "run/pyvirt/locks/network-lab", 5):
+    with locks.exclusive(lab.root / "run/pyvirt/locks/network-lab", 5):
         stop = lab.spawn(["pyvirt", "network", "stop", "lab"])
         time.sleep(1.5)  # it has most likely seen by now that no domain runs
         start = lab.spawn(["pyvirt", "domain", "start", "web1"])

@@ -6,13 +6,13 @@ import ast
 
 from tests.system.world import World
 
-_ASK = "from leasewatch.io import neighbours; print(neighbours.ipv6('br0'))"
+_ASK = "from leasewatch.neighbours import kernel; print(kernel.ipv6('br0'))"
 _SET_UP = "ip link add br0 type bridge; ip link set br0 up; ip addr add fd00::1/64 dev br0 nodad"
 
 _GET_TO_KNOW = """
 import asyncio, io, time
-from leasewatch.io.journal import Journal
-from leasewatch.io.neighbours import NeighbourWatch
+from leasewatch.daemon.journal import Journal
+from leasewatch.neighbours.watch import NeighbourWatch
 from leasewatch.model import Domain, Nic
 
 async def known():

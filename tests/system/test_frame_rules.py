@@ -204,7 +204,7 @@ def test_no_honest_guest_meets_the_limits(street: Street) -> None:
 
 TAP = """
 import os, sys
-from leasewatch.io import tap
+from leasewatch.pyvirt.domains import tap
 descriptor, name = tap.open_tap("pv-lab", sys.argv[1])
 print(name, flush=True)
 for line in sys.stdin:

@@ -38,7 +38,7 @@ for address in sys.argv[2:]:
 """
 
 HASTY = (
-    "from leasewatch.io import neighbours as n; from leasewatch.neighbours import table as t;"
+    "from leasewatch.neighbours import watch as n; from leasewatch.neighbours import table as t;"
     " t.FAILED_SECONDS, n.SWEEP_SECONDS = 8, 1;"
     " from leasewatch.cli.leasewatch import main; main(['serve'])"
 )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from leasewatch.virt.frame_rules import interface_id
+from leasewatch.pyvirt.mac_filter.frame_rules import interface_id
 from tests.csrc.building import compile_c
 from tests.system import forgery
 from tests.system.conftest import GuestFiles

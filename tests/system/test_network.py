@@ -108,7 +108,7 @@ def test_start_mends_a_damaged_network(world: World, damage: str) -> None:
 HOLD = """
 import sys
 from pathlib import Path
-from leasewatch.io import place
+from leasewatch.files import locks as place
 place.Place(Path(sys.argv[1])).take()
 print("held", flush=True)
 sys.stdin.read()

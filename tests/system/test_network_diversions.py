@@ -57,7 +57,7 @@ FREE = (
 )
 ASK = """
 import json, sys
-from leasewatch.io.diversions import Diversions
+from leasewatch.pyvirt.networks.diversions import Diversions
 with Diversions() as diversions:
     found = {subnet: diversions.find(subnet) for subnet in sys.argv[1:]}
 print(json.dumps({subnet: each and each.what for subnet, each in found.items()}))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from leasewatch.io import place
+from leasewatch.files import locks
 from tests.conftest import children_of
 from tests.system.world import World
 from tests.waiting import wait_for
@@ -103,7 +103,7 @@ def test_a_netmask_in_a_definition_is_a_prefix_length(ready: World) -> None:
 
 
 def await_turn(program: subprocess.Popen[str]) -> None:
-    """Wait until a command sleeps between two tries to be the only one (io/place.py)."""
+    """Wait until a command sleeps between two tries to be the only one (daemon/locks.py)."""
     (pid,) = wait_for("it to start", lambda: children_of(program.pid))
     call = Path(f"/proc/{pid}/syscall")
     sleeps = {"230", "115"}  # clock_nanosleep, on x86-64 and elsewhere
@@ -111,7 +111,7 @@ def await_turn(program: subprocess.Popen[str]) -> None:
 
 
 def test_of_two_who_delete_a_network_one_is_told_that_there_is_none(ready: World) -> None:
-    with place.exclusive(ready.root / LOCK, 5):
+    with locks.exclusive(ready.root / LOCK, 5):
         both = [
             ready.spawn(["pyvirt", "network", "delete", "lab"], stderr=subprocess.PIPE)
             for _ in range(2)
@@ -128,7 +128,7 @@ def test_of_two_who_delete_a_network_one_is_told_that_there_is_none(ready: World
 def test_who_waits_for_a_network_that_is_deleted_makes_no_folder_of_it(
     ready: World, action: str, code: int
 ) -> None:
-    with place.exclusive(ready.root / LOCK, 5):
+    with locks.exclusive(ready.root / LOCK, 5):
         waiting = ready.spawn(["pyvirt", "network", action, "lab"], stderr=subprocess.PIPE)
         await_turn(waiting)
         ready.run(["rm", "-r", "/etc/pyvirt/networks/lab.toml", "/run/pyvirt/networks/lab"])

@@ -13,7 +13,9 @@ from tests.system.world import World
 
 LOG = "/run/pyvirt/networks/lab/log"
 TAP = "pvtap0"
-REFRESH = "from leasewatch.paths import Paths; from leasewatch.manager import mac_filter as m; "
+REFRESH = (
+    "from leasewatch.paths import Paths; from leasewatch.pyvirt.mac_filter import apply as m; "
+)
 REFRESH += 'm.refresh(Paths(), ["lab"])'
 DAMAGE = {
     "nft flush ruleset": "nftables rules, the MAC filter",

@@ -218,7 +218,7 @@ RELEASE = """
 import sys
 from pathlib import Path
 import msgspec
-from leasewatch.io import dhcp_release
+from leasewatch.pyvirt.domains import dhcp_release
 from leasewatch.model import LeaseFile, NetworkState
 from leasewatch.sources import dnsmasq
 state = msgspec.json.decode(Path("/run/pyvirt/networks/lab.json").read_bytes(), type=NetworkState)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from leasewatch.virt.network import bridge_name
+from leasewatch.pyvirt.defined.network import bridge_name
 from tests.system.test_network_traffic import LAB, started
 from tests.system.world import World
 

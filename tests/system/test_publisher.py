@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from leasewatch.io.publisher import Publisher
+from leasewatch.hosttable.publisher import Publisher
 from leasewatch.model import HostAddress, HostRecord
 from nss_pyvirt import snapshot
 from tests.system.world import CHECKOUT

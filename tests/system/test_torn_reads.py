@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from leasewatch.io.reading import Signature, signature
+from leasewatch.files.reading import Signature, signature
 from nss_pyvirt import snapshot
 from tests.system import rewriter
 from tests.system.observer import Observer

@@ -1,0 +1,121 @@
+"""Become the service's user: who owns its folders may put anything there, which root must not obey.
+
+It keeps of root's powers one, to read every file, as leasewatch.service does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import pwd
+import stat
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from leasewatch.paths import Paths
+from nss_pyvirt.errors import UserError
+from nss_pyvirt.installer.pieces import USER
+
+_DAC_READ_SEARCH: Final = 2  # linux/capability.h
+_VERSION_3: Final = 0x20080522
+_PR_CAPBSET_DROP, _PR_SET_KEEPCAPS, _PR_SET_NO_NEW_PRIVS = 24, 8, 38  # linux/prctl.h
+
+
+class Account(NamedTuple):
+    """A user and its group."""
+
+    uid: int
+    gid: int
+
+
+class _Header(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+_Sets = ctypes.c_uint32 * 6
+"""Effective, permitted and inheritable capabilities up to 31, then the same beyond."""
+
+
+def settle(paths: Paths) -> None:
+    """Make the service's run folder where it is missing; as root become its owner for good.
+
+    Its owner is whoever has it already. Where that is root, or it is missing, it becomes the user
+    leasewatch's if `paths` are this system's and that user is there; else root serves itself.
+    Raises OSError, or UserError where this process may not become that user.
+    """
+    run = paths.service_run
+    user = _owner(paths) if os.geteuid() == 0 else None
+    if user is not None:
+        for folder, mode in ((run, 0o755), (paths.history.parent, 0o750)):
+            _make(folder, mode)
+            _hand_over(folder, user)
+        become(user)
+    else:
+        _make(run, 0o755)  # every program reads the table
+
+
+def _owner(paths: Paths) -> Account | None:
+    run = paths.service_run
+    if run.exists() and (status := run.stat()).st_uid != 0:
+        return Account(status.st_uid, status.st_gid)
+    if paths.root == Path("/"):
+        with contextlib.suppress(KeyError):
+            entry = pwd.getpwnam(USER)
+            return Account(entry.pw_uid, entry.pw_gid)
+    return None
+
+
+def _make(folder: Path, mode: int) -> None:
+    """With that mode whatever our umask is."""
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        folder.chmod(mode)
+
+
+def _hand_over(folder: Path, user: Account) -> None:
+    """Give it a folder of root's, and what root left there. One of another user's stays."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if os.fstat(fd).st_uid == 0:
+            for name in os.listdir(fd):  # noqa: PTH208 (a descriptor is no path)
+                _give(fd, name, user)
+            os.fchown(fd, *user)
+    finally:
+        os.close(fd)
+
+
+def become(account: Account) -> None:
+    """Be that user for good; UserError where this process may not."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    try:
+        libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        for number in range(64):
+            if number != _DAC_READ_SEARCH:
+                libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0)
+        libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
+        os.setgroups([])
+        os.setresgid(account.gid, account.gid, account.gid)
+        os.setresuid(account.uid, account.uid, account.uid)
+        _keep_capability(libc)
+    except OSError as error:
+        what = f"cannot become user {account.uid}: {error.strerror}"
+        raise UserError(what, "start it as the user leasewatch") from None
+
+
+def _keep_capability(libc: ctypes.CDLL) -> None:
+    """Of those that it has (a container may have taken it from root already)."""
+    header, sets = _Header(_VERSION_3, 0), _Sets()
+    if libc.capget(ctypes.byref(header), sets):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    kept = sets[1] & 1 << _DAC_READ_SEARCH
+    sets = _Sets(kept, kept, 0, 0, 0, 0)
+    if libc.capset(ctypes.byref(header), sets):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def _give(folder: int, name: str, account: Account) -> None:
+    """A file of several names may be anybody's."""
+    status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    if not stat.S_ISDIR(status.st_mode) and status.st_nlink == 1:
+        os.chown(name, *account, dir_fd=folder, follow_symlinks=False)

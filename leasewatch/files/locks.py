@@ -1,0 +1,140 @@
+"""Who holds a network or domain: locks that the kernel drops when their process ends.
+
+Knows nothing of what is held, and starts nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from leasewatch.daemon import alive
+from leasewatch.files.replacing import is_file, open_regular
+from nss_pyvirt.errors import UserError
+
+_ENDING = 10.0  # seconds that a killed process may take to end
+_PAUSE = 0.005
+_FLOCK = "hhqqi4x"  # struct flock of fcntl(2): l_type, l_whence, l_start, l_len, l_pid
+
+
+class Place:
+    """The right to be *the* process that holds one network or domain: a POSIX lock on a file.
+
+    The kernel names the holder (F_GETLK), so no pid on disk can be stale, and lets the lock go
+    when the process ends, however it ends. Never open the lock file elsewhere in the holding
+    process: closing any descriptor of it would drop the lock (fcntl(2)).
+    """
+
+    def __init__(self, lock: Path) -> None:
+        self._lock = lock
+        self._fd = -1
+
+    def take(self) -> None:
+        """Raises UserError with the holder's pid where there is one already.
+
+        One that was killed is waited for: it holds the place until it has ended.
+        """
+        self._lock.parent.mkdir(parents=True, exist_ok=True)
+        deadline = time.monotonic() + _ENDING
+        while True:
+            fd = open_regular(self._lock, 0o600)
+            try:
+                fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                pid = _lock_owner(fd)
+                os.close(fd)
+                if (pid is None or alive.is_ending(pid)) and time.monotonic() < deadline:
+                    time.sleep(_PAUSE)
+                    continue
+                raise UserError(
+                    f"{self._lock} is held by process {pid}", f"see what that is: ps {pid}"
+                ) from None
+            if is_file(fd, self._lock):
+                self._fd = fd
+                return
+            os.close(fd)  # the earlier holder has just removed the file that we locked
+
+    def release(self) -> None:
+        """Give the place back and remove the file."""
+        if self._fd >= 0:
+            self._lock.unlink(missing_ok=True)
+            os.close(self._fd)
+            self._fd = -1
+
+
+def holder(lock: Path) -> int | None:
+    """The pid of the process that holds the place, or None. One that was killed is waited for."""
+    try:
+        fd = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    deadline = time.monotonic() + _ENDING
+    try:
+        while (pid := _lock_owner(fd)) and alive.is_ending(pid) and time.monotonic() < deadline:
+            time.sleep(_PAUSE)
+        return pid
+    finally:
+        os.close(fd)
+
+
+def exclusive(lock: Path, timeout: float) -> AbstractContextManager[None]:
+    """Keep other commands out by the file `lock`, gone when nobody holds it any more.
+
+    UserError after `timeout` seconds.
+    """
+    return _hold(lock, fcntl.LOCK_EX, timeout)
+
+
+def shared(lock: Path, timeout: float) -> AbstractContextManager[None]:
+    """As `exclusive`, but any number may hold it so at once."""
+    return _hold(lock, fcntl.LOCK_SH, timeout)
+
+
+@contextlib.contextmanager
+def _hold(lock: Path, how: int, timeout: float) -> Iterator[None]:
+    deadline = time.monotonic() + timeout
+    while (fd := _lock_file(lock, how)) is None:
+        if time.monotonic() > deadline:
+            what = f"another command has held {lock} for {timeout:.0f} s"
+            raise UserError(what, "try again")
+        time.sleep(0.02)
+    try:
+        yield
+    finally:
+        _let_go(fd, lock)
+
+
+def _lock_file(lock: Path, how: int) -> int | None:
+    """A descriptor that holds the lock; None: others do, or have just removed the file.
+
+    Whoever may open a file, or a folder, for reading may flock(2) it: it is its owner's alone.
+    """
+    lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fd = open_regular(lock, 0o600)
+    with contextlib.suppress(BlockingIOError):
+        fcntl.flock(fd, how | fcntl.LOCK_NB)
+        if is_file(fd, lock):
+            return fd
+    os.close(fd)
+    return None
+
+
+def _let_go(fd: int, lock: Path) -> None:
+    """The last one who holds the file removes it."""
+    with contextlib.suppress(BlockingIOError):
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if is_file(fd, lock):  # on its way here the lock is nobody's for a moment
+            lock.unlink()
+    os.close(fd)
+
+
+def _lock_owner(fd: int) -> int | None:
+    asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    kind, _, _, _, pid = struct.unpack(_FLOCK, fcntl.fcntl(fd, fcntl.F_GETLK, asked))
+    return None if kind == fcntl.F_UNLCK else pid

@@ -1,0 +1,65 @@
+"""Folders of small files that `pyvirt` writes by rename, one NAME.json each; it writes none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import msgspec
+
+from leasewatch.daemon import alive
+from leasewatch.daemon.journal import WARNING, Journal
+from leasewatch.errors import UNDECODABLE
+from leasewatch.files import reading
+from leasewatch.model import DomainState, NetworkState
+
+_T = TypeVar("_T", NetworkState, DomainState)
+
+
+class StateFolder(Generic[_T]):
+    """The run states of one kind. A file that cannot be read or parsed keeps its last value."""
+
+    def __init__(self, folder: Path, kind: type[_T], journal: Journal) -> None:
+        self.values: dict[str, _T] = {}
+        self._folder = folder
+        self._decoder: msgspec.json.Decoder[_T] = msgspec.json.Decoder(kind)
+        self._journal = journal
+        self._seen: dict[str, reading.Signature] = {}
+
+    def scan(self) -> bool:
+        """Look at every file that has changed; True: the values have."""
+        before = self.values
+        found = names(self._folder, ".json")
+        if found is None:  # the folder itself is gone: no proof that what runs has ended
+            found = {name for name, v in before.items() if alive.is_alive(v.pid, v.born)}
+        self.values = {name: before[name] for name in found if name in before}
+        self._seen = {name: self._seen[name] for name in found if name in self._seen}
+        for name in found:
+            self._load(name)
+        return self.values != before
+
+    def _load(self, name: str) -> None:
+        path = self._folder / f"{name}.json"
+        signature = reading.signature(path)
+        if signature is None or signature == self._seen.get(name):
+            return
+        self._seen[name] = signature
+        try:
+            value = self._decoder.decode(reading.read(path).data)
+        except (OSError, *UNDECODABLE) as error:
+            self._journal.say_once(WARNING, "run state unreadable", path=path, why=error)
+            return
+        if value.name == name:
+            self.values[name] = value
+        else:
+            why = f'it is of "{value.name}"'
+            self._journal.say_once(WARNING, "run state unreadable", path=path, why=why)
+
+
+def names(folder: Path, suffix: str) -> set[str] | None:
+    """NAME of every NAME`suffix` in the folder; None: it cannot be listed."""
+    try:
+        found = [path.name for path in folder.iterdir()]
+    except OSError:
+        return None
+    return {n.removesuffix(suffix) for n in found if n.endswith(suffix) and not n.startswith(".")}

@@ -1,1 +1,0 @@
-"""The edges: files, sockets, processes, netlink. No decisions."""

@@ -1,1 +1,0 @@
-"""What pyvirt does: plans of `virt` carried out through `io`."""

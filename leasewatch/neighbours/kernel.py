@@ -1,0 +1,218 @@
+"""rtnetlink(7) as far as the neighbour tables need it: bytes to values, dumps, a filter.
+
+pyroute2 knows it all, but its import costs the service 12 MiB and 200 ms.
+"""
+
+from __future__ import annotations
+
+import array
+import os
+import socket
+import struct
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
+from typing import Final
+
+from leasewatch.neighbours.table import FAILED, PERMANENT, REACHABLE, STALE, Sighting
+
+# linux/rtnetlink.h, linux/netlink.h, linux/if_addr.h, linux/neighbour.h, asm/socket.h
+NEWLINK, DELLINK, NEWADDR, DELADDR, NEWNEIGH, DELNEIGH = 16, 17, 20, 21, 28, 29
+_GETADDR, _GETNEIGH, _DONE, _ERROR = 22, 30, 3, 2
+_REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
+_GROUPS: Final = 0x1 | 0x4 | 0x10 | 0x100
+"""Links, neighbours, IPv4 and IPv6 addresses."""
+_NDA_DST, _NDA_LLADDR, _NDA_CACHEINFO, _NDA_IFINDEX = 1, 2, 3, 8
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_SO_ATTACH_FILTER: Final = 26
+_TICKS: Final = 100.0
+"""USER_HZ: ages are told in hundredths of a second."""
+
+_HEADER: Final = struct.Struct("=IHHII")
+_NEIGHBOUR: Final = struct.Struct("=BxxxiHBB")
+_ADDRESS: Final = struct.Struct("=BBBBi")
+_ATTRIBUTE: Final = struct.Struct("=HH")
+_BUFFER: Final = 1 << 18
+_MAX_FILTERED: Final = 400
+"""Interfaces; the kernel takes no filter much longer than this, so with more of them all pass."""
+
+
+def messages(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Type and payload of each message."""
+    at = 0
+    while at + _HEADER.size <= len(data):
+        length, kind, *_ = _HEADER.unpack_from(data, at)
+        if length < _HEADER.size:
+            return
+        yield kind, data[at + _HEADER.size : at + length]
+        at += length + 3 & ~3
+
+
+def sighting(kind: int, payload: bytes) -> Sighting | None:
+    """What a message of kind NEWNEIGH or DELNEIGH says; None: it is no IP neighbour's."""
+    family, ifindex, state, _flags, _type = _NEIGHBOUR.unpack_from(payload)
+    found = attributes(payload, _NEIGHBOUR.size)
+    address, lladdr = found.get(_NDA_DST, b""), found.get(_NDA_LLADDR, b"")
+    if len(address) != {socket.AF_INET: 4, socket.AF_INET6: 16}.get(family):
+        return None
+    confirmed = struct.unpack_from("=I", found.get(_NDA_CACHEINFO, bytes(4)))[0] / _TICKS
+    mac = lladdr.hex(":") if len(lladdr) == 6 else ""
+    return Sighting(ifindex, address, 0 if kind == DELNEIGH else state, mac, confirmed)
+
+
+def interface(payload: bytes) -> int:
+    """Which interface a message of a link, an address or a neighbour is about."""
+    return int(struct.unpack_from("=i", payload, 4)[0])
+
+
+def neighbours(ifindex: int) -> list[Sighting]:
+    """The kernel's entries of one interface, of both families; raises OSError."""
+    request = _NEIGHBOUR.pack(0, 0, 0, 0, 0)
+    request += _ATTRIBUTE.pack(8, _NDA_IFINDEX) + struct.pack("=I", ifindex)
+    found = (sighting(kind, payload) for kind, payload in _dump(_GETNEIGH, request))
+    return [one for one in found if one is not None and one.ifindex == ifindex]
+
+
+def forget(entry: Sighting) -> None:
+    """Delete the kernel's entry; raises OSError, also where it is gone already. Needs root."""
+    family = socket.AF_INET6 if len(entry.address) == 16 else socket.AF_INET
+    request = _NEIGHBOUR.pack(family, entry.ifindex, 0, 0, 0)
+    request += _ATTRIBUTE.pack(4 + len(entry.address), _NDA_DST) + entry.address
+    list(_ask(DELNEIGH, _REQUEST | _ACK, request))
+
+
+def addresses() -> dict[int, list[tuple[bytes, int]]]:
+    """The host's own addresses and the lengths of their prefixes, by interface; raises OSError."""
+    by_interface: dict[int, list[tuple[bytes, int]]] = {}
+    for _, payload in _dump(_GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0)):
+        _family, length, _flags, _scope, ifindex = _ADDRESS.unpack_from(payload)
+        found = attributes(payload, _ADDRESS.size)
+        address = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS)
+        if address:
+            by_interface.setdefault(ifindex, []).append((address, length))
+    return by_interface
+
+
+def listen() -> socket.socket:
+    """A socket that is told of each change of a link, an address or a neighbour."""
+    sock = _socket()
+    try:
+        sock.setblocking(False)
+        sock.bind((0, _GROUPS))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def heed(sock: socket.socket, ifindexes: Iterable[int], *, new_links: bool) -> None:
+    """Have the kernel pass on only what matters, so that other interfaces wake nobody.
+
+    Of `ifindexes`: links, addresses, and neighbours that came, went or changed for good; the states
+    in between say nothing. With `new_links` also every other interface that comes or goes.
+    """
+    code = array.array("B", b"".join(_filter(sorted(ifindexes), new_links=new_links)))
+    program = struct.pack("HP", len(code) // 8, code.buffer_info()[0])
+    sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+
+
+# Classic BPF (linux/filter.h): it loads numbers in network order, whatever order they have.
+_HALF, _BYTE, _WORD = 0x28, 0x30, 0x20
+_EQUAL, _ANY_BIT, _RETURN = 0x15, 0x45, 0x06
+_PASS, _DROP = 0xFFFFFFFF, 0
+
+
+def _filter(ifindexes: list[int], *, new_links: bool) -> Iterator[bytes]:
+    """Instructions; jumps count from the next one."""
+    lasting = REACHABLE | STALE | FAILED | PERMANENT
+
+    def op(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
+        return struct.pack("=HBBI", code, if_true, if_false, value)
+
+    yield op(_HALF, 4)  # nlmsg_type
+    if new_links:
+        yield op(_EQUAL, socket.htons(NEWLINK), 0, 1)
+        yield op(_RETURN, _PASS)
+        yield op(_EQUAL, socket.htons(DELLINK), 0, 1)
+        yield op(_RETURN, _PASS)
+    yield op(_EQUAL, socket.htons(NEWNEIGH), 0, 3)
+    yield op(_HALF, 24)  # ndm_state
+    yield op(_ANY_BIT, socket.htons(lasting), 1, 0)
+    yield op(_RETURN, _DROP)
+    yield op(_BYTE, 16)  # the family, of each kind of message; 7 is a bridge's forwarding table
+    yield op(_EQUAL, socket.AF_BRIDGE, 0, 1)
+    yield op(_RETURN, _DROP)
+    if len(ifindexes) > _MAX_FILTERED:
+        yield op(_RETURN, _PASS)
+        return
+    yield op(_WORD, 20)  # the interface, of each kind of message
+    for ifindex in ifindexes:
+        yield op(_EQUAL, socket.htonl(ifindex), 0, 1)
+        yield op(_RETURN, _PASS)
+    yield op(_RETURN, _DROP)
+
+
+def _socket() -> socket.socket:
+    kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
+    return socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
+
+
+def _dump(kind: int, request: bytes) -> Iterator[tuple[int, bytes]]:
+    return _ask(kind, _REQUEST | _DUMP, request)
+
+
+def _ask(kind: int, flags: int, request: bytes) -> Iterator[tuple[int, bytes]]:
+    """The answers; raises OSError."""
+    with _socket() as sock:
+        sock.settimeout(5)  # the kernel answers at once
+        sock.bind((0, 0))
+        sock.send(_HEADER.pack(_HEADER.size + len(request), kind, flags, 1, 0) + request)
+        while True:
+            for answer, payload in messages(sock.recv(_BUFFER)):
+                number = -struct.unpack_from("=i", payload)[0] if answer == _ERROR else 0
+                if number:
+                    raise OSError(number, os.strerror(number))
+                if answer in {_DONE, _ERROR}:
+                    return
+                yield answer, payload
+
+
+def attributes(payload: bytes, at: int) -> dict[int, bytes]:
+    """The attributes of a message, from `at` on, by their type."""
+    found: dict[int, bytes] = {}
+    while at + _ATTRIBUTE.size <= len(payload):
+        length, kind = _ATTRIBUTE.unpack_from(payload, at)
+        if length < _ATTRIBUTE.size:
+            break
+        found[kind & 0x3FFF] = payload[at + _ATTRIBUTE.size : at + length]
+        at += length + 3 & ~3
+    return found
+
+
+def indexes(bridges: Iterable[str]) -> dict[str, int]:
+    """The index of each bridge that there is."""
+    found = {}
+    for bridge in bridges:
+        try:
+            found[bridge] = socket.if_nametoindex(bridge)
+        except OSError:
+            continue
+    return found
+
+
+def ipv6(device: str) -> dict[str, str]:
+    """IPv6 address -> MAC, from the kernel's neighbour table; empty without the device."""
+    found = _entries(device)
+    v6 = (one for one in found if one.mac and len(one.address) == 16)
+    return {socket.inet_ntop(socket.AF_INET6, one.address): one.mac for one in v6}
+
+
+def forget_macs(device: str, macs: Collection[str]) -> None:
+    """Have the kernel forget where these MACs were: whoever has them next proves it anew."""
+    for one in _entries(device):
+        if one.mac in macs:
+            with suppress(OSError):
+                forget(one)
+
+
+def _entries(device: str) -> list[Sighting]:
+    return [one for index in indexes([device]).values() for one in neighbours(index)]

@@ -1,0 +1,343 @@
+"""Whom the kernel sees on the networks' bridges: its neighbour tables, followed as they change.
+
+What counts of them `neighbours.table` says, and whose it is the name policy. Unused it sleeps: the
+kernel wakes it for lasting changes on watched bridges alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import math
+import socket
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import NamedTuple
+
+from leasewatch.daemon.journal import ERROR, WARNING, Journal
+from leasewatch.model import Domain, Lease, LeaseChange, NeighbourChange
+from leasewatch.neighbours import kernel as rtnetlink
+from leasewatch.neighbours.given_back import Past, given_back
+from leasewatch.neighbours.links import Link
+from leasewatch.neighbours.per_network import PerNetwork
+from leasewatch.neighbours.prompter import Prompter
+from leasewatch.neighbours.prompts import AFTER, AGAIN, AT_ONCE, LATER, ONCE
+from leasewatch.neighbours.table import NeighbourTable
+
+SWEEP_SECONDS = 30.0
+"""How often the passing of time is looked at."""
+BUSY_SECONDS = 0.1
+"""Of a guest that keeps the table busy, so much is taken in at a time."""
+_BATCH = 200
+"""Messages taken in before others have their turn."""
+
+
+class _Card(NamedTuple):
+    """A network card of a domain."""
+
+    started: float
+    """When its domain was started."""
+    address: str
+    """The one that the owner gave it; empty: none."""
+    runs: bool
+    """Whether the domain is known to run."""
+
+
+class NeighbourWatch:
+    """Calls `changed(changes)` in the event loop, and `links_changed()` when bridges have.
+
+    `knows(network, mac)`: a running domain or a lease has the MAC.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        changed: Callable[[list[NeighbourChange]], None],
+        links_changed: Callable[[], None],
+        knows: Callable[[str, str], bool],
+    ) -> None:
+        self._journal = journal
+        self._changed = changed
+        self._links_changed = links_changed
+        self._table = NeighbourTable(knows)
+        self._per_network = PerNetwork()
+        self._prompter = Prompter(journal)
+        self._bridges: dict[str, str] = {}
+        """Network by bridge."""
+        self._links: dict[int, Link] = {}
+        self._cards: dict[tuple[str, str], _Card] = {}
+        """Of the running domains, by network and MAC."""
+        self._turn = 0
+        """How many given addresses have been asked for."""
+        self._socket = rtnetlink.listen()
+        self._read_at = 0.0
+        self._paused: asyncio.TimerHandle | None = None
+        self._sweep_at = 0.0
+        self._listen()
+
+    def watch(self, bridges: Mapping[str, Iterable[str]], domains: Iterable[Domain]) -> None:
+        """The networks and their bridges, and the domains that run, as they are now."""
+        of_bridge: dict[str, str] = {}
+        for network, of_network in bridges.items():
+            for bridge in of_network:
+                of_bridge.setdefault(bridge, network)  # a bridge's neighbours are one network's
+        known = list(domains)
+        cards = {
+            (nic.network, nic.mac): _Card(domain.started, nic.address, domain.runs)
+            for domain in known
+            for nic in domain.nics
+        }
+        new = [card for card, what in cards.items() if self._cards.get(card) != what]
+        if cards != self._cards:
+            self._cards = cards
+            self._tell(self._table.set_domains(known, time.monotonic(), time.time()))
+            for network, mac in new:
+                self._tell(self._table.get_to_know(network, mac))
+        if of_bridge != self._bridges:
+            self._bridges = of_bridge
+            self._look_at_links()
+        for network, mac in new:
+            self._ask_for_card(network, mac)
+
+    def ipv6_networks(self) -> frozenset[str]:
+        """Where guests may get a global IPv6 address."""
+        return frozenset(link.network for link in self._links.values() if link.has_ipv6())
+
+    def prefixes(self) -> dict[str, tuple[tuple[bytes, int], ...]]:
+        """The addresses of each network's bridges, with the lengths of their prefixes."""
+        found: dict[str, tuple[tuple[bytes, int], ...]] = {}
+        for link in self._links.values():
+            found[link.network] = (*found.get(link.network, ()), *link.addresses)
+        return found
+
+    def leases_changed(self, changes: Collection[LeaseChange]) -> None:
+        """Whose MAC is known now; and ask for what is likely: its address, its card's others."""
+        for old in given_back(changes, time.time()):
+            self._given_back(old.network, old.address, old.hwaddr)
+        for change in changes:
+            lease = change.new
+            if lease is None:
+                continue
+            links = self._links_of(lease.network)
+            if not links:
+                continue
+            if lease.hwaddr is not None:
+                self._tell(self._table.get_to_know(lease.network, lease.hwaddr))
+            if lease.hwaddr is not None and (lease.network, lease.hwaddr) in self._cards:
+                self._ask_for_card(lease.network, lease.hwaddr)
+            elif lease.hwaddr is None and lease.family == 6 and _is_another(change.old, lease):
+                for link in links:
+                    self._ask(link, _packed(lease.address))
+
+    def were_given_back(self, past: Iterable[tuple[Past, float]]) -> None:
+        """Leases that were given back by so many Unix seconds, before this watch began."""
+        for lease, until in past:
+            self._given_back(lease.network, lease.address, lease.mac, until)
+
+    def _given_back(
+        self, network: str, address: str, mac: str | None, until: float = math.inf
+    ) -> None:
+        """What was seen at the address by then counts no more; whether its machine stays, ask."""
+        packed = _packed(address)
+        changes, doubtful = self._table.given_back(network, packed, mac, until, time.monotonic())
+        for target in doubtful:
+            self._prompter.ask(target, LATER if target[1] == packed else AFTER)
+        self._tell(changes)
+
+    def rescan(self) -> None:
+        """What only the passing of time tells."""
+        now = time.monotonic()
+        self._ask_for_given(all_cards=now >= self._sweep_at)
+        for ifindex in self._table.doubtful_links(now):
+            self._resync(ifindex)
+        if now < self._sweep_at:
+            return
+        self._sweep_at = now + SWEEP_SECONDS
+        changes, doubtful = self._table.sweep(now)
+        for target in doubtful:
+            if len(target[1]) == 16:
+                self._prompter.ask(target, ONCE)
+        self._tell(changes)
+
+    def stop(self) -> None:
+        """Hear and ask no more."""
+        if self._paused is not None:
+            self._paused.cancel()
+        asyncio.get_running_loop().remove_reader(self._socket)
+        self._socket.close()
+        self._prompter.stop()
+
+    def _tell(self, changes: list[NeighbourChange]) -> None:
+        for change in changes:
+            self._follow(change)
+        found = self._per_network.take(changes)
+        if found:
+            self._changed(found)
+
+    def _follow(self, change: NeighbourChange) -> None:
+        """Ask for what a change makes doubtful or likely."""
+        old, new = change.old, change.new
+        if new is None or not new.mac:
+            return
+        target = new.ifindex, _packed(new.address)
+        if new.reachable:
+            self._prompter.answered(target)
+        if new.family == 4:
+            return
+        if not new.reachable:
+            self._prompter.ask(target, AGAIN)
+            return
+        if old is None and (new.network, new.mac) in self._cards:
+            self._prompter.ask(target, ONCE)  # it may have been said without being true
+            self._ask_for_card(new.network, new.mac)
+
+    def _ask_for_card(self, network: str, mac: str) -> None:
+        """Ask for where a domain's card has been, and may be by its MAC."""
+        been = self._table.of_card(network, mac)
+        for link in self._links_of(network):
+            here = (at for ifindex, at in been if ifindex == link.ifindex and len(at) == 16)
+            for address in {*here, *link.guesses(mac)}:
+                self._ask(link, address)
+
+    def _ask_for_given(self, *, all_cards: bool) -> None:
+        """Ask where the owner says that cards are and nobody was seen yet, some at a time.
+
+        Without `all_cards` only for those of machines that are known to run.
+        """
+        wanted = [
+            (link.ifindex, address)
+            for (network, _), card in self._cards.items()
+            if card.address and (card.runs or all_cards)
+            for address in [_packed(card.address)]
+            for link in self._links_of(network)
+            if self._is_open(link, address)
+        ]
+        if wanted:
+            first = self._turn % len(wanted)
+            self._turn += AT_ONCE
+            for target in (wanted * 2)[first : first + min(AT_ONCE, len(wanted))]:
+                self._prompter.ask(target, ONCE)
+
+    def _ask(self, link: Link, address: bytes) -> None:
+        if self._is_open(link, address):
+            self._prompter.ask((link.ifindex, address))
+
+    def _is_open(self, link: Link, address: bytes) -> bool:
+        """Whether a neighbour may have the address, and nobody is known to be there."""
+        return link.may_hold(address) and not self._table.is_proved(link.ifindex, address)
+
+    def _links_of(self, network: str) -> list[Link]:
+        return [link for link in self._links.values() if link.network == network]
+
+    def _look_at_links(self) -> None:
+        """Which bridges there are, what addresses they have, and whom the kernel knows there."""
+        indexes = self._heed()
+        try:
+            own = rtnetlink.addresses() if indexes else {}
+        except OSError as error:
+            self._journal.say(ERROR, "the host's addresses cannot be read", why=error)
+            return
+        links = {
+            ifindex: Link(
+                ifindex=ifindex,
+                network=self._bridges[bridge],
+                addresses=tuple(sorted(own.get(ifindex, []))),
+            )
+            for bridge, ifindex in indexes.items()
+        }
+        if links == self._links:
+            return
+        former, self._links = self._links, links
+        self._prompter.keep(set(links))
+        self._tell(self._table.set_links(links.values()))
+        for ifindex, link in links.items():
+            if former.get(ifindex) != link:
+                self._resync(ifindex)
+        for network, mac in self._cards:
+            self._ask_for_card(network, mac)
+        self._links_changed()
+
+    def _heed(self) -> dict[str, int]:
+        """Hear of the bridges that there are, and of new links where one is missing.
+
+        Returns their indexes: what changes from then on is told.
+        """
+        heard = None
+        while (indexes := rtnetlink.indexes(self._bridges)) != heard:
+            heard = indexes
+            missing = len(indexes) < len(self._bridges)
+            try:
+                rtnetlink.heed(self._socket, set(indexes.values()), new_links=missing)
+            except OSError as error:  # more wakes us up, and that is all
+                self._journal.say_once(WARNING, "rtnetlink filter refused", why=error)
+        return indexes
+
+    def _resync(self, ifindex: int) -> None:
+        try:
+            found = rtnetlink.neighbours(ifindex)
+        except OSError as error:
+            self._journal.say(ERROR, "the neighbour table cannot be read", why=error)
+            return
+        self._tell(self._table.resync(ifindex, found, time.monotonic(), time.time()))
+
+    def _listen(self) -> None:
+        self._paused = None
+        asyncio.get_running_loop().add_reader(self._socket, self._read)
+
+    def _read(self) -> None:
+        """Take in what has happened; whoever keeps us busy is heard only so often."""
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._read_at < BUSY_SECONDS:
+            loop.remove_reader(self._socket)
+            self._paused = loop.call_later(BUSY_SECONDS, self._listen)
+        self._read_at = loop.time()
+        received, lost = self._receive()
+        changes: list[NeighbourChange] = []
+        links_changed = lost
+        for kind, payload in received:
+            if kind in {rtnetlink.NEWNEIGH, rtnetlink.DELNEIGH}:
+                changes += self._observe(kind, payload)
+            else:
+                links_changed |= self._is_of_link(kind, payload)
+        self._tell(changes)
+        if links_changed:
+            self._look_at_links()
+        if lost:
+            for ifindex in list(self._links):
+                self._resync(ifindex)
+
+    def _receive(self) -> tuple[list[tuple[int, bytes]], bool]:
+        """Some messages, and whether others were lost for want of room."""
+        received: list[tuple[int, bytes]] = []
+        lost = False
+        for _ in range(_BATCH):
+            try:
+                received += rtnetlink.messages(self._socket.recv(1 << 16))
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                lost = True
+        return received, lost
+
+    def _observe(self, kind: int, payload: bytes) -> list[NeighbourChange]:
+        sighting = rtnetlink.sighting(kind, payload)
+        if sighting is None:
+            return []
+        return self._table.observe(sighting, time.monotonic(), time.time(), event=True)
+
+    def _is_of_link(self, kind: int, payload: bytes) -> bool:
+        """Whether it may change what `_look_at_links` has found."""
+        if kind in {rtnetlink.NEWADDR, rtnetlink.DELADDR}:
+            return rtnetlink.interface(payload) in self._links
+        return set(rtnetlink.indexes(self._bridges).values()) != self._links.keys()
+
+
+def _packed(address: str) -> bytes:
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+
+
+def _is_another(old: Lease | None, lease: Lease) -> bool:
+    """Whether another machine may have the address now: clones share DUID and IAID."""
+    return old is None or old.hostname != lease.hostname

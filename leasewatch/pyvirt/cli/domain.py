@@ -1,0 +1,300 @@
+"""`pyvirt domain …`: options in, sentences and rows out. Decides nothing about domains."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from leasewatch.paths import Paths
+from leasewatch.pyvirt.cli.root import need_root
+from leasewatch.pyvirt.cli.say import say
+from nss_pyvirt.errors import UserError
+from nss_pyvirt.terminal import frame
+from nss_pyvirt.terminal import show as look
+
+if TYPE_CHECKING:
+    from leasewatch.pyvirt.domains.domains import Domains
+
+_COLUMNS = ("name", "state", "networks", "macs", "addresses")
+_SPARE = ("macs", "networks")
+"""What a terminal that is too narrow goes without, in this order."""
+_FEW = 2
+"""How much of a list a table's cell shows; `show` and the other formats have all of it."""
+
+
+def _domains() -> Domains:
+    from leasewatch.pyvirt.domains.domains import Domains  # noqa: PLC0415  # `--help` does without
+
+    return Domains(Paths())
+
+
+def _complete(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    return [name for name in _domains().names() if name.startswith(incomplete)]
+
+
+_name = click.argument("name", shell_complete=_complete)
+_names = click.argument(
+    "names", metavar="NAME...", nargs=-1, required=True, shell_complete=_complete
+)
+_file = click.Path(path_type=Path)
+
+
+class _Mebibytes(click.IntRange):
+    name = "number of MiB, e.g. 2048"  # as an error says it
+
+
+class _Seconds(click.IntRange):
+    name = "whole number of seconds, e.g. 60"
+
+
+@click.group(
+    epilog=frame.examples(
+        "pyvirt domain create web1 --network lab --disk debian-12.qcow2 --size 20G",
+        "pyvirt domain start web1 && ssh web1",
+        "pyvirt domain shutdown web1 web2",
+    )
+)
+def command() -> None:
+    """Virtual machines: QEMU guests on these networks."""
+
+
+@command.command(
+    epilog=frame.examples(
+        "pyvirt domain create web1 --network lab --disk debian-12.qcow2 --size 20G",
+        "pyvirt domain create db1 --network lab --disk db.qcow2 --alias sql",
+        "pyvirt domain create db2 --network lab --disk db.qcow2 --address 10.77.0.50",
+        "pyvirt domain create tiny --network lab --kernel vmlinuz --initrd init.gz",
+    )
+)
+@click.argument("name")
+@click.option(
+    "--network",
+    "networks",
+    metavar="NETWORK",
+    multiple=True,
+    required=True,
+    help="Network to be on (repeatable).",
+)
+@click.option(
+    "--mac", "macs", metavar="MAC", multiple=True, help="MAC on the first, second, … network."
+)
+@click.option(
+    "--address",
+    "addresses",
+    metavar="IPV4",
+    multiple=True,
+    help="Fixed IPv4 address on the first, second, … network.",
+)
+@click.option(
+    "--alias",
+    "aliases",
+    metavar="NAME",
+    multiple=True,
+    help="Further name that answers (repeatable).",
+)
+@click.option("--disk", type=_file, help="qcow2 or raw image to start from; never written to.")
+@click.option(
+    "--size", metavar="SIZE", help="Size of the disk, e.g. 20G; the image's own unless given."
+)
+@click.option("--kernel", type=_file, help="Kernel to start, with or without a disk.")
+@click.option("--initrd", type=_file, help="Initial RAM disk for the kernel.")
+@click.option("--append", help="Kernel command line.  [default: console=ttyS0 quiet]")
+@click.option(
+    "--memory",
+    metavar="MIB",
+    type=_Mebibytes(32, 4 << 20),
+    default=512,
+    show_default=True,
+    help="Memory in MiB.",
+)
+@click.option(
+    "--cpus", type=click.IntRange(1, 255), default=1, show_default=True, help="Virtual CPUs."
+)
+@click.option(
+    "--accel",
+    type=click.Choice(["auto", "kvm", "tcg"]),
+    default="auto",
+    show_default=True,
+    help="auto: KVM where a trial guest runs under it, else emulation.",
+)
+@click.option(
+    "--mac-filtering/--no-mac-filtering",
+    default=True,
+    show_default=True,
+    help="Let it speak for its own MACs and addresses only; a bridge inside it needs others.",
+)
+def create(**wish: Any) -> None:
+    """Define a domain; its name is what `ssh NAME` will find."""
+    from leasewatch.pyvirt.domains.plan import Wish  # noqa: PLC0415  # as above
+
+    need_root()
+    domain = _domains().create(Wish(**wish))
+    cards = ", ".join(f"MAC {nic.mac} on {nic.network}" for nic in domain.nics)
+    click.echo(f"domain {domain.name} is defined: {cards}")
+
+
+@command.command(name="list")
+@frame.output_option
+def list_(output: frame.Format) -> None:
+    """Show all domains."""
+    domains = _domains()
+    rows = []
+    for name in domains.names():
+        try:
+            rows.append(domains.describe(name))
+        except UserError as error:  # one broken definition hides no other domain
+            frame.print_error("pyvirt", error)
+    shown = frame.render(_shown(rows, output), _COLUMNS, output, name="name", spare=_SPARE)
+    click.echo(shown, nl=False)
+
+
+@command.command
+@_name
+@frame.output_option
+def show(name: str, output: frame.Format) -> None:
+    """Show one domain: all that is known of it."""
+    row = _domains().describe(name)
+    if output == "table":
+        for key, value in row.items():
+            lines = value if isinstance(value, list) and value else [_word(key, value)]
+            click.echo(f"{key.replace('_', ' ') + ':':<15}" + f"\n{'':15}".join(map(str, lines)))
+        return
+    click.echo(frame.render(_shown([row], output), tuple(row), output, name="name"), nl=False)
+
+
+@command.command
+@_names
+def start(names: Sequence[str]) -> int:
+    """Start domains; their names answer as soon as this returns."""
+    need_root()
+
+    def act(name: str) -> str:
+        return "is started" if _domains().start(name, say) else "was started already"
+
+    return _each(names, act)
+
+
+@command.command
+@_names
+@click.option(
+    "--timeout",
+    type=_Seconds(0, 86400),
+    metavar="SECONDS",
+    default=60,
+    show_default=True,
+    help="How long to wait for the end of each.",
+)
+@click.option("--force", is_flag=True, help="Stop what runs still after the timeout.")
+def shutdown(names: Sequence[str], timeout: int, force: bool) -> int:
+    """Press the power button, and wait until the guest has ended.
+
+    Of several domains one after the other.
+    """
+    need_root()
+
+    def act(name: str) -> str:
+        try:
+            _domains().shutdown(name, timeout, say, force=force)
+        except KeyboardInterrupt:
+            say(f"no longer waiting for {name}, which may be running: pyvirt domain show {name}")
+            raise
+        return "is stopped"
+
+    return _each(names, act)
+
+
+@command.command
+@_names
+def stop(names: Sequence[str]) -> int:
+    """End domains now, without asking their guests."""
+    need_root()
+
+    def act(name: str) -> str:
+        _domains().stop(name)
+        return "is stopped"
+
+    return _each(names, act)
+
+
+@command.command
+@_names
+def delete(names: Sequence[str]) -> int:
+    """Remove stopped domains and their disks."""
+    need_root()
+
+    def act(name: str) -> str:
+        _domains().delete(name)
+        return "is deleted"
+
+    return _each(names, act)
+
+
+def _each(names: Sequence[str], act: Callable[[str], str]) -> int:
+    """Act on every domain and say what it is then; the exit code: 1 where it failed for one."""
+    code = 0
+    for name in names:
+        try:
+            click.echo(f"domain {name} {act(name)}")
+        except UserError as error:
+            frame.print_error("pyvirt", error)
+            code = error.exit_code
+    return code
+
+
+@command.command(hidden=True)
+@_name
+def run(name: str) -> None:
+    """Run a domain in the foreground: what `start` starts, and what a systemd unit would."""
+    need_root()
+    _domains().run(name, say)
+
+
+@command.command
+@_name
+def console(name: str) -> None:
+    """Join a domain's serial console; Ctrl-] leaves it."""
+    need_root()
+    if sys.stdin is None or sys.stdout is None:
+        raise UserError("there is nothing to type on or to show it", "leave <&- and >&- away")
+    if sys.stdin.isatty():
+        say(f"console of {name}: Ctrl-] leaves, Enter wakes it")
+    left = _domains().console(name, sys.stdin.fileno(), sys.stdout.fileno())
+    if sys.stdin.isatty():
+        # The guest's line is not ended, and a PC's firmware switches line wrap off.
+        click.echo("\x1b[?7h", err=True)
+    if not left:
+        say(f"{name} has ended")
+
+
+def _word(key: str, value: object) -> object:
+    """As a person writes it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):  # when it was started
+        return look.moment(value)
+    if key == "memory":
+        return f"{value} MiB"
+    return "-" if value in (None, "", []) else value
+
+
+def _shown(rows: list[dict[str, object]], output: frame.Format) -> list[Mapping[str, object]]:
+    """Rows for people and for CSV have their lists in one cell, a table's no more than fits."""
+    if output == "json":
+        return list(rows)
+    most = _FEW if output == "table" else None
+    return [
+        {
+            key: _cell(value, most) if isinstance(value, list) else value
+            for key, value in row.items()
+        }
+        for row in rows
+    ]
+
+
+def _cell(values: list[str], most: int | None) -> str:
+    text = ",".join(values[:most])
+    return text if len(values) <= (most or len(values)) else f"{text} +{len(values[most:])}"

@@ -1,0 +1,179 @@
+"""`pyvirt network`: words in, words out; what they do is pyvirt/networks/networks.py's."""
+
+from __future__ import annotations
+
+import click
+
+from leasewatch.paths import Paths
+from leasewatch.pyvirt.cli.root import need_root
+from leasewatch.pyvirt.cli.say import say
+from leasewatch.pyvirt.defined.network import Mode, Network, bridge_name
+from leasewatch.pyvirt.networks.networks import Networks
+from nss_pyvirt.errors import UserError
+from nss_pyvirt.terminal import frame
+
+_COLUMNS = ("name", "state", "mode", "subnet", "subnet6", "bridge", "suffix")
+_SPARE = ("suffix", "subnet6")
+"""What a terminal that is too narrow goes without, in this order."""
+
+
+def _complete(_context: click.Context, _argument: click.Parameter, typed: str) -> list[str]:
+    return [name for name in Networks(Paths()).names() if name.startswith(typed)]
+
+
+_name = click.argument("name", shell_complete=_complete)
+
+
+@click.group(
+    epilog=frame.examples(
+        "pyvirt network create lab --subnet auto",
+        "pyvirt network start lab",
+        "pyvirt network list -o json",
+        "pyvirt network stop lab && pyvirt network delete lab",
+    )
+)
+@click.pass_context
+def command(context: click.Context) -> None:
+    """Networks for virtual machines: a bridge, addresses, DHCP and DNS."""
+    context.obj = Networks(Paths())
+
+
+@command.command(
+    epilog=frame.examples(
+        "pyvirt network create lab",
+        "pyvirt network create lab --subnet 10.9.0.0/24 --mode isolated",
+        "pyvirt network create lab --suffix lab.test",
+    )
+)
+@click.argument("name")
+@click.option(
+    "--subnet",
+    default="auto",
+    show_default=True,
+    metavar="auto|CIDR",
+    help="IPv4, e.g. 10.9.0.0/24.",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(["nat", "isolated"]),
+    default="nat",
+    show_default=True,
+    help="nat: guests reach the world through the host; isolated: only the host and each other.",
+)
+@click.option(
+    "--suffix", default="internal", show_default=True, help="Hosts are GUEST.NAME.SUFFIX."
+)
+@click.option(
+    "--host-access/--no-host-access",
+    default=True,
+    show_default=True,
+    help="Let guests reach the host's services; DHCP, DNS and ICMP they always reach.",
+)
+@click.pass_obj
+def create(
+    networks: Networks, name: str, subnet: str, mode: Mode, suffix: str, *, host_access: bool
+) -> None:
+    """Define a network. `pyvirt network start NAME` brings it up."""
+    need_root()
+    network = networks.create(name, subnet, mode, suffix, say, host_access=host_access)
+    click.echo(f"network {name} is defined: {network.subnet}, {network.subnet6}")
+
+
+@command.command("list")
+@frame.output_option
+@click.pass_obj
+def list_(networks: Networks, output: frame.Format) -> None:
+    """Show all networks."""
+    rows, faults = [], []
+    for name in networks.names():
+        try:
+            rows.append(_row(networks, networks.get(name)))
+        except UserError as error:
+            faults.append(error)
+    click.echo(frame.render(rows, _COLUMNS, output, name="name", spare=_SPARE), nl=False)
+    for fault in faults[:1]:  # the others' turn comes when it is mended
+        raise fault
+
+
+@command.command()
+@_name
+@frame.output_option
+@click.pass_obj
+def show(networks: Networks, name: str, output: frame.Format) -> None:
+    """Show one network."""
+    network = networks.get(name)
+    row = _row(networks, network) | {"host_access": network.host_access}
+    if output != "table":
+        click.echo(frame.render([row], tuple(row), output, name="name"), nl=False)
+        return
+    for key in _COLUMNS:
+        click.echo(f"{key + ':':9}{row[key]}")
+    if not network.host_access:
+        click.echo("guests reach DHCP, DNS and ICMP of the host alone")
+
+
+@command.command()
+@_name
+@click.pass_obj
+def start(networks: Networks, name: str) -> None:
+    """Bring a network up, or mend one that is."""
+    need_root()
+    done = "is started" if networks.start(name) else "was started already"
+    click.echo(f"network {name} {done}")
+    try:
+        findings = networks.findings(name)
+    except UserError as error:  # the network is up
+        say(f"not known whether another ruleset keeps guests from anything: {error.what}")
+        return
+    for finding in findings:
+        drops = ", ".join(finding.drops)
+        if drops:
+            say(f"{finding.owner} drops {drops} of network {name} (chain {finding.chain})")
+        else:
+            say(
+                f"{finding.owner} has rules that may drop packets of network {name}, which cannot"
+                f" be judged ({finding.chain})"
+            )
+        for line in finding.commands:
+            click.echo(f"  hint: {line}", err=True)
+
+
+@command.command()
+@_name
+@click.pass_obj
+def stop(networks: Networks, name: str) -> None:
+    """Take a network down. Leases stay, so guests find their addresses again."""
+    need_root()
+    networks.stop(name)
+    click.echo(f"network {name} is stopped")
+
+
+@command.command()
+@_name
+@click.pass_obj
+def delete(networks: Networks, name: str) -> None:
+    """Remove a stopped network that no domain uses, with its leases."""
+    need_root()
+    networks.delete(name)
+    click.echo(f"network {name} is deleted")
+
+
+@command.command(hidden=True)
+@_name
+@click.pass_obj
+def run(networks: Networks, name: str) -> None:
+    """Hold a network in the foreground until SIGTERM: what `start` starts, or a unit of yours."""
+    need_root()
+    networks.run(name)
+
+
+def _row(networks: Networks, network: Network) -> dict[str, object]:
+    return {
+        "name": network.name,
+        "state": networks.state(network.name),
+        "mode": network.mode,
+        "subnet": network.subnet,
+        "subnet6": network.subnet6,
+        "bridge": bridge_name(network.name),
+        "suffix": network.suffix,
+    }

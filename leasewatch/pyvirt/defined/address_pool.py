@@ -1,0 +1,35 @@
+"""Whether a network has an IPv4 address left for one more guest. Changes nothing."""
+
+from __future__ import annotations
+
+from leasewatch.model import NetworkState
+from leasewatch.paths import Paths
+from leasewatch.pyvirt.defined import store as definitions
+from leasewatch.pyvirt.defined import subnets
+from leasewatch.pyvirt.defined.domain import Domain
+from leasewatch.pyvirt.network_files import NetworkFiles
+
+
+def is_full(paths: Paths, network: NetworkState) -> bool:
+    """By the lease file, and the addresses that domains have for themselves."""
+    count = subnets.guest_count(network.subnets[0])
+    taken = _leased(NetworkFiles(paths, network.name))
+    if len(taken) < count / 2:
+        return False  # domains are not read for nothing; hardly anybody reserves so many
+    domains = definitions.readable(paths.domain_definitions, Domain, "domain")
+    reserved = {
+        nic.address
+        for domain in domains
+        for nic in domain.nics
+        if nic.network == network.name and nic.address
+    }
+    return len(taken | reserved) >= count
+
+
+def _leased(files: NetworkFiles) -> set[str]:
+    try:
+        lines = files.leases.read_text(errors="replace").splitlines()
+    except OSError:
+        return set()
+    fields = (line.split() for line in lines)
+    return {each[2] for each in fields if len(each) == 5 and ":" not in each[2]}

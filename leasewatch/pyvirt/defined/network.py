@@ -1,0 +1,95 @@
+"""What a network is, and the names and addresses that follow from its definition.
+
+Pure: makes nothing, reads nothing. Rulesets are `nft.py`'s, dnsmasq's file `dnsmasq_conf.py`'s.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+import msgspec
+
+from leasewatch.names import suffix
+from leasewatch.pyvirt.defined import subnets
+from nss_pyvirt.errors import UserError
+
+Mode = Literal["nat", "isolated"]
+"""`nat`: guests reach the world through the host; `isolated`: the host and each other only."""
+
+
+class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A network as its owner defined it: /etc/pyvirt/networks/NAME.toml."""
+
+    name: str
+    """One lower-case DNS label: hosts are GUEST.NAME.SUFFIX."""
+    mode: Mode = "nat"
+    subnet: str
+    """IPv4, e.g. `10.77.0.0/24`; the host takes the first address."""
+    subnet6: str
+    """IPv6 /64, a ULA (RFC 4193) unless the owner has a better one."""
+    suffix: str = "internal"
+    host_access: bool = True
+    """Whether guests reach the host's services; DHCP, DNS and ICMP they always do."""
+
+
+class Bridge(msgspec.Struct, frozen=True):
+    """The host's end: `addresses` as `10.77.0.1/24`, IPv4 first."""
+
+    name: str
+    mac: str
+    addresses: tuple[str, str]
+
+
+def check(network: Network) -> None:
+    """Raises UserError where a definition makes no sense, naming the key and the value."""
+    if not suffix.LABEL.fullmatch(network.name) or network.name.isdigit():
+        raise UserError(
+            f"{network.name!r} cannot be a network's name",
+            "use up to 63 lower-case letters, digits and inner hyphens, e.g. lab or web-2",
+        )
+    fault = suffix.fault(network.suffix)
+    if fault is not None:
+        raise UserError(f"suffix: {network.suffix!r} {fault}", suffix.HINT)
+    subnets.check4(network.subnet)
+    subnets.check6(network.subnet6)
+
+
+def canonical(network: Network) -> Network:
+    """The same network with its subnets in their one spelling, for it passed its check."""
+    return msgspec.structs.replace(
+        network,
+        subnet=subnets.canonical(network.subnet),
+        subnet6=subnets.canonical(network.subnet6),
+    )
+
+
+def bridge_name(name: str) -> str:
+    """`pv-NAME`, or a shortened name with a hash where that is beyond Linux' 15 characters.
+
+    Short ones start with `pv-` and hashed ones with `pv_`, so that the two never meet.
+    """
+    if len(name) <= 12:
+        return f"pv-{name}"
+    return f"pv_{name[:7]}-{hashlib.sha256(name.encode()).hexdigest()[:4]}"
+
+
+def bridge_mac(name: str) -> str:
+    """The bridge's own MAC, the same after every restart, so guests' neighbour entries stay true.
+
+    Without one it would take its lowest port's and change as guests come and go. It also tells a
+    bridge of ours from one that somebody else made under the same name.
+    """
+    digest = hashlib.sha256(b"bridge " + name.encode()).hexdigest()
+    return ":".join(["02", *(digest[i : i + 2] for i in range(0, 10, 2))])
+
+
+def bridge(network: Network) -> Bridge:
+    """The bridge as it should be."""
+    addresses = (subnets.host_address(network.subnet), subnets.host_address(network.subnet6))
+    return Bridge(bridge_name(network.name), bridge_mac(network.name), addresses)
+
+
+def table_name(name: str) -> str:
+    """`pyvirt_NAME`; names have no underscores, so two networks never share a table."""
+    return f"pyvirt_{name.replace('-', '_')}"

@@ -1,0 +1,108 @@
+"""Definitions of networks and domains as files: one NAME.toml each, read strictly, written whole.
+
+Knows no network and no domain: the type is an argument, and what fits together is its module's
+question.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Protocol, TypeVar
+
+import msgspec
+
+from leasewatch.errors import UNDECODABLE
+from leasewatch.files import replacing
+from nss_pyvirt.errors import UserError
+from nss_pyvirt.terminal import hints
+
+_LONGEST: Final = 240
+"""Bytes of a name; NAME.toml and NAME.json are written as .NAME.toml.XXXXXXXX first."""
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+T = TypeVar("T", bound=_Named)
+
+
+def names(folder: Path) -> list[str]:
+    """The names that are defined, sorted; none where the folder is missing."""
+    return sorted(file.stem for file in folder.glob("*.toml") if not file.name.startswith("."))
+
+
+def check_name(name: str, what: str) -> None:
+    """UserError for what is no file's name, leads out of a folder, or names another's run state."""
+    misleads = not name or "/" in name or name.startswith(".") or name.endswith(".json")
+    if misleads or len(os.fsencode(name)) > _LONGEST:
+        raise UserError(f"{name!r} is no {what}'s name")
+
+
+def read(folder: Path, name: str, kind: type[T], what: str) -> T:
+    """The definition of `name`; UserError names file and key, or the name that was perhaps meant.
+
+    `what` is the word for it in messages: "network" or "domain".
+    """
+    check_name(name, what)
+    file = folder / f"{name}.toml"
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        raise unknown(name, names(folder), what) from None
+    except OSError as error:
+        raise UserError(f"cannot read {file}: {error.strerror}") from error
+    value = _decode(file, content, kind)
+    if value.name != name:
+        raise UserError(f"{file}: name: is {value.name!r}, but the file is named {name}.toml")
+    return value
+
+
+def check_kept(folder: Path, name: str, what: str) -> None:
+    """UserError where another command has just deleted the definition: for whoever has waited."""
+    known = names(folder)
+    if name not in known:
+        raise unknown(name, known, what)
+
+
+def readable(folder: Path, kind: type[T], what: str) -> list[T]:
+    """All definitions but those that cannot be read: they own nothing."""
+    found = []
+    for name in names(folder):
+        with contextlib.suppress(UserError):
+            found.append(read(folder, name, kind, what))
+    return found
+
+
+def write(folder: Path, value: _Named) -> Path:
+    """Write NAME.toml in one step and return its path; raises UserError."""
+    file = folder / f"{value.name}.toml"
+    try:
+        replacing.replace(file, msgspec.toml.encode(value))
+    except OSError as error:
+        raise UserError(f"cannot write {file}: {error.strerror}") from error
+    return file
+
+
+def unknown(name: str, known: Sequence[str], what: str) -> UserError:
+    """The error for a name that is not there, with the one that was perhaps meant."""
+    hint = f"pyvirt {what} list" if known else f"sudo pyvirt {what} create {shlex.quote(name)}"
+    if meant := hints.likely(name, known):
+        hint = f"did you mean {meant}?"
+    return UserError(f"there is no {what} {name!r}", hint)
+
+
+def _decode(file: Path, content: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.toml.decode(content, type=kind)
+    except msgspec.ValidationError as error:
+        why, _, where = str(error).partition(" - at `$.")
+        key = f"{where.rstrip('`')}: " if where else ""
+        raise UserError(f"{file}: {key}{why}") from None
+    except UNDECODABLE as error:
+        raise UserError(f"{file}: {error}") from None

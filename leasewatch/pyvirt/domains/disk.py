@@ -1,0 +1,105 @@
+"""A domain's disk: a copy-on-write overlay of an image that is never written to."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+from leasewatch.pyvirt import process
+from leasewatch.pyvirt.domains import qemu
+from nss_pyvirt.errors import UserError
+
+_SIZE = re.compile(r"[1-9][0-9]{0,11}[kMGT]?")
+_PATIENCE = 60  # seconds for qemu-img
+
+
+def make_overlay(base: Path, overlay: Path, size: str | None) -> None:
+    """Make `overlay` (and its folder) over `base`; `size` as qemu-img takes it, None: the base's.
+
+    UserError where the image is missing or none, and for a size that would cut the image off.
+    """
+    if size is not None and not _SIZE.fullmatch(size):
+        raise UserError(f"{size!r} is not a size", "write it like 20G")
+    image = _describe(base)
+    if size is not None and _bytes(size) < image.size:
+        raise UserError(
+            f"{size} is smaller than {base} ({_spelt(image.size)})",
+            "leave --size away, or enlarge it",
+        )
+    overlay.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+    _run(qemu.overlay_command(base, image.format, overlay, size), f"cannot make {overlay}")
+
+
+def check_base(overlay: Path) -> None:
+    """UserError where QEMU would read more of the host than one image beneath `overlay`.
+
+    Who may write where the image lies may have put another into its place since `make_overlay`.
+    """
+    made = qemu.parse_info(_run(qemu.info_command(overlay), f"cannot read disk {overlay}"))
+    if made.base is None:
+        return
+    base = Path(made.base)
+    target = base.resolve()
+    image = _describe(target, overlay)
+    if target != base:
+        rebase = shlex.join(qemu.rebase_command(target, image.format, overlay))
+        what = f"a symbolic link leads from image {base} to {target}"
+        raise UserError(what, f"if you trust it: {rebase}")
+
+
+def _describe(base: Path, overlay: Path | None = None) -> qemu.Image:
+    """What a base image is; UserError where it is none. `overlay`: the disk made of it already."""
+    image = qemu.parse_info(_run(qemu.info_command(base), f"cannot read image {base}"))
+    if base.suffix.lower() == ".qcow2" and image.format == "raw":
+        # qemu-img takes whatever it does not know, a page that says 404, for a raw disk.
+        raise UserError(
+            f"image {base} is not qcow2 but raw, says qemu-img",
+            f"see what it is: file {shlex.quote(str(base))}; a raw disk is taken as NAME.img",
+        )
+    # Another file would be opened as root and shown to the guest, whatever file of the host it is.
+    fault = None
+    if image.format not in qemu.BASE_FORMATS:
+        fault = f"is neither qcow2 nor raw but {image.format}, says qemu-img"
+    elif image.refers_to is not None:
+        fault = f"continues in another file, {image.refers_to}"
+    if fault is not None:
+        whole = base.with_name(f"{base.name}.whole.qcow2")
+        commands = [qemu.convert_command(base, whole)]
+        if overlay is not None:
+            commands.append(qemu.rebase_command(whole, "qcow2", overlay))
+        hint = f"if you trust it: {' && '.join(map(shlex.join, commands))}"
+        raise UserError(f"image {base} {fault}", hint)
+    return image
+
+
+def _bytes(size: str) -> int:
+    unit = "kMGT".find(size[-1]) + 1
+    return int(size[:-1] if unit else size) << 10 * unit
+
+
+def _spelt(count: int) -> str:
+    """A size as `--size` takes it, in the largest unit that divides it."""
+    unit = next((u for u in (4, 3, 2, 1) if count and not count % (1 << 10 * u)), 0)
+    return f"{count >> 10 * unit}{'kMGT'[unit - 1] if unit else ''}"
+
+
+def _run(argv: list[str], failed: str) -> str:
+    program = process.find_program(argv[0], qemu.PACKAGES[argv[0]])
+    try:
+        done = subprocess.run(
+            [program, *argv[1:]],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=_PATIENCE,
+        )
+    except subprocess.TimeoutExpired:
+        what = f"{failed}: {argv[0]} has not ended within {_PATIENCE} s"
+        raise UserError(what, f"see whether this ends: {shlex.join(argv)}") from None
+    if done.returncode:
+        how = f"signal {-done.returncode}" if done.returncode < 0 else f"exit {done.returncode}"
+        raise UserError(f"{failed}: {qemu.complaint(done.stderr) or f'{argv[0]} ended by {how}'}")
+    return done.stdout

@@ -1,0 +1,358 @@
+"""Domains as their owner sees them: create, list, start, shut down, stop, delete.
+
+Each running domain has one `pyvirt domain run` process (domain_run.py); nothing else outlives a
+call but files. Prints nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leasewatch.daemon import alive
+from leasewatch.files import locks
+from leasewatch.paths import Paths
+from leasewatch.pyvirt import process
+from leasewatch.pyvirt.defined import store as definitions
+from leasewatch.pyvirt.defined.domain import Accel, Domain, check
+from leasewatch.pyvirt.domain_files import UNFINISHED, DomainFiles, domain_state, started_network
+from leasewatch.pyvirt.domains import console, kvm
+from leasewatch.pyvirt.domains.disk import make_overlay
+from leasewatch.pyvirt.domains.plan import Wish, plan
+from leasewatch.pyvirt.domains.qemu import Chosen
+from leasewatch.pyvirt.networks import hosts_entries
+from leasewatch.pyvirt.say import Say
+from nss_pyvirt.errors import UserError
+from nss_pyvirt.installer.pieces import start_command
+
+if TYPE_CHECKING:
+    from nss_pyvirt import snapshot
+
+_READY = 30.0  # seconds for `domain run` to say READY=1
+_PUBLISHED = 1.0  # seconds for the service to publish the name
+_QUIT = 15.0  # seconds for `domain run` to end QEMU and clean up
+_PATIENCE = 60.0  # seconds that another command on the same domain may take
+_PYVIRT = (sys.executable, "-P", "-m", "leasewatch.pyvirt.cli.pyvirt")
+
+
+class Domains:
+    """All domains below one root."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+
+    def names(self) -> list[str]:
+        """Every defined domain."""
+        return definitions.names(self._paths.domain_definitions)
+
+    def get(self, name: str) -> Domain:
+        """The checked definition; UserError with a likely name where there is none."""
+        folder = self._paths.domain_definitions
+        domain = definitions.read(folder, name, Domain, "domain")
+        try:
+            check(domain)
+        except UserError as error:
+            raise UserError(f"{self._definition(name)}: {error.what}", error.hint) from None
+        return domain
+
+    def is_running(self, name: str) -> bool:
+        """Whether a `pyvirt domain run` holds it."""
+        files = self._files(name)
+        try:
+            return locks.holder(files.lock) is not None
+        except PermissionError:  # a plain user may read the run state alone
+            state = domain_state(files)
+            return state is not None and alive.is_alive(state.pid, state.born)
+
+    def create(self, wish: Wish) -> Domain:
+        """Define a domain and make its disk; nothing is left of one that fails."""
+        with locks.exclusive(self._paths.locks / "domains", _PATIENCE):
+            domain = plan(self._paths, wish)
+            files = self._files(domain.name)
+            try:
+                self._clear_unfinished()
+                with contextlib.suppress(OSError):
+                    files.data.rmdir()  # an empty one holds nothing
+                if files.data.exists():
+                    hint = "move it away: it is no domain's"
+                    raise UserError(f"{files.data} is there already", hint)
+                self._make(domain, files, wish.size)
+            except OSError as error:
+                raise UserError(f"cannot define domain {domain.name}: {error}") from error
+        return domain
+
+    def start(self, name: str, say: Say) -> bool:
+        """Return once QMP answers and the name is published; True unless it ran already."""
+        domain = self.get(name)
+        files = self._files(name)
+        with locks.exclusive(files.commands, _PATIENCE):
+            fresh = not self.is_running(name)
+            if fresh:
+                self._check_kept(files)
+                for nic in domain.nics:
+                    started_network(self._paths, nic.network)
+                self.choose_accel(domain.accel, say)
+                files.log.unlink(missing_ok=True)
+                try:
+                    self._start_parent(domain, files, say)
+                except UserError:  # a `start` that was killed may have started the other one
+                    fresh = not self.is_running(name)
+                    if fresh:
+                        raise
+        if not _is_published(self._paths.snapshot, name):
+            say(f"the name {name} is not published: is the service running? ({start_command()})")
+        return fresh
+
+    def _start_parent(self, domain: Domain, files: DomainFiles, say: Say) -> None:
+        said = process.start_detached(
+            [*_PYVIRT, "domain", "run", domain.name],
+            unit=f"pyvirt-domain-{domain.name}.service",
+            log=files.log,
+            timeout=_READY,
+            after=[f"pyvirt-network-{nic.network}.service" for nic in domain.nics],
+        )
+        for sentence in said:
+            say(sentence.removeprefix("pyvirt: "))
+
+    def run(self, name: str, say: Say) -> None:
+        """Be the domain's parent until its guest ends."""
+        from leasewatch.pyvirt.domains import run as domain_run  # noqa: PLC0415  # asyncio: 30 ms
+
+        domain = self.get(name)
+        domain_run.run(self._paths, domain, self.choose_accel(domain.accel, say), say)
+
+    def choose_accel(self, wanted: Accel, say: Say) -> Chosen:
+        """What `auto` means here; says it when KVM has just been found not to work."""
+        if wanted != "auto":
+            return wanted
+        verdict = kvm.probe(self._paths.domain_runs.with_name("accel.json"))
+        if verdict.fresh and verdict.accel == "tcg":
+            say(f"guests are emulated, which is slower than KVM: {verdict.why}")
+        return verdict.accel
+
+    def shutdown(self, name: str, timeout: float, say: Say, *, force: bool) -> None:
+        """Press the power button, wait, and with `force` stop it after `timeout` seconds.
+
+        UserError when the guest still runs then; no error where it does not run.
+        """
+        self._require(name)
+        files = self._files(name)
+        pid = locks.holder(files.lock)
+        if pid is None or _shut_down(files, pid, timeout, say):
+            return
+        if not force:
+            raise UserError(
+                f"{name} has not shut down within {timeout:g} s", f"pyvirt domain stop {name}"
+            )
+        self.stop(name)
+
+    def stop(self, name: str) -> None:
+        """End the guest now, as by pulling the plug; no error where it does not run."""
+        self._require(name)
+        files = self._files(name)
+        process.stop_holder(files.lock, _QUIT)
+        self._clear_up(files, _PATIENCE)
+
+    def delete(self, name: str) -> None:
+        """Remove a stopped domain: its disk, then its definition."""
+        self._require(name)
+        files = self._files(name)
+        with locks.exclusive(files.commands, _PATIENCE):
+            if self.is_running(name):
+                raise UserError(f"domain {name} is running", f"pyvirt domain stop {name}")
+            self._check_kept(files)
+            self._sweep(files)
+            if files.data.exists():
+                shutil.rmtree(files.data)
+            hosts_entries.forget(self._paths, name)
+            self._definition(name).unlink()
+            hosts_entries.forget(self._paths, name)  # a network that was mended has told it again
+            shutil.rmtree(files.run, ignore_errors=True)
+
+    def console(self, name: str, keyboard: int, screen: int) -> bool:
+        """Join the serial console with two descriptors, one person at a time.
+
+        True if that person left it, False if the guest has ended.
+        """
+        self.get(name)
+        files = self._files(name)
+        if not self.is_running(name):
+            raise UserError(f"domain {name} is not running", f"pyvirt domain start {name}")
+        held = locks.Place(files.console_lock)
+        try:
+            held.take()
+        except UserError:
+            pid = locks.holder(files.console_lock)
+            raise UserError(
+                f"the console of {name} is in use by process {pid}", "leave it there with Ctrl-]"
+            ) from None
+        try:
+            return console.attach(files.console, keyboard, screen)
+        except OSError as error:
+            raise UserError(f"cannot join the console of {name}: {error.strerror}") from error
+        finally:
+            held.release()
+
+    def describe(self, name: str) -> dict[str, object]:
+        """The row of `list` and `show`."""
+        domain = self.get(name)
+        files = self._files(name)
+        running = self.is_running(name)
+        if not running and os.geteuid() == 0:
+            with contextlib.suppress(UserError):  # another command is at it
+                self._clear_up(files, 0)
+        state = domain_state(files) if running else None
+        found = _lookup(self._paths.snapshot, name) if running else ()
+        return {
+            "name": name,
+            "aliases": list(domain.aliases),
+            "state": "running" if running else "stopped",
+            "networks": [nic.network for nic in domain.nics],
+            "macs": [nic.mac for nic in domain.nics],
+            "reserved": [nic.address for nic in domain.nics if nic.address],
+            "addresses": list(found or ()),
+            "memory": domain.memory,
+            "cpus": domain.cpus,
+            "accel": domain.accel,
+            "disk": domain.disk,
+            "kernel": domain.kernel,
+            "initrd": domain.initrd,
+            "append": domain.append,
+            "mac_filtering": domain.mac_filtering,
+            "started": state.started if state else None,
+            "pid": state.pid if state else None,
+        }
+
+    def _require(self, name: str) -> None:
+        """UserError for an unknown name.
+
+        A definition that is broken, or was removed under a running domain, is enough to end that.
+        """
+        definitions.check_name(name, "domain")
+        if name not in self.names() and not self.is_running(name):
+            self.get(name)
+
+    def _check_kept(self, files: DomainFiles) -> None:
+        definitions.check_kept(self._paths.domain_definitions, files.name, "domain")
+
+    def _make(self, domain: Domain, files: DomainFiles, size: str | None) -> None:
+        """Disk, definition and what dnsmasq is told: all or nothing."""
+        try:
+            if domain.disk is not None:
+                files.data.mkdir(parents=True, mode=0o700)
+                files.unfinished.touch()
+                make_overlay(Path(domain.disk), files.overlay, size)
+            definitions.write(self._paths.domain_definitions, domain)
+            hosts_entries.tell(self._paths, domain, running=False)
+            files.unfinished.unlink(missing_ok=True)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self._definition(domain.name).unlink(missing_ok=True)
+                _remove_data(files)
+                hosts_entries.forget(self._paths, domain.name)
+            raise
+
+    def _clear_unfinished(self) -> None:
+        """Remove what a `create` that was killed has left; only one at a time is at work."""
+        defined = self.names()
+        for marker in self._paths.domain_data.glob(f"*/{UNFINISHED}"):
+            if marker.parent.name in defined:
+                marker.unlink()
+            else:
+                _remove_data(self._files(marker.parent.name))
+
+    def _definition(self, name: str) -> Path:
+        return self._paths.domain_definitions / f"{name}.toml"
+
+    def _files(self, name: str) -> DomainFiles:
+        return DomainFiles(self._paths, name)
+
+    def _clear_up(self, files: DomainFiles, patience: float) -> None:
+        """Sweep without getting in the way of a command that starts the domain."""
+        if domain_state(files) is not None:
+            with locks.exclusive(files.commands, patience):
+                self._sweep(files)
+                if files.name not in self.names():  # deleted, perhaps just now by another command
+                    shutil.rmtree(files.run, ignore_errors=True)
+
+    def _sweep(self, files: DomainFiles) -> None:
+        """Clean up after a `pyvirt domain run` that was killed, if one was."""
+        if domain_state(files) is None:
+            return
+        from leasewatch.pyvirt.domains.sweep import sweep  # noqa: PLC0415  # 20 ms, rarely needed
+
+        held = locks.Place(files.lock)
+        with contextlib.suppress(UserError):  # held: whoever has just started it sweeps itself
+            held.take()
+            try:
+                sweep(files)
+            finally:
+                held.release()
+
+
+def _remove_data(files: DomainFiles) -> None:
+    """The mark that the folder is nobody's goes last: this may be killed, too."""
+    if files.data.is_dir():
+        for path in files.data.iterdir():
+            if path.name != UNFINISHED:
+                path.unlink()
+        files.unfinished.unlink(missing_ok=True)
+        files.data.rmdir()
+
+
+def _shut_down(files: DomainFiles, pid: int, timeout: float, say: Say) -> bool:
+    """Whether the process `pid`, which holds the domain, has ended within `timeout` seconds."""
+    from leasewatch.pyvirt.domains import qmp  # noqa: PLC0415  # asyncio costs 30 ms
+
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        try:
+            qmp.ask(files.qmp, "system_powerdown", timeout=5)
+        except UserError:
+            if process.wait_pidfd(pidfd, 1):
+                return True  # it was just ending
+            raise
+        say(f"{files.name} is told to shut down; waiting {timeout:g} s at most")
+        return process.wait_pidfd(pidfd, timeout)
+    finally:
+        os.close(pidfd)
+
+
+def _is_published(snapshot: Path, name: str) -> bool:
+    """Whether the host table holds `name`, within a second."""
+    deadline = time.monotonic() + _PUBLISHED
+    while _lookup(snapshot, name) is None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def _lookup(table: Path, name: str) -> list[str] | None:
+    """The published addresses of `name`, None where the table does not have it."""
+    from nss_pyvirt import snapshot  # noqa: PLC0415  # the C library costs 20 ms
+
+    try:
+        answer = snapshot.lookup(table, name)
+    except snapshot.SnapshotError:
+        return None
+    if answer.status == "unknown":
+        return None
+    return [_text(address) for address in answer.addresses]
+
+
+def _text(address: snapshot.Address) -> str:
+    """As programs take it: a link-local one needs its interface (RFC 4007)."""
+    text = socket.inet_ntop(address.family, address.packed)
+    with contextlib.suppress(OSError):
+        return f"{text}%{socket.if_indextoname(address.ifindex)}" if address.ifindex else text
+    return f"{text}%{address.ifindex}"

@@ -1,0 +1,86 @@
+"""Whether KVM works here, tried rather than assumed, and the verdict kept until the next boot.
+
+/dev/kvm that opens proves nothing: in a nested machine QEMU may abort, or the guest crawl or hang.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from pathlib import Path
+
+import msgspec
+
+from leasewatch.errors import UNDECODABLE
+from leasewatch.pyvirt import process
+from leasewatch.pyvirt.domains import qemu
+
+DEVICE = Path("/dev/kvm")
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_LIMIT = 2.0  # seconds; 0.1 where KVM works
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What the trial said. `fresh`: it was made by this call."""
+
+    accel: qemu.Chosen
+    why: str
+    boot: str
+    device: bool
+    fresh: bool = False
+
+
+def probe(memory: Path) -> Verdict:
+    """The kept verdict of the file `memory`, or that of a new trial (at most 3 s), kept there.
+
+    A /dev/kvm that has come or gone since makes a new trial. A `memory` that cannot be written is
+    no error.
+    """
+    boot, device = _BOOT_ID.read_text().strip(), DEVICE.exists()
+    with contextlib.suppress(OSError, *UNDECODABLE):
+        kept = msgspec.json.decode(memory.read_bytes(), type=Verdict)
+        if (kept.boot, kept.device) == (boot, device):
+            return kept
+    failure = try_accel("kvm") if device else f"there is no {DEVICE}"
+    verdict = Verdict(
+        accel="tcg" if failure else "kvm", why=failure or "it works", boot=boot, device=device
+    )
+    with contextlib.suppress(OSError):
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        temporary = memory.with_name(f".{memory.name}.{os.getpid()}")
+        temporary.write_bytes(msgspec.json.encode(verdict))
+        temporary.replace(memory)
+    return msgspec.structs.replace(verdict, fresh=True)
+
+
+def try_accel(accel: qemu.Chosen) -> str:
+    """Run a throw-away virtual CPU for a moment; empty if it works, else why it does not."""
+    firmware = os.memfd_create("probe")
+    try:
+        os.write(firmware, qemu.PROBE_FIRMWARE)
+        argv = qemu.probe_command(accel, f"/proc/self/fd/{firmware}")
+        argv[0] = process.find_program(argv[0], qemu.PACKAGES[argv[0]])
+        guest = subprocess.Popen(
+            process.bound(argv, death_signal="KILL", capabilities=qemu.CAPABILITIES),
+            pass_fds=[firmware],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    finally:
+        os.close(firmware)
+    return _outcome(guest)
+
+
+def _outcome(guest: subprocess.Popen[bytes]) -> str:
+    try:
+        code = guest.wait(_LIMIT)
+    except subprocess.TimeoutExpired:
+        guest.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            guest.wait(1)  # stuck in the kernel: it is nobody's, and ends when the kernel lets it
+        return f"a trial guest had not run 10 million instructions after {_LIMIT:g} s"
+    if code == qemu.PROBE_PASSED:
+        return ""
+    return f"QEMU ended at once ({f'signal {-code}' if code < 0 else f'exit code {code}'})"

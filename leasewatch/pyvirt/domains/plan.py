@@ -1,0 +1,234 @@
+"""From what `pyvirt domain create` is asked for to a definition that fits this host.
+
+Reads what is defined and leased already; writes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from leasewatch.model import LeaseFile
+from leasewatch.names import labels
+from leasewatch.paths import Paths
+from leasewatch.pyvirt.defined import store as definitions
+from leasewatch.pyvirt.defined import subnets
+from leasewatch.pyvirt.defined.domain import (
+    Accel,
+    Domain,
+    NicDefinition,
+    check,
+    make_mac,
+    parse_address,
+    parse_mac,
+)
+from leasewatch.pyvirt.defined.network import Network
+from leasewatch.pyvirt.network_files import NetworkFiles
+from leasewatch.sources import dnsmasq
+from nss_pyvirt.errors import UserError
+
+_MAX_NAME = 63  # a socket's path has at most 107 bytes (unix(7))
+_RESERVED = labels.RESERVED | {"_gateway", "_outbound"}
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """What `create` is asked for.
+
+    `macs` and `addresses` are for the first `networks`; the others get new MACs and any address.
+    """
+
+    name: str
+    networks: Sequence[str]
+    macs: Sequence[str] = ()
+    addresses: Sequence[str] = ()
+    aliases: Sequence[str] = ()
+    disk: Path | None = None
+    size: str | None = None
+    kernel: Path | None = None
+    initrd: Path | None = None
+    append: str | None = None
+    """None: the console, where there is a kernel."""
+    memory: int
+    cpus: int
+    accel: Accel = "auto"
+    mac_filtering: bool = True
+
+
+def plan(paths: Paths, wish: Wish) -> Domain:
+    """The definition; UserError for whatever is wrong with the wish."""
+    _check_name(wish.name, "a domain's name")
+    if wish.name in definitions.names(paths.domain_definitions):
+        hint = f"pyvirt domain show {wish.name}"
+        raise UserError(f"there is a domain {wish.name} already", hint)
+    others = definitions.readable(paths.domain_definitions, Domain, "domain")
+    _check_names(wish, others)
+    _check_qualified(wish, others, _suffixes(paths))
+    if wish.size is not None and wish.disk is None:
+        raise UserError("--size is the size of a disk", "add --disk IMAGE")
+    domain = Domain(
+        name=wish.name,
+        aliases=tuple(wish.aliases),
+        nics=_plan_nics(paths, wish, others),
+        memory=wish.memory,
+        cpus=wish.cpus,
+        accel=wish.accel,
+        disk=_existing(wish.disk, "image"),
+        kernel=_existing(wish.kernel, "kernel"),
+        initrd=_existing(wish.initrd, "initrd"),
+        append=_console(wish) if wish.append is None else wish.append,
+        mac_filtering=wish.mac_filtering,
+    )
+    check(domain)
+    return domain
+
+
+def _console(wish: Wish) -> str:
+    """Without it `pyvirt domain console` would show nothing of a kernel."""
+    return "console=ttyS0 quiet" if wish.kernel else ""
+
+
+def _plan_nics(paths: Paths, wish: Wish, others: Sequence[Domain]) -> tuple[NicDefinition, ...]:
+    known = definitions.names(paths.network_definitions)
+    for network in wish.networks:
+        if network not in known:
+            raise definitions.unknown(network, known, "network")
+    macs = _plan_macs(wish, others)
+    if len(wish.addresses) > len(wish.networks):
+        raise UserError(
+            "there are more addresses than networks", "give --network for each --address"
+        )
+    addresses: list[str | None] = [None] * len(wish.networks)
+    for i, text in enumerate(wish.addresses):
+        addresses[i] = address = parse_address(text)
+        _check_address(paths, wish.networks[i], address, others)
+        _check_not_leased(paths, wish.networks[i], address, macs[i], others)
+        if (wish.networks[i], address) in zip(wish.networks[:i], addresses[:i], strict=True):
+            raise UserError(f"{address} is given twice", "give every interface its own")
+    cards = zip(wish.networks, macs, addresses, strict=True)
+    return tuple(NicDefinition(network=n, mac=m, address=a) for n, m, a in cards)
+
+
+def _plan_macs(wish: Wish, others: Iterable[Domain]) -> list[str]:
+    if len(wish.macs) > len(wish.networks):
+        raise UserError("there are more MACs than networks", "give --network for each --mac")
+    taken = {nic.mac: domain.name for domain in others for nic in domain.nics}
+    chosen = [parse_mac(mac) for mac in wish.macs]
+    for mac in chosen:
+        if mac in taken:
+            raise UserError(f"MAC {mac} is domain {taken[mac]}'s", "leave --mac away for a new one")
+    while len(chosen) < len(wish.networks):
+        mac = make_mac(os.urandom(3))
+        if mac not in taken and mac not in chosen:
+            chosen.append(mac)
+    return chosen
+
+
+def _check_address(paths: Paths, network: str, address: str, others: Iterable[Domain]) -> None:
+    """UserError unless `address` is a guest's of `network` and no other domain's."""
+    defined = definitions.read(paths.network_definitions, network, Network, "network")
+    subnets.check_guest(address, network, defined.subnet)
+    for domain in others:
+        if any((nic.network, nic.address) == (network, address) for nic in domain.nics):
+            hint = f"pyvirt domain show {domain.name}"
+            raise UserError(f"{address} is domain {domain.name}'s on network {network}", hint)
+
+
+def _check_not_leased(
+    paths: Paths, network: str, address: str, mac: str, others: Iterable[Domain]
+) -> None:
+    """UserError where another MAC has leased it: whoever that is would be cut off."""
+    file = NetworkFiles(paths, network).leases
+    data = file.read_bytes() if file.exists() else b""
+    leases, _ = dnsmasq.parse(data, LeaseFile(path=str(file), network=network, suffix=""))
+    owners = {nic.mac: f"domain {domain.name}" for domain in others for nic in domain.nics}
+    for lease in leases:
+        ended = 0 < lease.expires <= time.time()
+        if lease.address == address and lease.hwaddr != mac and not ended:
+            holder = owners.get(lease.hwaddr or "", f"a machine with MAC {lease.hwaddr}")
+            raise UserError(
+                f"{address} is leased to {holder} on network {network}",
+                "take another one, or shut that machine down first",
+            )
+
+
+def _check_names(wish: Wish, others: Iterable[Domain]) -> None:
+    """UserError where a name or alias is another domain's, or is given twice."""
+    for alias in wish.aliases:
+        _check_name(alias, "an alias")
+    names = [wish.name, *wish.aliases]
+    for domain in others:
+        for name in names:
+            if name in (domain.name, *domain.aliases):
+                hint = f"pyvirt domain show {domain.name}"
+                raise UserError(f"{name} is a name of domain {domain.name} already", hint)
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"{name} is given twice", "a domain answers to its name anyway")
+
+
+def _suffixes(paths: Paths) -> dict[str, str]:
+    """Of the defined networks."""
+    networks = definitions.readable(paths.network_definitions, Network, "network")
+    return {network.name: network.suffix for network in networks}
+
+
+def _check_qualified(wish: Wish, others: Iterable[Domain], suffixes: Mapping[str, str]) -> None:
+    """UserError where a name is NETWORK.SUFFIX, or a domain's NAME.NETWORK.SUFFIX."""
+    mine = {wish.name, *wish.aliases}
+    for network, suffix in suffixes.items():
+        if (zone := f"{network}.{suffix}") in mine:
+            raise UserError(f"{zone} stands for network {network}", "take one like web1")
+
+    def qualified(name: str, networks: Iterable[str]) -> set[str]:
+        return {f"{name}.{net}.{suffixes[net]}" for net in networks if net in suffixes}
+
+    for other in others:
+        theirs = qualified(other.name, (nic.network for nic in other.nics))
+        for name in mine & theirs:
+            raise UserError(f"{name} is domain {other.name}'s", f"pyvirt domain show {other.name}")
+        for name in qualified(wish.name, wish.networks) & {other.name, *other.aliases}:
+            raise UserError(
+                f"{wish.name} would answer to {name}, a name of domain {other.name}",
+                f"pyvirt domain show {other.name}",
+            )
+
+
+def _check_name(name: str, what: str) -> None:
+    """UserError unless `name` can be published, be a file's name, and mean nothing else here."""
+    folded = labels.fold(name)
+    fault, hint = labels.owner_fault(folded), "take one like web1 or ubuntu22.04"
+    host = labels.fold(socket.gethostname())
+    if fault is None and name != folded:
+        fault = "has upper case letters, which names do not tell apart"
+        hint = f"did you mean {folded}?"
+        if name.endswith("."):
+            fault = "ends with a dot"
+    elif len(name) > _MAX_NAME:
+        fault = f"has more than {_MAX_NAME} characters"
+    elif name.startswith("-"):
+        fault = "starts with a hyphen"
+    elif name in _RESERVED or name.startswith("ip6-"):
+        fault = "is reserved"
+    elif name in (host, host.partition(".")[0]):
+        fault = "is this host's own name"
+    if fault is not None:
+        raise UserError(f"{what} {fault}: {name!r}", hint)
+
+
+def _existing(path: Path | None, what: str) -> str | None:
+    """The absolute path of a file that is there; UserError where it is not."""
+    if path is None:
+        return None
+    if not path.is_file():
+        raise UserError(f"there is no {what} {path}", "give the path of a file")
+    whole = str(path.resolve())
+    try:
+        whole.encode()
+    except UnicodeEncodeError:  # and so no definition can hold it
+        raise UserError(f"the path of {what} {whole!r} is not UTF-8", "rename it") from None
+    return whole

@@ -1,0 +1,103 @@
+"""`pyvirt domain run`: what surrounds QEMU, from the taps to the released leases.
+
+All that outlives this process is in the run state before QEMU starts, so domain_sweep.py can take
+it back for a parent that was killed. Knows no command line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from leasewatch.daemon import alive
+from leasewatch.files import locks
+from leasewatch.files import replacing as io_files
+from leasewatch.model import DomainState, NetworkState, Nic
+from leasewatch.paths import Paths
+from leasewatch.pyvirt import nft
+from leasewatch.pyvirt.defined.domain import Domain, tap_mac
+from leasewatch.pyvirt.domain_files import DomainFiles, started_network
+from leasewatch.pyvirt.domains import disk, guest, tap
+from leasewatch.pyvirt.domains.qemu import Chosen
+from leasewatch.pyvirt.domains.sweep import sweep
+from leasewatch.pyvirt.mac_filter import apply as mac_filter
+from leasewatch.pyvirt.network_files import NetworkFiles
+from leasewatch.pyvirt.networks import hosts_entries
+from leasewatch.pyvirt.say import Say
+
+_PATIENCE = 20.0  # seconds that another command on a network may take
+_FIRST_LEASE = 120
+"""Seconds that a guest may take to its first lease; beyond, its name is unknown until then."""
+
+
+def run(paths: Paths, domain: Domain, accel: Chosen, say: Say) -> None:
+    """Run the domain until its guest ends, SIGTERM or SIGINT; READY=1 once QMP answers.
+
+    UserError where it runs already or cannot be started or filtered, and when QEMU fails.
+    """
+    files = DomainFiles(paths, domain.name)
+    held = locks.Place(files.lock)
+    held.take()
+    try:
+        files.run.chmod(0o700)
+        sweep(files)
+        guest.await_former(domain.name)
+        if domain.disk is not None:
+            disk.check_base(files.overlay)
+        with contextlib.ExitStack() as ours:
+            with _started_networks(paths, domain) as networks:
+                taps, nics = _open_taps(ours, domain, networks)
+                ours.callback(sweep, files)
+                state = DomainState(
+                    name=domain.name,
+                    aliases=domain.aliases,
+                    nics=nics,
+                    pid=os.getpid(),
+                    born=alive.born(os.getpid()),
+                    started=time.time(),
+                    pending_until=int(time.time()) + _FIRST_LEASE,
+                    mac_filtering=domain.mac_filtering,
+                )
+                io_files.replace(files.state, msgspec.json.encode(state))
+            hosts_entries.tell(paths, domain, running=True)
+            _filter(paths, state, say)
+            asyncio.run(guest.run(files, domain, accel, taps))
+    finally:
+        held.release()
+
+
+@contextlib.contextmanager
+def _started_networks(paths: Paths, domain: Domain) -> Iterator[Mapping[str, NetworkState]]:
+    """The domain's networks; none is stopped until this ends: then the run state says who is on."""
+    with contextlib.ExitStack() as held:
+        networks = {}
+        for name in sorted({nic.network for nic in domain.nics}):
+            started_network(paths, name)  # who waits in vain is told at once
+            held.enter_context(locks.shared(NetworkFiles(paths, name).commands, _PATIENCE))
+            networks[name] = started_network(paths, name)
+        yield networks
+
+
+def _open_taps(
+    ours: contextlib.ExitStack, domain: Domain, networks: Mapping[str, NetworkState]
+) -> tuple[list[int], tuple[Nic, ...]]:
+    taps, nics = [], []
+    for nic in domain.nics:
+        fd, name = tap.open_tap(networks[nic.network].bridge, tap_mac(nic.mac))
+        ours.callback(os.close, fd)
+        taps.append(fd)
+        nics.append(Nic(nic.network, nic.mac, name, nic.address or ""))
+    return taps, tuple(nics)
+
+
+def _filter(paths: Paths, state: DomainState, say: Say) -> None:
+    """A kernel that cannot filter on bridges still runs guests; nothing else is a reason."""
+    try:
+        mac_filter.refresh(paths, {nic.network for nic in state.nics}, begun=state)
+    except nft.UnsupportedError as error:
+        say(f"guests may send from any MAC, names are not safe from them: {error.what}")

@@ -1,0 +1,77 @@
+"""Keep the filter of bridges in step with the domains that run. Starts and ends none."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterable
+
+from leasewatch.files import locks, run_states
+from leasewatch.model import DomainState, NetworkState
+from leasewatch.neighbours import kernel as rtnetlink
+from leasewatch.paths import Paths
+from leasewatch.pyvirt import nft
+from leasewatch.pyvirt.defined import network
+from leasewatch.pyvirt.mac_filter import ruleset
+from leasewatch.pyvirt.mac_filter.frame_rules import Wire, interface_id
+from leasewatch.pyvirt.network_files import NetworkFiles, network_state
+
+_PATIENCE = 10.0  # seconds that others may take
+
+
+def refresh(
+    paths: Paths,
+    networks: Iterable[str],
+    *,
+    begun: DomainState | None = None,
+    ended: DomainState | None = None,
+) -> None:
+    """Make the filter that the run states ask for, on the started ones of these networks.
+
+    From what is there, so that it is right again whoever was killed before. UserError where there
+    can be none.
+    """
+    with locks.exclusive(paths.locks / "mac-filter", _PATIENCE):
+        running = run_states.read_all(paths.domain_runs, DomainState)
+        states = (network_state(NetworkFiles(paths, name)) for name in sorted(set(networks)))
+        wanted = [
+            ruleset.Refresh(
+                network=state.name,
+                wire=_wire(state),
+                guests=ruleset.guests(running, state.name),
+                begun=_taps(begun, state.name),
+                ended=_taps(ended, state.name),
+            )
+            for state in states
+            if state is not None
+        ]
+        if wanted:
+            nft.run("".join(map(ruleset.refresh, wanted)))
+
+
+def _taps(domain: DomainState | None, name: str) -> list[str]:
+    return [nic.tap for nic in domain.nics if nic.tap and nic.network == name] if domain else []
+
+
+def _wire(state: NetworkState) -> Wire:
+    subnet, subnet6 = state.subnets
+    mac = network.bridge_mac(state.name)
+    return Wire(mac, subnet, subnet6, tuple(sorted({*_ours(state, mac), *_assigned(state.bridge)})))
+
+
+def _ours(state: NetworkState, mac: str) -> Iterable[bytes]:
+    """The host's addresses on the bridge, also while that has none yet for want of a port."""
+    for subnet in state.subnets:
+        family = socket.AF_INET6 if ":" in subnet else socket.AF_INET
+        packed = socket.inet_pton(family, subnet.partition("/")[0])
+        yield (int.from_bytes(packed, "big") + 1).to_bytes(len(packed), "big")
+        if family == socket.AF_INET6:
+            yield packed  # the router's anycast address (RFC 4291 2.6.1)
+    yield (0xFE80 << 112 | interface_id(mac)).to_bytes(16, "big")
+
+
+def _assigned(bridge: str) -> list[bytes]:
+    with contextlib.suppress(OSError):
+        found = rtnetlink.addresses().get(socket.if_nametoindex(bridge), [])
+        return [address for address, _ in found]
+    return []

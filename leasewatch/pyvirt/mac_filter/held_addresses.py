@@ -1,0 +1,179 @@
+"""Keep the leased and reserved addresses of a started network in the sets of its filter.
+
+A part of `pyvirt network run`, which says when there is news. It never blocks for long and raises
+nothing: without a filter the network runs on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections import defaultdict
+
+from leasewatch.files import reading, run_states
+from leasewatch.model import DomainState
+from leasewatch.pyvirt import nft
+from leasewatch.pyvirt.defined.network import Network
+from leasewatch.pyvirt.mac_filter import holders, ruleset
+from leasewatch.pyvirt.network_files import NetworkFiles
+from nss_pyvirt.errors import UserError
+
+_OFTEN = 0.02  # seconds between two looks at a file that changes all the time…
+_SHARE = 2  # …and how many times longer than a look it waits at least
+_SETTLED = 0.1  # seconds for which a file that stands still was not changed
+_RETRY = 1.0  # seconds between attempts to make sets that could not be made
+_log = logging.getLogger(__name__)
+
+
+class HeldAddresses:
+    """Call `look` at `due`; `news` says that a file may have changed, `reset` that a set has."""
+
+    def __init__(self, files: NetworkFiles, network: Network) -> None:
+        self._files = files
+        self._name = network.name
+        self._leases = holders.Leases()
+        self._reserved: list[holders.Pair] = []
+        self._partners: dict[str, frozenset[str]] = {}
+        """All MACs of the domain on this network that has a MAC, where it has several."""
+        self._read: reading.Signature | None = None
+        """Of the lease file, where it stood still when it was read."""
+        self._told: list[reading.Signature | None] = []
+        """Likewise of what dnsmasq is told of domains, and of which run."""
+        self._in_kernel: dict[str, frozenset[str]] | None = None
+        """What the sets hold; None: not known."""
+        self._in_vain = False
+        """There can be no filter."""
+        self._retry_at = 0.0
+        self._complaint = ""
+        self._cost = 0.0
+        self._looked = 0.0
+        self.due: float | None = time.monotonic()
+
+    def news(self) -> None:
+        """Something has changed in the folders of leases and of what dnsmasq is told."""
+        soon = self._looked + max(_OFTEN, _SHARE * self._cost)
+        self.due = soon if self.due is None else min(self.due, soon)
+
+    def reset(self) -> None:
+        """The sets may have been emptied."""
+        self._in_kernel, self._in_vain = None, False
+        self.due = self._retry_at = time.monotonic()
+
+    def look(self, *, writer_lives: bool) -> None:
+        """Have the sets say what the files say; while dnsmasq is dead no lease vanishes."""
+        began = time.monotonic()
+        self.due = None
+        changed = self._look_at_leases(writer_lives=writer_lives)
+        changed |= self._look_at_domains()
+        self._tell(changed)
+        self._looked = time.monotonic()
+        self._cost = self._looked - began
+
+    def _look_at_leases(self, *, writer_lives: bool) -> set[str]:
+        path = self._files.leases
+        if reading.signature(path) == self._read:
+            return set()
+        try:
+            found = reading.read(path)
+        except OSError:
+            return set()
+        self._read = None
+        if found.torn:
+            self.due = time.monotonic() + _OFTEN
+            return set()
+        changed = self._leases.read(found.data)
+        if self._stands_still(found.signature):
+            self._read = found.signature
+            changed |= self._leases.settle() if writer_lives else set()
+        return changed
+
+    def _stands_still(self, *signatures: reading.Signature | None) -> bool:
+        """Whether none of them is so new that another change could look the same; else again."""
+        now = time.time()
+        if all(abs(now - reading.modified(one)) >= _SETTLED for one in signatures if one):
+            return True
+        again = time.monotonic() + _SETTLED
+        self.due = again if self.due is None else min(self.due, again)
+        return False
+
+    def _look_at_domains(self) -> set[str]:
+        """Reservations, also of stopped domains, and domains with several cards here."""
+        told = list(map(reading.signature, (self._files.hosts, self._files.paths.domain_runs)))
+        if told == self._told:
+            return set()
+        self._told = told if self._stands_still(*told) else []
+        before = {*self._reserved}, self._partners
+        self._reserved = []
+        with contextlib.suppress(OSError):
+            for entry in self._files.hosts.iterdir():
+                with contextlib.suppress(OSError, UnicodeDecodeError):
+                    self._reserved += holders.reserved(entry.read_text())
+        self._partners = self._find_partners()
+        changed = {address for address, _ in before[0] ^ {*self._reserved}}
+        if before[1] != self._partners:
+            moved = before[1].items() ^ self._partners.items()
+            macs = {mac for mac, _ in moved}
+            changed |= {address for address, mac in self._reserved if mac in macs}
+            leased = self._leases.addresses()
+            changed |= {
+                address for address in leased if not macs.isdisjoint(self._leases.macs(address))
+            }
+        return changed
+
+    def _find_partners(self) -> dict[str, frozenset[str]]:
+        try:
+            domains = run_states.read_all(self._files.paths.domain_runs, DomainState)
+        except UserError:
+            return self._partners
+        found: dict[str, frozenset[str]] = {}
+        for guest in ruleset.guests(domains, self._name):
+            if len(guest.macs) > 1:
+                found |= dict.fromkeys(guest.macs, frozenset(guest.macs))
+        return found
+
+    def _tell(self, changed: set[str]) -> None:
+        """Change the sets; make them whole where nobody knows what they hold."""
+        if self._in_vain or (self._in_kernel is not None and not changed):
+            return
+        if self._in_kernel is None and time.monotonic() < self._retry_at:
+            self.due = self._retry_at
+            return
+        try:
+            if self._in_kernel is None or not self._tell_difference(self._in_kernel, changed):
+                now = self._holders(None)
+                nft.run(ruleset.sets(self._name) + holders.whole(self._name, now))
+                self._in_kernel, self._complaint = now, ""
+        except (OSError, UserError) as error:  # no descriptor left, say
+            self._in_kernel, self._in_vain = None, isinstance(error, nft.UnsupportedError)
+            if self._in_vain:  # a domain's start says it
+                return
+            self.due = self._retry_at = time.monotonic() + _RETRY
+            if str(error) != self._complaint:
+                _log.warning("the filter of network %s lacks leases: %s", self._name, error)
+            self._complaint = str(error)
+
+    def _tell_difference(self, told: dict[str, frozenset[str]], changed: set[str]) -> bool:
+        """False where the sets are not as they were left."""
+        now = self._holders(changed)
+        before = {address: told[address] for address in changed & told.keys()}
+        try:
+            if script := holders.difference(self._name, before, now):
+                nft.run(script)
+        except (OSError, UserError):
+            return False
+        for address in before:
+            del told[address]
+        told |= now
+        return True
+
+    def _holders(self, addresses: set[str] | None) -> dict[str, frozenset[str]]:
+        """Who holds these addresses; None: all."""
+        found: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
+        for address in self._leases.addresses() if addresses is None else addresses:
+            for mac in self._leases.macs(address):
+                found[address] |= self._partners.get(mac, {mac})
+        for address, mac in self._reserved:
+            if addresses is None or address in addresses:
+                found[address] |= self._partners.get(mac, {mac})
+        return dict(found)

@@ -1,0 +1,138 @@
+"""Who holds which IPv4 address of a network, for the sets of its filter. Pure.
+
+A lease is added as soon as it is read. One that is missing is taken back when another lease of its
+address or MAC says so, or when the file stands still: dnsmasq rewrites it in place.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+
+from leasewatch.pyvirt.defined.network import table_name
+
+Pair = tuple[str, str]
+"""An IPv4 address, and a MAC that may use it."""
+
+_LINE = re.compile(rb"\d+ ((?:[0-9a-f]{2}:){5}[0-9a-f]{2}) (\d+\.\d+\.\d+\.\d+) \S+ \S+")
+"""Of an IPv4 lease (dnsmasq); a MAC of another kind of network has its number in front."""
+_RESERVED = re.compile(r"((?:[0-9a-f]{2}:){5}[0-9a-f]{2}),(\d+\.\d+\.\d+\.\d+)(?:,.*)?")
+
+
+def reserved(text: str) -> list[Pair]:
+    """The addresses in a file of `dnsmasq_conf.hosts_line`s."""
+    found = (_RESERVED.fullmatch(line) for line in text.splitlines())
+    return [(one[2], one[1]) for one in found if one]
+
+
+class Leases:
+    """The leases of a file that is rewritten under our eyes. Work follows what changes in it."""
+
+    def __init__(self) -> None:
+        self._content = b""
+        self._pairs: dict[bytes, Pair | None] = {}
+        """By line, of those that count."""
+        self._missing: set[bytes] = set()
+        """Those of them that the file has no more."""
+        self._macs: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        """By address: in how many lines it is whose."""
+
+    def macs(self, address: str) -> Iterable[str]:
+        """Who has leased an address."""
+        return self._macs.get(address, ())
+
+    def addresses(self) -> Iterable[str]:
+        """Every one that is leased."""
+        return self._macs
+
+    def read(self, content: bytes) -> set[str]:
+        """Take in the file, read in one moment; the addresses whose holders may have changed."""
+        before, now = (set(part.split(b"\n")) for part in _differing(self._content, content))
+        self._content = content
+        self._missing = self._missing - now | (before - now) & self._pairs.keys()
+        added = {line: _pair(line) for line in now - self._pairs.keys() if line}
+        news = {part for pair in added.values() if pair for part in pair}
+        changed = self._forget(
+            [m for m in self._missing if not news.isdisjoint(self._pairs[m] or ())]
+        )
+        for pair in filter(None, added.values()):
+            self._macs[pair[0]][pair[1]] += 1
+            changed.add(pair[0])
+        self._pairs |= added
+        return changed
+
+    def settle(self) -> set[str]:
+        """The file stands still, so what is missing has ended; whose holders changed."""
+        self._missing.difference_update(self._content.split(b"\n")[:-1])
+        return self._forget(list(self._missing))
+
+    def _forget(self, lines: Iterable[bytes]) -> set[str]:
+        changed: set[str] = set()
+        for line in lines:
+            self._missing.discard(line)
+            pair = self._pairs.pop(line)
+            if pair is None:
+                continue
+            address, mac = pair
+            changed.add(address)
+            self._macs[address][mac] -= 1
+            if not self._macs[address][mac]:
+                del self._macs[address][mac]
+            if not self._macs[address]:
+                del self._macs[address]
+        return changed
+
+
+def _differing(old: bytes, new: bytes) -> tuple[bytes, bytes]:
+    """The whole lines of each between their common beginning and their common end."""
+    old, new = (one[: one.rfind(b"\n") + 1] for one in (old, new))
+    shorter = min(len(old), len(new))
+    same = _longest(shorter, lambda size: old[:size] == new[:size])
+    first = new.rfind(b"\n", 0, same) + 1
+    same = _longest(shorter - first, lambda size: old[len(old) - size :] == new[len(new) - size :])
+    after = new.find(b"\n", len(new) - same) + 1 if same else len(new)
+    return old[first : after - len(new) + len(old)], new[first:after]
+
+
+def _longest(most: int, is_same: Callable[[int], bool]) -> int:
+    """The largest size from 0 to `most` for which it is."""
+    return bisect_left(range(most), 1, key=lambda size: not is_same(size + 1))
+
+
+def _pair(line: bytes) -> Pair | None:
+    found = _LINE.fullmatch(line)
+    return (found[2].decode(), found[1].decode()) if found else None
+
+
+Holders = Mapping[str, frozenset[str]]
+"""By address the MACs that may use it."""
+
+
+def whole(network: str, holders: Holders) -> str:
+    """Makes the two sets hold these and nothing else."""
+    table = f"bridge {table_name(network)}"
+    flush = f"flush set {table} held\nflush set {table} holders\n"
+    return flush + difference(network, {}, holders)
+
+
+def difference(network: str, old: Holders, new: Holders) -> str:
+    """Makes `old` to `new`; empty where they are the same."""
+    table = f"bridge {table_name(network)}"
+    pairs = _pairs(old), _pairs(new)
+    steps = (
+        ("delete", "holders", pairs[0] - pairs[1]),
+        ("delete", "held", old.keys() - new.keys()),
+        ("add", "held", new.keys() - old.keys()),
+        ("add", "holders", pairs[1] - pairs[0]),
+    )
+    return "".join(
+        f"{verb} element {table} {name} {{ {', '.join(sorted(members))} }}\n"
+        for verb, name, members in steps
+        if members
+    )
+
+
+def _pairs(holders: Holders) -> set[str]:
+    return {f"{address} . {mac}" for address, macs in holders.items() for mac in macs}

@@ -1,0 +1,91 @@
+"""The nftables table by which a network card speaks for itself alone. Pure.
+
+A lease is a domain's by the MAC that dnsmasq saw, so no other port of a bridge may show that MAC:
+not as the sender of a frame, not in DHCP, not as the answer to who has an address. Nor may it use
+an address that is another's. `frame_rules.py` has the rules, `holders.py` the leased addresses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
+
+from leasewatch.model import DomainState
+from leasewatch.pyvirt.defined.network import table_name
+from leasewatch.pyvirt.mac_filter import frame_rules, taps
+from leasewatch.pyvirt.mac_filter.frame_rules import FD_SOURCE, HOLD, MAX_HELD, Guest, Wire
+
+_KNOWN = "flags dynamic,timeout; timeout 30s; size 65535;"
+_USED = f"typeof {FD_SOURCE}; flags dynamic,timeout; timeout {HOLD}; size {MAX_HELD};"
+_HOOKS = {
+    "cards": "{ type filter hook prerouting priority -300; }",
+    "to_host": "{ type filter hook input priority -300; }",
+}
+
+
+class Refresh(NamedTuple):
+    """How a network's table is to be."""
+
+    network: str
+    wire: Wire
+    guests: Sequence[Guest]
+    begun: Collection[str] = ()
+    """Taps of a domain that starts: what an earlier one held under their names is forgotten."""
+    ended: Collection[str] = ()
+    """Taps of a domain that has ended."""
+
+
+def guests(domains: Iterable[DomainState], network: str) -> list[Guest]:
+    """Who has cards on a network, with one tap each at least."""
+    found: dict[str, tuple[bool, list[tuple[str, str]]]] = {}
+    for tap, (domain, nic) in sorted(taps.owners(domains).items()):
+        if nic.network == network:
+            found.setdefault(domain.name, (domain.mac_filtering, []))[1].append((tap, nic.mac))
+    return [
+        Guest(tuple(tap for tap, _ in cards), tuple(mac for _, mac in cards), strict)
+        for strict, cards in found.values()
+    ]
+
+
+def remove(network: str) -> str:
+    """Leaves no table of this network, whether there was one or not."""
+    table = f"bridge {table_name(network)}"
+    return f"add table {table}\ndelete table {table}\n"
+
+
+def sets(network: str) -> str:
+    """Makes the table and the sets that no refresh empties, where they are not there."""
+    table = f"bridge {table_name(network)}"
+    return (
+        f"add table {table}\n"
+        f"add set {table} held {{ type ipv4_addr; }}\n"
+        f"add set {table} holders {{ type ipv4_addr . ether_addr; }}\n"
+        f"add set {table} known4 {{ type ifname . ipv4_addr; {_KNOWN} }}\n"
+        f"add set {table} known6 {{ type ifname . ipv6_addr; {_KNOWN} }}\n"
+    )
+
+
+def refresh(wanted: Refresh) -> str:
+    """One transaction that makes the rules anew for these guests and no others.
+
+    What is held stays, but for what the taps in `begun` and `ended` had.
+    """
+    table = f"bridge {table_name(wanted.network)}"
+    ids = [guest.id for guest in wanted.guests]
+    gone = sorted(set(wanted.ended) - set(ids))
+    rules = list(frame_rules.rules(wanted.wire, wanted.guests))
+    chains = dict.fromkeys([*_HOOKS, *frame_rules.chains(rules)])
+    former = frame_rules.chains_of(gone)
+    begun = [one for one in ids if one in wanted.begun]
+    return sets(wanted.network) + "".join(
+        f"{line}\n"
+        for line in [
+            *(f"add set {table} of_{one} {{ {_USED} }}" for one in [*ids, *gone]),
+            *(f"add chain {table} {name} {_HOOKS.get(name, '')}" for name in [*chains, *former]),
+            f"flush table {table}",
+            *(f"flush set {table} of_{one}" for one in begun),
+            *(f"add rule {table} {chain} {rule}" for chain, rule in rules),
+            *(f"delete chain {table} {name}" for name in former),
+            *(f"delete set {table} of_{one}" for one in gone),
+        ]
+    )

@@ -1,0 +1,179 @@
+"""The dnsmasq process of one network: started without root, ready when it listens, ended with us.
+
+Its configuration is made in `dnsmasq_conf`. Its owner decides when to start it again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from leasewatch.files import replacing
+from leasewatch.pyvirt import process
+from leasewatch.pyvirt.networks import dnsmasq_conf
+from nss_pyvirt.errors import UserError
+
+_READY = 5.0  # seconds until it listens
+_QUIT = 3.0
+_FORMER = 10.0  # seconds for one whose parent was killed to write its leases and end
+SETTLED = 0.05
+"""Seconds for which a whole lease file does not change: it is being written else."""
+_LOG = 1 << 20
+"""Bytes of its log that are kept."""
+_STARTED = ": started, version "  # its first line once every socket is bound and root is dropped
+
+
+class Dnsmasq:
+    """Below `run` lie its configuration, its log and the last settled copy of its leases."""
+
+    def __init__(self, run: Path, lease_file: Path) -> None:
+        self._conf_file = run / "dnsmasq.conf"
+        self._log = run / "dnsmasq.log"
+        self._settled = run / "leases.settled"
+        self._lease_file = lease_file
+        self._conf = ""
+        self._process: subprocess.Popen[bytes] | None = None
+        self._copied: tuple[int, int] | None = None
+        self.pidfd = -1
+        """Readable once dnsmasq has ended; -1 while there is none."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id, 0 while there is none."""
+        return self._process.pid if self._process else 0
+
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self.pidfd >= 0 and not process.wait_pidfd(self.pidfd, 0)
+
+    def ensure(
+        self, conf: str, kept: Collection[str], meanwhile: Callable[[], None] = lambda: None
+    ) -> bool:
+        """Have it run with this configuration; False: it did already.
+
+        `kept` are the names in it that no lease is to have. `meanwhile` is done in either case,
+        while it starts. UserError carries dnsmasq's own complaint.
+        """
+        if self.is_running() and conf == self._conf:
+            meanwhile()
+            return False
+        is_whole = self.stop()
+        self._conf = conf
+        program = process.find_program("dnsmasq", "dnsmasq-base")
+        account = _account()
+        conf_file = f"--conf-file={self._conf_file}"
+        # A killed parent's has the sockets and the leases.
+        process.await_end(program, conf_file, _FORMER, uid=account.pw_uid)
+        replacing.replace(self._conf_file, self._conf.encode())
+        self._mend_leases(account, b"" if is_whole else _content(self._settled), kept)
+        argv = process.bound(
+            [program, conf_file],
+            user=account.pw_name,
+            capabilities=dnsmasq_conf.CAPABILITIES,
+        )
+        self._log.write_bytes(b"")
+        with self._log.open("ab") as log:  # `trim_log` cuts it off under dnsmasq's hands
+            self._process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                env={"LC_ALL": "C", "PATH": os.defpath},
+            )
+        self.pidfd = os.pidfd_open(self._process.pid)
+        meanwhile()
+        self._await_ready()
+        return True
+
+    def stop(self) -> bool:
+        """End it; its leases stay. True: it has ended by itself, with all of them written."""
+        if self._process is None:
+            return False
+        process.end(self.pidfd, _QUIT)
+        code = self._process.wait()
+        os.close(self.pidfd)
+        self._process, self.pidfd = None, -1
+        return code == 0
+
+    def read_anew(self) -> None:
+        """Have it forget its --dhcp-hostsdir and read that again; leases stay (SIGHUP)."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.pidfd, signal.SIGHUP)
+
+    def keep_leases(self) -> bool:
+        """Copy the lease file where it has changed and is whole: what `ensure` mends it from.
+
+        False: it changes under our hands, or its dnsmasq has ended, so that is for later.
+        """
+        before = _identity(self._lease_file)
+        if before is None or before == self._copied:
+            return True
+        still = abs(time.time() - before[0] / 1e9) >= SETTLED
+        if not still or not self.is_running():
+            return False
+        content = self._lease_file.read_bytes()
+        if _identity(self._lease_file) != before or process.wait_pidfd(self.pidfd, 0):
+            return False
+        replacing.replace(self._settled, content, mode=0o600)
+        self._copied = before
+        return True
+
+    def trim_log(self) -> None:
+        """Keep the end of a log that is too long: each request that it refuses is a line in it."""
+        with self._log.open("a+b") as log:
+            if log.tell() > _LOG:
+                log.seek(-_LOG // 2, os.SEEK_END)
+                end = log.read()
+                log.truncate(0)
+                log.write(end)
+
+    def _mend_leases(
+        self, account: pwd.struct_passwd, settled: bytes, kept: Collection[str]
+    ) -> None:
+        current = _content(self._lease_file)
+        whole = dnsmasq_conf.merge_leases(current, settled, int(time.time()), kept)
+        owner = (account.pw_uid, account.pw_gid)
+        replacing.replace(self._lease_file, whole, owner=owner)
+
+    def _await_ready(self) -> None:
+        deadline = time.monotonic() + _READY
+        while _STARTED not in (said := self._log.read_text(errors="replace")):
+            ended = process.wait_pidfd(self.pidfd, 0.005)
+            if ended or time.monotonic() > deadline:
+                said = self._log.read_text(errors="replace").strip()
+                self.stop()
+                line = said.splitlines()[-1] if said else "dnsmasq: does not start"
+                raise UserError(line, _hint(line))
+
+
+def _account() -> pwd.struct_passwd:
+    """Whom dnsmasq becomes: the account that its package makes, else nobody."""
+    with contextlib.suppress(KeyError):
+        return pwd.getpwnam("dnsmasq")
+    return pwd.getpwnam("nobody")
+
+
+def _hint(line: str) -> str:
+    if "in use" in line:
+        return "another server has taken every address: ss -lnup 'sport = 53 or sport = 67'"
+    return ""
+
+
+def _content(file: Path) -> bytes:
+    with contextlib.suppress(FileNotFoundError):
+        return file.read_bytes()
+    return b""
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    with contextlib.suppress(FileNotFoundError):
+        status = file.stat()
+        return status.st_mtime_ns, status.st_size
+    return None

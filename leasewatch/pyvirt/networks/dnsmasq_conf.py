@@ -1,0 +1,147 @@
+"""dnsmasq's configuration of one network, and its lease file put right after a crash (dnsmasq(8)).
+
+Pure: text in, text out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+
+import netaddr
+
+from leasewatch.pyvirt.defined import subnets
+from leasewatch.pyvirt.defined.network import Network, bridge_name
+
+CAPABILITIES = ("net_admin", "net_bind_service", "net_raw")
+"""What dnsmasq needs without root: ARP entries, ports 53 and 67, ICMPv6."""
+
+LEASE_TIME = "7d"
+
+_FEWEST6 = 1024
+"""DHCPv6 leases that a network has at least; not many more than its guests can need.
+
+A guest may ask for any number of them (RFC 8415 12), and for each dnsmasq searches all leases for a
+free address and writes them all.
+"""
+
+_KEYWORD = re.compile(r"ignore|infinite|[0-9]+[wdhms]?")
+"""Of --dhcp-host: give this card no lease, or one for so long."""
+
+
+def render(
+    network: Network, lease_file: str, hosts_dir: str, resolv_file: str, kept: Iterable[str]
+) -> str:
+    """The file's text.
+
+    `hosts_dir` holds a file of `hosts_line`s per domain, `resolv_file` the `nameservers` of the
+    host; both are read anew by inotify. No guest gets a name of `kept`, labels, by claiming it; a
+    final `*` stands for anything.
+    """
+    lines = [*_lines(network, lease_file, hosts_dir, resolv_file), *_unclaimable(kept)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _unclaimable(kept: Iterable[str]) -> Iterator[str]:
+    """A claim is compared as it came: `web1.example` would become `web1`."""
+    for name in kept:
+        yield f"dhcp-name-match=set:kept,{name}"
+        if not name.endswith("*"):
+            yield f"dhcp-name-match=set:kept,{name}.*"
+    yield "dhcp-ignore-names=tag:kept"
+
+
+def _lines(network: Network, lease_file: str, hosts_dir: str, resolv_file: str) -> list[str]:
+    bridge = bridge_name(network.name)
+    domain = f"{network.name}.{network.suffix}"
+    first, last = subnets.guest_range(network.subnet)
+    size = netaddr.IPNetwork(network.subnet).size
+    size6 = max(size, _FEWEST6)
+    first6, last6 = subnets.guest_range6(network.subnet6, size6)
+    netmask = netaddr.IPNetwork(network.subnet).netmask
+    lines = [
+        "keep-in-foreground",
+        "pid-file",
+        "log-facility=-",
+        "quiet-dhcp",
+        "quiet-dhcp6",
+        "quiet-ra",
+        "bind-dynamic",
+        f"interface={bridge}",
+        "except-interface=lo",
+        # DNS: our hosts, then the host's own resolvers
+        "no-hosts",
+        "domain-needed",
+        "bogus-priv",
+        f"domain={domain}",
+        f"local=/{domain}/",
+        "expand-hosts",
+        # DHCP
+        f"dhcp-range={first},{last},{netmask},{LEASE_TIME}",
+        f"dhcp-range={first6},{last6},slaac,64,{LEASE_TIME}",  # many guests have no DHCPv6 client
+        "enable-ra",
+        f"dhcp-leasefile={lease_file}",
+        f"dhcp-lease-max={size + size6}",  # of both: no family's end is the other's
+        f"dhcp-hostsdir={hosts_dir}",
+        "dhcp-authoritative",
+        "no-ping",  # a probe before each first lease costs 3 s
+        "dhcp-ignore-clid",  # clones share a machine-id, hence a client id, hence an address
+        "dhcp-option=option6:dns-server,[::]",
+    ]
+    if network.mode == "isolated":
+        return [*lines, "no-resolv", "dhcp-option=option:router", f"ra-param={bridge},0,0"]
+    return [*lines, f"resolv-file={resolv_file}"]
+
+
+def hosts_line(mac: str, address: str | None, name: str | None) -> str:
+    """What a card is to be given: the address that is its own, and the name that it is to hear."""
+    return ",".join(part for part in (mac, address, name) if part) + "\n"
+
+
+def nameservers(resolv_conf: bytes) -> bytes:
+    """The lines of a resolv.conf(5) that dnsmasq uses."""
+    lines = resolv_conf.splitlines()
+    return b"".join(line + b"\n" for line in lines if line.split()[:1] == [b"nameserver"])
+
+
+def is_keyword(name: str) -> bool:
+    """Whether a `hosts_line` would mean something else by `name` (dnsmasq(8), --dhcp-host)."""
+    return _KEYWORD.fullmatch(name) is not None
+
+
+def merge_leases(current: bytes, settled: bytes, now: int, kept: Collection[str] = ()) -> bytes:
+    """A lease file as dnsmasq died on it, with the unexpired leases that only `settled` has.
+
+    dnsmasq killed in the middle of a rewrite truncates the file for good; `settled` is the last
+    whole version known. Whole lines of `current` win. `now` is in Unix seconds. A lease that has a
+    name of `kept` (see `render`) loses it: dnsmasq gives a domain its own by its MAC.
+    """
+    merged: dict[bytes, bytes] = {}
+    duid = b""
+    for line in [*_whole_lines(current), *_whole_lines(settled)]:
+        fields = line.split()
+        if len(fields) == 2 and fields[0] == b"duid":
+            duid = duid or line
+        elif len(fields) == 5 and _alive(fields[0], now):
+            if is_kept(fields[3].decode(errors="replace"), kept):
+                line = b" ".join([*fields[:3], b"*", fields[4]])  # noqa: PLW2901
+            merged.setdefault(fields[2], line)
+    v4 = [line for address, line in merged.items() if b":" not in address]
+    v6 = [line for address, line in merged.items() if b":" in address]
+    return b"".join(line + b"\n" for line in [*v4, *([duid] if duid else []), *v6])
+
+
+def is_kept(name: str, kept: Collection[str]) -> bool:
+    """Whether a label is one of the names, in whatever case, or begins as one with a `*`."""
+    folded = name.lower()
+    return folded in kept or any(
+        each.endswith("*") and folded.startswith(each[:-1]) for each in kept
+    )
+
+
+def _whole_lines(content: bytes) -> list[bytes]:
+    return content.split(b"\n")[:-1]
+
+
+def _alive(expires: bytes, now: int) -> bool:
+    return expires.isdigit() and (int(expires) == 0 or int(expires) > now)

@@ -1,0 +1,78 @@
+"""What dnsmasq is told of domains (--dhcp-hostsdir): their addresses and names.
+
+A domain with an address of its own has it also while it does not run, or somebody else would lease
+it. That line stays as it is: dnsmasq 2.90 refuses one that changes but for its address. Decides
+nothing about domains.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from leasewatch.files import replacing as io_files
+from leasewatch.names.labels import guest_fault
+from leasewatch.paths import Paths
+from leasewatch.pyvirt.defined import store as definitions
+from leasewatch.pyvirt.defined.domain import Domain
+from leasewatch.pyvirt.domain_files import DomainFiles
+from leasewatch.pyvirt.networks.dnsmasq_conf import hosts_line, is_keyword
+from nss_pyvirt.errors import UserError
+
+
+def tell(paths: Paths, domain: Domain, *, running: bool) -> None:
+    """Write what is true of the domain into each of its networks that is started."""
+    for network in {nic.network for nic in domain.nics}:
+        _write(_entry(paths, domain.name, network), domain, network, running=running)
+
+
+def tell_ended(paths: Paths, name: str) -> None:
+    """A domain runs no more, or is deleted: what is left is its addresses, or nothing."""
+    domain = _defined(paths, name)
+    for folder in paths.network_runs.glob("*/"):
+        entry = _entry(paths, name, folder.name)
+        if domain is not None:
+            _write(entry, domain, folder.name, running=False)
+        else:
+            entry.unlink(missing_ok=True)
+
+
+def forget(paths: Paths, name: str) -> None:
+    """A domain is being deleted: nothing of it is left."""
+    for folder in paths.network_runs.glob("*/"):
+        _entry(paths, name, folder.name).unlink(missing_ok=True)
+
+
+def tell_of_all(paths: Paths, network: str) -> None:
+    """A network has started, or is mended: the entries that it lacks."""
+    for name in definitions.names(paths.domain_definitions):
+        entry = _entry(paths, name, network)
+        domain = None if entry.exists() else _defined(paths, name)
+        if domain is not None:
+            running = DomainFiles(paths, name).state.is_file()
+            _write(entry, domain, network, running=running)
+
+
+def _entry(paths: Paths, name: str, network: str) -> Path:
+    return DomainFiles(paths, name).hosts_entry(network)
+
+
+def _defined(paths: Paths, name: str) -> Domain | None:
+    try:
+        return definitions.read(paths.domain_definitions, name, Domain, "domain")
+    except UserError:
+        return None
+
+
+def _write(entry: Path, domain: Domain, network: str, *, running: bool) -> None:
+    # A guest that could not bear the owner's name itself is told none; a keyword is no name there.
+    bearable = guest_fault(domain.name) is None and not is_keyword(domain.name)
+    name = domain.name if bearable else None
+    text = "".join(
+        hosts_line(nic.mac, nic.address, name)
+        for nic in domain.nics
+        if nic.network == network and (nic.address or (running and name))
+    )
+    if not text:
+        entry.unlink(missing_ok=True)
+    elif entry.parent.is_dir() and not (entry.exists() and entry.read_text() == text):
+        io_files.replace(entry, text.encode())

@@ -1,0 +1,110 @@
+"""What others change of what a network stands on: nftables, links, addresses, forwarding.
+
+Netlink sockets, readable once there is something; rtnetlink(7), linux/netfilter/nfnetlink.h,
+linux/netfilter/nf_tables.h. It tells that something may be lost, not what is right.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+import struct
+from collections.abc import Iterator
+from typing import Literal
+
+from leasewatch.neighbours import kernel as rtnetlink
+
+INET, BRIDGE = 1, 7
+"""Families of nftables."""
+Table = tuple[int, str]
+"""Family and name."""
+Change = Literal["made", "less", "gone"]
+"""What became of a table last; `less`: a chain or a rule of it was deleted since it was made."""
+
+_SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
+_NETLINK_NETFILTER, _NFNLGRP_NFTABLES, _NFTABLES = 12, 7, 10
+_CHANGES: dict[int, Change] = {0: "made", 2: "gone", 5: "less", 8: "less"}
+"""NFT_MSG_NEWTABLE, NFT_MSG_DELTABLE, NFT_MSG_DELCHAIN, NFT_MSG_DELRULE."""
+_NAME = 1  # NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, NFTA_RULE_TABLE
+_GENMSG = struct.Struct("=BBH")
+
+_LINK, _IFADDR4, _IFADDR6, _NETCONF4, _NETCONF6 = 1, 5, 9, 24, 25  # RTNLGRP_…
+_NEWNETCONF = 80
+_HEEDED = {rtnetlink.NEWLINK, rtnetlink.DELLINK, rtnetlink.DELADDR, _NEWNETCONF}
+_BUFFER = 1 << 20
+_MUCH = 32 << 20
+"""Bytes: a transaction may change all leases of a large network, a hundred bytes for each."""
+_SO_RCVBUFFORCE = 33
+
+
+class KernelNews:
+    """Tells of changes since it was made, whoever made them. Raises OSError; `close` ends it."""
+
+    def __init__(self) -> None:
+        with contextlib.ExitStack() as ours:
+            self._nftables = ours.enter_context(_listen(_NETLINK_NETFILTER, _NFNLGRP_NFTABLES))
+            groups = (_LINK, _IFADDR4, _IFADDR6, _NETCONF4, _NETCONF6)
+            self._routing = ours.enter_context(_listen(socket.NETLINK_ROUTE, *groups))
+            self._ours = ours.pop_all()
+
+    def close(self) -> None:
+        """Tell no more."""
+        self._ours.close()
+
+    def filenos(self) -> tuple[int, int]:
+        """Descriptors that are readable once there is news."""
+        return self._nftables.fileno(), self._routing.fileno()
+
+    def tables(self) -> dict[Table, Change] | None:
+        """The tables that were changed; None: too much was changed at once to be told."""
+        found: dict[Table, Change] = {}
+        try:
+            for kind, payload in _messages(self._nftables):
+                note(found, kind, payload)
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            return None
+        return found
+
+    def devices(self) -> bool:
+        """Whether a link, an address or a setting of forwarding was changed."""
+        try:
+            kinds = {kind for kind, _ in _messages(self._routing)}
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            return True
+        return not kinds.isdisjoint(_HEEDED)
+
+
+def note(found: dict[Table, Change], kind: int, payload: bytes) -> None:
+    """Add what one message of nftables says to what `tables` returns."""
+    subsystem, message = divmod(kind, 256)
+    if subsystem == _NFTABLES and message in _CHANGES:
+        family, _version, _id = _GENMSG.unpack_from(payload)
+        name = rtnetlink.attributes(payload, _GENMSG.size).get(_NAME, b"")
+        found[family, name.rstrip(b"\0").decode(errors="replace")] = _CHANGES[message]
+
+
+def _listen(protocol: int, *groups: int) -> socket.socket:
+    kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+    sock = socket.socket(socket.AF_NETLINK, kind, protocol)
+    try:
+        with contextlib.suppress(OSError):  # not root of the machine: as large as it is
+            sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _MUCH)
+        sock.bind((0, 0))
+        for group in groups:
+            sock.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, group)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _messages(sock: socket.socket) -> Iterator[tuple[int, bytes]]:
+    """All that wait."""
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            yield from rtnetlink.messages(sock.recv(_BUFFER))

@@ -1,0 +1,280 @@
+"""Networks as their owner sees them: create, list, start, stop, delete.
+
+Each started network has one `pyvirt network run` process (network_run.py); nothing else outlives
+a call but files. Prints nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from leasewatch.daemon import alive
+from leasewatch.files import locks
+from leasewatch.paths import Paths
+from leasewatch.pyvirt import nft, process
+from leasewatch.pyvirt.defined import address_pool, subnets
+from leasewatch.pyvirt.defined import store as definitions
+from leasewatch.pyvirt.defined.domain import Domain
+from leasewatch.pyvirt.defined.network import Mode, Network, bridge_name, canonical, check
+from leasewatch.pyvirt.defined.subnets import Taken
+from leasewatch.pyvirt.domain_files import running_domains
+from leasewatch.pyvirt.network_files import NetworkFiles, network_state
+from leasewatch.pyvirt.networks import firewall, iptables_legacy, legacy_firewall
+from leasewatch.pyvirt.networks import run as network_run
+from leasewatch.pyvirt.say import Say
+from nss_pyvirt.errors import UserError
+
+_PYVIRT = (sys.executable, "-P", "-m", "leasewatch.pyvirt.cli.pyvirt")
+_READY = 15.0  # seconds for `network run` to say READY=1, or to mend what is missing
+_QUIT = 10.0  # seconds for `network run` to take everything back
+_PATIENCE = 30.0  # seconds to wait for another command on networks
+
+State = Literal["started", "no dnsmasq", "no address left", "stopped"]
+"""`no dnsmasq`: started, but guests get no leases, for its dnsmasq has ended and is tried again."""
+
+
+class Networks:
+    """All networks below one root."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+
+    def names(self) -> list[str]:
+        """Every defined network."""
+        return definitions.names(self._paths.network_definitions)
+
+    def get(self, name: str) -> Network:
+        """The checked definition; UserError with a likely name where there is none."""
+        network = definitions.read(self._paths.network_definitions, name, Network, "network")
+        try:
+            check(network)
+        except UserError as error:
+            raise UserError(f"{self._files(name).definition}: {error.what}", error.hint) from None
+        return canonical(network)
+
+    def state(self, name: str) -> State:
+        """How it stands, as far as any user may see."""
+        files = self._files(name)
+        state = network_state(files)
+        if state is None or not alive.is_alive(state.pid, state.born):
+            return "stopped"
+        dnsmasq = state.dnsmasq_pid
+        if not dnsmasq or not alive.is_alive(dnsmasq, state.dnsmasq_born):
+            return "no dnsmasq"
+        return "no address left" if address_pool.is_full(self._paths, state) else "started"
+
+    def create(
+        self, name: str, subnet: str, mode: Mode, suffix: str, say: Say, *, host_access: bool = True
+    ) -> Network:
+        """Define a network on `subnet`, a CIDR or `auto`; UserError says by whom one is taken."""
+        subnet6 = subnets.ula(os.urandom(5))
+        automatic = subnet.lower() == "auto"
+        draft = "10.77.0.0/24" if automatic else subnet
+        network = Network(
+            name=name,
+            mode=mode,
+            subnet=draft,
+            subnet6=subnet6,
+            suffix=suffix,
+            host_access=host_access,
+        )
+        check(network)
+        network = canonical(network)
+        with locks.exclusive(self._paths.locks / "networks", _PATIENCE):
+            if name in self.names():
+                raise UserError(f"network {name} exists already", f"pyvirt network show {name}")
+            taken = self._taken(say)
+            if automatic:
+                network = msgspec.structs.replace(network, subnet=_pick(taken))
+            elif why := _hindrance(network.subnet, taken):
+                raise UserError(f"subnet {network.subnet} is taken: {why}", "--subnet auto")
+            definitions.write(self._paths.network_definitions, network)
+        return network
+
+    def start(self, name: str) -> bool:
+        """Return once guests can lease; True unless it was started, and is mended, already."""
+        self.get(name)
+        files = self._files(name)
+        with locks.exclusive(files.commands, _PATIENCE):
+            while pid := locks.holder(files.lock):
+                if _mend(files, pid):
+                    return False
+            self._check_kept(files)
+            files.log.unlink(missing_ok=True)
+            try:
+                process.start_detached(
+                    [*_PYVIRT, "network", "run", name],
+                    unit=f"pyvirt-network-{name}.service",
+                    log=files.log,
+                    timeout=_READY,
+                )
+            except UserError:  # a `start` that was killed may have started the other one
+                if (pid := locks.holder(files.lock)) and _mend(files, pid):
+                    return False
+                raise
+        return True
+
+    def run(self, name: str) -> None:
+        """Be the network's process until SIGTERM."""
+        network = self.get(name)
+        self._refuse_collision(network)
+        network_run.run(self._paths, network)
+
+    def stop(self, name: str) -> None:
+        """Take everything back, also what a killed process has left; leases stay."""
+        definitions.check_name(name, "network")
+        files = self._files(name)
+        if name not in self.names() and not files.run.exists():
+            self.get(name)  # says what is there
+        with locks.exclusive(files.commands, _PATIENCE):
+            if users := self._running_domains(name):
+                raise UserError(
+                    f"network {name} is in use by running domains: {', '.join(users)}",
+                    f"pyvirt domain shutdown {' '.join(users)}",
+                )
+            process.stop_holder(files.lock, _QUIT)
+            network_run.take_down(files)
+            files.lock.unlink(missing_ok=True)  # a killed process has left it
+            if name not in self.names():  # deleted, perhaps just now by another command
+                shutil.rmtree(files.run, ignore_errors=True)
+
+    def delete(self, name: str) -> None:
+        """Remove a stopped network that no domain uses: its leases, then its definition."""
+        definitions.check_name(name, "network")
+        if name not in self.names():
+            self.get(name)  # says what is there
+        files = self._files(name)
+        with locks.exclusive(files.commands, _PATIENCE):
+            if locks.holder(files.lock):
+                raise UserError(f"network {name} is started", f"pyvirt network stop {name}")
+            self._check_kept(files)
+            if users := self._domains(name):
+                raise UserError(
+                    f"network {name} is used by domains: {', '.join(users)}",
+                    f"pyvirt domain delete {' '.join(users)}",
+                )
+            network_run.take_down(files)
+            files.leases.unlink(missing_ok=True)
+            files.definition.unlink()
+            shutil.rmtree(files.run, ignore_errors=True)
+
+    def findings(self, name: str) -> list[firewall.Finding]:
+        """What other rulesets would drop of this network's traffic, or may."""
+        bridge, mode = bridge_name(name), self.get(name).mode
+        return [
+            *firewall.judge(nft.ruleset(), bridge, mode),
+            *(
+                finding
+                for found in iptables_legacy.tables()
+                for finding in legacy_firewall.judge(*found, bridge, mode)
+            ),
+        ]
+
+    def _check_kept(self, files: NetworkFiles) -> None:
+        definitions.check_kept(self._paths.network_definitions, files.name, "network")
+
+    def _files(self, name: str) -> NetworkFiles:
+        return NetworkFiles(self._paths, name)
+
+    def _taken(self, say: Say) -> list[Taken]:
+        from leasewatch.pyvirt.networks import bridge as netlink  # noqa: PLC0415  # 180 ms
+
+        defined = []
+        for name in self.names():
+            try:
+                defined.append(Taken(self.get(name).subnet, f"network {name}"))
+            except UserError as error:
+                say(f"no subnet is kept free for network {name}: {error.what}")
+        return defined + netlink.routed_subnets()
+
+    def _refuse_collision(self, network: Network) -> None:
+        from leasewatch.pyvirt.networks import bridge as netlink  # noqa: PLC0415  # 180 ms
+
+        routed = netlink.routed_subnets(except_device=bridge_name(network.name))
+        for subnet in (network.subnet, network.subnet6):
+            if other := subnets.collision(subnet, routed):
+                raise UserError(
+                    f"subnet {subnet} of network {network.name} is taken: {other.by} has"
+                    f" {other.subnet}",
+                    f"change it in {self._files(network.name).definition}",
+                )
+
+    def _domains(self, name: str) -> list[str]:
+        """The domains that are defined on a network."""
+        domains = definitions.readable(self._paths.domain_definitions, Domain, "domain")
+        return [d.name for d in domains if any(nic.network == name for nic in d.nics)]
+
+    def _running_domains(self, name: str) -> list[str]:
+        """The domains that run on a network."""
+        running = running_domains(self._paths)
+        return [d.name for d in running if any(nic.network == name for nic in d.nics)]
+
+
+def _pick(taken: Sequence[Taken]) -> str:
+    from leasewatch.pyvirt.networks.diversions import Diversions  # noqa: PLC0415  # 180 ms
+
+    first = None
+    with Diversions() as diversions:
+        for subnet in subnets.free(taken):
+            found = diversions.find(subnet)
+            if found is None:
+                return subnet
+            first = first or found
+    why, hint = (f": {first.what}", first.hint) if first else ("", "")
+    raise UserError(f"no free /24 was found{why}", hint or "choose one yourself: --subnet CIDR")
+
+
+def _hindrance(subnet: str, taken: Sequence[Taken]) -> str:
+    """Who has a subnet already, or would keep guests' packets from its bridge; else nothing."""
+    from leasewatch.pyvirt.networks.diversions import Diversions  # noqa: PLC0415  # 180 ms
+
+    if other := subnets.clash(subnet, taken):
+        return f"{other.by} has {other.subnet}"
+    with Diversions() as diversions:
+        found = diversions.find(subnet)
+    return found.what if found else ""
+
+
+def _mend(files: NetworkFiles, pid: int) -> bool:
+    """Have the network's process make what is missing; it writes its state anew when it has.
+
+    False: it has ended.
+    """
+    before = _identity(files.state)
+    said = files.log.stat().st_size if files.log.exists() else 0
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return False
+    try:
+        signal.pidfd_send_signal(pidfd, signal.SIGHUP)
+        deadline = time.monotonic() + _READY
+        while _identity(files.state) in (None, before):
+            if process.wait_pidfd(pidfd, 0.005):
+                return False
+            if time.monotonic() > deadline:
+                raise process.last_error(files.log, said, f"network {files.name} was not mended")
+    finally:
+        os.close(pidfd)
+    state = network_state(files)
+    if state is not None and state.fault:
+        what, _, hint = state.fault.partition("\n")
+        raise UserError(f"network {files.name} is not mended: {what}", hint)
+    return True
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns

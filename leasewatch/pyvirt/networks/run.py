@@ -1,0 +1,365 @@
+"""`pyvirt network run`: the process that holds a started network, mends it, and takes it back.
+
+Every part is made by a step that may be repeated and taken back by one that may find nothing, so
+starting, repairing and clearing up after a killed parent are the same code. Prints nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from leasewatch.daemon import alive, notify
+from leasewatch.files import locks
+from leasewatch.files import replacing as io_files
+from leasewatch.model import DomainState, NetworkState
+from leasewatch.names.defined_names import DefinedNames
+from leasewatch.paths import Paths
+from leasewatch.pyvirt import nft
+from leasewatch.pyvirt.defined.network import Network, bridge, bridge_mac, bridge_name, table_name
+from leasewatch.pyvirt.domain_files import running_domains
+from leasewatch.pyvirt.mac_filter import apply as mac_filter
+from leasewatch.pyvirt.mac_filter import ruleset as bridge_tables
+from leasewatch.pyvirt.mac_filter import taps
+from leasewatch.pyvirt.mac_filter.held_addresses import HeldAddresses
+from leasewatch.pyvirt.network_files import NetworkFiles
+from leasewatch.pyvirt.networks import dnsmasq_conf, hosts_entries, sysctl, unmanaged
+from leasewatch.pyvirt.networks import nat as tables
+from leasewatch.pyvirt.networks.backoff import Backoff
+from leasewatch.pyvirt.networks.dnsmasq import SETTLED, Dnsmasq
+from leasewatch.pyvirt.networks.folder_news import FolderNews
+from leasewatch.pyvirt.networks.kept_names import kept_names
+from leasewatch.pyvirt.networks.losses import FILTER, Losses
+from leasewatch.pyvirt.networks.resolvers import Resolvers
+from nss_pyvirt.errors import UserError
+
+_LOOK = 1.0  # seconds between looks at folders in which something changes all the time
+_log = logging.getLogger(__name__)
+
+
+def run(paths: Paths, network: Network) -> None:
+    """Hold the network until SIGTERM or SIGINT; SIGHUP mends it. READY=1 once guests can lease.
+
+    All or nothing: when a step fails the earlier ones are undone and UserError says why.
+    """
+    files = NetworkFiles(paths, network.name)
+    held = locks.Place(files.lock)
+    with contextlib.ExitStack() as ours:
+        signals = ours.enter_context(_signals())  # who holds the place may be sent any of them
+        held.take()
+        ours.callback(held.release)
+        parent = _Parent(files, network)
+        ours.callback(parent.close)
+        ours.callback(take_down, files)
+        ours.callback(parent.dnsmasq.stop)
+        try:
+            parent.up()
+        except OSError as error:
+            raise UserError(f"cannot start network {network.name}: {error}") from error
+        notify.notify("READY=1")
+        parent.watch(signals)
+        notify.notify("STOPPING=1")
+
+
+def take_down(files: NetworkFiles) -> None:
+    """Take back all that a started network is but its dnsmasq, which dies with its parent.
+
+    Whatever is not there is no error; a step that fails does not keep the others from their work.
+    Leases and what running domains told dnsmasq stay.
+    """
+    with contextlib.ExitStack() as steps:
+        steps.callback(_clear_run, files)
+        steps.callback(unmanaged.give_back, files.paths, files.name)
+        steps.callback(_delete_table, files.name)  # last: nothing is open that it does not guard
+        steps.callback(_delete_bridge, files.name)
+        steps.callback(sysctl.give_back, files.sysctls, files.name)
+        files.state.unlink(missing_ok=True)
+
+
+class _Parent:
+    def __init__(self, files: NetworkFiles, network: Network) -> None:
+        self._files = files
+        self._network = network
+        self._started = time.time()
+        self._defined = DefinedNames(files.paths.domain_definitions)
+        self._resolvers = Resolvers(files.paths.resolvers, files.resolvers)
+        self.dnsmasq = Dnsmasq(files.run, files.leases)
+        self._retries = Backoff()
+        self._complaint = ""
+        """Why dnsmasq could not be started the last time."""
+        self._writer = 0, 0
+        """The last dnsmasq's pid and birth; a dead one keeps leases from vanishing."""
+        self._told = 0
+        """When the --dhcp-hostsdir had changed at the last look."""
+        self._losses = Losses(files.paths, network)
+        self._news = FolderNews(files.leases.parent, files.hosts, files.run)
+        self._held = HeldAddresses(files, network)
+        self._deaf = False
+        """Nothing tells of changes: it has to look all the time."""
+        self._looked = time.monotonic()
+        self._look_at: float | None = self._looked
+        """When to look at leases, hosts and log next; None: when there is news."""
+
+    def up(self) -> None:
+        """Make what is missing, in an order in which nothing is open before it is guarded."""
+        from leasewatch.pyvirt.networks import bridge as netlink  # noqa: PLC0415  # 180 ms
+
+        nft.apply(tables.install(self._network))
+        running = running_domains(self._files.paths)
+        if running:
+            with contextlib.suppress(nft.UnsupportedError):  # said when they were started
+                mac_filter.refresh(self._files.paths, [self._network.name])
+        unmanaged.take(self._files.paths, self._network.name)
+        made = netlink.ensure_bridge(bridge(self._network), self._taps(running))
+        if self._network.mode == "nat":
+            sysctl.take(self._files.sysctls, self._network.name, sysctl.forwarding())
+        made = made or not self._files.hosts.is_dir()
+        self._open_folders()
+        hosts_entries.tell_of_all(self._files.paths, self._network.name)
+        self._resolvers.refresh()
+        if made:  # an earlier dnsmasq is bound to a bridge, or reads a folder, that is gone
+            self.dnsmasq.stop()
+        self.dnsmasq.ensure(*self._settings(), self._check_reached)
+        self._tell_state()
+
+    def _check_reached(self) -> None:
+        """UserError where the host would send packets for guests elsewhere than to the bridge."""
+        from leasewatch.pyvirt.networks.diversions import Diversions  # noqa: PLC0415  # 180 ms, as above
+
+        with Diversions() as diversions:
+            for subnet in (self._network.subnet, self._network.subnet6):
+                if found := diversions.find(subnet, bridge_name(self._network.name)):
+                    raise UserError(
+                        f"guests of network {self._network.name} are not reached: {found.what}",
+                        found.hint or f"change it in {self._files.definition}",
+                    )
+
+    def _open_folders(self) -> None:
+        """Dnsmasq is not root: what an earlier command has made under a strict umask is opened."""
+        files = self._files
+        runs = files.paths.network_runs
+        state = files.leases.parent
+        for folder in (runs.parent, runs, files.run, files.hosts, state.parent, state):
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o755)
+
+    def close(self) -> None:
+        """No more news."""
+        self._news.close()
+        self._losses.close()
+
+    def watch(self, signals: socket.socket) -> None:
+        """Keep dnsmasq running and its leases copied, until SIGTERM or SIGINT."""
+        while True:
+            numbers = self._wait(signals)
+            if signal.SIGTERM in numbers or signal.SIGINT in numbers:
+                return
+            if signal.SIGIO in numbers:
+                self._look_soon()
+            if self._must_mend(asked=signal.SIGHUP in numbers):
+                self._mend()
+            elif not self.dnsmasq.is_running():
+                if time.monotonic() >= self._retries.due:
+                    self._revive()
+            elif _is_due(self._look_at):
+                self._look()
+            elif _is_due(self._held.due):
+                self._look_at_leases()
+
+    def _look_soon(self) -> None:
+        """At leases for the filter at once; at the rest when they may stand still, and seldom."""
+        self._held.news()
+        if self._look_at is None:
+            self._look_at = max(self._looked + _LOOK, time.monotonic() + 2 * SETTLED)
+
+    def _must_mend(self, *, asked: bool) -> bool:
+        """Whether others have taken what is to be mended now, which is logged, or it is asked."""
+        lost = self._losses.take(time.monotonic())
+        if lost:
+            what = ", ".join(lost)
+            _log.warning("network %s has lost %s: mending", self._network.name, what)
+        if asked or FILTER in lost:
+            self._held.reset()
+        return asked or bool(lost)
+
+    def _mend(self) -> None:
+        """Whatever cannot be mended now, what is there stays. The run state says how it went."""
+        try:
+            self.up()
+        except (OSError, UserError) as error:
+            _log.warning("network %s is not mended: %s", self._network.name, error)
+            with contextlib.suppress(OSError):  # no room: said already
+                self._tell_state(f"{error}\n{getattr(error, 'hint', '')}")
+
+    def _look(self) -> None:
+        """What changes from now on is told; what has changed until now is looked at."""
+        if not self._files.hosts.is_dir():
+            _log.warning("%s was removed: it is made anew", self._files.hosts)
+            self._mend()
+        self._look_at_leases()
+        with contextlib.suppress(FileNotFoundError):  # it could not be made
+            self._forget()
+        try:
+            self.dnsmasq.trim_log()
+            whole = self.dnsmasq.keep_leases()
+            self._resolvers.refresh()
+        except OSError as error:  # no room, say: the copies that are there stay
+            _log.warning("leases of network %s are not copied: %s", self._network.name, error)
+            whole = False
+        try:
+            self._renew_dnsmasq()
+        except (OSError, UserError) as error:  # it is tried again
+            _log.warning("dnsmasq of network %s: %s", self._network.name, error)
+        self._looked = time.monotonic()
+        self._look_at = self._looked + _LOOK if self._deaf or not whole else None
+
+    def _look_at_leases(self) -> None:
+        self._ask()
+        self._held.look(writer_lives=self.dnsmasq.is_running())
+        if self._deaf:
+            self._held.news()
+            self._look_at = self._looked + _LOOK
+
+    def _ask(self) -> None:
+        """For news. There is none where fs.dir-notify-enable is 0 or no descriptor is left."""
+        was_deaf, self._deaf = self._deaf, False
+        try:
+            domains = self._files.paths.domain_definitions
+            there = next(folder for folder in (domains, *domains.parents) if folder.is_dir())
+            self._news.ask(there, *self._resolvers.folders())
+        except OSError as error:
+            self._news.close()
+            self._deaf = True
+            if not was_deaf:
+                _log.warning("nothing tells of changes, so it looks all the time: %s", error)
+
+    def _forget(self) -> None:
+        """New entries are seen by dnsmasq itself; it keeps what a removed one said until told."""
+        changed = self._files.hosts.stat().st_mtime_ns
+        if changed != self._told:
+            self.dnsmasq.read_anew()
+        self._told = changed
+
+    def _wait(self, signals: socket.socket) -> bytes:
+        """The signals that came, as one byte each; returns at once when dnsmasq ends."""
+        poll = select.poll()
+        poll.register(signals, select.POLLIN)
+        due: float | None = self._retries.due
+        if self.dnsmasq.is_running():
+            poll.register(self.dnsmasq.pidfd, select.POLLIN)
+            due = _first(self._look_at, self._held.due)
+        for fileno in self._losses.filenos():
+            poll.register(fileno, select.POLLIN)
+        due = _first(due, self._losses.due)
+        timeout = None if due is None else max(0.0, due - time.monotonic()) * 1000
+        ready = dict(poll.poll(timeout))
+        if not ready.keys().isdisjoint(self._losses.filenos()):
+            self._losses.heard(time.monotonic())
+        return signals.recv(64) if signals.fileno() in ready else b""
+
+    def _revive(self) -> None:
+        """Start dnsmasq again: at once, but ever more slowly while it keeps dying."""
+        self._retries.attempt(time.monotonic())
+        if not self._complaint:
+            _log.warning("dnsmasq of network %s has ended: starting it again", self._network.name)
+        try:
+            self._renew_dnsmasq()
+        except (OSError, UserError) as error:
+            if str(error) != self._complaint:
+                _log.warning("dnsmasq of network %s: %s", self._network.name, error)
+            self._complaint = str(error)
+
+    def _renew_dnsmasq(self) -> None:
+        """Start it unless it runs with what is to be its configuration now."""
+        if self.dnsmasq.ensure(*self._settings()):
+            self._complaint = ""
+            self._tell_state()
+
+    def _settings(self) -> tuple[str, list[str]]:
+        """What dnsmasq is configured with now, and the names that it keeps from guests."""
+        files, network = self._files, self._network
+        defined = self._defined.scan()
+        kept = kept_names(defined, socket.gethostname(), f"{network.name}.{network.suffix}")
+        leases, hosts, resolvers = map(str, (files.leases, files.hosts, files.resolvers))
+        return dnsmasq_conf.render(network, leases, hosts, resolvers, kept), kept
+
+    def _tell_state(self, fault: str = "") -> None:
+        """Also of a new dnsmasq: the service keeps leases while their writer is dead."""
+        if pid := self.dnsmasq.pid:
+            self._writer = pid, alive.born(pid)
+        io_files.replace(self._files.state, msgspec.json.encode(self._state(fault)))
+
+    def _taps(self, running: Iterable[DomainState]) -> list[str]:
+        """The taps of running domains: a bridge that was made anew wants them back."""
+        owners = taps.owners(running)
+        return [tap for tap, (_, nic) in owners.items() if nic.network == self._network.name]
+
+    def _state(self, fault: str) -> NetworkState:
+        return NetworkState(
+            name=self._network.name,
+            bridge=bridge_name(self._network.name),
+            suffix=self._network.suffix,
+            lease_file=str(self._files.leases),
+            subnets=(self._network.subnet, self._network.subnet6),
+            pid=os.getpid(),
+            born=alive.born(os.getpid()),
+            started=self._started,
+            dnsmasq_pid=self._writer[0],
+            dnsmasq_born=self._writer[1],
+            fault=fault,
+        )
+
+
+def _first(*times: float | None) -> float | None:
+    return min((at for at in times if at is not None), default=None)
+
+
+def _is_due(at: float | None) -> bool:
+    return at is not None and time.monotonic() >= at
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[socket.socket]:
+    """Signals as bytes to read: none is lost, none interrupts a step. SIGIO: there is news."""
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGIO)
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        writer.setblocking(False)
+        before = {number: signal.signal(number, lambda *_: None) for number in numbers}
+        wakeup = signal.set_wakeup_fd(writer.fileno())
+        try:
+            yield reader
+        finally:
+            signal.set_wakeup_fd(wakeup)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _delete_bridge(name: str) -> None:
+    """Only ours, known by its MAC, even where another has its name."""
+    address = Path(f"/sys/class/net/{bridge_name(name)}/address")
+    if address.exists() and address.read_text().strip() == bridge_mac(name):
+        from leasewatch.pyvirt.networks import bridge as netlink  # noqa: PLC0415  # 180 ms
+
+        netlink.delete_link(bridge_name(name))
+
+
+def _delete_table(name: str) -> None:
+    with contextlib.suppress(nft.UnsupportedError):
+        nft.run(bridge_tables.remove(name))
+    if nft.has_table(table_name(name)):
+        nft.apply(tables.remove(name))
+
+
+def _clear_run(files: NetworkFiles) -> None:
+    for file in (files.dnsmasq_conf, files.resolvers, files.run / "leases.settled"):
+        file.unlink(missing_ok=True)

@@ -1,0 +1,79 @@
+"""Have systemd-networkd, udev and NetworkManager leave our bridges and taps alone.
+
+A catch-all .network takes a tap off its bridge. Each started network has files of its own, which go
+when it stops; they name all bridges and taps, so a program that has loaded one's needs no other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from leasewatch.files import replacing
+from leasewatch.paths import Paths
+
+_DEVICES = ("pv-*", "pv_*", "pvtap*")
+_FIRST = "00-00-pyvirt-"  # systemd takes the first file that matches, in the order of their names
+_NETWORK = f"[Match]\nName={' '.join(_DEVICES)}\n\n[Link]\nUnmanaged=yes\n"
+_LINK = (
+    f"[Match]\nOriginalName={' '.join(_DEVICES)}\n\n[Link]\nNamePolicy=\nMACAddressPolicy=none\n"
+)
+_NM_MATCH = ";".join(f"interface-name:{each}" for each in _DEVICES)
+_NM = f"[device-pyvirt-{{name}}]\nmatch-device={_NM_MATCH}\nmanaged=0\n"
+_NETWORKD = ("lib/systemd/systemd-networkd", "usr/lib/systemd/systemd-networkd")
+_BY_ITSELF: tuple[str, ...] = ()
+_PATIENCE = 5.0  # seconds for a program to load its settings
+_log = logging.getLogger(__name__)
+
+
+class _Setting(NamedTuple):
+    place: Path
+    content: str
+    others: str
+    """A pattern of the same file of any network."""
+    runs: Path
+    """There while the program runs."""
+    load: tuple[str, ...]
+    """Has the program load it; empty: it does so by itself."""
+
+
+def take(paths: Paths, name: str) -> None:
+    """Write the files of a network; programs that run load them, if they know no other's."""
+    for setting in _settings(paths, name):
+        known = any(setting.place.parent.glob(setting.others))
+        try:
+            if not setting.place.exists() or setting.place.read_text() != setting.content:
+                replacing.replace(setting.place, setting.content.encode())
+        except OSError as error:
+            _log.warning("other programs may take guests off their bridge: %s", error)
+            continue
+        if setting.load and not known and setting.runs.exists():
+            with contextlib.suppress(OSError, subprocess.SubprocessError):  # it has just ended
+                subprocess.run(setting.load, capture_output=True, check=True, timeout=_PATIENCE)
+
+
+def give_back(paths: Paths, name: str) -> None:
+    """Remove the files of a network."""
+    for setting in _settings(paths, name):
+        setting.place.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # somebody has files there, or it is gone
+            setting.place.parent.rmdir()
+
+
+def _settings(paths: Paths, name: str) -> Iterator[_Setting]:
+    """For the programs that are installed."""
+    if any((paths.root / program).exists() for program in _NETWORKD):
+        kinds = {"network": (_NETWORK, ("networkctl", "reload")), "link": (_LINK, _BY_ITSELF)}
+        for ending, (content, load) in kinds.items():
+            place = paths.networkd / f"{_FIRST}{name}.{ending}"
+            runs = paths.root / "run/systemd/netif/state"
+            yield _Setting(place, content, f"{_FIRST}*.{ending}", runs, load)
+    if (paths.root / "etc/NetworkManager").is_dir():
+        place = paths.networkmanager / f"pyvirt-{name}.conf"
+        load = ("nmcli", "general", "reload", "conf")
+        runs = paths.root / "run/NetworkManager/NetworkManager.pid"
+        yield _Setting(place, _NM.format(name=name), "pyvirt-*.conf", runs, load)

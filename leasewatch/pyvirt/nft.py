@@ -1,0 +1,82 @@
+"""Apply and read nftables through nft(8): one call, one atomic transaction."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+from typing import Any
+
+from leasewatch.pyvirt import process
+from nss_pyvirt.errors import UserError
+
+_TIMEOUT = 10.0
+_DESCRIPTORS = 8
+"""Three pipes, and one by which a child says that it has begun."""
+_PLACE = re.compile(r"^\S+:\d+:\d+-\d+: ")
+"""Where in what it was given, which nobody else has seen."""
+_LACKS = re.compile(r"not supported|No such file or directory")
+"""How the C locale words EOPNOTSUPP, EAFNOSUPPORT and the ENOENT of a missing kernel module."""
+
+
+class UnsupportedError(UserError):
+    """There is no nft, or the kernel lacks what it was asked for: trying again is in vain."""
+
+
+def apply(transaction: dict[str, object]) -> None:
+    """All of it or nothing; UserError (UnsupportedError) carries nft's own first line."""
+    _nft(["-j", "-f", "-"], json.dumps(transaction))
+
+
+def run(script: str) -> None:
+    """As `apply`, of commands in nft's own language."""
+    _nft(["-f", "-"], script)
+
+
+def ruleset() -> list[dict[str, Any]]:
+    """Every table, chain and rule of the host, as libnftables JSON objects."""
+    listed: list[dict[str, Any]] = json.loads(_nft(["-j", "list", "ruleset"], ""))["nftables"]
+    return listed
+
+
+def has_table(name: str, family: str = "inet") -> bool:
+    """Whether the table of this name is there."""
+    return any(
+        entry.get("table", {}).get("name") == name
+        for entry in json.loads(_nft(["-j", "list", "tables", family], ""))["nftables"]
+    )
+
+
+def _check_room() -> None:
+    """OSError where no descriptors are left: subprocess would lose those that it still gets."""
+    with contextlib.ExitStack() as room:
+        for _ in range(_DESCRIPTORS):
+            room.callback(os.close, os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+
+
+def _nft(arguments: list[str], text: str) -> str:
+    try:
+        program = process.find_program("nft", "nftables")
+    except UserError as error:
+        raise UnsupportedError(error.what, error.hint) from None
+    _check_room()
+    try:
+        done = subprocess.run(
+            [program, *arguments],
+            input=text,
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=_TIMEOUT,
+        )
+    except subprocess.TimeoutExpired:
+        what = f"nft {' '.join(arguments)} has not ended within {_TIMEOUT:.0f} s"
+        raise UserError(what, "try again; is the ruleset very large?") from None
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        hint = "needs root" if "not permitted" in done.stderr else "is nf_tables in this kernel?"
+        kind = UnsupportedError if _LACKS.search(lines[0]) else UserError
+        raise kind(f"nft: {_PLACE.sub('', lines[0])}", hint)
+    return done.stdout

@@ -1,0 +1,279 @@
+"""Start the one parent process of a network or domain, and run programs under it.
+
+Who holds a network or domain is `place.py`'s question. Knows nothing of networks and domains:
+names, paths and command lines are arguments.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import re
+import select
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from leasewatch.daemon import notify
+from leasewatch.files import locks
+from nss_pyvirt.errors import UserError
+
+_KILL_GRACE = 5.0  # seconds that SIGKILL may take
+_SAYS = 3  # the descriptor through which a parent process says READY=1
+
+
+def find_program(name: str, package: str) -> str:
+    """Absolute path of a program, the sbin folders included; UserError names the Debian package."""
+    found = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+    if found is None:
+        raise UserError(f"{name} is not installed", f"apt install {package}")
+    return found
+
+
+def bound(
+    argv: Sequence[str],
+    *,
+    death_signal: str = "TERM",
+    user: str | None = None,
+    capabilities: Sequence[str] | None = None,
+) -> list[str]:
+    """The command line that runs `argv` so that it dies with the thread that started it.
+
+    `user` drops to that account first; of root's powers it keeps `capabilities` (`net_admin`, …)
+    at most, None: all. Done before the program starts, by setpriv(1): a program that drops root by
+    itself loses the parent-death signal, for the kernel clears it on a change of user
+    (PR_SET_PDEATHSIG(2const)).
+    """
+    prefix = [_setpriv(), "--pdeathsig", death_signal]
+    if user is not None:
+        account = pwd.getpwnam(user)
+        prefix += [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
+    if capabilities is not None:
+        kept = ",".join(f"+{name}" for name in capabilities)
+        prefix += [f"--bounding-set=-all,{kept}"]  # all that root has after execve(2)
+        if user is None:
+            prefix += ["--inh-caps=-all"]
+        else:
+            prefix += [f"--inh-caps=-all,{kept}", f"--ambient-caps={kept}"]
+    return [*prefix, "--", *argv]
+
+
+def _setpriv() -> str:
+    return find_program("setpriv", "util-linux")
+
+
+def wait_pidfd(pidfd: int, timeout: float) -> bool:
+    """Whether the process has ended within `timeout` seconds."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(max(0, round(timeout * 1000))))
+
+
+def end(pidfd: int, timeout: float) -> bool:
+    """SIGTERM, after `timeout` seconds SIGKILL; whether the process ended at last."""
+    for number, patience in ((signal.SIGTERM, timeout), (signal.SIGKILL, _KILL_GRACE)):
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(pidfd, number)
+        if wait_pidfd(pidfd, patience):
+            return True
+    return False
+
+
+def await_end(program: str, argument: str, timeout: float, *, uid: int | None = None) -> None:
+    """Wait until no `program` runs that has exactly `argument` on its command line.
+
+    A program that dies with its killed parent still holds what it held for a while, and where its
+    pid is written down is for its parent to know. Only one of this user or of `uid` counts, and
+    the setpriv of `bound` that is to become it: anybody may write any command line, and would be
+    waited for. Processes of other PID namespaces do not count: their files are not ours. UserError
+    with the pid after `timeout` seconds.
+    """
+    programs = {os.path.realpath(path) for path in (program, _setpriv())}
+    uids = {os.getuid(), uid}
+    deadline = time.monotonic() + timeout
+    while pid := _started_with(argument.encode(), programs, uids):
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"process {pid} of an earlier run has not ended within {timeout:.0f} s",
+                f"see what that is: ps {pid}",
+            )
+        time.sleep(0.01)
+
+
+def _started_with(
+    argument: bytes, programs: Collection[str], uids: Collection[int | None]
+) -> int | None:
+    ours = Path("/proc/self/ns/pid").stat().st_ino
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has just ended
+            if (
+                argument in (folder / "cmdline").read_bytes().split(b"\0")
+                and (folder / "ns/pid").stat().st_ino == ours
+                and _program(folder) in programs
+                and _real_uid(folder) in uids
+            ):
+                return int(folder.name)
+    return None
+
+
+def _program(folder: Path) -> str:
+    """The file that a process executes, also where an upgrade has put another into its place."""
+    return str((folder / "exe").readlink()).removesuffix(" (deleted)")
+
+
+def _real_uid(folder: Path) -> int:
+    """Who started a process; what it may do as a setuid program does not matter."""
+    return int(re.findall(r"^Uid:\t(\d+)", (folder / "status").read_text(), re.MULTILINE)[0])
+
+
+def start_detached(
+    argv: Sequence[str],
+    *,
+    unit: str,
+    log: Path,
+    timeout: float,
+    after: Sequence[str] = (),
+) -> list[str]:
+    """Start a parent process; what it has printed, by lines, once it says READY=1 (sd_notify).
+
+    Where systemd is PID 1 it becomes the transient `unit` (NAME.service), ordered after the units
+    `after`; elsewhere a session of its own. Its output goes to the end of `log`. When it fails or
+    is not ready within `timeout` seconds nothing is left running, and UserError carries the error
+    and hint that it printed last.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as file:
+        before = file.tell()
+    try:
+        if Path("/run/systemd/system").is_dir():
+            failure = _start_unit(argv, unit, log, timeout, after)
+        else:
+            failure = _start_session(argv, log, timeout)
+    except OSError as error:
+        raise UserError(f"cannot start {argv[0]}: {error.strerror}") from error
+    if failure:
+        raise last_error(log, before, f"{unit} {failure}")
+    return _said(log, before)
+
+
+def _start_session(argv: Sequence[str], log: Path, timeout: float) -> str:
+    ready, says = os.pipe()  # inherited: nobody else can write to it, or fill it
+    environment = {**os.environ, notify.DESCRIPTOR: str(_SAYS)}
+    environment.pop("NOTIFY_SOCKET", None)  # it is for us to talk to our manager
+    try:
+        pid = os.posix_spawn(
+            argv[0],
+            list(argv),
+            environment,
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, says, _SAYS),
+                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, os.fspath(log), os.O_WRONLY | os.O_APPEND, 0),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            setsid=True,
+        )
+        pidfd = os.pidfd_open(pid)
+        failure = "was interrupted"
+        try:
+            failure = _await_ready(ready, pidfd, timeout)
+        finally:
+            if failure:
+                end(pidfd, _KILL_GRACE)
+                os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
+            os.close(pidfd)
+    finally:
+        os.close(ready)
+        os.close(says)
+    return failure
+
+
+def _await_ready(ready: int, pidfd: int, timeout: float) -> str:
+    """Empty once the process has said READY=1, else what became of it."""
+    deadline = time.monotonic() + timeout
+    poll = select.poll()
+    poll.register(ready, select.POLLIN)
+    poll.register(pidfd, select.POLLIN)
+    said = b""
+    while (left := deadline - time.monotonic()) > 0:
+        events = dict(poll.poll(left * 1000))
+        if ready in events:
+            said += os.read(ready, 4096)
+            if b"READY=1" in said.split(b"\n")[:-1]:
+                return ""
+        elif pidfd in events:
+            return "ended before it was ready"
+    return f"was not ready within {timeout:.0f} s"
+
+
+def _start_unit(
+    argv: Sequence[str], unit: str, log: Path, timeout: float, after: Sequence[str]
+) -> str:
+    properties = [
+        f"StandardOutput=append:{log}",
+        f"StandardError=append:{log}",
+        f"TimeoutStartSec={timeout:.0f}",
+        "KillMode=mixed",
+        *(f"After={other}" for other in after),
+    ]
+    command = ["systemd-run", "--quiet", "--collect", "--service-type=notify", f"--unit={unit}"]
+    command += [f"--property={value}" for value in properties]
+    patience = timeout + 2 * _KILL_GRACE
+    try:
+        done = subprocess.run(
+            [*command, "--", *argv],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=patience,
+        )
+    except subprocess.TimeoutExpired:
+        return f"could not be started: systemd-run has not ended within {patience:.0f} s"
+    return f"could not be started: {done.stderr.strip()}" if done.returncode else ""
+
+
+def last_error(log: Path, offset: int, otherwise: str) -> UserError:
+    """What the child printed last beyond `offset`: `PROG: WHAT`, then `hint: HINT`."""
+    lines = _said(log, offset)
+    hint = ""
+    if lines and (match := re.fullmatch(r"\s+hint: (.*)", lines[-1])):
+        hint = match[1]
+        lines.pop()
+    if not lines:
+        return UserError(otherwise, f"see {log}")
+    return UserError(re.sub(r"^pyvirt: ", "", lines[-1]), hint or f"see {log}")
+
+
+def _said(log: Path, offset: int) -> list[str]:
+    """The lines beyond `offset`, the last ones where there are too many."""
+    with log.open("rb") as file:
+        file.seek(max(offset, file.seek(0, os.SEEK_END) - 16384))
+        return [line for line in file.read().decode(errors="replace").splitlines() if line]
+
+
+def stop_holder(lock: Path, timeout: float) -> bool:
+    """End the process that holds the place; True if there was one.
+
+    SIGTERM, and SIGKILL after `timeout` seconds. A process that does not hold the lock is never
+    touched: the holder is asked for again once its pidfd is open, so its pid cannot be another's.
+    """
+    pid = locks.holder(lock)
+    if pid is None:
+        return False
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return False
+    try:
+        if locks.holder(lock) != pid:
+            return False
+        if not end(pidfd, timeout):
+            raise UserError(f"process {pid} does not end, even when killed")
+        return True
+    finally:
+        os.close(pidfd)

@@ -1,0 +1,112 @@
+"""`nss-pyvirt`: put the module into the system, take it out, say how it is; decides nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from nss_pyvirt import __version__
+from nss_pyvirt.terminal import frame
+
+if TYPE_CHECKING:  # what only some commands need is imported there
+    from nss_pyvirt.installer.pieces import System
+
+_root_option = click.option(
+    "--root",
+    type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
+    default="/",
+    help="Another system's root folder, e.g. of an image.",
+)
+
+
+def _system(root: Path) -> System:
+    """The system below `root`; its service is the `leasewatch` that was installed with us."""
+    import sysconfig  # noqa: PLC0415  start-up time
+
+    from nss_pyvirt.installer.pieces import System  # noqa: PLC0415  start-up time
+
+    program = Path(sysconfig.get_path("scripts"), "leasewatch")
+    inside = Path("/", program.relative_to(root)) if program.is_relative_to(root) else program
+    return System(root=root, program=str(inside))
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=frame.examples(
+        "sudo nss-pyvirt install",
+        "nss-pyvirt status",
+        "sudo nss-pyvirt remove",
+        "nss-pyvirt install --root /mnt/image",
+    ),
+)
+@click.version_option(__version__)
+def command() -> None:
+    """Put the NSS module into the system, or take it out."""
+
+
+@command.command()
+@_root_option
+def install(root: Path) -> None:
+    """Install the module, its nsswitch.conf entry and the service.
+
+    Puts libnss_pyvirt.so.2 into glibc's folder and `pyvirt [TRYAGAIN=return]` into the hosts line
+    of /etc/nsswitch.conf, behind `files` and before everything that would hide it; adds the system
+    user leasewatch and, where systemd is, leasewatch.service. Done twice it changes nothing more;
+    after an upgrade it renews what is old and restarts the service, whose names answer meanwhile.
+    A step that fails undoes the earlier ones.
+    """
+    from nss_pyvirt.installer.install import install as put  # noqa: PLC0415  start-up time
+
+    _say(put(_system(root)), "everything is installed already")
+
+
+@command.command()
+@_root_option
+def remove(root: Path) -> None:
+    """Take back all that install did, and the published names.
+
+    What somebody else changed since is left alone. Lease history in /var/lib/leasewatch stays.
+    """
+    from nss_pyvirt.installer.remove import remove as take_out  # noqa: PLC0415  start-up time
+
+    _say(take_out(_system(root)), "nothing is installed")
+
+
+@command.command()
+@_root_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="How to print the pieces.",
+)
+def status(root: Path, output: Literal["table", "json"]) -> int:
+    """Say of each piece whether it is in place.
+
+    And what to type if one is not. Exits with 1 if a piece is missing, hidden,
+    broken or disabled.
+    """
+    from nss_pyvirt.installer.status import status as look  # noqa: PLC0415  start-up time
+
+    pieces = look(_system(root))
+    rows = [piece._asdict() for piece in pieces]
+    text = frame.render(rows, ["piece", "state", "detail"], output, name="piece")
+    click.echo(text, nl=False)
+    wrong = [piece for piece in pieces if piece.fix]
+    for fix in dict.fromkeys(piece.fix for piece in wrong):
+        click.echo(f"  hint: {fix}", err=True)
+    return 1 if wrong else 0
+
+
+def _say(done: list[str], nothing: str) -> None:
+    for line in done or [nothing]:
+        click.echo(frame.printable(line))
+
+
+def main() -> int:
+    """Entry point of the console script; returns the exit code."""
+    return frame.run(command, "nss-pyvirt")

@@ -1,0 +1,56 @@
+"""Which folder the glibc of a system loads NSS modules from. Reads ELF headers, changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from nss_pyvirt.errors import UserError
+from nss_pyvirt.installer import rootfs
+
+MODULE: Final = "libnss_pyvirt.so.2"
+
+_FOLDERS: Final = (
+    "usr/lib/*-linux-gnu*",
+    "lib/*-linux-gnu*",
+    "usr/lib64",
+    "lib64",
+    "usr/lib",
+    "lib",
+)
+"""Debian's multiarch folders, Fedora's and SUSE's, Arch's and 32-bit ones."""
+
+
+def built_module() -> Path:
+    """The module that came with this package; UserError if the package was not built."""
+    path = Path(__file__).parents[1] / "lib" / MODULE
+    if not path.exists():
+        raise UserError(f"{path} is not there: the C part is not built", "pip install .")
+    return path
+
+
+def module_folder(root: Path) -> Path:
+    """The folder of the libc.so.6 below `root` that is of our module's architecture.
+
+    It is on the loader's built-in path. UserError without such a glibc.
+    """
+    wanted = _architecture(built_module())
+    for pattern in _FOLDERS:
+        for folder in sorted(root.glob(pattern)):
+            inside = rootfs.locate(root, f"/{folder.relative_to(root)}")
+            libc = rootfs.locate(root, f"/{inside.relative_to(root)}/libc.so.6")
+            if libc.is_file() and _architecture(libc) == wanted:
+                return inside
+    raise UserError(
+        f"no glibc of this architecture below {root}: NSS modules are glibc's alone",
+        "on musl (Alpine) and NixOS use leasewatch's lists instead of the module",
+    )
+
+
+def _architecture(path: Path) -> tuple[bytes, bytes]:
+    """ELF class and byte order, and e_machine; elf(5)."""
+    with path.open("rb") as file:
+        header = file.read(20)
+    if header[:4] != b"\x7fELF":
+        return (b"", b"")
+    return (header[4:6], header[18:20])

@@ -1,0 +1,191 @@
+"""Put the module, the service's files and the nsswitch entry into a system.
+
+The order is such that programs never ask a module that is not there; a step that fails undoes the
+earlier ones. Says what it did as lines; prints nothing.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from nss_pyvirt.errors import UserError
+from nss_pyvirt.installer import authselect, glibc, nsswitch, rootfs, tools
+from nss_pyvirt.installer.pieces import (
+    ENABLED,
+    HISTORY,
+    NSSWITCH,
+    NSSWITCH_MADE,
+    SYSTEM_FILES,
+    TMPFILES,
+    UNIT,
+    USER,
+    USER_COMMENT,
+    System,
+    account,
+    hidden_below,
+    is_ours,
+    nsswitch_text,
+    system_file,
+)
+from nss_pyvirt.installer.remove import give_back_state
+
+_WHERE: Final = "install the package with the system's Python, e.g. in a venv /opt/pyvirt"
+_RUNNING: Final = {"active", "activating", "reloading"}
+
+
+def install(system: System) -> list[str]:
+    """Install every piece that is missing or old; the lines say what was done, none: nothing was.
+
+    UserError, with nothing left changed, if a piece cannot be put in place.
+    """
+    tools.need_root(system, "install")
+    with tools.plain_errors(), ExitStack() as undo:
+        _check(system)
+        done = [line for step in _INSTALL for line in step(system, undo)]
+        undo.pop_all()
+    return done
+
+
+def _check(system: System) -> None:
+    if not system.root.is_dir():
+        raise UserError(f"{system.root} is not a folder")
+    if system.booted or (system.has_systemd and not system.running):
+        _check_program(system)
+    text = nsswitch_text(system)
+    if nsswitch.install(text) != text:
+        authselect.refuse_if_managed(system.root, system.at(NSSWITCH), text)
+
+
+def _check_program(system: System) -> None:
+    """The service must see its program and the Python that runs it, which a venv links to."""
+    python = system.at(str(PurePosixPath(system.program).with_name("python")))
+    for path in (system.program, f"/{python.relative_to(system.root)}"):
+        if top := hidden_below(path):
+            raise UserError(f"{path} is below {top}, which the service does not see", _WHERE)
+    program = system.at(system.program)
+    if not program.exists():
+        inside = f"install the package in it, then: sudo chroot {system.root} nss-pyvirt install"
+        what = f"{program} is not there, which the service runs"
+        raise UserError(what, _WHERE if system.running else inside)
+
+
+def _install_module(system: System, undo: ExitStack) -> Iterator[str]:
+    path = glibc.module_folder(system.root) / glibc.MODULE
+    built = glibc.built_module().read_bytes()
+    if path.exists() and path.read_bytes() == built:
+        return
+    undo.callback(tools.ldconfig, system)
+    undo.callback(rootfs.replace(path, built, 0o644))
+    tools.ldconfig(system)
+    yield f"installed {path}"
+
+
+def _install_user(system: System, undo: ExitStack) -> Iterator[str]:
+    if account(system):
+        return
+    undo.callback(tools.delete_user, system)
+    rules = Path(__file__).parent / "system" / "leasewatch.sysusers"
+    if shutil.which("systemd-sysusers"):
+        root = [] if system.running else [f"--root={system.root}"]
+        tools.run("systemd-sysusers", *root, str(rules))
+    elif shutil.which("useradd"):
+        tools.run("useradd", *tools.prefix(system), "--system", "--user-group", "--no-create-home",
+             "--home-dir", HISTORY, "--shell", "/usr/sbin/nologin",
+             "--comment", USER_COMMENT, USER)  # fmt: skip
+    else:
+        raise UserError(
+            "neither systemd-sysusers nor useradd is here to make the user leasewatch",
+            "add a system user leasewatch by hand, then: nss-pyvirt install",
+        )
+    yield f"added the system user {USER}"
+
+
+def _install_service(system: System, undo: ExitStack) -> Iterator[str]:
+    """The unit and its kin; systemd, where it runs, has the service of this version run."""
+    if not system.has_systemd:
+        return
+    state = tools.output("systemctl", "is-active", UNIT) if system.booted else ""
+    if system.booted:
+        undo.callback(_put_back_service, state)
+    changed = False
+    for name, place in SYSTEM_FILES.items():
+        path, content = system.at(place), system_file(name, system)
+        former = path.read_bytes() if path.exists() else None
+        if former == content:
+            continue
+        if former is not None and not is_ours(former):
+            yield f"kept {path}, which was changed by hand"
+            continue
+        undo.callback(rootfs.make_folders(path.parent))
+        undo.callback(rootfs.replace(path, content, 0o644))
+        changed = True
+        yield f"installed {path}"
+    if system.booted:
+        yield from _start_service(system, undo, state, changed=changed)
+    else:
+        yield from _enable_service(system, undo)
+
+
+def _install_nsswitch(system: System, undo: ExitStack) -> Iterator[str]:
+    before = nsswitch_text(system)
+    after = nsswitch.install(before)
+    if after == before:
+        return
+    path = system.at(NSSWITCH)
+    if not path.exists():
+        after = NSSWITCH_MADE + after
+    undo.callback(rootfs.replace(path, after.encode(errors="surrogateescape"), 0o644))
+    yield f"put {nsswitch.MODULE} into the hosts line of {path}"
+
+
+def _start_service(system: System, undo: ExitStack, state: str, *, changed: bool) -> Iterator[str]:
+    """Have systemd run what is installed, also after a boot; `state`: the service's until now."""
+    enabled = tools.succeeds("systemctl", "is-enabled", UNIT)
+    if enabled and state == "active" and not changed:
+        return
+    if not system.at(HISTORY).exists():
+        undo.callback(lambda: list(give_back_state(system)))
+    if state not in _RUNNING:
+        undo.callback(tools.succeeds, "systemctl", "stop", UNIT)
+    if not enabled:
+        undo.callback(tools.succeeds, "systemctl", "disable", UNIT)
+    tools.run("systemctl", "daemon-reload")
+    tools.run("systemd-tmpfiles", "--create", SYSTEM_FILES[TMPFILES])
+    did = []
+    if not enabled:
+        tools.run("systemctl", "enable", UNIT)
+        did.append("enabled")
+    if changed or state != "active":
+        tools.run("systemctl", "restart", UNIT)
+        did.append("restarted" if state in _RUNNING else "started")
+    yield f"{' and '.join(did)} {UNIT}"
+
+
+def _enable_service(system: System, undo: ExitStack) -> Iterator[str]:
+    """Have it started at the next boot, where no systemd runs that could be told."""
+    link = system.at(str(PurePosixPath(ENABLED).parent)) / UNIT
+    if link.is_symlink() or link.exists():
+        return
+    undo.callback(rootfs.make_folders(link.parent))
+    link.symlink_to(SYSTEM_FILES[UNIT])
+    undo.callback(link.unlink)
+    yield f"enabled {UNIT}: it starts at the next boot"
+
+
+def _put_back_service(state: str) -> None:
+    """After its files: as it was."""
+    tools.succeeds("systemctl", "daemon-reload")
+    if state in _RUNNING:
+        tools.succeeds("systemctl", "restart", "--no-block", UNIT)
+
+
+_INSTALL: Final[tuple[Callable[[System, ExitStack], Iterator[str]], ...]] = (
+    _install_module,
+    _install_user,
+    _install_service,
+    _install_nsswitch,
+)

@@ -1,0 +1,151 @@
+"""The pieces of an installation: where each is in a system, and what it holds. Changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from nss_pyvirt import __version__
+from nss_pyvirt.errors import UserError
+from nss_pyvirt.installer import rootfs
+
+NSSWITCH: Final = "/etc/nsswitch.conf"
+NSSWITCH_MADE: Final = "# Made by nss-pyvirt install; remove takes it away\n"
+"""The first line of a file that was not there: without it, it is somebody else's and stays."""
+VENDOR_NSSWITCH: Final = "/usr/etc/nsswitch.conf"  # openSUSE: read when /etc has none
+USER: Final = "leasewatch"
+USER_COMMENT: Final = "leasewatch (nss-pyvirt)"
+UNIT: Final = "leasewatch.service"
+TMPFILES: Final = "leasewatch.tmpfiles"
+SYSTEM_FILES: Final = {
+    UNIT: "/etc/systemd/system/leasewatch.service",
+    TMPFILES: "/etc/tmpfiles.d/leasewatch.conf",
+}
+"""File of nss_pyvirt/installer/system -> where it goes, on systems with systemd."""
+ENABLED: Final = "/etc/systemd/system/multi-user.target.wants/leasewatch.service"
+"""The link to the unit that `systemctl enable` makes."""
+RUN: Final = "/run/leasewatch"
+SNAPSHOT: Final = f"{RUN}/hosts.v1"
+HISTORY: Final = "/var/lib/leasewatch"
+
+_HIDDEN_ANYWAY: Final = {"/home", "/root", "/run/user", "/tmp", "/var/tmp"}  # noqa: S108
+"""By ProtectHome= and PrivateTmp=; the unit names the others."""
+_SOCKET: Final = f"{RUN}/org.pyvirt.LeaseWatch"
+_SEAL: Final = b"# Written by nss-pyvirt install, which replaces it, unless changed: "
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """What is changed: the system below `root`, whose service runs `program` (a path inside it)."""
+
+    root: Path
+    program: str
+
+    @property
+    def running(self) -> bool:
+        """Whether this is the system that we run on, not an image."""
+        return self.root == Path("/")
+
+    @property
+    def has_systemd(self) -> bool:
+        """Whether systemd is installed there."""
+        return any(self.at(f"{lib}/systemd/system").is_dir() for lib in ("/usr/lib", "/lib"))
+
+    @property
+    def booted(self) -> bool:
+        """Whether systemd is its PID 1 now; sd_booted(3)."""
+        return self.running and _booted()
+
+    def at(self, path: str) -> Path:
+        """The file behind one of its absolute paths."""
+        return rootfs.locate(self.root, path)
+
+
+def _booted() -> bool:
+    return Path("/run/systemd/system").is_dir()
+
+
+def hidden_below(path: str) -> str | None:
+    """The folder above it of which leasewatch.service sees nothing, if there is one."""
+    shown = _paths_in_unit("BindReadOnlyPaths")
+    hidden = _HIDDEN_ANYWAY | _paths_in_unit("InaccessiblePaths", "TemporaryFileSystem")
+    above = map(str, PurePosixPath(path).parents)
+    nearest = next((folder for folder in above if folder in shown | hidden), None)
+    return nearest if nearest in hidden else None
+
+
+def _paths_in_unit(*settings: str) -> set[str]:
+    """The paths that the unit gives to `settings`: `-` before one and options behind left out."""
+    lines = (line.partition("=") for line in packaged(UNIT).decode().splitlines())
+    words = (word for key, _, values in lines if key in settings for word in values.split())
+    return {word.removeprefix("-").partition(":")[0] for word in words}
+
+
+def start_command() -> str:
+    """What a person types to have the service run on this system."""
+    if not _booted():
+        return "sudo leasewatch serve"
+    installed = Path(SYSTEM_FILES[UNIT]).exists()
+    return f"sudo systemctl restart {UNIT}" if installed else "sudo nss-pyvirt install"
+
+
+def nsswitch_text(system: System) -> str:
+    """What glibc reads there; bytes that are not UTF-8 survive as surrogates; UserError."""
+    for path in (system.at(NSSWITCH), system.at(VENDOR_NSSWITCH)):
+        if path.exists() and not path.is_file():  # a FIFO would keep us waiting
+            raise UserError(f"{path} is not a regular file", "put the system's own file there")
+        if path.exists():
+            return path.read_bytes().decode(errors="surrogateescape")
+    return ""
+
+
+def packaged(name: str) -> bytes:
+    """A file of nss_pyvirt/installer/system, as it is in the package."""
+    return (Path(__file__).parent / "system" / name).read_bytes()
+
+
+def version() -> str:
+    """Tells programs apart, also two of one number: with a hash of what pip says it put there."""
+    records = Path(__file__).parents[2].glob("nss_pyvirt-*.dist-info/RECORD")
+    hashed = "".join(hashlib.sha256(record.read_bytes()).hexdigest()[:16] for record in records)
+    return f"{__version__} {hashed}".strip()
+
+
+def system_file(name: str, system: System, *, is_build_known: bool = True) -> bytes:
+    """A file of the folder `system` as it is installed: filled in, sealed in its first line.
+
+    It is another one for each version of the program, so whoever installs it restarts the service.
+    Of an image's program, which is another installation than ours, only the number is known.
+    """
+    content = packaged(name).replace(b"@LEASEWATCH@", os.fsencode(system.program))
+    which = version() if system.running and is_build_known else __version__
+    content = f"# For nss-pyvirt {which}\n".encode() + content
+    return _SEAL + hashlib.sha256(content).hexdigest().encode() + b"\n" + content
+
+
+def is_ours(content: bytes) -> bool:
+    """Whether an installed system file is as some version of us wrote it."""
+    first, _, rest = content.partition(b"\n")
+    return first == _SEAL + hashlib.sha256(rest).hexdigest().encode()
+
+
+def account(system: System, table: str = "passwd") -> list[str]:
+    """The fields of the service's user in the system's passwd(5) or group(5), or none."""
+    path = system.at(f"/etc/{table}")
+    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+    return next((line.split(":") for line in lines if line.startswith(f"{USER}:")), [])
+
+
+def service_answers(system: System) -> bool:
+    """Whether a service, started by whomever, listens on its socket."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(1)
+        try:
+            client.connect(str(system.at(_SOCKET)))
+        except OSError:
+            return False
+    return True

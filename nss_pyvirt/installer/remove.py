@@ -1,0 +1,144 @@
+"""Take an installation back out of a system; what somebody else changed since is left alone.
+
+Says what it did as lines; prints nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import PurePosixPath
+from typing import Final
+
+from nss_pyvirt.errors import UserError
+from nss_pyvirt.installer import authselect, glibc, nsswitch, rootfs, tools
+from nss_pyvirt.installer.pieces import (
+    ENABLED,
+    HISTORY,
+    NSSWITCH,
+    NSSWITCH_MADE,
+    RUN,
+    SYSTEM_FILES,
+    TMPFILES,
+    UNIT,
+    USER,
+    USER_COMMENT,
+    VENDOR_NSSWITCH,
+    System,
+    account,
+    is_ours,
+    nsswitch_text,
+    packaged,
+    service_answers,
+)
+
+
+def remove(system: System) -> list[str]:
+    """Take everything back that `install` put there, and the published table; lines as `install`.
+
+    Stops at the first step that fails (UserError); what is done is done, and may be repeated.
+    """
+    tools.need_root(system, "remove")
+    with tools.plain_errors():
+        return [line for step in _REMOVE for line in step(system)]
+
+
+def _stop_service(system: System) -> Iterator[str]:
+    if system.booted and system.at(SYSTEM_FILES[UNIT]).exists():
+        tools.run("systemctl", "disable", "--now", UNIT)
+        yield f"stopped and disabled {UNIT}"
+    link = system.at(str(PurePosixPath(ENABLED).parent)) / UNIT
+    if not system.booted and link.is_symlink():
+        link.unlink()
+        rootfs.remove_if_empty(link.parent)
+        yield f"disabled {UNIT}"
+    if service_answers(system):
+        raise UserError(
+            "a leasewatch service that was started by hand is running",
+            "press Ctrl-C there, or: pkill -f 'leasewatch serve'; then: sudo nss-pyvirt remove",
+        )
+
+
+def _remove_nsswitch(system: System) -> Iterator[str]:
+    path = system.at(NSSWITCH)
+    if not path.exists():
+        return
+    before = nsswitch_text(system)
+    after = nsswitch.remove(before)
+    if after == before:
+        return
+    authselect.refuse_if_managed(system.root, path, before)
+    content = after.removeprefix(NSSWITCH_MADE).encode(errors="surrogateescape")
+    vendor = system.at(VENDOR_NSSWITCH)
+    former = vendor.read_bytes() if vendor.exists() else b""
+    if after.startswith(NSSWITCH_MADE) and content == former:
+        path.unlink()
+    else:
+        rootfs.replace(path, content, 0o644)
+    yield f"took {nsswitch.MODULE} out of {path}"
+
+
+def _remove_system_files(system: System) -> Iterator[str]:
+    for place in SYSTEM_FILES.values():
+        path = system.at(place)
+        if not path.exists():
+            continue
+        if not is_ours(path.read_bytes()):
+            yield f"left {path}, which was changed by hand"
+            continue
+        path.unlink()
+        yield f"removed {path}"
+    if system.booted:
+        tools.run("systemctl", "daemon-reload")
+
+
+def _remove_module(system: System) -> Iterator[str]:
+    path = glibc.module_folder(system.root) / glibc.MODULE
+    if path.exists():
+        path.unlink()
+        tools.ldconfig(system)
+        yield f"removed {path}"
+
+
+def give_back_state(system: System) -> Iterator[str]:
+    """What the service wrote: the table goes; the history, which is data, becomes root's."""
+    run = system.at(RUN)
+    if run.exists():
+        shutil.rmtree(run)
+        yield f"removed {run}"
+    history = system.at(HISTORY)
+    if history.exists() and not rootfs.remove_if_empty(history) and history.stat().st_uid != 0:
+        for _, folders, files, fd in os.fwalk(history, topdown=False):
+            for name in (*folders, *files):
+                os.chown(name, 0, 0, dir_fd=fd, follow_symlinks=False)
+        os.chown(history, 0, 0)
+        yield f"left {history}, now root's"
+    for folder in _tmpfiles_folders():
+        rootfs.remove_if_empty(system.at(folder))
+
+
+def _remove_user(system: System) -> Iterator[str]:
+    user = account(system)
+    if not user:
+        return
+    if user[4:5] != [USER_COMMENT]:
+        yield f"left the user {USER}, which somebody else made"
+        return
+    tools.delete_user(system)
+    yield f"removed the system user {USER}"
+
+
+def _tmpfiles_folders() -> list[str]:
+    rules = packaged(TMPFILES).decode().splitlines()
+    return sorted((rule.split()[1] for rule in rules), reverse=True)
+
+
+_REMOVE: Final[tuple[Callable[[System], Iterator[str]], ...]] = (
+    _stop_service,
+    _remove_nsswitch,
+    _remove_system_files,
+    _remove_module,
+    give_back_state,
+    _remove_user,
+)

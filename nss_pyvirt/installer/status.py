@@ -1,0 +1,124 @@
+"""Look at each piece of an installation and say whether it does its part. Changes nothing."""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from nss_pyvirt.errors import UserError
+from nss_pyvirt.installer import glibc, nsswitch, tools
+from nss_pyvirt.installer.pieces import (
+    SNAPSHOT,
+    SYSTEM_FILES,
+    UNIT,
+    USER,
+    System,
+    account,
+    is_ours,
+    nsswitch_text,
+    service_answers,
+    start_command,
+    system_file,
+)
+
+
+class Piece(NamedTuple):
+    """One row of the status; `fix` is the command to type, empty when nothing is wrong."""
+
+    piece: str
+    state: str
+    detail: str
+    fix: str = ""
+
+
+def status(system: System) -> list[Piece]:
+    """Every piece that such a system should have, in the order in which a look-up needs them."""
+    looks: list[Callable[[System], Piece]] = [_nsswitch, _module]
+    if system.running:
+        looks += [_snapshot, _service]
+    if system.has_systemd:
+        looks.append(_unit)
+    looks.append(_user)
+    return [look(system) for look in looks]
+
+
+def _nsswitch(system: System) -> Piece:
+    fault = nsswitch.fault(nsswitch_text(system))
+    if fault:
+        return Piece(
+            "nsswitch", "hidden" if "hides" in fault else "missing", fault, _install(system)
+        )
+    return Piece("nsswitch", "ok", f"{nsswitch.MODULE} is asked before DNS")
+
+
+def _module(system: System) -> Piece:
+    try:
+        path = glibc.module_folder(system.root) / glibc.MODULE
+        built = glibc.built_module().read_bytes()
+    except UserError as error:
+        return Piece("module", "missing", error.what, error.hint)
+    if not path.exists():
+        return Piece("module", "missing", f"{path} is not there", _install(system))
+    if path.read_bytes() != built:
+        return Piece("module", "other", f"{path} is of another version", _install(system))
+    if system.running:
+        try:
+            ctypes.CDLL(str(path))
+        except OSError as error:
+            return Piece("module", "broken", str(error), "pip install --force-reinstall nss-pyvirt")
+    return Piece("module", "ok", str(path))
+
+
+def _user(system: System) -> Piece:
+    user = account(system)
+    if not user:
+        return Piece("user", "missing", f"there is no user {USER}", _install(system))
+    return Piece("user", "ok", f"{USER}, uid {user[2]}")
+
+
+def _unit(system: System) -> Piece:
+    detail = ""
+    for name, place in SYSTEM_FILES.items():
+        path = system.at(place)
+        content = path.read_bytes() if path.exists() else None
+        if content is None:
+            return Piece("unit", "missing", f"{path} is not there", _install(system))
+        by_hand = not is_ours(content)
+        ours = {system_file(name, system, is_build_known=known) for known in (True, False)}
+        if not by_hand and content not in ours:
+            fault = f"{path} is of another version or place"
+            return Piece("unit", "other", fault, _install(system))
+        detail = detail or f"{path}{', changed by hand' if by_hand else ''}"
+    return Piece("unit", "ok", detail)
+
+
+def _service(system: System) -> Piece:
+    if service_answers(system):
+        if system.booted and not tools.succeeds("systemctl", "is-enabled", UNIT):
+            fault = "answers, but does not start at boot"
+            return Piece("service", "disabled", fault, _install(system))
+        return Piece("service", "ok", "answers")
+    fault = "nobody publishes new leases; names work until theirs end"
+    return Piece("service", "down", fault, start_command())
+
+
+def _snapshot(system: System) -> Piece:
+    from nss_pyvirt import snapshot  # noqa: PLC0415  it needs the C part, the rest does not
+
+    path = system.at(SNAPSHOT)
+    if not path.exists():
+        return Piece("snapshot", "missing", f"{path} is not there", start_command())
+    try:
+        summary = snapshot.check(path)
+    except UserError as error:
+        return Piece("snapshot", "damaged", error.what, start_command())
+    age = max(0, int(time.time()) - summary.published)
+    hosts = "1 host" if summary.hosts == 1 else f"{summary.hosts} hosts"
+    detail = f"generation {summary.generation}, {hosts}, published {age} s ago"
+    return Piece("snapshot", "ok", detail)
+
+
+def _install(system: System) -> str:
+    return "sudo nss-pyvirt install" + ("" if system.running else f" --root {system.root}")

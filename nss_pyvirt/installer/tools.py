@@ -1,0 +1,86 @@
+"""Run the system's own tools for an installation; UserError when one fails, with what it said."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from nss_pyvirt.errors import UserError
+from nss_pyvirt.installer.pieces import UNIT, USER, System, account
+
+_TIMEOUT: Final = 90  # seconds, for every command that is run
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Turn an OSError of the block into a UserError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        hint = "run it as root, with sudo" if isinstance(error, PermissionError) else ""
+        raise UserError(f"{error.filename or 'system'}: {error.strerror}", hint) from error
+
+
+def need_root(system: System, command: str) -> None:
+    """UserError where only root can change the system, before systemctl asks for a password."""
+    if system.running and os.geteuid() != 0:
+        raise UserError(f"nss-pyvirt {command} needs root", f"sudo nss-pyvirt {command}")
+
+
+def ldconfig(system: System) -> None:
+    """Refresh the loader's cache where there is one: its built-in path has our folder anyway."""
+    if not system.at("/etc/ld.so.cache").exists():
+        return
+    program = shutil.which("ldconfig") or shutil.which("ldconfig", path="/usr/sbin:/sbin")
+    if program and os.geteuid() == 0:
+        run(program, *([] if system.running else ["-r", str(system.root)]))
+
+
+def run(*command: str) -> None:
+    """Run a command to its end; UserError with the line that says why if it fails."""
+    done = _end(command)
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        why, hint = (said or ["failed"])[-1], ""
+        if command[0] == "systemctl":  # its last line only says where to read on
+            why, hint = (said or ["failed"])[0], f"journalctl -u {UNIT} -n 20"
+        raise UserError(f"{' '.join(command)}: {why}", hint)
+
+
+def succeeds(*command: str) -> bool:
+    """Run a command to its end and say whether it succeeded; UserError if it has no end."""
+    return _end(command).returncode == 0
+
+
+def output(*command: str) -> str:
+    """What a command prints on stdout, though it may fail; UserError if it has no end."""
+    return _end(command).stdout.decode(errors="replace").strip()
+
+
+def _end(command: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(
+            command, check=False, capture_output=True, timeout=_TIMEOUT, stdin=subprocess.DEVNULL
+        )
+    except FileNotFoundError as error:
+        raise UserError(f"{command[0]} is not installed") from error
+    except subprocess.TimeoutExpired as error:
+        hint = "systemctl list-jobs" if command[0] == "systemctl" else ""
+        raise UserError(f"{' '.join(command)} did not end in {_TIMEOUT} s", hint) from error
+
+
+def delete_user(system: System) -> None:
+    """Remove the service's user and its group, where they are."""
+    if account(system):
+        run("userdel", *prefix(system), USER)
+    if account(system, "group"):
+        run("groupdel", *prefix(system), USER)
+
+
+def prefix(system: System) -> list[str]:
+    """What makes the tools of shadow work on an image."""
+    return [] if system.running else ["--prefix", str(system.root)]

@@ -1,0 +1,180 @@
+"""What every command of the project shares: errors, exit codes, rows as table, JSON, CSV or names.
+
+Knows no command and no domain object. Strings may come from guests: nothing is printed raw.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
+from typing import Any, Final, Literal
+
+import click
+
+from nss_pyvirt.errors import UserError
+
+Format = Literal["table", "json", "csv", "name"]
+
+_UNWRITTEN: Final = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+
+output_option = click.option(
+    "-o",
+    "--output",
+    "output",
+    type=click.Choice(["table", "json", "csv", "name"]),
+    default="table",
+    show_default=True,
+    help="How to print the rows. A table leaves out what a narrow terminal has no room for.",
+)
+
+
+class LazyGroup(click.Group):
+    """A group whose members are imported when used, so that each command starts quickly.
+
+    `members`: name -> `module` whose `command` it is.
+    """
+
+    def __init__(self, *args: Any, members: Mapping[str, str], **attrs: Any) -> None:
+        super().__init__(*args, **attrs)
+        self._members = members
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """The names, as click asks for them."""
+        return list(self._members)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, imported now."""
+        if cmd_name not in self._members:
+            return None
+        command = importlib.import_module(self._members[cmd_name]).command
+        return command if isinstance(command, click.Command) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does; of what was meant it would know no command that is not imported yet."""
+        name = args[0]
+        if name not in self._members and name[:1] != "-" and not ctx.resilient_parsing:
+            from difflib import get_close_matches  # noqa: PLC0415  only here
+
+            meant = get_close_matches(name, self._members, 1)
+            ctx.fail(f"No such command '{name}'." + "".join(f" Did you mean '{m}'?" for m in meant))
+        return super().resolve_command(ctx, args)
+
+
+def examples(*lines: str) -> str:
+    """A command's `epilog`: examples, one a line, which click keeps as they are written."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
+def run(
+    command: click.Command, prog: str, argv: Sequence[str] | None = None, *, obj: object = None
+) -> int:
+    """Run a click command and return its exit code: 0 done, 1 error, 2 usage, else `exit_code`.
+
+    `obj` is what `click.pass_obj` hands to the sub-commands.
+    """
+    try:
+        result = command.main(args=argv, prog_name=prog, standalone_mode=False, obj=obj)
+        if sys.stdout is not None:  # closed: `>&-`
+            sys.stdout.flush()
+    except UserError as error:
+        print_error(prog, error)
+        return error.exit_code
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        said, asked = error.format_message(), getattr(error, "ctx", None)
+        if "\n" in said:
+            error.show()  # a group without a command: its help
+        else:
+            names = takewhile(lambda word: word[:1] != "-", sys.argv[1:] if argv is None else argv)
+            path = " ".join([prog, *names]) if asked is None else asked.command_path
+            print_error(prog, UserError(said, f"{path} --help"))
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except OSError as error:
+        return _not_written(prog, error)
+    return result if isinstance(result, int) else 0
+
+
+def _not_written(prog: str, error: OSError) -> int:
+    """What was printed found no room, or, as in `leasewatch list | head`, nobody who reads it."""
+    if error.errno not in _UNWRITTEN or sys.stdout is None:
+        raise error
+    import os  # noqa: PLC0415  only here
+
+    if error.errno != errno.EPIPE:
+        print_error(prog, UserError(f"cannot write: {error.strerror}"))
+    # The interpreter's own flush at exit would complain once more.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1  # as click does when it meets the closed pipe itself
+
+
+def print_error(prog: str, error: UserError) -> None:
+    """`PROG: what went wrong` and, where there is one, the hint, on stderr."""
+    click.echo(f"{prog}: {printable(error.what)}", err=True)
+    if error.hint:
+        click.echo(f"  hint: {printable(error.hint)}", err=True)
+
+
+def printable(text: str) -> str:
+    r"""The text with whatever could drive a terminal (controls, bidi marks) as `\x1b` escapes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def render(
+    rows: Sequence[Mapping[str, object]],
+    columns: Sequence[str],
+    output: Format,
+    *,
+    name: str,
+    spare: Sequence[str] = (),
+) -> str:
+    """The rows as text.
+
+    `columns` are keys, which a table heads in capitals; `name` is the key for `-o name`. JSON keeps
+    every key of the rows and their types; None prints as `-` in a table, as nothing in CSV. A
+    terminal gets what `table.fitted` makes of it, without some of the `spare` columns if need be.
+    """
+    if output == "json":
+        import json  # noqa: PLC0415  start-up time
+
+        return json.dumps(list(rows), indent=2) + "\n"
+    if output == "name":
+        return "".join(f"{printable(str(row[name]))}\n" for row in rows if row[name] is not None)
+    cells = [
+        ["" if row[key] is None else printable(str(row[key])) for key in columns] for row in rows
+    ]
+    if output == "csv":
+        return _csv([columns, *cells])
+    from nss_pyvirt.terminal import table  # noqa: PLC0415  start-up time
+
+    lines = [[key.upper() for key in columns], *([c or table.NOTHING for c in r] for r in cells)]
+    by_column = dict(zip(columns, zip(*lines, strict=True), strict=True))
+    terminal = _terminal()
+    return table.fitted(by_column, spare, terminal) if terminal else table.plain(by_column)
+
+
+def _csv(lines: Sequence[Sequence[str]]) -> str:
+    import csv  # noqa: PLC0415  start-up time
+    import io  # noqa: PLC0415
+
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    return text.getvalue()
+
+
+def _terminal() -> int:
+    """The characters of a line of the terminal that stdout is; 0: it is none."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return 0
+    import shutil  # noqa: PLC0415  start-up time
+
+    return shutil.get_terminal_size().columns

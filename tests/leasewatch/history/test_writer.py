@@ -1,0 +1,374 @@
+"""The history's thread: what is queued gets written, whatever happens to the file and its disk."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sqlite3
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+import pytest
+
+from leasewatch.config import History as Settings
+from leasewatch.daemon.journal import Journal
+from leasewatch.history import queue as history_queue
+from leasewatch.history import writer as history
+from leasewatch.history.queue import Happened, HistoryQueue, Snapshot
+from leasewatch.history.reader import HistoryReader
+from leasewatch.history.rows import Event, HistoryParameters, Holding
+from leasewatch.history.writer import History
+from leasewatch.model import Lease, NeighbourChange
+from nss_pyvirt.errors import UserError
+from tests.leasewatch.leasing import WALL, change, claim, lease, neighbour
+
+
+class Kept:
+    """A history that is written, and the leases that hold, as the service has them."""
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        self.path = path
+        self.said = io.StringIO()
+        self.leases: dict[str, Lease] = {}
+        self.history = History(path, Journal(self.said, priorities=False), settings)
+        self.remembered = self.history.first_appearances()
+
+    def add(self, *leases: Lease) -> None:
+        self.leases |= {new.address: new for new in leases}
+        self.history.changed([change(None, new) for new in leases])
+
+    def drop(self, address: str) -> None:
+        self.history.changed([change(self.leases.pop(address), None)])
+
+    def holdings(self, query: str | None = None) -> list[Holding]:
+        """The oldest first; none while there is no file."""
+        try:
+            pages = list(HistoryReader(self.path).holdings(HistoryParameters(query=query)))
+        except UserError:
+            return []
+        return [row for page in pages for row in page][::-1]
+
+    def events(self) -> list[Event]:
+        """Likewise."""
+        pages = list(HistoryReader(self.path).events(HistoryParameters()))
+        return [row for page in pages for row in page][::-1]
+
+    async def until(self, what: str, predicate: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 120
+        while not predicate():
+            assert time.monotonic() < deadline, f"waited in vain for {what}: {self.said.getvalue()}"
+            await asyncio.sleep(0.01)
+
+    async def until_held(self, *names: str) -> None:
+        """Until these are the names of what holds now."""
+
+        def held() -> bool:
+            return sorted(h.name or "" for h in self.holdings() if h.until is None) == sorted(names)
+
+        await self.until(f"{names} to be held", held)
+
+    async def until_said(self, text: str) -> None:
+        await self.until(text, lambda: text in self.said.getvalue())
+
+
+@asynccontextmanager
+async def keeping(
+    path: Path, *leases: Lease, settings: Settings | None = None
+) -> AsyncIterator[Kept]:
+    kept = Kept(path, settings or Settings())
+    kept.leases = {new.address: new for new in leases}
+    kept.history.start(lambda: [change(None, new) for new in kept.leases.values()])
+    try:
+        yield kept
+    finally:
+        await kept.history.stop()
+
+
+@pytest.fixture(autouse=True)
+def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "BATCH_SECONDS", 0.01)
+    monkeypatch.setattr(history, "RETRY_SECONDS", 0.05)
+
+
+def test_what_happens_is_written_a_moment_later(path: Path) -> None:
+    async def scenario() -> None:
+        async with keeping(path, lease(1, "web1")) as kept:
+            await kept.until_held("web1")
+            kept.add(lease(2, "db"))
+            await kept.until_held("web1", "db")
+            kept.drop("10.0.0.1")
+            await kept.until_held("db")
+            assert [e.kind for e in kept.events()] == ["added", "added", "released"]
+        assert kept.said.getvalue() == ""
+
+    asyncio.run(scenario())
+
+
+def test_a_host_without_leases_has_no_file(path: Path) -> None:
+    async def scenario() -> None:
+        async with keeping(path) as kept:
+            kept.history.changed([])
+            await asyncio.sleep(0.1)
+            kept.history.configure(Settings())
+        assert kept.said.getvalue() == ""
+
+    asyncio.run(scenario())
+    assert not path.parent.exists()
+
+
+def test_what_waits_is_written_before_it_stops(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "BATCH_SECONDS", 600.0)
+    monkeypatch.setattr(history, "BATCH", 10)
+
+    async def scenario() -> None:
+        async with keeping(path) as kept:
+            kept.add(*(lease(number, f"vm{number}") for number in range(1, 101)))
+        assert list(path.parent.iterdir()) == [path]  # the log is merged
+        assert len(kept.holdings()) == 100
+
+    asyncio.run(scenario())
+
+
+def test_decisions_from_before_the_start_are_told_of_the_leases_of_the_start(path: Path) -> None:
+    async def scenario() -> None:
+        kept = Kept(path, Settings())
+        liar = lease(1, "wpad")
+        kept.history.changed([change(None, liar)])
+        kept.history.decided(claim(liar, "refused", name="wpad"))
+        kept.history.start(lambda: [change(None, liar)])
+        await kept.history.stop()
+        assert [(e.kind, e.name) for e in kept.events()] == [("added", None), ("refused", "wpad")]
+
+    asyncio.run(scenario())
+
+
+def test_neighbours_are_written_too_but_not_of_macs_that_nobody_knows(path: Path) -> None:
+    async def scenario() -> None:
+        async with keeping(path) as kept:
+            strangers = (neighbour(n, f"fd12::{n}", known=False) for n in range(2, 9))
+            kept.history.neighbours_changed([NeighbourChange(None, one) for one in strangers])
+            kept.history.neighbours_changed([NeighbourChange(None, neighbour(1))])
+            await kept.until("it", lambda: kept.holdings("fd12::5"))
+        assert [(e.kind, e.mac) for e in kept.events()] == [("seen", "52:54:00:00:00:01")]
+
+    asyncio.run(scenario())
+
+
+def test_a_restart_remembers_first_appearances_and_what_failed(path: Path) -> None:
+    async def scenario() -> None:
+        liar, web = lease(1, "wpad"), lease(2, "web1")
+        async with keeping(path, web) as kept:
+            kept.history.changed([change(None, liar, first_seen=70.0)])
+            kept.history.decided(claim(liar, "refused", name="wpad"))
+        again = Kept(path, Settings())
+        assert again.remembered.see(liar, WALL + 99) == 70.0
+        assert again.remembered.see(web, WALL + 99) == WALL
+        again.history.decided(claim(liar, "published", name="wpad"))
+        again.history.decided(claim(web, "published"))
+        again.history.start(lambda: [change(None, new) for new in (liar, web)])
+        await again.history.stop()
+        assert [e.kind for e in again.events()] == ["added", "added", "refused", "published"]
+
+    asyncio.run(scenario())
+
+
+def test_a_damaged_file_is_set_aside_and_said_and_another_begun(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"no database at all" * 500)
+
+    async def scenario() -> None:
+        async with keeping(path, lease(1, "web1")) as kept:
+            assert kept.remembered.see(lease(1, "web1"), WALL + 9) == WALL + 9
+            await kept.until_held("web1")
+            await kept.until_said("set aside")
+        (line,) = kept.said.getvalue().splitlines()
+        assert "history is damaged, set aside" in line
+        assert "file is not a database" in line
+        (aside,) = path.parent.glob("history.db.damaged-*")
+        assert str(aside) in line
+        assert aside.read_bytes().startswith(b"no database")
+
+    asyncio.run(scenario())
+
+
+def test_a_file_that_is_damaged_while_it_is_written_is_replaced_and_the_numbers_go_on(
+    path: Path,
+) -> None:
+    async def scenario() -> None:
+        async with keeping(path, *(lease(n, f"vm{n}") for n in range(1, 200))) as kept:
+            await kept.until("the leases", lambda: len(kept.holdings()) == 199)
+            last = kept.events()[-1].seq
+            await asyncio.to_thread(_overwrite, path)
+            kept.add(lease(200, "vm200"))
+            await kept.until_said("set aside")
+            await kept.until("all leases", lambda: len(kept.holdings()) == 200)
+            assert kept.events()[0].seq > last
+
+    asyncio.run(scenario())
+
+
+def _overwrite(path: Path) -> None:
+    """Merge the log, then overwrite all pages but the first."""
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with path.open("r+b") as file:
+        size = path.stat().st_size
+        file.seek(4096)
+        file.write(b"\xa5" * (size - 4096))
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced"])
+def test_a_file_that_others_take_away_is_begun_anew(path: Path, how: str) -> None:
+    def take_away() -> None:
+        if how == "removed":
+            path.unlink()
+        else:
+            path.rename(path.with_name("theirs"))
+            path.touch()
+
+    async def scenario() -> None:
+        async with keeping(path, lease(1, "web1")) as kept:
+            await kept.until_held("web1")
+            take_away()
+            kept.add(lease(2, "db"))
+            await kept.until_held("web1", "db")
+            await kept.until_said("history was removed, beginning another")
+            assert kept.events()[0].seq > 1
+
+    asyncio.run(scenario())
+
+
+def test_a_folder_that_cannot_be_had_is_said_once_and_tried_again(path: Path) -> None:
+    async def scenario() -> None:
+        path.parent.write_text("in the way")
+        async with keeping(path, lease(1, "web1")) as kept:
+            await kept.until_said("history is not written")
+            kept.add(lease(2, "db"))
+            await asyncio.sleep(0.3)  # some tries
+            assert len(kept.said.getvalue().splitlines()) == 1
+            path.parent.unlink()
+            await kept.until_held("web1", "db")
+            await kept.until_said("history is written again")
+
+    asyncio.run(scenario())
+
+
+def test_a_file_that_somebody_else_locks_is_said_and_nothing_is_lost(path: Path) -> None:
+    async def scenario() -> None:
+        async with keeping(path, lease(1, "web1")) as kept:
+            await kept.until_held("web1")
+            with closing(sqlite3.connect(path, isolation_level=None)) as db:
+                db.execute("BEGIN IMMEDIATE")
+                kept.add(lease(2, "db"))
+                await kept.until_said("database is locked")
+                kept.drop("10.0.0.1")
+                db.execute("ROLLBACK")
+            await kept.until_held("db")
+            assert [e.kind for e in kept.events()] == ["added", "added", "released"]
+
+    asyncio.run(scenario())
+
+
+def test_it_stops_though_nothing_can_be_written(path: Path) -> None:
+    async def scenario() -> None:
+        path.parent.write_text("in the way")
+        async with keeping(path, lease(1, "web1")) as kept:
+            await kept.until_said("history is not written")
+
+    asyncio.run(scenario())
+    assert "history" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_too_much_at_once_is_lost_and_said_and_what_holds_is_right(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history_queue, "MAX_WAITING", 50)
+
+    async def scenario() -> None:
+        path.parent.write_text("in the way")
+        async with keeping(path, lease(1, "web1")) as kept:
+            await kept.until_said("history is not written")
+            for number in range(2, 120):
+                kept.add(lease(number, f"vm{number}"))
+            kept.drop("10.0.0.1")
+            path.parent.unlink()
+            await kept.until_held(*(f"vm{number}" for number in range(2, 120)))
+            await kept.until_said("too much to write, history lost")
+            lost = {e.why for e in kept.events() if e.kind == "lost"}
+            assert lost == {"51 changes were not written: too much at once"}
+
+    asyncio.run(scenario())
+
+
+def test_the_settings_switch_it_off_and_on_while_it_runs(path: Path) -> None:
+    async def scenario() -> None:
+        async with keeping(path, lease(1, "web1"), settings=Settings(enabled=False)) as kept:
+            kept.add(lease(2, "db"))
+            kept.history.decided(claim(lease(2, "db"), "refused", name="db"))
+            await asyncio.sleep(0.1)
+            assert not path.parent.exists()
+            kept.history.configure(Settings())
+            await kept.until_held("web1", "db")
+            kept.history.configure(Settings(enabled=False))
+            kept.drop("10.0.0.2")
+            await asyncio.sleep(0.1)
+            await kept.until_held("web1", "db")
+            kept.history.configure(Settings())
+            await kept.until_held("web1")
+        assert [e.kind for e in kept.events()] == ["added", "added", "missed"]
+
+    asyncio.run(scenario())
+
+
+def test_it_stays_below_its_size(path: Path) -> None:
+    async def scenario() -> None:
+        async with keeping(path, settings=Settings(size=1)) as kept:
+            for begin in range(0, 20_000, 1000):
+                leases = [lease(number, f"vm{number}") for number in range(begin + 1, begin + 1001)]
+                kept.history.changed([change(None, new) for new in leases])
+                kept.history.changed([change(old, None) for old in leases])
+            await kept.until("the last", lambda: kept.holdings("vm20000"))
+        kept_names = [h.name for h in kept.holdings()]
+        assert len(kept_names) > 1000
+        assert kept_names[-1] == "vm20000"
+
+    asyncio.run(scenario())
+    assert path.stat().st_size <= 1 << 20
+
+
+@pytest.mark.parametrize(("step", "kept_names"), [(0.0, ["new"]), (7200.0, ["old", "new"])])
+def test_what_is_too_old_goes_unless_the_clock_has_just_been_set_ahead(
+    path: Path, monkeypatch: pytest.MonkeyPatch, step: float, kept_names: list[str]
+) -> None:
+    async def scenario() -> None:
+        wall = time.time()
+        async with keeping(path, settings=Settings(days=1)) as kept:
+            with monkeypatch.context() as clock:
+                clock.setattr(time, "time", lambda: wall - 2 * 86400)
+                kept.history.changed([change(None, lease(1, "old"))])
+                kept.history.changed([change(lease(1, "old"), None)])
+            await kept.until("the old one", lambda: kept.holdings("old"))
+            # Once, for the next look is not before another PRUNE_SECONDS.
+            ago = history.PRUNE_SECONDS + 1
+            looked = kept.history._looked = wall - ago - step, time.monotonic() - ago
+            kept.history.changed([change(None, lease(2, "new"))])
+            await kept.until("the new one", lambda: kept.holdings("new"))
+            await kept.until("a look at what is too old", lambda: kept.history._looked != looked)
+        assert [h.name for h in kept.holdings()] == kept_names
+
+    asyncio.run(scenario())
+
+
+def test_the_queue_gives_a_snapshot_alone_and_in_its_place() -> None:
+    queue = HistoryQueue()
+    changes = [Happened(WALL, change(None, lease(number))) for number in range(5)]
+    first, last = Snapshot(WALL, []), Snapshot(WALL + 1, [])
+    queue.put(changes[:3])
+    queue.put_snapshot(last)
+    queue.put(changes[3:])
+    queue.put_snapshot(first, first=True)
+    taken = [queue.take(2) for _ in range(6)]
+    assert taken == [first, changes[:2], changes[2:3], last, changes[3:], []]

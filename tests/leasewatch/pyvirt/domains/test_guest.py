@@ -1,0 +1,38 @@
+"""The parent of a QEMU, with a program in QEMU's place that says what the test wants."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from leasewatch.paths import Paths
+from leasewatch.pyvirt.defined.domain import Domain
+from leasewatch.pyvirt.domain_files import DomainFiles
+from leasewatch.pyvirt.domains import guest, qemu
+from nss_pyvirt.errors import UserError
+
+CHATTY = """#!/bin/sh
+yes 'qemu: virtio: zero sized buffers are not allowed' | head -c 8000000 >&2
+printf '\\nqemu: no more\\n' >&2
+exit 3
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving capabilities up needs root")
+def test_what_qemu_prints_is_kept_to_its_end_and_fills_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin" / qemu.SYSTEM
+    program.parent.mkdir()
+    program.write_text(CHATTY)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    files = DomainFiles(Paths(tmp_path), "web1")
+    files.run.mkdir(parents=True)
+    domain = Domain(name="web1", nics=(), memory=64, cpus=1, kernel="/vmlinuz")
+    with pytest.raises(UserError, match="QEMU ended with exit code 3: qemu: no more"):
+        asyncio.run(guest.run(files, domain, "tcg", ()))
+    assert sum(log.stat().st_size for log in files.run.glob("qemu.log*")) <= 1 << 20

@@ -1,0 +1,86 @@
+"""The trial of an accelerator with a real QEMU (emulated: KVM may hang where tests run)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from leasewatch.pyvirt.domains import kvm, qemu
+from nss_pyvirt.errors import UserError
+
+
+def test_the_trial_guest_runs_through_its_whole_code_where_the_processor_works(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(kvm, "_LIMIT", 60.0)  # of a busy machine
+    assert kvm.try_accel("tcg") == ""
+
+
+def test_a_processor_that_does_not_get_through_is_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spinning = b"\xeb\xfe".ljust(len(qemu.PROBE_FIRMWARE) - 16, b"\0") + b"\xeb\xfe".ljust(
+        16, b"\0"
+    )
+    monkeypatch.setattr(qemu, "PROBE_FIRMWARE", spinning)
+    assert "after 2 s" in kvm.try_accel("tcg")
+
+
+def test_a_qemu_that_ends_at_once_is_found_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    broken = tmp_path / qemu.SYSTEM
+    broken.write_text("#!/bin/sh\nkill -ABRT $$\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert "signal 6" in kvm.try_accel("kvm")
+
+
+def test_a_missing_qemu_is_said_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qemu, "SYSTEM", "qemu-system-pdp11")
+    monkeypatch.setitem(qemu.PACKAGES, "qemu-system-pdp11", "qemu-system-misc")
+    with pytest.raises(UserError, match="not installed") as error:
+        kvm.try_accel("tcg")
+    assert error.value.hint == "apt install qemu-system-misc"
+
+
+def test_the_verdict_is_kept_until_the_next_boot_or_until_the_device_comes_or_goes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    trials: list[str] = []
+
+    def hang(kind: qemu.Chosen) -> str:
+        trials.append(kind)
+        return "it hung"
+
+    monkeypatch.setattr(kvm, "try_accel", hang)
+    monkeypatch.setattr(kvm, "DEVICE", tmp_path / "kvm")
+    memory = tmp_path / "run/accel.json"
+
+    assert "there is no" in kvm.probe(memory).why
+    (tmp_path / "kvm").touch()
+    first = kvm.probe(memory)
+    assert (first.accel, first.why, first.fresh, trials) == ("tcg", "it hung", True, ["kvm"])
+    assert not kvm.probe(memory).fresh
+    assert trials == ["kvm"]
+
+    memory.write_bytes(msgspec.json.encode(msgspec.structs.replace(first, boot="an earlier one")))
+    assert kvm.probe(memory).fresh
+    memory.write_text("{")
+    assert kvm.probe(memory).fresh
+    assert trials == ["kvm"] * 3
+
+
+def test_nothing_of_a_trial_is_left_running() -> None:
+    kvm.try_accel("tcg")
+    shown = subprocess.run(
+        ["ps", "--ppid", str(os.getpid()), "-o", "args="],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert qemu.SYSTEM not in shown.stdout

@@ -1,0 +1,108 @@
+"""QEMU's command lines as text; that QEMU takes them is the system tests' question."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leasewatch.pyvirt.defined.domain import Domain, NicDefinition
+from leasewatch.pyvirt.domains import qemu
+
+_EXTERNAL = """{"format": "qcow2", "virtual-size": 1,
+    "format-specific": {"type": "qcow2", "data": {"data-file": "/etc/shadow"}}}"""
+GIVEN = qemu.Descriptors(qmp=10, console=11, console_log=12, taps=(13, 14))
+
+
+def _argv(accel: qemu.Chosen = "tcg", **parts: Any) -> list[str]:
+    nics = tuple(NicDefinition(network="lab", mac=f"52:54:00:00:00:0{i}") for i in (1, 2))
+    domain = Domain(name="web1", nics=nics, memory=1024, cpus=2, **parts)
+    overlay = Path("/disks/a,file=b/disk.qcow2")
+    return qemu.command(domain, accel=accel, overlay=overlay, descriptors=GIVEN)
+
+
+def _values(argv: list[str], option: str) -> list[str]:
+    return [argv[i + 1] for i, word in enumerate(argv) if word == option]
+
+
+def test_each_interface_has_its_own_tap_and_mac() -> None:
+    argv = _argv(disk="/images/debian.qcow2")
+    assert _values(argv, "-netdev") == ["tap,id=net0,fd=13", "tap,id=net1,fd=14"]
+    macs = [value.split("mac=")[1].split(",")[0] for value in _values(argv, "-device")[:2]]
+    assert macs == ["52:54:00:00:00:01", "52:54:00:00:00:02"]
+
+
+def test_the_firmware_writes_to_the_console_where_it_boots_a_disk() -> None:
+    assert _values(_argv(disk="/images/debian.qcow2"), "-machine") == ["q35,graphics=off"]
+    assert _values(_argv(kernel="/boot/vmlinuz"), "-machine") == ["q35"]
+
+
+def test_a_comma_in_a_path_ends_no_option() -> None:
+    (drive,) = _values(_argv(disk="/images/debian.qcow2"), "-drive")
+    assert drive.startswith("file=/disks/a,,file=b/disk.qcow2,if=none,")
+
+
+def test_the_guest_writes_to_the_overlay_alone() -> None:
+    assert not any("/images/" in word for word in _argv(disk="/images/debian.qcow2"))
+
+
+def test_kernel_initrd_and_command_line_are_handed_over_as_they_are() -> None:
+    argv = _argv(kernel="/boot/k,1", initrd="/boot/i", append="console=ttyS0 a,b")
+    assert _values(argv, "-kernel") == ["/boot/k,1"]
+    assert _values(argv, "-initrd") == ["/boot/i"]
+    assert _values(argv, "-append") == ["console=ttyS0 a,b"]
+    assert not _values(argv, "-drive")
+
+
+LOCK = 'qemu-system-x86_64: -device virtio-blk-pci: Failed to get "write" lock'
+USED = "Is another process using the image [/d/disk.qcow2]?"
+
+
+@pytest.mark.parametrize(
+    ("printed", "said"),
+    [
+        (f"{LOCK}\n{USED}\n", f"{LOCK}. {USED}"),
+        (f"qemu-system-x86_64: warning: no SVM\n{LOCK}\n{USED}", f"{LOCK}. {USED}"),
+        (
+            f'qemu-img: Failed to get shared "write" lock\n{USED}\n',
+            f'qemu-img: Failed to get shared "write" lock. {USED}',
+        ),
+        (f"{LOCK}\n{USED}\nqemu-system-x86_64: no more\n", "qemu-system-x86_64: no more"),
+        ("qemu: one.\n\n  Two.\n", "qemu: one. Two"),
+        ("sh: nonsense\nsetpriv: no such user\n", "setpriv: no such user"),
+        ("\n", ""),
+        ("", ""),
+    ],
+)
+def test_a_complaint_of_several_lines_is_told_as_a_whole(printed: str, said: str) -> None:
+    assert qemu.complaint(printed) == said
+
+
+@pytest.mark.parametrize(
+    ("accel", "cpu", "option"), [("kvm", "host", "kvm"), ("tcg", "max", "tcg,tb-size=256")]
+)
+def test_the_probe_tries_the_processor_that_the_guest_gets(
+    accel: qemu.Chosen, cpu: str, option: str
+) -> None:
+    argv = _argv(accel, disk="/images/debian.qcow2")
+    assert (_values(argv, "-cpu"), _values(argv, "-accel")) == ([cpu], [option])
+    probe = qemu.probe_command(accel, "/rom")
+    assert _values(probe, "-cpu") == [cpu]
+    assert _values(probe, "-accel")[0].startswith(accel)
+    assert _values(probe, "-machine")[0] == _values(argv, "-machine")[0].partition(",")[0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "other"),
+    [
+        ('{"format": "raw", "virtual-size": 1024}', None),
+        (
+            '{"format": "qcow2", "virtual-size": 1, "backing-filename": "/etc/shadow"}',
+            "/etc/shadow",
+        ),
+        (_EXTERNAL, "/etc/shadow"),
+    ],
+)
+def test_an_image_tells_in_which_other_file_it_continues(answer: str, other: str | None) -> None:
+    assert qemu.parse_info(answer).refers_to == other

@@ -1,0 +1,59 @@
+"""What becomes of an nft that does not do what it is asked for."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from leasewatch.pyvirt import nft
+from nss_pyvirt.errors import UserError
+
+
+def put_nft(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    program = folder / "nft"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+
+def test_one_that_does_not_end_is_ended_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_nft(tmp_path, monkeypatch, "exec sleep 600")
+    monkeypatch.setattr(nft, "_TIMEOUT", 0.1)
+    with pytest.raises(UserError, match="nft -j list ruleset has not ended within") as error:
+        nft.ruleset()
+    assert not isinstance(error.value, nft.UnsupportedError)
+
+
+@pytest.mark.parametrize(
+    ("why", "in_vain"),
+    [
+        ("Operation not supported", True),
+        ("Address family not supported by protocol", True),
+        ("No such file or directory", True),
+        ("Cannot allocate memory", False),
+        ("Operation not permitted", False),
+        ("Device or resource busy", False),
+    ],
+)
+def test_what_the_kernel_lacks_is_told_from_what_may_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str, in_vain: bool
+) -> None:
+    said = f"internal:0:0-0: Error: Could not process rule: {why}"
+    put_nft(tmp_path, monkeypatch, f"echo '{said}' >&2; exit 1")
+    with pytest.raises(UserError) as error:
+        nft.apply({"nftables": []})
+    assert error.value.what == f"nft: Error: Could not process rule: {why}"
+    assert isinstance(error.value, nft.UnsupportedError) == in_vain
+
+
+def test_where_there_is_no_nft_it_is_said_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    with pytest.raises(nft.UnsupportedError, match="nft is not installed") as error:
+        nft.has_table("pyvirt_lab")
+    assert error.value.hint == "apt install nftables"

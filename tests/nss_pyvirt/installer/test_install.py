@@ -1,0 +1,403 @@
+"""Installing into an image and taking it back: every piece, every byte, and undo in the middle."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from nss_pyvirt.errors import UserError
+from nss_pyvirt.installer import glibc, pieces, rootfs, tools
+from nss_pyvirt.installer.cli import command
+from nss_pyvirt.installer.install import install
+from nss_pyvirt.installer.pieces import System
+from nss_pyvirt.installer.remove import give_back_state, remove
+from nss_pyvirt.installer.status import status
+from nss_pyvirt.terminal import frame
+from tests.leasewatch.killing import everything, killed_at_each_step
+
+NSSWITCH = "passwd: files\nhosts:  files dns # ours\n"
+USER = "root:x:0:0::/root:/bin/sh\nleasewatch:x:990:990:a user of the image:/:/bin/false\n"
+LIBC = next(Path("/lib").glob("*-linux-gnu/libc.so.6"))
+LIBS = f"usr/lib/{LIBC.parent.name}"
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """A Debian-like image with systemd; it has the service's user, so no test needs root."""
+    return make_image(tmp_path)
+
+
+def make_image(folder: Path) -> Path:
+    root = folder / "image"
+    (root / LIBS).mkdir(parents=True)
+    (root / "usr/lib/systemd/system").mkdir(parents=True)
+    (root / "lib").symlink_to("usr/lib")
+    (root / "etc/systemd/system").mkdir(parents=True)
+    (root / "etc/nsswitch.conf").write_text(NSSWITCH)
+    (root / "etc/passwd").write_text(USER)
+    shutil.copy(LIBC, root / LIBS / "libc.so.6")
+    (root / "opt/pyvirt/bin").mkdir(parents=True)
+    (root / "opt/pyvirt/bin/leasewatch").touch()
+    return root
+
+
+def system(root: Path, program: str = "/opt/pyvirt/bin/leasewatch") -> System:
+    return System(root=root, program=program)
+
+
+def tree(root: Path) -> dict[str, tuple[int, bytes | str]]:
+    """Every file with mode and content."""
+    found: dict[str, tuple[int, bytes | str]] = {}
+    for path in sorted(root.rglob("*")):
+        mode = stat.S_IMODE(path.lstat().st_mode)
+        name = str(path.relative_to(root))
+        if path.is_symlink():
+            found[name] = (mode, str(path.readlink()))
+        elif path.is_dir():
+            found[name] = (mode, "")
+        else:
+            found[name] = (mode, path.read_bytes())
+    return found
+
+
+def test_every_piece_goes_in_and_the_status_is_good(image: Path) -> None:
+    install(system(image))
+    module = image / LIBS / "libnss_pyvirt.so.2"
+    assert module.read_bytes() == glibc.built_module().read_bytes()
+    assert stat.S_IMODE(module.stat().st_mode) == 0o644
+    text = (image / "etc/nsswitch.conf").read_text()
+    assert text == "passwd: files\nhosts:  files pyvirt [TRYAGAIN=return] dns # ours\n"
+    unit = (image / "etc/systemd/system/leasewatch.service").read_text()
+    assert "\nExecStart=/opt/pyvirt/bin/leasewatch serve\n" in unit
+    wants = image / "etc/systemd/system/multi-user.target.wants"
+    assert str((wants / pieces.UNIT).readlink()) == "/etc/systemd/system/leasewatch.service"
+    assert [(piece.piece, piece.state) for piece in status(system(image))] == [
+        ("nsswitch", "ok"), ("module", "ok"), ("unit", "ok"), ("user", "ok"),
+    ]  # fmt: skip
+
+
+def test_installing_twice_changes_nothing_more(image: Path) -> None:
+    install(system(image))
+    once = tree(image)
+    assert install(system(image)) == []
+    assert tree(image) == once
+
+
+def test_another_version_is_seen_and_renews_what_the_former_wrote(
+    image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(system(image))
+    unit, rules = (image / place.lstrip("/") for place in pieces.SYSTEM_FILES.values())
+    monkeypatch.setattr(pieces, "__version__", "99")
+    (old,) = [piece for piece in status(system(image)) if piece.fix]
+    assert (old.piece, old.state) == ("unit", "other")
+    assert install(system(image)) == [f"installed {unit}", f"installed {rules}"]
+    assert not [piece for piece in status(system(image)) if piece.fix]
+
+
+def test_two_builds_of_one_version_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = tmp_path / "nss_pyvirt-0.1.0.dist-info/RECORD"
+    record.parent.mkdir()
+    monkeypatch.setattr(pieces, "__file__", str(tmp_path / "nss_pyvirt/installer/pieces.py"))
+    versions = set()
+    for content in ("leasewatch/service.py,sha256=1,1\n", "leasewatch/service.py,sha256=2,1\n"):
+        record.write_text(content)
+        versions.add(pieces.version())
+    assert len(versions) == 2
+
+
+def test_what_was_installed_into_an_image_is_of_this_version_once_it_is_booted(
+    image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(system(image))
+    for name, place in pieces.SYSTEM_FILES.items():
+        installed = (image / place.lstrip("/")).read_bytes()
+        monkeypatch.setattr(pieces, "version", lambda: "0.1.0 of the host's build")
+        assert installed == pieces.system_file(name, system(Path("/")), is_build_known=False)
+        assert installed != pieces.system_file(name, system(Path("/")))
+
+
+def test_removing_gives_the_image_back_to_the_byte(image: Path) -> None:
+    before = tree(image)
+    install(system(image))
+    (image / "run/leasewatch").mkdir(parents=True)
+    (image / "run/leasewatch/hosts.v1").write_bytes(b"published")
+    remove(system(image))
+    after = tree(image)
+    for made_by_us in ("etc/tmpfiles.d", "run"):  # folders any package may use
+        after.pop(made_by_us)
+    assert after == before
+    assert remove(system(image)) == ["left the user leasewatch, which somebody else made"]
+
+
+def test_what_somebody_else_changed_is_left_alone(image: Path) -> None:
+    install(system(image))
+    unit = image / "etc/systemd/system/leasewatch.service"
+    unit.write_text(unit.read_text().replace("RestartSec=1s", "RestartSec=9s"))
+    edited = unit.read_bytes()
+    nsswitch = image / "etc/nsswitch.conf"
+    nsswitch.write_text(nsswitch.read_text().replace("dns", "resolve dns"))
+    assert install(system(image)) == [f"kept {unit}, which was changed by hand"]
+    remove(system(image))
+    assert unit.read_bytes() == edited
+    assert nsswitch.read_text() == "passwd: files\nhosts:  files resolve dns # ours\n"
+    assert "leasewatch:" in (image / "etc/passwd").read_text()
+
+
+@pytest.mark.parametrize("blocked", ["etc/tmpfiles.d", "etc/nsswitch.conf"])
+def test_a_step_that_fails_undoes_the_earlier_ones(image: Path, blocked: str) -> None:
+    path = image / blocked
+    path.unlink(missing_ok=True)
+    if blocked == "etc/nsswitch.conf":
+        path.symlink_to("absent-folder/nsswitch.conf")
+    else:
+        path.write_text("a file where a folder belongs")
+    before = tree(image)
+    with pytest.raises(UserError, match=r"absent-folder|\.d"):
+        install(system(image))
+    assert tree(image) == before
+
+
+def test_a_linked_nsswitch_conf_is_changed_where_it_is(image: Path) -> None:
+    (image / "usr/share").mkdir()
+    real = image / "usr/share/nsswitch.conf"
+    (image / "etc/nsswitch.conf").rename(real)
+    (image / "etc/nsswitch.conf").symlink_to("/usr/share/nsswitch.conf")  # as the image sees it
+    real.chmod(0o640)
+    install(system(image))
+    assert (image / "etc/nsswitch.conf").is_symlink()
+    assert "pyvirt" in real.read_text()
+    assert stat.S_IMODE(real.stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize("vendor", [None, "hosts: files resolve\npasswd: files systemd\n"])
+def test_an_absent_nsswitch_conf_is_made_and_taken_away_again(
+    image: Path, vendor: str | None
+) -> None:
+    (image / "etc/nsswitch.conf").unlink()
+    if vendor:
+        (image / "usr/etc").mkdir()
+        (image / "usr/etc/nsswitch.conf").write_text(vendor)
+    install(system(image))
+    made = (image / "etc/nsswitch.conf").read_text()
+    assert ("passwd: files systemd" in made) is bool(vendor)
+    assert status(system(image))[0].state == "ok"
+    remove(system(image))
+    assert not (image / "etc/nsswitch.conf").exists()
+
+
+@pytest.mark.parametrize("content", ["", "hosts: files resolve\npasswd: files systemd\n"])
+def test_a_file_that_was_there_stays_though_it_is_empty_or_the_vendors(
+    image: Path, content: str
+) -> None:
+    (image / "usr/etc").mkdir()
+    for folder in ("etc", "usr/etc"):
+        (image / folder / "nsswitch.conf").write_text(content)
+    install(system(image))
+    remove(system(image))
+    assert (image / "etc/nsswitch.conf").read_text() == content
+
+
+def test_a_fifo_in_its_place_is_refused_and_not_waited_for(image: Path) -> None:
+    (image / "etc/nsswitch.conf").unlink()
+    os.mkfifo(image / "etc/nsswitch.conf")
+    program = "from nss_pyvirt.installer.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "status", "--root", str(image)],
+        capture_output=True, text=True, check=False, timeout=30,
+    )  # fmt: skip
+    said = f"nss-pyvirt: {image}/etc/nsswitch.conf is not a regular file\n"
+    assert done.stderr.startswith(said)
+
+
+_EDIT = "sed -i '/^hosts:/s/files/& pyvirt [TRYAGAIN=return]/' /etc/authselect/custom"
+# what is selected, the command to type
+AUTHSELECT = {
+    "a shipped profile": (
+        "sssd\nwith-mkhomedir\n",
+        (
+            f"authselect create-profile pyvirt --base-on sssd && {_EDIT}/pyvirt/nsswitch.conf"
+            " && authselect select custom/pyvirt with-mkhomedir --force"
+        ),
+    ),
+    "an own profile": (
+        "custom/lab\n",
+        f"{_EDIT}/lab/nsswitch.conf && authselect apply-changes",
+    ),
+}
+
+
+@pytest.mark.parametrize(("selected", "typed"), AUTHSELECT.values(), ids=AUTHSELECT)
+def test_a_file_of_authselect_is_refused_with_the_command(
+    image: Path, selected: str, typed: str
+) -> None:
+    (image / "etc/authselect").mkdir()
+    (image / "etc/authselect/authselect.conf").write_text(selected)
+    (image / "etc/nsswitch.conf").rename(image / "etc/authselect/nsswitch.conf")
+    (image / "etc/nsswitch.conf").symlink_to("/etc/authselect/nsswitch.conf")
+    before = tree(image)
+    with pytest.raises(UserError, match="managed by authselect") as caught:
+        install(system(image))
+    assert caught.value.hint == typed
+    assert tree(image) == before
+
+    edit = next(part for part in typed.split(" && ") if part.startswith("sed"))
+    script, _, _ = edit.rpartition(" ")
+    file = image / "etc/authselect/nsswitch.conf"  # as authselect makes it from the profile
+    subprocess.run(f"{script} {file}", shell=True, check=True)
+    install(system(image))
+    assert status(system(image))[0].state == "ok"
+
+
+@pytest.mark.parametrize(
+    ("folder", "link"),
+    [("usr/lib64", "lib64"), ("usr/lib", "lib"), (f"usr/lib/{LIBC.parent.name}", "lib")],
+)
+def test_the_module_goes_beside_the_glibc(tmp_path: Path, folder: str, link: str) -> None:
+    (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / link).symlink_to(f"/usr/{link}")
+    shutil.copy(LIBC, tmp_path / folder / "libc.so.6")
+    assert glibc.module_folder(tmp_path) == tmp_path / folder
+
+
+def test_a_glibc_of_another_architecture_is_not_ours(tmp_path: Path) -> None:
+    (tmp_path / "usr/lib").mkdir(parents=True)
+    header = bytearray(LIBC.read_bytes()[:64])
+    header[18:20] = b"\xff\x7f"  # e_machine
+    (tmp_path / "usr/lib/libc.so.6").write_bytes(header)
+    with pytest.raises(UserError, match="no glibc of this architecture"):
+        glibc.module_folder(tmp_path)
+
+
+def test_an_image_without_the_program_is_refused(image: Path) -> None:
+    (image / "opt/pyvirt/bin/leasewatch").unlink()
+    before = tree(image)
+    with pytest.raises(UserError, match="image/opt/pyvirt/bin/leasewatch is not there") as caught:
+        install(system(image))
+    assert f"sudo chroot {image} nss-pyvirt install" in caught.value.hint
+    assert tree(image) == before
+
+
+def test_a_program_that_the_service_cannot_see_is_refused(image: Path) -> None:
+    with pytest.raises(UserError, match="/home/me/bin/leasewatch is below /home"):
+        install(system(image, "/home/me/bin/leasewatch"))
+
+
+def test_a_python_that_the_service_cannot_see_is_refused(image: Path) -> None:
+    (image / "opt/pyvirt/bin/python").symlink_to("/root/.pyenv/bin/python3")
+    with pytest.raises(UserError, match=r"/root/.pyenv/bin/python3 is below /root"):
+        install(system(image))
+
+
+def test_the_status_of_a_bare_image_says_what_is_missing_and_what_to_type(
+    image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert frame.run(command, "nss-pyvirt", ["status", "--root", str(image), "-o", "json"]) == 1
+    output = capsys.readouterr()
+    rows = json.loads(output.out)
+    assert [(row["piece"], row["state"]) for row in rows] == [
+        ("nsswitch", "missing"), ("module", "missing"), ("unit", "missing"), ("user", "ok"),
+    ]  # fmt: skip
+    assert f"hint: sudo nss-pyvirt install --root {image}\n" in output.err
+
+
+def test_a_root_that_is_no_folder_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert frame.run(command, "nss-pyvirt", ["install", "--root", "/no/such/folder"]) == 2
+    assert "does not exist" in capsys.readouterr().err
+
+
+def test_without_root_there_is_one_line_and_a_hint(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: "/opt/pyvirt/bin")  # not below /root
+    with tempfile.TemporaryDirectory() as folder:
+        image = make_image(Path(folder))
+        Path(folder).chmod(0o755)
+        (image / LIBS).chmod(0o555)
+        with _not_root():
+            assert frame.run(command, "nss-pyvirt", ["install", "--root", str(image)]) == 1
+        assert not (image / LIBS / glibc.MODULE).exists()
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition(":")[0] for line in said] == ["nss-pyvirt", "  hint"]
+    assert said[0].endswith(f"/{LIBS}/{glibc.MODULE}: Permission denied")
+
+
+@pytest.mark.parametrize("verb", ["install", "remove"])
+def test_the_own_system_is_roots_alone_to_change(
+    verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with _not_root():
+        assert frame.run(command, "nss-pyvirt", [verb]) == 1
+    said = capsys.readouterr().err
+    assert said == f"nss-pyvirt: nss-pyvirt {verb} needs root\n  hint: sudo nss-pyvirt {verb}\n"
+
+
+@contextmanager
+def _not_root() -> Iterator[None]:
+    former = os.geteuid()
+    if former == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(former)
+
+
+def test_the_unit_is_clean_to_systemd(tmp_path: Path) -> None:
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd is not installed")
+    unit = tmp_path / pieces.UNIT
+    unit.write_bytes(pieces.system_file(pieces.UNIT, pieces.System(Path("/"), "/bin/true")))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(unit)],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("ask", [tools.run, tools.succeeds, tools.output])
+def test_a_tool_that_does_not_end_is_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch, ask: Callable[..., object]
+) -> None:
+    monkeypatch.setattr(tools, "_TIMEOUT", 0.5)
+    with pytest.raises(UserError, match=r"^sleep 60 did not end in 0\.5 s$"):
+        ask("sleep", "60")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="files of two users need root")
+def test_of_a_history_that_becomes_roots_no_link_is_followed(image: Path, tmp_path: Path) -> None:
+    history, outside = image / "var/lib/leasewatch", tmp_path / "outside"
+    (history / "below").mkdir(parents=True)
+    (outside / "folder").mkdir(parents=True)
+    (outside / "file").touch()
+    (history / "folder").symlink_to(outside / "folder")
+    (history / "below/file").symlink_to(outside / "file")
+    (history / "history.db").touch()
+    for path in (history, *history.rglob("*"), outside, *outside.rglob("*")):
+        os.chown(path, 65534, 65534, follow_symlinks=False)
+    assert f"left {history}, now root's" in list(give_back_state(System(image, "/opt/leasewatch")))
+    owners = {path.lstat().st_uid for path in (history, *history.rglob("*"))}
+    assert owners == {0}
+    assert {path.stat().st_uid for path in outside.rglob("*")} == {65534}
+
+
+def test_what_a_killed_install_has_left_beside_a_file_goes_with_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "nsswitch.conf"
+    for content in (b"1", b"2"):
+        for _ in killed_at_each_step(lambda: rootfs.replace(path, content, 0o644), lambda: None):  # noqa: B023
+            assert len(everything(tmp_path)) <= 2
+        assert everything(tmp_path) == {"nsswitch.conf"}
+        assert path.read_bytes() == content

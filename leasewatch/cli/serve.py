@@ -34,8 +34,8 @@ def command(paths: Paths) -> None:
         held.release()
 
 
-def _the_one_service(paths: Paths) -> locks.Place:
-    held = locks.Place(paths.service_lock)
+def _the_one_service(paths: Paths) -> locks.ProcessLock:
+    held = locks.ProcessLock(paths.service_lock)
     try:
         held.take()
     except UserError:

@@ -23,7 +23,7 @@ _PAUSE = 0.005
 _FLOCK = "hhqqi4x"  # struct flock of fcntl(2): l_type, l_whence, l_start, l_len, l_pid
 
 
-class Place:
+class ProcessLock:
     """The right to be *the* process that holds one network or domain: a POSIX lock on a file.
 
     The kernel names the holder (F_GETLK), so no pid on disk can be stale, and lets the lock go

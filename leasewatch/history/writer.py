@@ -25,7 +25,7 @@ from leasewatch.history.damage import DamagedError, is_damage, set_aside
 from leasewatch.history.events import Event
 from leasewatch.history.file import HistoryFile
 from leasewatch.history.queue import Happened, HistoryQueue, Snapshot
-from leasewatch.leases.first_seen import Appearances
+from leasewatch.leases.first_seen import FirstSeen
 from leasewatch.model import Claim, LeaseChange, Neighbour, NeighbourChange
 from leasewatch.neighbours.given_back import Past
 
@@ -83,7 +83,7 @@ class History:
         self._looked = time.time(), time.monotonic()
         """When what is too old was looked for last, by both clocks."""
 
-    def first_appearances(self) -> Appearances:
+    def first_appearances(self) -> FirstSeen:
         """Those that are remembered; none where that fails. Fills `past`, too.
 
         To be called before the first decision: what became of claims is remembered too.
@@ -93,8 +93,8 @@ class History:
                 with closing(HistoryFile(self._path)) as file:
                     self._failing = events.Failing(file.failing())
                     self.past = file.past(time.time() - PAST_SECONDS, MOST_PAST)
-                    return Appearances(REMEMBERED, file.first_appearances(REMEMBERED))
-        return Appearances(REMEMBERED)
+                    return FirstSeen(REMEMBERED, file.first_appearances(REMEMBERED))
+        return FirstSeen(REMEMBERED)
 
     def start(self, held: Callable[[], Iterable[LeaseChange | Neighbour]]) -> None:
         """Begin to write; `held()` is all that holds, as `Snapshot` has it."""

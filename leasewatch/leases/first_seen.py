@@ -16,7 +16,7 @@ NEW_NAMES = 32, 60.0
 """Hostnames of one client that are remembered at once, and seconds for each further one."""
 
 
-class Appearances:
+class FirstSeen:
     """First appearances of (client, hostname), shared by all trackers: no two times are equal.
 
     It remembers clients that have gone, up to `limit` in all, then forgets those that appeared

@@ -16,7 +16,7 @@ from leasewatch.daemon.journal import WARNING, Journal
 from leasewatch.files import reading
 from leasewatch.leases import formats
 from leasewatch.leases.faults import Faults
-from leasewatch.leases.first_seen import Appearances
+from leasewatch.leases.first_seen import FirstSeen
 from leasewatch.leases.tracker import LeaseTracker
 from leasewatch.model import Lease, LeaseChange, LeaseFile
 from leasewatch.sources.source import Source
@@ -81,7 +81,7 @@ class LeaseFiles:
         self,
         journal: Journal,
         changed: Callable[[list[LeaseChange]], None],
-        appearances: Appearances,
+        appearances: FirstSeen,
     ) -> None:
         self._journal = journal
         self._changed = changed

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from leasewatch.errors import ParseError
-from leasewatch.leases.first_seen import Appearances, client_of
+from leasewatch.leases.first_seen import FirstSeen, client_of
 from leasewatch.leases.record_set import RecordSet, Split
 from leasewatch.model import Lease, LeaseChange, LeaseFile
 
@@ -55,7 +55,7 @@ class LeaseTracker:
         self,
         file: LeaseFile,
         parse_record: ParseRecord,
-        appearances: Appearances,
+        appearances: FirstSeen,
         *,
         records: Split,
         by_line: bool = False,
@@ -292,7 +292,7 @@ class _Entry(msgspec.Struct, gc=False):
 class _AddressBook:
     """Which line speaks for each address, and until when."""
 
-    def __init__(self, appearances: Appearances) -> None:
+    def __init__(self, appearances: FirstSeen) -> None:
         self.entries: dict[str, _Entry] = {}
         self.expired: dict[bytes, Lease] = {}
         self._rivals: dict[str, dict[bytes, Lease]] = {}

@@ -18,7 +18,7 @@ from leasewatch.model import Domain, LeaseFile, Nic
 from leasewatch.names import labels
 from leasewatch.sources import registry
 from leasewatch.sources.folders import Folders
-from leasewatch.sources.missing_files import Vanished
+from leasewatch.sources.missing_files import MissingFiles
 from leasewatch.sources.source import Owner, Source
 
 FIRST_LEASE_SECONDS = 60
@@ -78,7 +78,7 @@ class Discovery:
         """By source and key of each domain."""
         self._looked: set[str] = set()
         """The sources that the last scan looked for."""
-        self._vanished = Vanished()
+        self._vanished = MissingFiles()
         self._now = 0.0
 
     def scan(
@@ -136,7 +136,7 @@ class Discovery:
         lasts: Callable[[str, str], bool],
         removed_after: float | None = None,
     ) -> Iterable[tuple[str, str]]:
-        """Each path that counts, and what `{network}` stands for in it; see `Vanished`."""
+        """Each path that counts, and what `{network}` stands for in it; see `MissingFiles`."""
         there = dict(pair for pattern in patterns for pair in folders.expand(pattern))
         return self._vanished.with_former(
             patterns, there, lasts, self._now, removed_after=removed_after

@@ -19,7 +19,7 @@ class _Seen(NamedTuple):
     at: float
 
 
-class Vanished:
+class MissingFiles:
     """Remembers what was found, by the patterns that found it."""
 
     def __init__(self) -> None:

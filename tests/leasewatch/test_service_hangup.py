@@ -31,7 +31,7 @@ hang_up_in(*{!r})
     "moment",
     [
         ("leasewatch.daemon.account", "settle"),
-        ("leasewatch.files.locks", "Place", "take"),
+        ("leasewatch.files.locks", "ProcessLock", "take"),
         ("leasewatch.service", "_load"),
         ("leasewatch.service", "Service", "run"),
         ("leasewatch.service", "Watcher"),

@@ -109,7 +109,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from leasewatch.files import locks as place
-place.Place(Path(sys.argv[1])).take()
+place.ProcessLock(Path(sys.argv[1])).take()
 print("held", flush=True)
 sys.stdin.read()
 """

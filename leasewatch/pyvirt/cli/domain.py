@@ -129,10 +129,10 @@ def command() -> None:
 )
 def create(**wish: Any) -> None:
     """Define a domain; its name is what `ssh NAME` will find."""
-    from leasewatch.pyvirt.domains.plan import Wish  # noqa: PLC0415  # as above
+    from leasewatch.pyvirt.domains.plan import DomainRequest  # noqa: PLC0415  # as above
 
     need_root()
-    domain = _domains().create(Wish(**wish))
+    domain = _domains().create(DomainRequest(**wish))
     cards = ", ".join(f"MAC {nic.mac} on {nic.network}" for nic in domain.nics)
     click.echo(f"domain {domain.name} is defined: {cards}")
 

@@ -6,7 +6,7 @@ from leasewatch.model import NetworkState
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined import store as definitions
 from leasewatch.pyvirt.defined import subnets
-from leasewatch.pyvirt.defined.domain import Domain
+from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.network_files import NetworkFiles
 
 
@@ -16,7 +16,7 @@ def is_full(paths: Paths, network: NetworkState) -> bool:
     taken = _leased(NetworkFiles(paths, network.name))
     if len(taken) < count / 2:
         return False  # domains are not read for nothing; hardly anybody reserves so many
-    domains = definitions.readable(paths.domain_definitions, Domain, "domain")
+    domains = definitions.readable(paths.domain_definitions, DomainDefinition, "domain")
     reserved = {
         nic.address
         for domain in domains

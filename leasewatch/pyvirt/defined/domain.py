@@ -29,7 +29,7 @@ class NicDefinition(
     """IPv4: the only one that it is given, and nobody else."""
 
 
-class Domain(
+class DomainDefinition(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
     """A domain as its owner defined it: /etc/pyvirt/domains/NAME.toml."""
@@ -51,7 +51,7 @@ class Domain(
     """Whether its cards may send from their own MACs alone; a nested bridge needs more."""
 
 
-def check(domain: Domain) -> None:
+def check(domain: DomainDefinition) -> None:
     """Raise UserError where the parts do not fit together; names are names/labels.py's matter."""
     if domain.name.endswith(".json"):
         raise UserError(

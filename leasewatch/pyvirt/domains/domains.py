@@ -20,11 +20,11 @@ from leasewatch.files import locks
 from leasewatch.paths import Paths
 from leasewatch.pyvirt import process
 from leasewatch.pyvirt.defined import store as definitions
-from leasewatch.pyvirt.defined.domain import Accel, Domain, check
+from leasewatch.pyvirt.defined.domain import Accel, DomainDefinition, check
 from leasewatch.pyvirt.domain_files import UNFINISHED, DomainFiles, domain_state, started_network
 from leasewatch.pyvirt.domains import console, kvm
 from leasewatch.pyvirt.domains.disk import make_overlay
-from leasewatch.pyvirt.domains.plan import Wish, plan
+from leasewatch.pyvirt.domains.plan import DomainRequest, plan
 from leasewatch.pyvirt.domains.qemu import Chosen
 from leasewatch.pyvirt.networks import hosts_entries
 from leasewatch.pyvirt.say import Say
@@ -51,10 +51,10 @@ class Domains:
         """Every defined domain."""
         return definitions.names(self._paths.domain_definitions)
 
-    def get(self, name: str) -> Domain:
+    def get(self, name: str) -> DomainDefinition:
         """The checked definition; UserError with a likely name where there is none."""
         folder = self._paths.domain_definitions
-        domain = definitions.read(folder, name, Domain, "domain")
+        domain = definitions.read(folder, name, DomainDefinition, "domain")
         try:
             check(domain)
         except UserError as error:
@@ -70,7 +70,7 @@ class Domains:
             state = domain_state(files)
             return state is not None and alive.is_alive(state.pid, state.born)
 
-    def create(self, wish: Wish) -> Domain:
+    def create(self, wish: DomainRequest) -> DomainDefinition:
         """Define a domain and make its disk; nothing is left of one that fails."""
         with locks.exclusive(self._paths.locks / "domains", _PATIENCE):
             domain = plan(self._paths, wish)
@@ -109,7 +109,7 @@ class Domains:
             say(f"the name {name} is not published: is the service running? ({start_command()})")
         return fresh
 
-    def _start_parent(self, domain: Domain, files: DomainFiles, say: Say) -> None:
+    def _start_parent(self, domain: DomainDefinition, files: DomainFiles, say: Say) -> None:
         said = process.start_detached(
             [*_PYVIRT, "domain", "run", domain.name],
             unit=f"pyvirt-domain-{domain.name}.service",
@@ -184,7 +184,7 @@ class Domains:
         files = self._files(name)
         if not self.is_running(name):
             raise UserError(f"domain {name} is not running", f"pyvirt domain start {name}")
-        held = locks.Place(files.console_lock)
+        held = locks.ProcessLock(files.console_lock)
         try:
             held.take()
         except UserError:
@@ -241,7 +241,7 @@ class Domains:
     def _check_kept(self, files: DomainFiles) -> None:
         definitions.check_kept(self._paths.domain_definitions, files.name, "domain")
 
-    def _make(self, domain: Domain, files: DomainFiles, size: str | None) -> None:
+    def _make(self, domain: DomainDefinition, files: DomainFiles, size: str | None) -> None:
         """Disk, definition and what dnsmasq is told: all or nothing."""
         try:
             if domain.disk is not None:
@@ -287,7 +287,7 @@ class Domains:
             return
         from leasewatch.pyvirt.domains.sweep import sweep  # noqa: PLC0415  # 20 ms, rarely needed
 
-        held = locks.Place(files.lock)
+        held = locks.ProcessLock(files.lock)
         with contextlib.suppress(UserError):  # held: whoever has just started it sweeps itself
             held.take()
             try:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from leasewatch.daemon import notify
 from leasewatch.pyvirt import process
-from leasewatch.pyvirt.defined.domain import Domain
+from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.domain_files import DomainFiles
 from leasewatch.pyvirt.domains import qemu
 from leasewatch.pyvirt.domains.console import Log
@@ -28,7 +28,9 @@ def await_former(name: str) -> None:
     process.await_end(_program(), qemu.guest_option(name), _QUIT)
 
 
-async def run(files: DomainFiles, domain: Domain, accel: qemu.Chosen, taps: Sequence[int]) -> None:
+async def run(
+    files: DomainFiles, domain: DomainDefinition, accel: qemu.Chosen, taps: Sequence[int]
+) -> None:
     """Run QEMU until its guest ends, or until SIGTERM, SIGINT or SIGHUP; READY=1 once QMP answers.
 
     QEMU gets `taps` and never outlives this process. UserError with QEMU's own last line when it
@@ -52,7 +54,7 @@ async def run(files: DomainFiles, domain: Domain, accel: qemu.Chosen, taps: Sequ
 
 
 def _start(
-    files: DomainFiles, domain: Domain, accel: qemu.Chosen, taps: Sequence[int]
+    files: DomainFiles, domain: DomainDefinition, accel: qemu.Chosen, taps: Sequence[int]
 ) -> tuple[subprocess.Popen[bytes], dict[int, Path]]:
     """QEMU, and of each descriptor from which to read the log that keeps it."""
     program = _program()

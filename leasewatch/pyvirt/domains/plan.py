@@ -20,7 +20,7 @@ from leasewatch.pyvirt.defined import store as definitions
 from leasewatch.pyvirt.defined import subnets
 from leasewatch.pyvirt.defined.domain import (
     Accel,
-    Domain,
+    DomainDefinition,
     NicDefinition,
     check,
     make_mac,
@@ -36,7 +36,7 @@ _MAX_NAME = 63  # a socket's path has at most 107 bytes (unix(7))
 _RESERVED = labels.RESERVED | {"_gateway", "_outbound"}
 
 
-class Wish(msgspec.Struct, frozen=True, kw_only=True):
+class DomainRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What `create` is asked for.
 
     `macs` and `addresses` are for the first `networks`; the others get new MACs and any address.
@@ -59,18 +59,18 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     mac_filtering: bool = True
 
 
-def plan(paths: Paths, wish: Wish) -> Domain:
+def plan(paths: Paths, wish: DomainRequest) -> DomainDefinition:
     """The definition; UserError for whatever is wrong with the wish."""
     _check_name(wish.name, "a domain's name")
     if wish.name in definitions.names(paths.domain_definitions):
         hint = f"pyvirt domain show {wish.name}"
         raise UserError(f"there is a domain {wish.name} already", hint)
-    others = definitions.readable(paths.domain_definitions, Domain, "domain")
+    others = definitions.readable(paths.domain_definitions, DomainDefinition, "domain")
     _check_names(wish, others)
     _check_qualified(wish, others, _suffixes(paths))
     if wish.size is not None and wish.disk is None:
         raise UserError("--size is the size of a disk", "add --disk IMAGE")
-    domain = Domain(
+    domain = DomainDefinition(
         name=wish.name,
         aliases=tuple(wish.aliases),
         nics=_plan_nics(paths, wish, others),
@@ -87,12 +87,14 @@ def plan(paths: Paths, wish: Wish) -> Domain:
     return domain
 
 
-def _console(wish: Wish) -> str:
+def _console(wish: DomainRequest) -> str:
     """Without it `pyvirt domain console` would show nothing of a kernel."""
     return "console=ttyS0 quiet" if wish.kernel else ""
 
 
-def _plan_nics(paths: Paths, wish: Wish, others: Sequence[Domain]) -> tuple[NicDefinition, ...]:
+def _plan_nics(
+    paths: Paths, wish: DomainRequest, others: Sequence[DomainDefinition]
+) -> tuple[NicDefinition, ...]:
     known = definitions.names(paths.network_definitions)
     for network in wish.networks:
         if network not in known:
@@ -113,7 +115,7 @@ def _plan_nics(paths: Paths, wish: Wish, others: Sequence[Domain]) -> tuple[NicD
     return tuple(NicDefinition(network=n, mac=m, address=a) for n, m, a in cards)
 
 
-def _plan_macs(wish: Wish, others: Iterable[Domain]) -> list[str]:
+def _plan_macs(wish: DomainRequest, others: Iterable[DomainDefinition]) -> list[str]:
     if len(wish.macs) > len(wish.networks):
         raise UserError("there are more MACs than networks", "give --network for each --mac")
     taken = {nic.mac: domain.name for domain in others for nic in domain.nics}
@@ -128,7 +130,9 @@ def _plan_macs(wish: Wish, others: Iterable[Domain]) -> list[str]:
     return chosen
 
 
-def _check_address(paths: Paths, network: str, address: str, others: Iterable[Domain]) -> None:
+def _check_address(
+    paths: Paths, network: str, address: str, others: Iterable[DomainDefinition]
+) -> None:
     """UserError unless `address` is a guest's of `network` and no other domain's."""
     defined = definitions.read(paths.network_definitions, network, Network, "network")
     subnets.check_guest(address, network, defined.subnet)
@@ -139,7 +143,7 @@ def _check_address(paths: Paths, network: str, address: str, others: Iterable[Do
 
 
 def _check_not_leased(
-    paths: Paths, network: str, address: str, mac: str, others: Iterable[Domain]
+    paths: Paths, network: str, address: str, mac: str, others: Iterable[DomainDefinition]
 ) -> None:
     """UserError where another MAC has leased it: whoever that is would be cut off."""
     file = NetworkFiles(paths, network).leases
@@ -156,7 +160,7 @@ def _check_not_leased(
             )
 
 
-def _check_names(wish: Wish, others: Iterable[Domain]) -> None:
+def _check_names(wish: DomainRequest, others: Iterable[DomainDefinition]) -> None:
     """UserError where a name or alias is another domain's, or is given twice."""
     for alias in wish.aliases:
         _check_name(alias, "an alias")
@@ -177,7 +181,9 @@ def _suffixes(paths: Paths) -> dict[str, str]:
     return {network.name: network.suffix for network in networks}
 
 
-def _check_qualified(wish: Wish, others: Iterable[Domain], suffixes: Mapping[str, str]) -> None:
+def _check_qualified(
+    wish: DomainRequest, others: Iterable[DomainDefinition], suffixes: Mapping[str, str]
+) -> None:
     """UserError where a name is NETWORK.SUFFIX, or a domain's NAME.NETWORK.SUFFIX."""
     mine = {wish.name, *wish.aliases}
     for network, suffix in suffixes.items():

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from leasewatch.pyvirt.defined.domain import Domain
+from leasewatch.pyvirt.defined.domain import DomainDefinition
 
 SYSTEM = "qemu-system-x86_64"
 IMG = "qemu-img"
@@ -40,7 +40,9 @@ class Descriptors(NamedTuple):
         return (self.qmp, self.console, self.console_log, *self.taps)
 
 
-def command(domain: Domain, *, accel: Chosen, overlay: Path, descriptors: Descriptors) -> list[str]:
+def command(
+    domain: DomainDefinition, *, accel: Chosen, overlay: Path, descriptors: Descriptors
+) -> list[str]:
     """The domain's QEMU (qemu-system(1)).
 
     It inherits its sockets listening, so there is no moment in which they are not yet there.

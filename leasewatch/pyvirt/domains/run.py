@@ -20,7 +20,7 @@ from leasewatch.files import replacing as io_files
 from leasewatch.model import DomainState, NetworkState, Nic
 from leasewatch.paths import Paths
 from leasewatch.pyvirt import nft
-from leasewatch.pyvirt.defined.domain import Domain, tap_mac
+from leasewatch.pyvirt.defined.domain import DomainDefinition, tap_mac
 from leasewatch.pyvirt.domain_files import DomainFiles, started_network
 from leasewatch.pyvirt.domains import disk, guest, tap
 from leasewatch.pyvirt.domains.qemu import Chosen
@@ -35,13 +35,13 @@ _FIRST_LEASE = 120
 """Seconds that a guest may take to its first lease; beyond, its name is unknown until then."""
 
 
-def run(paths: Paths, domain: Domain, accel: Chosen, say: Say) -> None:
+def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None:
     """Run the domain until its guest ends, SIGTERM or SIGINT; READY=1 once QMP answers.
 
     UserError where it runs already or cannot be started or filtered, and when QEMU fails.
     """
     files = DomainFiles(paths, domain.name)
-    held = locks.Place(files.lock)
+    held = locks.ProcessLock(files.lock)
     held.take()
     try:
         files.run.chmod(0o700)
@@ -72,7 +72,9 @@ def run(paths: Paths, domain: Domain, accel: Chosen, say: Say) -> None:
 
 
 @contextlib.contextmanager
-def _started_networks(paths: Paths, domain: Domain) -> Iterator[Mapping[str, NetworkState]]:
+def _started_networks(
+    paths: Paths, domain: DomainDefinition
+) -> Iterator[Mapping[str, NetworkState]]:
     """The domain's networks; none is stopped until this ends: then the run state says who is on."""
     with contextlib.ExitStack() as held:
         networks = {}
@@ -84,7 +86,7 @@ def _started_networks(paths: Paths, domain: Domain) -> Iterator[Mapping[str, Net
 
 
 def _open_taps(
-    ours: contextlib.ExitStack, domain: Domain, networks: Mapping[str, NetworkState]
+    ours: contextlib.ExitStack, domain: DomainDefinition, networks: Mapping[str, NetworkState]
 ) -> tuple[list[int], tuple[Nic, ...]]:
     taps, nics = [], []
     for nic in domain.nics:

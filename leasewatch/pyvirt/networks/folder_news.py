@@ -14,7 +14,7 @@ from pathlib import Path
 _CHANGES = fcntl.DN_MODIFY | fcntl.DN_CREATE | fcntl.DN_DELETE | fcntl.DN_RENAME
 
 
-class FolderNews:
+class DirectoryNotifier:
     """SIGIO for the first change in each of the folders after `ask`. Raises OSError."""
 
     def __init__(self, *folders: Path) -> None:

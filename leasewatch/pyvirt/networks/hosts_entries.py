@@ -13,13 +13,13 @@ from leasewatch.files import replacing as io_files
 from leasewatch.names.labels import guest_fault
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined import store as definitions
-from leasewatch.pyvirt.defined.domain import Domain
+from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.domain_files import DomainFiles
 from leasewatch.pyvirt.networks.dnsmasq_conf import hosts_line, is_keyword
 from nss_pyvirt.errors import UserError
 
 
-def tell(paths: Paths, domain: Domain, *, running: bool) -> None:
+def tell(paths: Paths, domain: DomainDefinition, *, running: bool) -> None:
     """Write what is true of the domain into each of its networks that is started."""
     for network in {nic.network for nic in domain.nics}:
         _write(_entry(paths, domain.name, network), domain, network, running=running)
@@ -56,14 +56,14 @@ def _entry(paths: Paths, name: str, network: str) -> Path:
     return DomainFiles(paths, name).hosts_entry(network)
 
 
-def _defined(paths: Paths, name: str) -> Domain | None:
+def _defined(paths: Paths, name: str) -> DomainDefinition | None:
     try:
-        return definitions.read(paths.domain_definitions, name, Domain, "domain")
+        return definitions.read(paths.domain_definitions, name, DomainDefinition, "domain")
     except UserError:
         return None
 
 
-def _write(entry: Path, domain: Domain, network: str, *, running: bool) -> None:
+def _write(entry: Path, domain: DomainDefinition, network: str, *, running: bool) -> None:
     # A guest that could not bear the owner's name itself is told none; a keyword is no name there.
     bearable = guest_fault(domain.name) is None and not is_keyword(domain.name)
     name = domain.name if bearable else None

@@ -23,7 +23,7 @@ from leasewatch.paths import Paths
 from leasewatch.pyvirt import nft, process
 from leasewatch.pyvirt.defined import address_pool, subnets
 from leasewatch.pyvirt.defined import store as definitions
-from leasewatch.pyvirt.defined.domain import Domain
+from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.defined.network import Mode, Network, bridge_name, canonical, check
 from leasewatch.pyvirt.defined.subnets import Taken
 from leasewatch.pyvirt.domain_files import running_domains
@@ -210,7 +210,7 @@ class Networks:
 
     def _domains(self, name: str) -> list[str]:
         """The domains that are defined on a network."""
-        domains = definitions.readable(self._paths.domain_definitions, Domain, "domain")
+        domains = definitions.readable(self._paths.domain_definitions, DomainDefinition, "domain")
         return [d.name for d in domains if any(nic.network == name for nic in d.nics)]
 
     def _running_domains(self, name: str) -> list[str]:

@@ -36,7 +36,7 @@ from leasewatch.pyvirt.networks import dnsmasq_conf, hosts_entries, sysctl, unma
 from leasewatch.pyvirt.networks import nat as tables
 from leasewatch.pyvirt.networks.backoff import Backoff
 from leasewatch.pyvirt.networks.dnsmasq import SETTLED, Dnsmasq
-from leasewatch.pyvirt.networks.folder_news import FolderNews
+from leasewatch.pyvirt.networks.folder_news import DirectoryNotifier
 from leasewatch.pyvirt.networks.kept_names import kept_names
 from leasewatch.pyvirt.networks.losses import FILTER, Losses
 from leasewatch.pyvirt.networks.resolvers import Resolvers
@@ -52,7 +52,7 @@ def run(paths: Paths, network: Network) -> None:
     All or nothing: when a step fails the earlier ones are undone and UserError says why.
     """
     files = NetworkFiles(paths, network.name)
-    held = locks.Place(files.lock)
+    held = locks.ProcessLock(files.lock)
     with contextlib.ExitStack() as ours:
         signals = ours.enter_context(_signals())  # who holds the place may be sent any of them
         held.take()
@@ -101,7 +101,7 @@ class _Parent:
         self._told = 0
         """When the --dhcp-hostsdir had changed at the last look."""
         self._losses = Losses(files.paths, network)
-        self._news = FolderNews(files.leases.parent, files.hosts, files.run)
+        self._news = DirectoryNotifier(files.leases.parent, files.hosts, files.run)
         self._held = HeldAddresses(files, network)
         self._deaf = False
         """Nothing tells of changes: it has to look all the time."""

@@ -24,7 +24,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from leasewatch.files import locks
-held = locks.Place(Path(sys.argv[1]))
+held = locks.ProcessLock(Path(sys.argv[1]))
 held.take()
 print("held", flush=True)
 sys.stdin.readline()
@@ -53,7 +53,7 @@ def test_a_second_process_is_refused_and_told_who_holds_the_place(tmp_path: Path
     with holding(lock) as first:
         assert locks.holder(lock) == first.pid
         with pytest.raises(UserError, match=f"held by process {first.pid}"):
-            locks.Place(lock).take()
+            locks.ProcessLock(lock).take()
 
 
 def test_a_killed_holder_leaves_the_place_free(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_killed_holder_leaves_the_place_free(tmp_path: Path) -> None:
         first.wait(5)
         assert lock.exists()
         assert locks.holder(lock) is None
-        mine = locks.Place(lock)
+        mine = locks.ProcessLock(lock)
         mine.take()
         mine.release()
 
@@ -76,7 +76,7 @@ def test_a_holder_that_was_killed_is_waited_for_and_never_named(tmp_path: Path) 
             assert locks.holder(lock) is None
         with holding(lock) as first:
             first.kill()
-            mine = locks.Place(lock)
+            mine = locks.ProcessLock(lock)
             mine.take()
             mine.release()
 
@@ -172,7 +172,7 @@ def test_nobody_else_may_open_what_is_locked(tmp_path: Path) -> None:
     with locks.exclusive(lock, 1):
         assert stat.filemode(lock.stat().st_mode) == "-rw-------"
         assert stat.filemode(lock.parent.stat().st_mode) == "drwx------"
-    mine = locks.Place(lock)
+    mine = locks.ProcessLock(lock)
     mine.take()
     assert stat.filemode(lock.stat().st_mode) == "-rw-------"
     mine.release()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leasewatch.leases.first_seen import NEW_NAMES, Appearances
+from leasewatch.leases.first_seen import NEW_NAMES, FirstSeen
 from leasewatch.model import Lease
 
 WALL = 1_000_000.0
@@ -22,7 +22,7 @@ def lease(number: int, hostname: str | None = "web1") -> Lease:
 
 
 def test_they_are_forgotten_oldest_first_beyond_their_limit() -> None:
-    seen = Appearances(limit=2)
+    seen = FirstSeen(limit=2)
     first = [seen.see(lease(number), WALL) for number in (1, 2, 3)]
     assert seen.see(lease(3), WALL + 9) == first[2]
     assert seen.see(lease(1), WALL + 9) > first[0]
@@ -30,34 +30,34 @@ def test_they_are_forgotten_oldest_first_beyond_their_limit() -> None:
 
 def test_what_is_remembered_is_older_than_whoever_appears_now_whatever_the_clock_says() -> None:
     remembered = [("52:54:00:00:00:01", "web1", 50.0), ("52:54:00:00:00:02", "web1", 70.0)]
-    seen = Appearances(remembered=remembered)
+    seen = FirstSeen(remembered=remembered)
     assert seen.see(lease(1), WALL) == 50.0
     assert seen.see(lease(2), WALL) == 70.0
-    behind = Appearances(remembered=remembered)
+    behind = FirstSeen(remembered=remembered)
     assert behind.see(lease(3), 1.0) > 70.0
 
 
 def test_of_too_many_that_are_remembered_the_oldest_are_forgotten() -> None:
     remembered = [(f"52:54:00:00:00:{n:02x}", "web1", float(n)) for n in (1, 2, 3)]
-    seen = Appearances(limit=2, remembered=remembered)
+    seen = FirstSeen(limit=2, remembered=remembered)
     assert [seen.see(lease(n), WALL) for n in (2, 3)] == [2.0, 3.0]
     assert seen.see(lease(1), WALL) >= WALL
 
 
 def test_no_time_is_given_out_twice_however_far_ahead_the_clock_was() -> None:
     year_9999 = 253_402_300_000.0
-    seen = Appearances(remembered=[("x", "web1", year_9999)])
+    seen = FirstSeen(remembered=[("x", "web1", year_9999)])
     times = [seen.tick(WALL) for _ in range(100)]
     assert len({year_9999, *times}) == 101
 
 
 def test_a_client_that_gives_no_name_is_new_each_time() -> None:
-    seen = Appearances()
+    seen = FirstSeen()
     assert seen.see(lease(1, None), WALL) < seen.see(lease(1, None), WALL)
 
 
 def test_a_client_of_very_many_names_pushes_no_other_out_of_memory() -> None:
-    seen = Appearances(limit=1000)
+    seen = FirstSeen(limit=1000)
     first = seen.see(lease(1), WALL)
     for number in range(5000):
         seen.see(lease(2, f"x{number}"), WALL + number / 250)

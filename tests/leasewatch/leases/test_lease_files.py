@@ -11,7 +11,7 @@ import pytest
 
 from leasewatch.api import offline
 from leasewatch.daemon.journal import Journal
-from leasewatch.leases.first_seen import Appearances
+from leasewatch.leases.first_seen import FirstSeen
 from leasewatch.leases.lease_files import FileState, LeaseFiles
 from leasewatch.model import Lease, LeaseChange, LeaseFile
 from leasewatch.paths import Paths
@@ -36,7 +36,7 @@ class Files:
         self.log = io.StringIO()
         self.held: dict[str, Lease] = {}
         self.kind = kind
-        self._files = LeaseFiles(Journal(self.log), self._changed, Appearances())
+        self._files = LeaseFiles(Journal(self.log), self._changed, FirstSeen())
 
     def _changed(self, changes: list[LeaseChange]) -> None:
         for change in changes:

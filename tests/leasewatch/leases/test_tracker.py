@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from leasewatch.leases.first_seen import Appearances
+from leasewatch.leases.first_seen import FirstSeen
 from leasewatch.leases.tracker import LeaseTracker, Outcome
 from leasewatch.model import Lease, LeaseChange, LeaseFile
 from leasewatch.sources import dnsmasq, libvirt
@@ -30,7 +30,7 @@ class Reader:
 
     def __init__(self) -> None:
         self.tracker = LeaseTracker(
-            FILE, dnsmasq.parse_line, Appearances(), records=dnsmasq.SOURCE.records, by_line=True
+            FILE, dnsmasq.parse_line, FirstSeen(), records=dnsmasq.SOURCE.records, by_line=True
         )
         self.held: dict[str, Lease] = {}
         self.now = 0.0
@@ -373,7 +373,7 @@ def test_reads_cut_anywhere_never_lose_a_lease_nor_make_one_up(seed: int) -> Non
 def test_a_file_that_is_replaced_whole_needs_no_second_read_and_no_wait() -> None:
     status = libvirt.SOURCE
     tracker = LeaseTracker(
-        FILE, status.parse_record, Appearances(), records=status.records, replaced=True
+        FILE, status.parse_record, FirstSeen(), records=status.records, replaced=True
     )
 
     def read(data: bytes) -> set[tuple[str | None, str | None]]:

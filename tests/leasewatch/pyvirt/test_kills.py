@@ -15,7 +15,7 @@ from leasewatch.pyvirt.defined import store as definitions
 from leasewatch.pyvirt.defined.network import Network
 from leasewatch.pyvirt.domain_files import DomainFiles
 from leasewatch.pyvirt.domains.domains import Domains
-from leasewatch.pyvirt.domains.plan import Wish
+from leasewatch.pyvirt.domains.plan import DomainRequest
 from leasewatch.pyvirt.networks.networks import Networks
 from nss_pyvirt.errors import UserError
 from tests.leasewatch.killing import everything, killed_at_each_step
@@ -38,10 +38,10 @@ def paths(tmp_path: Path) -> Paths:
     return made
 
 
-def wish(paths: Paths, name: str = "web1", **changes: Any) -> Wish:
+def wish(paths: Paths, name: str = "web1", **changes: Any) -> DomainRequest:
     good: dict[str, Any] = {"networks": ["lab"], "memory": 256, "cpus": 1}
     good |= {"disk": paths.root / "base.qcow2", "addresses": ["10.77.0.50"]}
-    return Wish(name=name, **(good | changes))
+    return DomainRequest(name=name, **(good | changes))
 
 
 def forget(domains: Domains, name: str) -> None:

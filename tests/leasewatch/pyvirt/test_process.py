@@ -23,7 +23,7 @@ import signal, sys
 from pathlib import Path
 from leasewatch.daemon import notify
 from leasewatch.files import locks as place
-held = place.Place(Path(sys.argv[1]))
+held = place.ProcessLock(Path(sys.argv[1]))
 held.take()
 signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 notify.notify("READY=1")

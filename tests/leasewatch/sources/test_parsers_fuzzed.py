@@ -19,11 +19,11 @@ from leasewatch import config
 from leasewatch.daemon.journal import Journal
 from leasewatch.errors import ParseError
 from leasewatch.files.state_folder import StateFolder
-from leasewatch.leases.first_seen import Appearances
+from leasewatch.leases.first_seen import FirstSeen
 from leasewatch.leases.tracker import LeaseTracker
 from leasewatch.model import DomainState, Lease, LeaseFile, NetworkState
 from leasewatch.pyvirt.defined import store as definitions
-from leasewatch.pyvirt.defined.domain import Domain
+from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.defined.network import Network
 from leasewatch.sources import registry
 from leasewatch.sources.source import Source, parse
@@ -167,7 +167,7 @@ def test_a_tracker_holds_only_what_a_read_said_and_at_last_what_the_file_says(
     tracker = LeaseTracker(
         FILE,
         source.parse_record,
-        Appearances(),
+        FirstSeen(),
         records=source.records,
         by_line=source.by_line,
         replaced=source.replaced,
@@ -231,11 +231,11 @@ def test_settings_are_values_that_survive_being_written_or_the_users_error(data:
 
 
 @pytest.mark.parametrize(
-    ("kind", "valid"), [(Network, NETWORK), (Domain, b"")], ids=["network", "domain"]
+    ("kind", "valid"), [(Network, NETWORK), (DomainDefinition, b"")], ids=["network", "domain"]
 )
 @given(data=st.data())
 def test_a_definition_is_a_value_that_survives_being_written_or_the_users_error(
-    kind: type[Network | Domain], valid: bytes, data: st.DataObject
+    kind: type[Network | DomainDefinition], valid: bytes, data: st.DataObject
 ) -> None:
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)

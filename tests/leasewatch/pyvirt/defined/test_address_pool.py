@@ -10,7 +10,7 @@ from leasewatch.model import NetworkState
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined import store as definitions
 from leasewatch.pyvirt.defined.address_pool import is_full
-from leasewatch.pyvirt.defined.domain import Domain, NicDefinition
+from leasewatch.pyvirt.defined.domain import DomainDefinition, NicDefinition
 from leasewatch.pyvirt.network_files import NetworkFiles
 
 LAB = NetworkState(
@@ -43,7 +43,7 @@ def reserve(paths: Paths, name: str, network: str, *lasts: int) -> None:
         NicDefinition(network=network, mac=f"52:54:00:00:00:{n:02x}", address=f"10.77.0.{n}")
         for n in lasts
     )
-    domain = Domain(name=name, nics=nics, memory=64, cpus=1, kernel="/k")
+    domain = DomainDefinition(name=name, nics=nics, memory=64, cpus=1, kernel="/k")
     definitions.write(paths.domain_definitions, domain)
 
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from leasewatch.pyvirt.defined.domain import (
-    Domain,
+    DomainDefinition,
     NicDefinition,
     check,
     make_mac,
@@ -18,8 +18,8 @@ from nss_pyvirt.errors import UserError
 MAC = "52:54:00:12:34:56"
 
 
-def _domain(**changes: object) -> Domain:
-    good = Domain(
+def _domain(**changes: object) -> DomainDefinition:
+    good = DomainDefinition(
         name="web1",
         nics=(NicDefinition(network="lab", mac=MAC),),
         memory=512,
@@ -78,7 +78,7 @@ def test_the_hosts_end_of_an_interface_never_has_a_bridges_lowest_mac() -> None:
 def test_parts_that_fit_are_taken_and_survive_their_file(changes: dict[str, object]) -> None:
     domain = _domain(**changes)
     check(domain)
-    assert msgspec.toml.decode(msgspec.toml.encode(domain), type=Domain) == domain
+    assert msgspec.toml.decode(msgspec.toml.encode(domain), type=DomainDefinition) == domain
 
 
 @pytest.mark.parametrize(
@@ -105,4 +105,4 @@ def test_a_definition_is_read_strictly(line: str) -> None:
     text = msgspec.toml.encode(_domain(accel="tcg")).decode()
     others = [one for one in text.splitlines() if one.split()[:1] != [key]]
     with pytest.raises(msgspec.ValidationError, match=key):
-        msgspec.toml.decode("\n".join([line, *others]), type=Domain)
+        msgspec.toml.decode("\n".join([line, *others]), type=DomainDefinition)

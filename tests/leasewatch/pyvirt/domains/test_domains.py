@@ -20,7 +20,7 @@ from leasewatch.pyvirt.defined import store as definitions
 from leasewatch.pyvirt.defined.network import Network
 from leasewatch.pyvirt.domain_files import DomainFiles
 from leasewatch.pyvirt.domains.domains import Domains
-from leasewatch.pyvirt.domains.plan import Wish
+from leasewatch.pyvirt.domains.plan import DomainRequest
 from leasewatch.pyvirt.network_files import NetworkFiles
 from nss_pyvirt.errors import UserError
 from tests.leasewatch.files.test_locks import holding
@@ -43,7 +43,7 @@ def _qemu_img(*words: str | Path) -> str:
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
 
 
-def _wish(paths: Paths, **changes: Any) -> Wish:
+def _wish(paths: Paths, **changes: Any) -> DomainRequest:
     good: dict[str, Any] = {
         "name": "web1",
         "networks": ["lab"],
@@ -51,7 +51,7 @@ def _wish(paths: Paths, **changes: Any) -> Wish:
         "memory": 256,
         "cpus": 1,
     }
-    return Wish(**(good | changes))
+    return DomainRequest(**(good | changes))
 
 
 def _everything(root: Path) -> set[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.defined.domain import Domain
+from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.domain_files import DomainFiles
 from leasewatch.pyvirt.domains import guest, qemu
 from nss_pyvirt.errors import UserError
@@ -32,7 +32,7 @@ def test_what_qemu_prints_is_kept_to_its_end_and_fills_no_memory(
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     files = DomainFiles(Paths(tmp_path), "web1")
     files.run.mkdir(parents=True)
-    domain = Domain(name="web1", nics=(), memory=64, cpus=1, kernel="/vmlinuz")
+    domain = DomainDefinition(name="web1", nics=(), memory=64, cpus=1, kernel="/vmlinuz")
     with pytest.raises(UserError, match="QEMU ended with exit code 3: qemu: no more"):
         asyncio.run(guest.run(files, domain, "tcg", ()))
     assert sum(log.stat().st_size for log in files.run.glob("qemu.log*")) <= 1 << 20

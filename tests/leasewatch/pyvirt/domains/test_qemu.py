@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from leasewatch.pyvirt.defined.domain import Domain, NicDefinition
+from leasewatch.pyvirt.defined.domain import DomainDefinition, NicDefinition
 from leasewatch.pyvirt.domains import qemu
 
 _EXTERNAL = """{"format": "qcow2", "virtual-size": 1,
@@ -17,7 +17,7 @@ GIVEN = qemu.Descriptors(qmp=10, console=11, console_log=12, taps=(13, 14))
 
 def _argv(accel: qemu.Chosen = "tcg", **parts: Any) -> list[str]:
     nics = tuple(NicDefinition(network="lab", mac=f"52:54:00:00:00:0{i}") for i in (1, 2))
-    domain = Domain(name="web1", nics=nics, memory=1024, cpus=2, **parts)
+    domain = DomainDefinition(name="web1", nics=nics, memory=1024, cpus=2, **parts)
     overlay = Path("/disks/a,file=b/disk.qcow2")
     return qemu.command(domain, accel=accel, overlay=overlay, descriptors=GIVEN)
 

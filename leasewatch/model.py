@@ -1,4 +1,4 @@
-"""The values that flow through leasewatch (DESIGN "How data flows"). Data only: no behaviour."""
+"""The values that flow through leasewatch (DESIGN.md). Data only: no behaviour."""
 
 from __future__ import annotations
 

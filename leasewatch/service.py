@@ -1,6 +1,6 @@
 """The service: files that change become names that answer. It wires the parts together.
 
-One direction (DESIGN "How data flows"): watcher → lease files → name policy → publisher. All of it
+One direction (DESIGN.md): watcher → lease files → name policy → publisher. All of it
 runs in one event loop, so what changes while a table is built waits and goes into the next one.
 """
 

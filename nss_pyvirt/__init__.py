@@ -1,6 +1,11 @@
-"""The NSS module's Python side: the snapshot format, and putting the module into a system.
+"""The host table's format, and what every command of ours shares.
 
-Imports nothing of `leasewatch`: the service depends on the format, never the other way round.
+In: host records. Out: the bytes of hosts.v1 and a reader of it, both through csrc's own code.
+
+- `snapshot` writes and reads the format that csrc/snapshot_format.h defines; `_build_cffi` compiles
+  csrc's index builder and reader for it.
+- `terminal` is how commands print and fail, `installer` is `nss-pyvirt`.
+- Nothing here imports `leasewatch`: the service depends on the format, never the other way round.
 """
 
 __version__ = "0.1.0"

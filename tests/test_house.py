@@ -125,6 +125,21 @@ def test_a_pure_module_sees_no_file_socket_process_or_clock(name: str) -> None:
     assert not re.findall(r"\bsocket\.(?!inet_|AF_)\w+", file.read_text())
 
 
+@pytest.mark.parametrize(
+    "file",
+    [
+        file
+        for file in (*_modules("leasewatch"), *_modules("nss_pyvirt"))
+        if file.name == "__init__.py"
+    ],
+    ids=lambda f: f.parent.name,
+)
+def test_a_room_has_its_page(file: Path) -> None:
+    page = ast.get_docstring(ast.parse(file.read_text()))
+    assert page
+    assert len(page.splitlines()) >= 5
+
+
 @pytest.mark.parametrize("file", _modules("nss_pyvirt"), ids=lambda f: f.name)
 def test_nss_pyvirt_imports_nothing_of_leasewatch(file: Path) -> None:
     assert not any(name.split(".")[0] == "leasewatch" for name in _imports(file))

@@ -1,1 +1,25 @@
-"""Room."""
+"""Publishing the host table, and waking lookups that wait for an address.
+
+In: host records from `leasewatch.names`.
+Out: /run/leasewatch/hosts.v1, which every program's module reads; answers on the pending socket.
+
+csrc/snapshot_format.h defines the file: header, two hash tables (folded names, addresses), records.
+SipHash-2-4 has a seed per file, the load is at most 1/4 (up to 32 keys: as small as fits). Slots
+are in the order of their home bucket, so a lookup reads one window of 8 slots and one record,
+whatever the size. Header and records carry a CRC-32.
+
+- Only touched records are packed again. The file is then built whole.
+- The file is read back through the module's own reader before it is renamed into place. A failure
+  keeps the old file. Stopping the service keeps it too; `nss-pyvirt remove` deletes it.
+- A name that two records have, which the policy rules out, costs that name alone.
+- Each address carries its end. The reader checks it, so a dead service serves no stale address. A
+  lease without end is published as ending in 24 hours and renewed every 12, so there is no
+  heartbeat.
+- A domain that was just started has a pending record. If the module finds nothing else for that
+  name, it connects to `pending` and waits until `pending_until` or `pending_wait` of the header.
+  The reply only ends the wait: the module then looks the table up again. If nobody listens, the
+  module returns "try again" at once.
+
+The reader's rules are in csrc/snapshot.c: open, fstat, three preads, close, and no mmap, because a
+truncated mapping is a SIGBUS in somebody's web server.
+"""

@@ -1,7 +1,7 @@
 """From reads of a lease file to changes of its leases, torn reads and expiry included.
 
 A file is a set of records (dnsmasq's: its lines), each parsed once. dnsmasq rewrites its file in
-place, so a read may be cut anywhere (DESIGN "What must always hold"). The tracker reads no file and
+place, so a read may be cut anywhere. The tracker reads no file and
 no clock: both times are arguments, `now` monotonic, `wall` Unix seconds.
 """
 

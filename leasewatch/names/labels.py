@@ -1,4 +1,4 @@
-"""Which strings may be names (DESIGN "Names"); it knows no lease, domain or network.
+"""Which strings may be names; it knows no lease, domain or network.
 
 A guest chooses its DHCP hostname, so that is held to one LDH label (RFC 952, RFC 1123) and kept
 off names that mean something to programs. An owner's name is the host's own choice and held only to

@@ -1,4 +1,4 @@
-"""Who may answer to which name (DESIGN "Names"): leases and running domains to host records.
+"""Who may answer to which name: leases and running domains to host records.
 
 It works by name: a change says which names it touches, and `decide` works out one name alone. It
 knows no file, no clock and no order of lines.

@@ -1,7 +1,7 @@
 """From what the kernel says of its neighbours to whom an address belongs.
 
 It reads no socket and no clock: `now` is monotonic, `wall` Unix seconds. What counts, and for how
-long, is in DESIGN "Neighbours".
+long, is on the page of this package.
 """
 
 from __future__ import annotations

@@ -293,14 +293,14 @@ class Service:
     def _publish(self) -> None:
         """Write the table; after a failure the old one stays and the rescan tries again."""
         try:
-            left_out = self._publisher.publish(time.time(), self._config.names.pending_wait)
+            lost = self._publisher.publish(time.time(), self._config.names.pending_wait)
         except (OSError, ValueError, UserError) as error:
             self._must_publish = True
             self._journal.say_once(ERROR, "publishing failed, the former table stays", why=error)
         else:
             self._must_publish = False
             self._pending.published()
-            for name, host, other in left_out:
+            for name, host, other in lost:
                 why = f"{other} answers to it"
                 self._journal.say_once(ERROR, "name left out", name=name, of=host, why=why)
 

@@ -134,13 +134,6 @@ def pack(host: Host) -> bytes:
     return _CRC.pack(zlib.crc32(rest)) + rest
 
 
-def names(record: bytes) -> list[str]:
-    """The names of a packed record, the canonical one first."""
-    _, _, count, addresses, _ = _RECORD.unpack_from(record, 4)
-    at = 4 + _RECORD.size + addresses * _ADDRESS.size
-    return record[at:].decode("ascii").split("\0")[:count]
-
-
 def unpack(record: bytes) -> Host:
     """The host of a packed record."""
     return _unpack(record, 0)

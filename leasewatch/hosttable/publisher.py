@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 from leasewatch.files.reading import signature
-from leasewatch.hosttable.shared_names import UNSHARED, LeftOut, Ranked, settle
 from leasewatch.model import HostAddress, HostRecord
 from nss_pyvirt import snapshot
 from nss_pyvirt.snapshot import Address, DuplicateNameError, Host
@@ -25,6 +25,14 @@ REFRESH_SECONDS = 12 * 3600
 """…and published anew so often."""
 
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+
+
+class LostName(NamedTuple):
+    """A name that `host` does not answer to, because `other` does."""
+
+    name: str
+    host: str
+    other: str
 
 
 class Publisher:
@@ -38,7 +46,6 @@ class Publisher:
         self._below: dict[str, tuple[bytes, ...]] = {}
         """Records of NAME.NETWORK.SUFFIX alone. An address belongs to the first record that holds
         it, hence the three in this order."""
-        self._settlement = UNSHARED
         self._endless: dict[str, tuple[HostRecord, ...]] = {}
         self._refresh_at = 0.0
         self._written: tuple[int, ...] | None = None
@@ -69,8 +76,6 @@ class Publisher:
             return False
         self._endless.pop(name, None)
         packed = [snapshot.pack(_host(record, wall)) for record in records]
-        if name in self._settlement.hosts:
-            self._settlement = UNSHARED
         owner = self._owners.pop(name, None)
         guest = self._guests.pop(name, None)
         below = self._below.pop(name, ())
@@ -99,17 +104,24 @@ class Publisher:
         self._refresh_at = wall + REFRESH_SECONDS
         return True
 
-    def publish(self, wall: float, pending_wait: int) -> list[LeftOut]:
+    def publish(self, wall: float, pending_wait: int) -> list[LostName]:
         """Write the table; raises OSError, SnapshotError or ValueError and keeps the old file.
 
-        `pending_wait`: seconds that the look-up of a pending name may take. Returns the names that
-        it holds for one host although another has them, too.
+        `pending_wait`: seconds that the lookup of a pending name may take. The policy gives each
+        name to one host. If it ever fails to, the later record loses the name; the losses are
+        returned.
         """
+        records = [
+            *self._owners.values(),
+            *self._guests.values(),
+            *chain.from_iterable(self._below.values()),
+        ]
+        lost: list[LostName] = []
         try:
-            parts = self._assemble(wall, pending_wait)
+            parts = self._assemble(records, wall, pending_wait)
         except DuplicateNameError:
-            self._settlement = settle(self._ranked())
-            parts = self._assemble(wall, pending_wait)
+            records, lost = _without_duplicates(records)
+            parts = self._assemble(records, wall, pending_wait)
         temporary = self._path.with_name(f".{self._path.name}.new")
         try:
             _write(temporary, parts)
@@ -121,30 +133,36 @@ class Publisher:
             raise
         self.generation += 1
         self._written = signature(self._path)
-        return self._settlement.left_out
+        return lost
 
-    def _assemble(self, wall: float, pending_wait: int) -> tuple[memoryview, bytes]:
-        below = chain.from_iterable(self._below.values())
+    def _assemble(
+        self, records: list[bytes], wall: float, pending_wait: int
+    ) -> tuple[memoryview, bytes]:
         return snapshot.assemble(
-            self._settlement.apply([*self._owners.values(), *self._guests.values(), *below]),
+            records,
             generation=self.generation + 1,
             published=int(wall),
             pending_wait=pending_wait * 1000,
         )
 
-    def _ranked(self) -> Iterator[Ranked]:
-        """The records in the order of the file: an owner's goes before a guest's."""
-        for name, record in self._owners.items():
-            yield Ranked(0, name, record)
-        for name, record in self._guests.items():
-            yield Ranked(1, name, record)
-        for name, records in self._below.items():
-            rank = 0 if name in self._owners else 1
-            yield from (Ranked(rank, name, record) for record in records)
-
     def is_intact(self) -> bool:
         """Whether the file is still the one that was written last."""
         return self._written is not None and signature(self._path) == self._written
+
+
+def _without_duplicates(records: list[bytes]) -> tuple[list[bytes], list[LostName]]:
+    """The records with each name left in the first one that has it, and what the others lose."""
+    holders: dict[str, str] = {}
+    kept: list[bytes] = []
+    lost: list[LostName] = []
+    for record in records:
+        host = snapshot.unpack(record)
+        names = tuple(name for name in host.names if name not in holders)
+        lost += (LostName(n, host.names[0], holders[n]) for n in host.names if n in holders)
+        holders |= dict.fromkeys(names, host.names[0])
+        if names:
+            kept.append(snapshot.pack(host._replace(names=names)))
+    return kept, lost
 
 
 def _host(record: HostRecord, wall: float) -> Host:

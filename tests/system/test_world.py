@@ -90,6 +90,26 @@ def test_a_world_hides_what_the_host_keeps_where_leases_are_looked_for() -> None
     assert host.endswith("/var/snap/lxd\n/var/snap/lxd/common\n/var/snap/lxd/common/leases\n")
 
 
+def test_a_world_does_not_have_the_networks_and_domains_of_the_host() -> None:
+    """A host on which pyvirt is in use, made here in a mount namespace of its own."""
+    script = f"""
+        mount -t tmpfs tmpfs /mnt; cp -a /etc /mnt/; mount --bind /mnt/etc /etc
+        mkdir -p /etc/pyvirt/networks; touch /etc/pyvirt/networks/lab.toml
+        {CHECKOUT}/packaging/world pyvirt network list -o name
+        ls /etc/pyvirt/networks
+    """
+    unshare = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script]
+    done = subprocess.run(unshare, capture_output=True, text=True, check=True)
+    assert done.stdout == "lab.toml\n"
+
+
+PING = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)"
+
+
+def test_a_plain_user_may_ping_without_a_capability(world: World) -> None:
+    world.run(["python", "-c", PING], user="nobody")
+
+
 def test_a_world_shows_the_rest_of_var(world: World) -> None:
     there = set(world.run(["ls", "/var"]).stdout.split())
     assert there == {path.name for path in Path("/var").iterdir()} | {"snap"}

@@ -1,19 +1,26 @@
-"""What pyproject.toml cannot say: the two things that are compiled from csrc/.
+"""What pyproject.toml cannot say: how csrc/ is compiled, and where a build puts its files.
 
-The cffi extension is setuptools' own business. The NSS module is not a Python extension: it goes
-through one compiler call of its own, so that none of Python's flags (a RUNPATH, say) get into it.
+setuptools compiles the cffi extension. The NSS module is not a Python extension: one compiler call
+of its own makes it, so that it gets none of Python's flags (a RUNPATH, say).
+
+A build works in a temporary folder, never in the checkout. `sudo pip install .` leaves no files of
+root there, and a module that was deleted does not come back from an older build.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import shlex
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import ClassVar
 
 from setuptools import Command, setup
 from setuptools.command.build import build
+from setuptools.command.egg_info import egg_info
 from setuptools.command.sdist import sdist
 
 MODULE = "nss_pyvirt/lib/libnss_pyvirt.so.2"
@@ -88,13 +95,36 @@ class BuildNss(Command):
 
 
 class Build(build):
-    """setuptools' build with the NSS module as one more step."""
+    """setuptools' build, in a temporary folder, with the NSS module as one more step."""
 
     sub_commands: ClassVar = [*build.sub_commands, ("build_nss", None)]
+
+    def initialize_options(self) -> None:
+        """Replace the default folder, build/; `--build-base` still overrides it."""
+        super().initialize_options()
+        self.build_base = _temporary_folder()
+
+
+class EggInfo(egg_info):
+    """setuptools' egg-info, in a temporary folder where nothing needs it in the checkout."""
+
+    def finalize_options(self) -> None:
+        """Choose the folder: an sdist and an editable install use the checkout."""
+        needed = {"sdist", "editable_wheel"} & {*self.distribution.commands}
+        if self.egg_base is None and not needed:
+            self.egg_base = _temporary_folder()
+        super().finalize_options()
+
+
+def _temporary_folder() -> str:
+    """A new folder that is removed when the build has ended."""
+    folder = tempfile.mkdtemp(prefix="nss-pyvirt-build-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 setup(
     cffi_modules=["nss_pyvirt/_build_cffi.py:ffibuilder"],
-    cmdclass={"build": Build, "build_nss": BuildNss, "sdist": Sdist},
+    cmdclass={"build": Build, "build_nss": BuildNss, "egg_info": EggInfo, "sdist": Sdist},
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )

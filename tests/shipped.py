@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+OLD_MODULE = "build/lib/leasewatch/removed_long_ago.py"
 SHIPPED = ("nss_pyvirt", "leasewatch", "csrc", "packaging")
 
 
@@ -49,9 +50,21 @@ def sdist(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def unpacked(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The unpacked sdist, with a module that an older build left in build/."""
+    folder = tmp_path_factory.mktemp("unpacked")
+    run("tar", "-xf", sdist, "-C", folder)
+    (top,) = folder.iterdir()
+    old = top / OLD_MODULE
+    old.parent.mkdir(parents=True)
+    old.touch()
+    return top
+
+
+@pytest.fixture(scope="session")
+def wheel(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("wheel")
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
-    run(*pip, "wheel", "--no-build-isolation", "--no-deps", "-w", target, sdist, cwd=target)
+    run(*pip, "wheel", "--no-build-isolation", "--no-deps", "-w", target, unpacked, cwd=target)
     (made,) = target.glob("*.whl")
     return made

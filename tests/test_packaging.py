@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.shipped import ROOT, run
+from tests.shipped import OLD_MODULE, ROOT, run
 
 MODULE = "nss_pyvirt/lib/libnss_pyvirt.so.2"
 ENTRY_POINTS = {
@@ -56,6 +56,17 @@ def test_the_wheel_holds_the_extension_and_the_nss_module(wheel: Path) -> None:
     assert {MODULE, "nss_pyvirt/_snapshot.abi3.so", "nss_pyvirt/py.typed"} <= names
     assert any(name.endswith(".data/data/share/man/man8/nss_pyvirt.8") for name in names)
     assert not [name for name in names if name.startswith(("tests/", "csrc/", "packaging/"))]
+
+
+def test_a_build_leaves_nothing_in_the_checkout_and_takes_nothing_from_an_older_build(
+    sdist: Path, unpacked: Path, wheel: Path
+) -> None:
+    with tarfile.open(sdist) as archive:
+        shipped = {name.partition("/")[2] for name in archive.getnames()}
+    files = {str(path.relative_to(unpacked)) for path in unpacked.rglob("*") if path.is_file()}
+    assert files - shipped == {OLD_MODULE}
+    with zipfile.ZipFile(wheel) as archive_:
+        assert Path(OLD_MODULE).name not in " ".join(archive_.namelist())
 
 
 def test_the_installed_extension_works_without_the_source(installed: Path, tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def parse(data: bytes, path: str) -> Config:
             why = f"there may be several: write [[{key}]] instead of [{key}]"
         raise _fault(path, key, why[:1].lower() + why[1:]) from None
     except UNDECODABLE as error:
-        raise UserError(f"{path}: not TOML: {error}", f"correct {path}") from None
+        raise UserError(f"{path}: not TOML: {error}", f"correct {path}", "invalid") from None
     _check(config, path)
     return config
 
@@ -179,7 +179,7 @@ def _nic(host: Host) -> Nic:
 
 def _fault(path: str, key: str, why: str) -> UserError:
     where = f"{path}: {key}: " if key else f"{path}: "
-    return UserError(where + why, f"correct {path}, then: {_APPLY}")
+    return UserError(where + why, f"correct {path}, then: {_APPLY}", "invalid")
 
 
 def _check(config: Config, path: str) -> None:

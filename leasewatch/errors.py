@@ -20,6 +20,8 @@ class ParseError(UserError):
     source's own terms.
     """
 
+    code = "invalid"
+
     def __init__(self, file: str, line: int, field: str, why: str) -> None:
         super().__init__(f"{file}:{line}: {field}: {why}")
         self.file = file

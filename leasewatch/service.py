@@ -368,5 +368,7 @@ def _load(paths: Paths) -> config.Config:
     except FileNotFoundError:
         return config.Config()
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}", f"make {path} readable") from None
+        raise UserError(
+            f"{path}: {error.strerror or error}", f"make {path} readable", "invalid"
+        ) from None
     return config.parse(data, path)

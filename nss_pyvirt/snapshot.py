@@ -38,6 +38,8 @@ _STRETCH = 64 << 10
 class SnapshotError(UserError):
     """A snapshot that cannot be read, or hosts that do not fit into one."""
 
+    code = "unavailable"
+
 
 class DuplicateNameError(ValueError):
     """Two records have one name."""

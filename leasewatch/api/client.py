@@ -38,13 +38,19 @@ _T = TypeVar("_T", bound=msgspec.Struct)
 class NoServiceError(UserError):
     """Nobody listens on the socket, or it does not answer in time."""
 
+    code = "unavailable"
+
 
 class NoHistoryError(UserError):
     """No history is kept, or the service cannot read it."""
 
+    code = "unavailable"
+
 
 class NoSuchNameError(UserError):
     """Nothing answers to the query; `candidates` were refused. The exit code is 3."""
+
+    code = "not-found"
 
     def __init__(self, query: str, candidates: Sequence[Entry]) -> None:
         hint = candidates[0].reason if candidates else "leasewatch list shows every lease"
@@ -82,7 +88,7 @@ def _call(path: Path, method: str, parameters: msgspec.Struct | None) -> msgspec
         asked = msgspec.Raw(msgspec.json.encode(parameters or {}))
     except UnicodeEncodeError:
         hint = "leasewatch list shows every lease"
-        raise UserError("what is asked for is not UTF-8", hint) from None
+        raise UserError("what is asked for is not UTF-8", hint, "invalid") from None
     call = interface.Call(method=method, parameters=asked)
     reply = _decode(_exchange(path, msgspec.json.encode(call) + b"\0"), interface.Reply)
     if reply.error is None:

@@ -64,7 +64,7 @@ def resolve(paths: Paths, query: str, now: float) -> ResolveReply:
     Raises NoSuchNameError, or UserError without a table.
     """
     if not paths.snapshot.exists():
-        raise UserError("no names are published", start_command())
+        raise UserError("no names are published", start_command(), "unavailable")
     wanted = queries.address_of(query)
     if wanted is None:
         answer = snapshot.lookup(paths.snapshot, query, now=now)
@@ -135,7 +135,7 @@ def _in_time(path: Path, look: Callable[[], _T]) -> _T:
         return answer.result(HISTORY_SECONDS)
     except TimeoutError:
         what = f"{path} has not answered within {HISTORY_SECONDS:g} s"
-        raise UserError(what, "ask for less: --since, --limit") from None
+        raise UserError(what, "ask for less: --since, --limit", "timeout") from None
 
 
 @contextlib.contextmanager
@@ -148,9 +148,13 @@ def _as_owner(path: Path) -> Iterator[None]:
         path.lstat()
         owner = path.parent.stat()
     except FileNotFoundError:
-        raise UserError(f"there is no history yet: no {path}", start_command()) from None
+        raise UserError(
+            f"there is no history yet: no {path}", start_command(), "unavailable"
+        ) from None
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}", "ask as root, or start the service") from None
+        raise UserError(
+            f"{path}: {error.strerror}", "ask as root, or start the service", "unavailable"
+        ) from None
     before = os.getegid(), os.geteuid()
     if before[1] == 0:
         os.setegid(owner.st_gid)

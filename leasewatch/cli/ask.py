@@ -87,5 +87,5 @@ def _ask(
         return service()
     except varlink_client.NoServiceError as error:
         line = f"{error.what}; this is from {where}"
-        frame.print_error("leasewatch", UserError(line, error.hint))
+        frame.print_warning("leasewatch", UserError(line, error.hint, error.code))
     return look()

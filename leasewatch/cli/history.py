@@ -106,10 +106,10 @@ def _nothing(query: str | None, then: float | None) -> UserError:
     what = "nothing has happened" if query is None else f'nothing is known of "{query}"'
     if then is not None:
         hint = "leave out --since to look further back"
-        return UserError(f"{what} since then", hint, exit_code=3)
+        return UserError(f"{what} since then", hint, "not-found", exit_code=3)
     if query is None:
-        return UserError(f"{what} yet", exit_code=3)
-    return UserError(what, "leasewatch history shows all there is", exit_code=3)
+        return UserError(f"{what} yet", code="not-found", exit_code=3)
+    return UserError(what, "leasewatch history shows all there is", "not-found", exit_code=3)
 
 
 def _shown(row: dict[str, Any], *, table: bool) -> dict[str, Any]:

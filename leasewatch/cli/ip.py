@@ -27,8 +27,12 @@ def command(paths: Paths, name: str, *, ipv4: bool, ipv6: bool) -> None:
     found = [address for address in reply.addresses if address.family in wanted]
     if not found and not reply.addresses:
         hint = "leasewatch resolve " + name
-        raise UserError(f"{reply.name} was started and has no address yet", hint, exit_code=3)
+        raise UserError(
+            f"{reply.name} was started and has no address yet", hint, "pending", exit_code=3
+        )
     if not found:
-        raise UserError(f"{reply.name} has no IPv{wanted[0]} address", exit_code=3)
+        raise UserError(
+            f"{reply.name} has no IPv{wanted[0]} address", code="not-found", exit_code=3
+        )
     shown = [frame.printable(show.address(a.address, a.ifindex)) for a in found]
     click.echo("\n".join(shown))  # at once: `| head -n 1` is no broken pipe

@@ -26,7 +26,9 @@ def command(paths: Paths) -> None:
         held = _the_one_service(paths)
     except OSError as error:
         raise UserError(
-            f"{error.filename}: {error.strerror}", "run as root, or as the user leasewatch"
+            f"{error.filename}: {error.strerror}",
+            "run as root, or as the user leasewatch",
+            "needs-root",
         ) from None
     try:
         _serve(paths)
@@ -43,6 +45,7 @@ def _the_one_service(paths: Paths) -> locks.ProcessLock:
         raise UserError(
             f"another leasewatch serves {paths.service_run}: process {pid}",
             f"stop it first: systemctl stop leasewatch, or kill {pid}",
+            "running",
         ) from None
     return held
 

@@ -100,7 +100,7 @@ def become(account: Account) -> None:
         _keep_capability(libc)
     except OSError as error:
         what = f"cannot become user {account.uid}: {error.strerror}"
-        raise UserError(what, "start it as the user leasewatch") from None
+        raise UserError(what, "start it as the user leasewatch", "needs-root") from None
 
 
 def _keep_capability(libc: ctypes.CDLL) -> None:

@@ -53,7 +53,9 @@ class ProcessLock:
                     time.sleep(_PAUSE)
                     continue
                 raise UserError(
-                    f"{self._lock} is held by process {pid}", f"see what that is: ps {pid}"
+                    f"{self._lock} is held by process {pid}",
+                    f"see what that is: ps {pid}",
+                    "running",
                 ) from None
             if is_file(fd, self._lock):
                 self._fd = fd
@@ -102,7 +104,7 @@ def _hold(lock: Path, how: int, timeout: float) -> Iterator[None]:
     while (fd := _lock_file(lock, how)) is None:
         if time.monotonic() > deadline:
             what = f"another command has held {lock} for {timeout:.0f} s"
-            raise UserError(what, "try again")
+            raise UserError(what, "try again", "timeout")
         time.sleep(0.02)
     try:
         yield

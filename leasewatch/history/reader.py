@@ -83,7 +83,7 @@ class HistoryReader:
         try:
             return msgspec.convert([dict(row) for row in rows], kind)
         except msgspec.ValidationError as error:
-            raise UserError(f"{self._path} is harmed: {error}", _HINT) from None
+            raise UserError(f"{self._path} is harmed: {error}", _HINT, "unavailable") from None
 
     def _pages(self, sql: str, asked: HistoryParameters, key: str) -> Iterator[list[sqlite3.Row]]:
         which, values = _which(asked.query)
@@ -107,12 +107,14 @@ class HistoryReader:
         except sqlite3.Error as error:
             if time.monotonic() > deadline:
                 what = f"{self._path} has not answered within {PAGE_SECONDS:g} s"
-                raise UserError(what, _HINT) from None
+                raise UserError(what, _HINT, "unavailable") from None
             if str(error).startswith("no such table") or _is_missing(self._path):
                 if fault := self._fault():
-                    raise UserError(f"the history is not written: {fault}") from None
+                    raise UserError(
+                        f"the history is not written: {fault}", code="unavailable"
+                    ) from None
                 return []
-            raise UserError(f"{self._path}: {error}", _HINT) from None
+            raise UserError(f"{self._path}: {error}", _HINT, "unavailable") from None
 
 
 def _opened(path: Path) -> sqlite3.Connection:
@@ -138,7 +140,7 @@ def _refuse_irregular(path: Path) -> None:
         return
     if not stat.S_ISREG(mode):
         hint = f"leasewatch never makes it so; see what it is: ls -l {path}"
-        raise UserError(f"{path} is not a regular file", hint)
+        raise UserError(f"{path} is not a regular file", hint, "unavailable")
 
 
 def _authorize(

@@ -109,4 +109,4 @@ def started_network(paths: Paths, network: str) -> NetworkState:
     if state is not None and locks.holder(files.lock):
         return state
     what = "is not started" if state is None else "is not started any more: its process was killed"
-    raise UserError(f"network {network} {what}", f"pyvirt network start {network}")
+    raise UserError(f"network {network} {what}", f"pyvirt network start {network}", "not-running")

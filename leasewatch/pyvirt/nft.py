@@ -24,6 +24,8 @@ _LACKS = re.compile(r"not supported|No such file or directory")
 class UnsupportedError(UserError):
     """There is no nft, or the kernel lacks what it was asked for: trying again is in vain."""
 
+    code = "missing"
+
 
 def apply(transaction: dict[str, object]) -> None:
     """All of it or nothing; UserError (UnsupportedError) carries nft's own first line."""
@@ -73,7 +75,7 @@ def _nft(arguments: list[str], text: str) -> str:
         )
     except subprocess.TimeoutExpired:
         what = f"nft {' '.join(arguments)} has not ended within {_TIMEOUT:.0f} s"
-        raise UserError(what, "try again; is the ruleset very large?") from None
+        raise UserError(what, "try again; is the ruleset very large?", "timeout") from None
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         hint = "needs root" if "not permitted" in done.stderr else "is nf_tables in this kernel?"

@@ -30,7 +30,7 @@ def find_program(name: str, package: str) -> str:
     """Absolute path of a program, the sbin folders included; UserError names the Debian package."""
     found = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
     if found is None:
-        raise UserError(f"{name} is not installed", f"apt install {package}")
+        raise UserError(f"{name} is not installed", f"apt install {package}", "missing")
     return found
 
 
@@ -100,6 +100,7 @@ def await_end(program: str, argument: str, timeout: float, *, uid: int | None = 
             raise UserError(
                 f"process {pid} of an earlier run has not ended within {timeout:.0f} s",
                 f"see what that is: ps {pid}",
+                "timeout",
             )
         time.sleep(0.01)
 

@@ -27,7 +27,7 @@ def refuse_if_managed(root: Path, path: Path, text: str) -> None:
     else:
         edit = f"s/files/& {nsswitch.ENTRY}/"
     selected = state.read_text(errors="replace").split() if state.exists() else []
-    raise UserError(f"{path} is managed by authselect", _command(root, selected, edit))
+    raise UserError(f"{path} is managed by authselect", _command(root, selected, edit), "invalid")
 
 
 def _command(root: Path, selected: list[str], edit: str) -> str:

@@ -25,7 +25,7 @@ def built_module() -> Path:
     """The module that came with this package; UserError if the package was not built."""
     path = Path(__file__).parents[1] / "lib" / MODULE
     if not path.exists():
-        raise UserError(f"{path} is not there: the C part is not built", "pip install .")
+        raise UserError(f"{path} is not there: the C part is not built", "pip install .", "missing")
     return path
 
 
@@ -44,6 +44,7 @@ def module_folder(root: Path) -> Path:
     raise UserError(
         f"no glibc of this architecture below {root}: NSS modules are glibc's alone",
         "on musl (Alpine) and NixOS use leasewatch's lists instead of the module",
+        "missing",
     )
 
 

@@ -52,7 +52,7 @@ def install(system: System) -> list[str]:
 
 def _check(system: System) -> None:
     if not system.root.is_dir():
-        raise UserError(f"{system.root} is not a folder")
+        raise UserError(f"{system.root} is not a folder", code="invalid")
     if system.booted or (system.has_systemd and not system.running):
         _check_program(system)
     text = nsswitch_text(system)
@@ -65,12 +65,14 @@ def _check_program(system: System) -> None:
     python = system.at(str(PurePosixPath(system.program).with_name("python")))
     for path in (system.program, f"/{python.relative_to(system.root)}"):
         if top := hidden_below(path):
-            raise UserError(f"{path} is below {top}, which the service does not see", _WHERE)
+            raise UserError(
+                f"{path} is below {top}, which the service does not see", _WHERE, "invalid"
+            )
     program = system.at(system.program)
     if not program.exists():
         inside = f"install the package in it, then: sudo chroot {system.root} nss-pyvirt install"
         what = f"{program} is not there, which the service runs"
-        raise UserError(what, _WHERE if system.running else inside)
+        raise UserError(what, _WHERE if system.running else inside, "invalid")
 
 
 def _install_module(system: System, undo: ExitStack) -> Iterator[str]:
@@ -100,6 +102,7 @@ def _install_user(system: System, undo: ExitStack) -> Iterator[str]:
         raise UserError(
             "neither systemd-sysusers nor useradd is here to make the user leasewatch",
             "add a system user leasewatch by hand, then: nss-pyvirt install",
+            "missing",
         )
     yield f"added the system user {USER}"
 

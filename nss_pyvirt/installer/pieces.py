@@ -97,7 +97,9 @@ def nsswitch_text(system: System) -> str:
     """What glibc reads there; bytes that are not UTF-8 survive as surrogates; UserError."""
     for path in (system.at(NSSWITCH), system.at(VENDOR_NSSWITCH)):
         if path.exists() and not path.is_file():  # a FIFO would keep us waiting
-            raise UserError(f"{path} is not a regular file", "put the system's own file there")
+            raise UserError(
+                f"{path} is not a regular file", "put the system's own file there", "invalid"
+            )
         if path.exists():
             return path.read_bytes().decode(errors="surrogateescape")
     return ""

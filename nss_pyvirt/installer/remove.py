@@ -57,6 +57,7 @@ def _stop_service(system: System) -> Iterator[str]:
         raise UserError(
             "a leasewatch service that was started by hand is running",
             "press Ctrl-C there, or: pkill -f 'leasewatch serve'; then: sudo nss-pyvirt remove",
+            "running",
         )
 
 

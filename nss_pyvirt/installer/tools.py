@@ -21,14 +21,18 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        hint = "run it as root, with sudo" if isinstance(error, PermissionError) else ""
-        raise UserError(f"{error.filename or 'system'}: {error.strerror}", hint) from error
+        what = f"{error.filename or 'system'}: {error.strerror}"
+        if isinstance(error, PermissionError):
+            raise UserError(what, "run it as root, with sudo", "needs-root") from error
+        raise UserError(what) from error
 
 
 def need_root(system: System, command: str) -> None:
     """UserError where only root can change the system, before systemctl asks for a password."""
     if system.running and os.geteuid() != 0:
-        raise UserError(f"nss-pyvirt {command} needs root", f"sudo nss-pyvirt {command}")
+        raise UserError(
+            f"nss-pyvirt {command} needs root", f"sudo nss-pyvirt {command}", "needs-root"
+        )
 
 
 def ldconfig(system: System) -> None:
@@ -67,10 +71,12 @@ def _end(command: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
             command, check=False, capture_output=True, timeout=_TIMEOUT, stdin=subprocess.DEVNULL
         )
     except FileNotFoundError as error:
-        raise UserError(f"{command[0]} is not installed") from error
+        raise UserError(f"{command[0]} is not installed", code="missing") from error
     except subprocess.TimeoutExpired as error:
         hint = "systemctl list-jobs" if command[0] == "systemctl" else ""
-        raise UserError(f"{' '.join(command)} did not end in {_TIMEOUT} s", hint) from error
+        raise UserError(
+            f"{' '.join(command)} did not end in {_TIMEOUT} s", hint, "timeout"
+        ) from error
 
 
 def delete_user(system: System) -> None:

@@ -75,48 +75,96 @@ def run(
 ) -> int:
     """Run a click command and return its exit code: 0 done, 1 error, 2 usage, else `exit_code`.
 
-    `obj` is what `click.pass_obj` hands to the sub-commands.
+    `argv`: the arguments, by default the process's. `obj`: what `click.pass_obj` passes on.
     """
+    words = sys.argv[1:] if argv is None else argv
     try:
         result = command.main(args=argv, prog_name=prog, standalone_mode=False, obj=obj)
         if sys.stdout is not None:  # closed: `>&-`
             sys.stdout.flush()
     except UserError as error:
-        print_error(prog, error)
+        print_error(prog, error, as_json=_asks_for_json(words))
         return error.exit_code
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
-        said, asked = error.format_message(), getattr(error, "ctx", None)
-        if "\n" in said:
-            error.show()  # a group without a command: its help
-        else:
-            names = takewhile(lambda word: word[:1] != "-", sys.argv[1:] if argv is None else argv)
-            path = " ".join([prog, *names]) if asked is None else asked.command_path
-            print_error(prog, UserError(said, f"{path} --help"))
-        return error.exit_code
+        return _wrong_usage(prog, error, words)
     except (click.Abort, KeyboardInterrupt):
         return 130
     except OSError as error:
-        return _not_written(prog, error)
+        return _not_written(prog, error, as_json=_asks_for_json(words))
     return result if isinstance(result, int) else 0
 
 
-def _not_written(prog: str, error: OSError) -> int:
-    """What was printed found no room, or, as in `leasewatch list | head`, nobody who reads it."""
+def _wrong_usage(prog: str, error: click.ClickException, words: Sequence[str]) -> int:
+    """Print click's complaint as ours, with the command whose help to read."""
+    said, context = error.format_message(), getattr(error, "ctx", None)
+    if "\n" in said:
+        error.show()  # a group without a command: its help
+        return error.exit_code
+    names = takewhile(lambda word: word[:1] != "-", words)
+    path = " ".join([prog, *names]) if context is None else context.command_path
+    told = UserError(said, f"{path} --help", "usage")
+    print_error(prog, told, as_json=_asks_for_json(words))
+    return error.exit_code
+
+
+def _asks_for_json(words: Sequence[str]) -> bool:
+    """Whether the arguments hold `-o json`, also where click could not read them to the end."""
+    asked = False
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word == "--":
+            break
+        if word in {"-o", "--output"}:
+            asked = following == "json"
+        elif word.startswith(("-o", "--output=")):
+            asked = word in {"-ojson", "--output=json"}
+    return asked
+
+
+def _not_written(prog: str, error: OSError, *, as_json: bool) -> int:
+    """Report that stdout takes no more; a reader that left (`leasewatch list | head`) is no news.
+
+    Re-raises an error that is not about writing.
+    """
     if error.errno not in _UNWRITTEN or sys.stdout is None:
         raise error
     import os  # noqa: PLC0415  only here
 
     if error.errno != errno.EPIPE:
-        print_error(prog, UserError(f"cannot write: {error.strerror}"))
+        print_error(prog, UserError(f"cannot write: {error.strerror}"), as_json=as_json)
     # The interpreter's own flush at exit would complain once more.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1  # as click does when it meets the closed pipe itself
 
 
-def print_error(prog: str, error: UserError) -> None:
-    """`PROG: what went wrong` and, where there is one, the hint, on stderr."""
+def print_error(prog: str, error: UserError, *, as_json: bool | None = None) -> None:
+    """Print an error on stderr.
+
+    As text: `PROG: what went wrong`, then the hint if there is one. As JSON: one line,
+    `{"error": {"code": …, "message": …, "hint": …}}`; hint is null if there is none.
+    `as_json` None: as JSON if the running command was given `-o json`.
+    """
+    _print_report(prog, "error", error, _prints_json() if as_json is None else as_json)
+
+
+def print_warning(prog: str, warning: UserError) -> None:
+    """Print, as `print_error` does, what the user should know though the command goes on."""
+    _print_report(prog, "warning", warning, _prints_json())
+
+
+def _prints_json() -> bool:
+    context = click.get_current_context(silent=True)
+    return context is not None and context.params.get("output") == "json"
+
+
+def _print_report(prog: str, kind: str, error: UserError, as_json: bool) -> None:
+    if as_json:
+        import json  # noqa: PLC0415  start-up time
+
+        said = {"code": error.code, "message": error.what, "hint": error.hint or None}
+        click.echo(json.dumps({kind: said}), err=True)
+        return
     click.echo(f"{prog}: {printable(error.what)}", err=True)
     if error.hint:
         click.echo(f"  hint: {printable(error.hint)}", err=True)

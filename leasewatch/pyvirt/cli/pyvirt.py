@@ -25,7 +25,9 @@ class _Halves(frame.LazyGroup):
             half = self.get_command(ctx, "domain")
             if isinstance(half, click.Group) and args[0] in half.commands:
                 what = error.format_message()
-                raise UserError(what, f"pyvirt domain {shlex.join(args)}", exit_code=2) from None
+                raise UserError(
+                    what, f"pyvirt domain {shlex.join(args)}", "usage", exit_code=2
+                ) from None
             raise
 
 

@@ -15,4 +15,6 @@ def need_root() -> None:
     """UserError for anybody else, with the whole command to type instead."""
     if os.geteuid() != 0:
         what = click.get_current_context().command_path
-        raise UserError(f"{what} needs root", f"sudo pyvirt {shlex.join(sys.argv[1:])}")
+        raise UserError(
+            f"{what} needs root", f"sudo pyvirt {shlex.join(sys.argv[1:])}", "needs-root"
+        )

@@ -57,25 +57,29 @@ def check(domain: DomainDefinition) -> None:
         raise UserError(
             f"a domain's name ends with .json: {domain.name!r}",
             "take another one: a run state is named so",
+            "invalid",
         )
     if domain.disk is None and domain.kernel is None:
         raise UserError(
             f"domain {domain.name} has nothing to start from",
             "give --disk IMAGE, or --kernel FILE with --initrd FILE",
+            "invalid",
         )
     if domain.kernel is None and (domain.initrd or domain.append):
-        raise UserError("an initrd and a kernel command line need a kernel", "add --kernel FILE")
+        raise UserError(
+            "an initrd and a kernel command line need a kernel", "add --kernel FILE", "invalid"
+        )
     if not domain.nics:
-        raise UserError(f"domain {domain.name} is on no network", "add --network NAME")
+        raise UserError(f"domain {domain.name} is on no network", "add --network NAME", "invalid")
     macs = [parse_mac(nic.mac) for nic in domain.nics]
     for mac in macs:
         if macs.count(mac) > 1:
-            raise UserError(f"MAC {mac} is given twice", "give every interface its own")
+            raise UserError(f"MAC {mac} is given twice", "give every interface its own", "invalid")
     for nic in domain.nics:
         if nic.address is not None:
             parse_address(nic.address)
     if len(domain.aliases) > MAX_ALIASES:
-        raise UserError(f"there are more than {MAX_ALIASES} aliases", "leave some away")
+        raise UserError(f"there are more than {MAX_ALIASES} aliases", "leave some away", "invalid")
 
 
 def parse_address(text: str) -> str:
@@ -83,18 +87,26 @@ def parse_address(text: str) -> str:
     try:
         return socket.inet_ntop(socket.AF_INET, socket.inet_pton(socket.AF_INET, text))
     except (OSError, ValueError):
-        raise UserError(f"{text!r} is no IPv4 address", "write it like 10.77.0.50") from None
+        raise UserError(
+            f"{text!r} is no IPv4 address", "write it like 10.77.0.50", "invalid"
+        ) from None
 
 
 def parse_mac(text: str) -> str:
     """A unicast MAC in lower case with colons, from any case and `:` or `-`; raises UserError."""
     mac = text.lower().replace("-", ":")
     if not _MAC.fullmatch(mac):
-        raise UserError(f"{text!r} is not a MAC address", "write it like 52:54:00:12:34:56")
+        raise UserError(
+            f"{text!r} is not a MAC address", "write it like 52:54:00:12:34:56", "invalid"
+        )
     if int(mac[:2], 16) & 1:
-        raise UserError(f"MAC {mac} is a multicast address", "make its first byte even, e.g. 52")
+        raise UserError(
+            f"MAC {mac} is a multicast address", "make its first byte even, e.g. 52", "invalid"
+        )
     if mac == "00:00:00:00:00:00":
-        raise UserError("MAC 00:00:00:00:00:00 is nobody's", "write it like 52:54:00:12:34:56")
+        raise UserError(
+            "MAC 00:00:00:00:00:00 is nobody's", "write it like 52:54:00:12:34:56", "invalid"
+        )
     return mac
 
 

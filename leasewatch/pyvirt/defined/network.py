@@ -47,10 +47,11 @@ def check(network: Network) -> None:
         raise UserError(
             f"{network.name!r} cannot be a network's name",
             "use up to 63 lower-case letters, digits and inner hyphens, e.g. lab or web-2",
+            "invalid",
         )
     fault = suffix.fault(network.suffix)
     if fault is not None:
-        raise UserError(f"suffix: {network.suffix!r} {fault}", suffix.HINT)
+        raise UserError(f"suffix: {network.suffix!r} {fault}", suffix.HINT, "invalid")
     subnets.check4(network.subnet)
     subnets.check6(network.subnet6)
 

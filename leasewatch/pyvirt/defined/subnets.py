@@ -29,10 +29,14 @@ def check4(text: str) -> None:
     """Raises UserError unless `text` is a private IPv4 network from /16 to /29."""
     network = _parse(text, 4, "subnet", "10.77.0.0/24")
     if not 16 <= network.prefixlen <= 29:
-        raise UserError(f"subnet: {text} is out of range", "use a prefix from /16 to /29")
+        raise UserError(
+            f"subnet: {text} is out of range", "use a prefix from /16 to /29", "invalid"
+        )
     if not any(network in netaddr.IPNetwork(range_) for range_ in _PRIVATE):
         raise UserError(
-            f"subnet: {text} is not private", f"take one within {', '.join(_PRIVATE)}; or auto"
+            f"subnet: {text} is not private",
+            f"take one within {', '.join(_PRIVATE)}; or auto",
+            "invalid",
         )
 
 
@@ -40,9 +44,11 @@ def check6(text: str) -> None:
     """Raises UserError unless `text` is a unicast IPv6 /64."""
     network = _parse(text, 6, "subnet6", "fd12:3456:789a::/64")
     if network.prefixlen != 64:
-        raise UserError(f"subnet6: {text} is not a /64", "RA and SLAAC need exactly /64")
+        raise UserError(f"subnet6: {text} is not a /64", "RA and SLAAC need exactly /64", "invalid")
     if network in netaddr.IPNetwork("ff00::/8") or network in netaddr.IPNetwork("fe80::/10"):
-        raise UserError(f"subnet6: {text} is not for hosts", "use one like fd12:3456:789a::/64")
+        raise UserError(
+            f"subnet6: {text} is not for hosts", "use one like fd12:3456:789a::/64", "invalid"
+        )
 
 
 def canonical(text: str) -> str:
@@ -78,7 +84,7 @@ def check_guest(address: str, network: str, subnet: str) -> None:
     first, last = guest_range(subnet)
     if not netaddr.IPAddress(first) <= netaddr.IPAddress(address) <= netaddr.IPAddress(last):
         what = f"{address} is no guest's address on network {network}"
-        raise UserError(what, f"take one from {first} to {last}")
+        raise UserError(what, f"take one from {first} to {last}", "invalid")
 
 
 def ula(random: bytes, number: int = 0) -> str:
@@ -119,9 +125,13 @@ def _parse(text: str, version: Literal[4, 6], key: str, example: str) -> netaddr
     try:
         network = netaddr.IPNetwork(text, version=version)
     except (netaddr.AddrFormatError, ValueError):
-        raise UserError(f"{key}: {text!r} is no IPv{version} network", f"e.g. {example}") from None
+        raise UserError(
+            f"{key}: {text!r} is no IPv{version} network", f"e.g. {example}", "invalid"
+        ) from None
     if "/" not in text:
-        raise UserError(f"{key}: {text!r} has no prefix length", f"e.g. {example}")
+        raise UserError(f"{key}: {text!r} has no prefix length", f"e.g. {example}", "invalid")
     if network.ip != network.network:
-        raise UserError(f"{key}: {text} has host bits set", f"did you mean {network.cidr}?")
+        raise UserError(
+            f"{key}: {text} has host bits set", f"did you mean {network.cidr}?", "invalid"
+        )
     return network

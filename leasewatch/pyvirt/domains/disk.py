@@ -21,12 +21,13 @@ def make_overlay(base: Path, overlay: Path, size: str | None) -> None:
     UserError where the image is missing or none, and for a size that would cut the image off.
     """
     if size is not None and not _SIZE.fullmatch(size):
-        raise UserError(f"{size!r} is not a size", "write it like 20G")
+        raise UserError(f"{size!r} is not a size", "write it like 20G", "invalid")
     image = _describe(base)
     if size is not None and _bytes(size) < image.size:
         raise UserError(
             f"{size} is smaller than {base} ({_spelt(image.size)})",
             "leave --size away, or enlarge it",
+            "invalid",
         )
     overlay.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
     _run(qemu.overlay_command(base, image.format, overlay, size), f"cannot make {overlay}")
@@ -46,7 +47,7 @@ def check_base(overlay: Path) -> None:
     if target != base:
         rebase = shlex.join(qemu.rebase_command(target, image.format, overlay))
         what = f"a symbolic link leads from image {base} to {target}"
-        raise UserError(what, f"if you trust it: {rebase}")
+        raise UserError(what, f"if you trust it: {rebase}", "invalid")
 
 
 def _describe(base: Path, overlay: Path | None = None) -> qemu.Image:
@@ -57,6 +58,7 @@ def _describe(base: Path, overlay: Path | None = None) -> qemu.Image:
         raise UserError(
             f"image {base} is not qcow2 but raw, says qemu-img",
             f"see what it is: file {shlex.quote(str(base))}; a raw disk is taken as NAME.img",
+            "invalid",
         )
     # Another file would be opened as root and shown to the guest, whatever file of the host it is.
     fault = None
@@ -70,7 +72,7 @@ def _describe(base: Path, overlay: Path | None = None) -> qemu.Image:
         if overlay is not None:
             commands.append(qemu.rebase_command(whole, "qcow2", overlay))
         hint = f"if you trust it: {' && '.join(map(shlex.join, commands))}"
-        raise UserError(f"image {base} {fault}", hint)
+        raise UserError(f"image {base} {fault}", hint, "invalid")
     return image
 
 
@@ -98,7 +100,7 @@ def _run(argv: list[str], failed: str) -> str:
         )
     except subprocess.TimeoutExpired:
         what = f"{failed}: {argv[0]} has not ended within {_PATIENCE} s"
-        raise UserError(what, f"see whether this ends: {shlex.join(argv)}") from None
+        raise UserError(what, f"see whether this ends: {shlex.join(argv)}", "timeout") from None
     if done.returncode:
         how = f"signal {-done.returncode}" if done.returncode < 0 else f"exit {done.returncode}"
         raise UserError(f"{failed}: {qemu.complaint(done.stderr) or f'{argv[0]} ended by {how}'}")

@@ -58,7 +58,8 @@ class Domains:
         try:
             check(domain)
         except UserError as error:
-            raise UserError(f"{self._definition(name)}: {error.what}", error.hint) from None
+            what = f"{self._definition(name)}: {error.what}"
+            raise UserError(what, error.hint, error.code) from None
         return domain
 
     def is_running(self, name: str) -> bool:
@@ -81,7 +82,7 @@ class Domains:
                     files.data.rmdir()  # an empty one holds nothing
                 if files.data.exists():
                     hint = "move it away: it is no domain's"
-                    raise UserError(f"{files.data} is there already", hint)
+                    raise UserError(f"{files.data} is there already", hint, "exists")
                 self._make(domain, files, wish.size)
             except OSError as error:
                 raise UserError(f"cannot define domain {domain.name}: {error}") from error
@@ -148,7 +149,9 @@ class Domains:
             return
         if not force:
             raise UserError(
-                f"{name} has not shut down within {timeout:g} s", f"pyvirt domain stop {name}"
+                f"{name} has not shut down within {timeout:g} s",
+                f"pyvirt domain stop {name}",
+                "timeout",
             )
         self.stop(name)
 
@@ -165,7 +168,9 @@ class Domains:
         files = self._files(name)
         with locks.exclusive(files.commands, _PATIENCE):
             if self.is_running(name):
-                raise UserError(f"domain {name} is running", f"pyvirt domain stop {name}")
+                raise UserError(
+                    f"domain {name} is running", f"pyvirt domain stop {name}", "running"
+                )
             self._check_kept(files)
             self._sweep(files)
             if files.data.exists():
@@ -183,14 +188,18 @@ class Domains:
         self.get(name)
         files = self._files(name)
         if not self.is_running(name):
-            raise UserError(f"domain {name} is not running", f"pyvirt domain start {name}")
+            raise UserError(
+                f"domain {name} is not running", f"pyvirt domain start {name}", "not-running"
+            )
         held = locks.ProcessLock(files.console_lock)
         try:
             held.take()
         except UserError:
             pid = locks.holder(files.console_lock)
             raise UserError(
-                f"the console of {name} is in use by process {pid}", "leave it there with Ctrl-]"
+                f"the console of {name} is in use by process {pid}",
+                "leave it there with Ctrl-]",
+                "running",
             ) from None
         try:
             return console.attach(files.console, keyboard, screen)

@@ -64,12 +64,12 @@ def plan(paths: Paths, wish: DomainRequest) -> DomainDefinition:
     _check_name(wish.name, "a domain's name")
     if wish.name in definitions.names(paths.domain_definitions):
         hint = f"pyvirt domain show {wish.name}"
-        raise UserError(f"there is a domain {wish.name} already", hint)
+        raise UserError(f"there is a domain {wish.name} already", hint, "exists")
     others = definitions.readable(paths.domain_definitions, DomainDefinition, "domain")
     _check_names(wish, others)
     _check_qualified(wish, others, _suffixes(paths))
     if wish.size is not None and wish.disk is None:
-        raise UserError("--size is the size of a disk", "add --disk IMAGE")
+        raise UserError("--size is the size of a disk", "add --disk IMAGE", "invalid")
     domain = DomainDefinition(
         name=wish.name,
         aliases=tuple(wish.aliases),
@@ -102,7 +102,7 @@ def _plan_nics(
     macs = _plan_macs(wish, others)
     if len(wish.addresses) > len(wish.networks):
         raise UserError(
-            "there are more addresses than networks", "give --network for each --address"
+            "there are more addresses than networks", "give --network for each --address", "invalid"
         )
     addresses: list[str | None] = [None] * len(wish.networks)
     for i, text in enumerate(wish.addresses):
@@ -110,19 +110,23 @@ def _plan_nics(
         _check_address(paths, wish.networks[i], address, others)
         _check_not_leased(paths, wish.networks[i], address, macs[i], others)
         if (wish.networks[i], address) in zip(wish.networks[:i], addresses[:i], strict=True):
-            raise UserError(f"{address} is given twice", "give every interface its own")
+            raise UserError(f"{address} is given twice", "give every interface its own", "invalid")
     cards = zip(wish.networks, macs, addresses, strict=True)
     return tuple(NicDefinition(network=n, mac=m, address=a) for n, m, a in cards)
 
 
 def _plan_macs(wish: DomainRequest, others: Iterable[DomainDefinition]) -> list[str]:
     if len(wish.macs) > len(wish.networks):
-        raise UserError("there are more MACs than networks", "give --network for each --mac")
+        raise UserError(
+            "there are more MACs than networks", "give --network for each --mac", "invalid"
+        )
     taken = {nic.mac: domain.name for domain in others for nic in domain.nics}
     chosen = [parse_mac(mac) for mac in wish.macs]
     for mac in chosen:
         if mac in taken:
-            raise UserError(f"MAC {mac} is domain {taken[mac]}'s", "leave --mac away for a new one")
+            raise UserError(
+                f"MAC {mac} is domain {taken[mac]}'s", "leave --mac away for a new one", "exists"
+            )
     while len(chosen) < len(wish.networks):
         mac = make_mac(os.urandom(3))
         if mac not in taken and mac not in chosen:
@@ -139,7 +143,9 @@ def _check_address(
     for domain in others:
         if any((nic.network, nic.address) == (network, address) for nic in domain.nics):
             hint = f"pyvirt domain show {domain.name}"
-            raise UserError(f"{address} is domain {domain.name}'s on network {network}", hint)
+            raise UserError(
+                f"{address} is domain {domain.name}'s on network {network}", hint, "exists"
+            )
 
 
 def _check_not_leased(
@@ -157,6 +163,7 @@ def _check_not_leased(
             raise UserError(
                 f"{address} is leased to {holder} on network {network}",
                 "take another one, or shut that machine down first",
+                "exists",
             )
 
 
@@ -169,10 +176,12 @@ def _check_names(wish: DomainRequest, others: Iterable[DomainDefinition]) -> Non
         for name in names:
             if name in (domain.name, *domain.aliases):
                 hint = f"pyvirt domain show {domain.name}"
-                raise UserError(f"{name} is a name of domain {domain.name} already", hint)
+                raise UserError(f"{name} is a name of domain {domain.name} already", hint, "exists")
     for name in names:
         if names.count(name) > 1:
-            raise UserError(f"{name} is given twice", "a domain answers to its name anyway")
+            raise UserError(
+                f"{name} is given twice", "a domain answers to its name anyway", "invalid"
+            )
 
 
 def _suffixes(paths: Paths) -> dict[str, str]:
@@ -188,7 +197,7 @@ def _check_qualified(
     mine = {wish.name, *wish.aliases}
     for network, suffix in suffixes.items():
         if (zone := f"{network}.{suffix}") in mine:
-            raise UserError(f"{zone} stands for network {network}", "take one like web1")
+            raise UserError(f"{zone} stands for network {network}", "take one like web1", "exists")
 
     def qualified(name: str, networks: Iterable[str]) -> set[str]:
         return {f"{name}.{net}.{suffixes[net]}" for net in networks if net in suffixes}
@@ -196,11 +205,14 @@ def _check_qualified(
     for other in others:
         theirs = qualified(other.name, (nic.network for nic in other.nics))
         for name in mine & theirs:
-            raise UserError(f"{name} is domain {other.name}'s", f"pyvirt domain show {other.name}")
+            raise UserError(
+                f"{name} is domain {other.name}'s", f"pyvirt domain show {other.name}", "exists"
+            )
         for name in qualified(wish.name, wish.networks) & {other.name, *other.aliases}:
             raise UserError(
                 f"{wish.name} would answer to {name}, a name of domain {other.name}",
                 f"pyvirt domain show {other.name}",
+                "exists",
             )
 
 
@@ -223,7 +235,7 @@ def _check_name(name: str, what: str) -> None:
     elif name in (host, host.partition(".")[0]):
         fault = "is this host's own name"
     if fault is not None:
-        raise UserError(f"{what} {fault}: {name!r}", hint)
+        raise UserError(f"{what} {fault}: {name!r}", hint, "invalid")
 
 
 def _existing(path: Path | None, what: str) -> str | None:
@@ -231,10 +243,12 @@ def _existing(path: Path | None, what: str) -> str | None:
     if path is None:
         return None
     if not path.is_file():
-        raise UserError(f"there is no {what} {path}", "give the path of a file")
+        raise UserError(f"there is no {what} {path}", "give the path of a file", "not-found")
     whole = str(path.resolve())
     try:
         whole.encode()
     except UnicodeEncodeError:  # and so no definition can hold it
-        raise UserError(f"the path of {what} {whole!r} is not UTF-8", "rename it") from None
+        raise UserError(
+            f"the path of {what} {whole!r} is not UTF-8", "rename it", "invalid"
+        ) from None
     return whole

@@ -33,7 +33,9 @@ async def execute(path: Path, command: str, *, within: float) -> object:
             await client.connect(str(path))
             return await client.execute(command)
     except TimeoutError:
-        raise UserError(f"QEMU has not answered {command} within {within:g} s") from None
+        raise UserError(
+            f"QEMU has not answered {command} within {within:g} s", code="timeout"
+        ) from None
     except (QMPError, OSError, EOFError) as error:
         raise UserError(f"QEMU does not answer {command}: {error}") from error
     finally:

@@ -34,7 +34,9 @@ def open_tap(bridge: str, mac: str) -> tuple[int, str]:
     try:
         tap = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
     except OSError as error:
-        raise UserError(f"cannot open /dev/net/tun: {error.strerror}", "modprobe tun") from error
+        raise UserError(
+            f"cannot open /dev/net/tun: {error.strerror}", "modprobe tun", "missing"
+        ) from error
     try:
         name = _name_tap(tap)
         _attach(name, bridge, mac)

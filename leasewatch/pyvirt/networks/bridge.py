@@ -43,7 +43,9 @@ def ensure_bridge(bridge: Bridge, ports: Iterable[str]) -> bool:
     """
     if not Path("/proc/sys/net/ipv6").is_dir():
         raise UserError(
-            "the kernel has IPv6 switched off, and networks need it", "boot without ipv6.disable=1"
+            "the kernel has IPv6 switched off, and networks need it",
+            "boot without ipv6.disable=1",
+            "missing",
         )
     try:
         with IPRoute() as ipr:
@@ -75,6 +77,7 @@ def _make(ipr: IPRoute, bridge: Bridge) -> bool:
         raise UserError(
             f"there is an interface {bridge.name} already that is not ours",
             f"ip link delete {bridge.name}, if nobody needs it",
+            "exists",
         )
     return False
 

@@ -58,7 +58,8 @@ class Networks:
         try:
             check(network)
         except UserError as error:
-            raise UserError(f"{self._files(name).definition}: {error.what}", error.hint) from None
+            what = f"{self._files(name).definition}: {error.what}"
+            raise UserError(what, error.hint, error.code) from None
         return canonical(network)
 
     def state(self, name: str) -> State:
@@ -91,12 +92,16 @@ class Networks:
         network = canonical(network)
         with locks.exclusive(self._paths.locks / "networks", _PATIENCE):
             if name in self.names():
-                raise UserError(f"network {name} exists already", f"pyvirt network show {name}")
+                raise UserError(
+                    f"network {name} exists already", f"pyvirt network show {name}", "exists"
+                )
             taken = self._taken(say)
             if automatic:
                 network = msgspec.structs.replace(network, subnet=_pick(taken))
             elif why := _hindrance(network.subnet, taken):
-                raise UserError(f"subnet {network.subnet} is taken: {why}", "--subnet auto")
+                raise UserError(
+                    f"subnet {network.subnet} is taken: {why}", "--subnet auto", "exists"
+                )
             definitions.write(self._paths.network_definitions, network)
         return network
 
@@ -140,6 +145,7 @@ class Networks:
                 raise UserError(
                     f"network {name} is in use by running domains: {', '.join(users)}",
                     f"pyvirt domain shutdown {' '.join(users)}",
+                    "running",
                 )
             process.stop_holder(files.lock, _QUIT)
             network_run.take_down(files)
@@ -155,12 +161,15 @@ class Networks:
         files = self._files(name)
         with locks.exclusive(files.commands, _PATIENCE):
             if locks.holder(files.lock):
-                raise UserError(f"network {name} is started", f"pyvirt network stop {name}")
+                raise UserError(
+                    f"network {name} is started", f"pyvirt network stop {name}", "running"
+                )
             self._check_kept(files)
             if users := self._domains(name):
                 raise UserError(
                     f"network {name} is used by domains: {', '.join(users)}",
                     f"pyvirt domain delete {' '.join(users)}",
+                    "running",
                 )
             network_run.take_down(files)
             files.leases.unlink(missing_ok=True)
@@ -206,6 +215,7 @@ class Networks:
                     f"subnet {subnet} of network {network.name} is taken: {other.by} has"
                     f" {other.subnet}",
                     f"change it in {self._files(network.name).definition}",
+                    "exists",
                 )
 
     def _domains(self, name: str) -> list[str]:

@@ -1,0 +1,201 @@
+"""Each kind of error has a code that scripts rely on, as text and, with `-o json`, as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import get_args
+
+import click
+import pytest
+
+from leasewatch import config
+from leasewatch.api import client
+from leasewatch.api.client import NoSuchNameError
+from leasewatch.cli.leasewatch import main as leasewatch
+from leasewatch.files import locks
+from leasewatch.paths import Paths
+from leasewatch.pyvirt.cli import root
+from leasewatch.pyvirt.cli.pyvirt import command as pyvirt
+from leasewatch.pyvirt.defined import domain as domain_definitions
+from leasewatch.pyvirt.defined import store, subnets
+from leasewatch.pyvirt.defined.network import Network
+from leasewatch.pyvirt.domain_files import started_network
+from leasewatch.pyvirt.domains.domains import Domains
+from leasewatch.pyvirt.domains.plan import DomainRequest, plan
+from leasewatch.pyvirt.process import find_program
+from nss_pyvirt import snapshot
+from nss_pyvirt.errors import Code, UserError
+from nss_pyvirt.installer.cli import command as nss_pyvirt
+from nss_pyvirt.terminal import frame
+from tests.leasewatch.files.test_locks import holding
+
+MANUAL = Path(__file__).parents[1] / "packaging/man/pyvirt.1"
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    """A root with a network `lab` and a domain `web1` on it."""
+    made = Paths(tmp_path)
+    for folder in (made.network_definitions, made.domain_definitions, made.service_run):
+        folder.mkdir(parents=True)
+    lab = Network(name="lab", subnet="10.77.0.0/24", subnet6="fd77::/64")
+    store.write(made.network_definitions, lab)
+    (tmp_path / "vmlinuz").write_bytes(b"kernel")
+    web1 = plan(made, request(made))
+    store.write(made.domain_definitions, web1)
+    return made
+
+
+def request(paths: Paths, **changes: object) -> DomainRequest:
+    wanted = {"name": "web1", "networks": ["lab"], "kernel": paths.root / "vmlinuz"}
+    return DomainRequest(**(wanted | {"memory": 64, "cpus": 1} | changes))  # type: ignore[arg-type]
+
+
+def hold_long(paths: Paths) -> None:
+    lock = paths.root / "lock"
+    with locks.shared(lock, 0), locks.exclusive(lock, 0):
+        pass
+
+
+def serve_twice(paths: Paths) -> None:
+    with holding(paths.root / "lock"):
+        locks.ProcessLock(paths.root / "lock").take()
+
+
+def delete_running(paths: Paths) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Domains, "is_running", lambda *_: True)
+        Domains(paths).delete("web1")
+
+
+def damaged_table(paths: Paths) -> None:
+    paths.snapshot.write_bytes(b"x" * 4096)
+    snapshot.read(paths.snapshot)
+
+
+# code: what fails with it
+FAILURES: dict[str, list[Callable[[Paths], object]]] = {
+    "exists": [
+        lambda paths: plan(paths, request(paths)),
+        lambda paths: plan(paths, request(paths, name="web2", aliases=["web1"])),
+    ],
+    "invalid": [
+        lambda _: subnets.check4("10.0.0.0/8"),
+        lambda _: domain_definitions.parse_mac("52:54"),
+        lambda _: config.parse(b"nonsense", "leasewatch.toml"),
+        lambda paths: plan(paths, request(paths, name="-x")),
+        lambda paths: client.resolve(paths.varlink, os.fsdecode(b"web\xff")),
+    ],
+    "missing": [lambda _: find_program("no-such-program", "no-such-package")],
+    "needs-root": [lambda _: as_anybody(root.need_root)],
+    "not-found": [
+        lambda paths: Domains(paths).get("web9"),
+        lambda paths: plan(paths, request(paths, name="web2", networks=["lap"])),
+        lambda paths: plan(paths, request(paths, name="web2", kernel=paths.root / "none")),
+        lambda _: fail(NoSuchNameError("web9", [])),
+    ],
+    "not-running": [
+        lambda paths: started_network(paths, "lab"),
+        lambda paths: Domains(paths).console("web1", 0, 1),
+    ],
+    "running": [serve_twice, delete_running],
+    "timeout": [hold_long],
+    "unavailable": [lambda paths: client.list_entries(paths.varlink), damaged_table],
+}
+
+
+def fail(error: Exception) -> None:
+    raise error
+
+
+def as_anybody(act: Callable[[], None]) -> None:
+    with pytest.MonkeyPatch.context() as patch, click.Context(pyvirt, info_name="pyvirt"):
+        patch.setattr(os, "geteuid", lambda: 1000)
+        act()
+
+
+@pytest.mark.parametrize(
+    ("code", "act"), [(code, act) for code, acts in FAILURES.items() for act in acts]
+)
+def test_a_failure_has_the_code_of_its_kind(
+    paths: Paths, code: str, act: Callable[[Paths], object]
+) -> None:
+    with pytest.raises(UserError) as caught:
+        act(paths)
+    assert caught.value.code == code
+
+
+def test_the_manual_explains_every_code_and_no_other() -> None:
+    text = MANUAL.read_text().partition(".SH ERRORS\n")[2].partition(".SH ")[0]
+    explained = re.findall(r"^\.TP\n\.B (.*)$", text.replace(r"\-", "-"), re.MULTILINE)
+    assert explained == sorted(get_args(Code))
+
+
+def complaint(capsys: pytest.CaptureFixture[str]) -> dict[str, str | None]:
+    """The one error on stderr, which must be one line of JSON."""
+    (line,) = capsys.readouterr().err.splitlines()
+    error = json.loads(line)["error"]
+    assert set(error) == {"code", "message", "hint"}
+    return dict(error)
+
+
+@pytest.mark.parametrize("asked", [["-o", "json"], ["-ojson"], ["--output", "json"]])
+def test_json_is_asked_for_in_each_way_that_click_takes(
+    paths: Paths, capsys: pytest.CaptureFixture[str], asked: list[str]
+) -> None:
+    assert leasewatch(["sources", *asked], paths) == 1
+    error = complaint(capsys)
+    assert error["code"] == "unavailable"
+    assert error["message"] == "the leasewatch service is not running"
+    assert error["hint"]
+
+
+@pytest.mark.parametrize(
+    ("command", "argv"),
+    [
+        (pyvirt, ["domain", "list", "-o", "json", "--nonsense"]),
+        (pyvirt, ["domain", "list", "--nonsense", "--output=json"]),
+        (pyvirt, ["domain", "show", "-o", "json"]),
+        (pyvirt, ["domian", "-o", "json"]),
+        (pyvirt, ["list", "-o", "json"]),
+        (nss_pyvirt, ["status", "-o", "json", "more"]),
+        (nss_pyvirt, ["status", "-o", "json", "--root", "/no/such/folder"]),
+    ],
+    ids=str,
+)
+def test_a_wrong_command_line_is_an_error_in_json_too(
+    capsys: pytest.CaptureFixture[str], command: click.Command, argv: Sequence[str]
+) -> None:
+    assert frame.run(command, command.name or "", argv) == 2
+    error = complaint(capsys)
+    assert (error["code"], bool(error["hint"])) == ("usage", True)
+
+
+@pytest.mark.parametrize(
+    "argv", [["list", "-o", "table", "--no"], ["list", "-o", "json", "-o", "csv", "x"], ["list"]]
+)
+def test_without_json_an_error_is_text(
+    paths: Paths, capsys: pytest.CaptureFixture[str], argv: list[str]
+) -> None:
+    leasewatch(argv, paths)
+    assert capsys.readouterr().err.startswith("leasewatch: ")
+
+
+def test_a_warning_is_json_too_and_every_line_stays_one_object(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert leasewatch(["resolve", "web9\n", "-o", "json"], paths) == 1
+    warning, error = map(json.loads, capsys.readouterr().err.splitlines())
+    assert warning["warning"]["code"] == error["error"]["code"] == "unavailable"
+    assert "not running" in warning["warning"]["message"]
+
+
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_the_exit_code_does_not_depend_on_the_output(paths: Paths, output: str) -> None:
+    paths.snapshot.write_bytes(snapshot.encode([], generation=1, published=1))
+    paths.snapshot.chmod(0o644)
+    assert leasewatch(["resolve", "web9", "-o", output], paths) == 3

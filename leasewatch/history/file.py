@@ -26,7 +26,7 @@ from leasewatch.history.events import Event
 from leasewatch.model import Lease, LeaseChange, Neighbour
 from leasewatch.neighbours.given_back import Past
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the schema (PRAGMA user_version)."""
 _STEP: Final = 1000
 """Rows that a step of pruning, or of catching up, takes at a time."""
@@ -43,7 +43,8 @@ CREATE TABLE holding (
     client_id TEXT,
     hostname TEXT,
     domain TEXT,                 -- that it belongs to
-    refusal TEXT,                -- how its claim to its hostname failed last
+    verdict TEXT,                -- of its claim to its hostname: refused, conflict; NULL: no fault
+    reason TEXT,                 -- of that verdict, one sentence
     first_seen REAL NOT NULL,    -- of the client under its hostname
     since REAL NOT NULL,
     expires INTEGER NOT NULL,    -- 0: never
@@ -66,6 +67,15 @@ CREATE TABLE event (
     why TEXT
 );
 CREATE INDEX event_holding ON event (holding);
+"""
+# Version 1 had verdict and reason in one text, "refused: why".
+_FROM_VERSION_1: Final = """
+ALTER TABLE holding RENAME COLUMN refusal TO reason;
+ALTER TABLE holding ADD COLUMN verdict TEXT;
+UPDATE holding SET
+    verdict = substr(reason, 1, instr(reason, ': ') - 1),
+    reason = substr(reason, instr(reason, ': ') + 2)
+WHERE reason IS NOT NULL;
 """
 _NOW: Final = "network = :network AND address = :address AND until IS NULL"
 _TELL: Final = f"""
@@ -130,11 +140,13 @@ WHERE {_NOW} AND origin = 'neighbour' AND hostname IS NOT :name
 # A conflict is one cause, whoever the rival is: a crowd of one name would tell of each newcomer.
 # A domain that has ended claims its own name until its lease is released: that is nobody's fault.
 _REFUSE: Final = f"""
-UPDATE holding SET refusal = :kind || ': ' || :why
-WHERE {_NOW} AND refusal IS NOT :kind || ': ' || :why AND domain IS NOT :name
-    AND NOT (:kind = 'conflict' AND coalesce(refusal, '') LIKE 'conflict: %')
+UPDATE holding SET verdict = :kind, reason = :why
+WHERE {_NOW} AND (verdict, reason) IS NOT (:kind, :why) AND domain IS NOT :name
+    AND NOT (:kind = 'conflict' AND verdict IS 'conflict')
 """
-_PUBLISH: Final = f"UPDATE holding SET refusal = NULL WHERE {_NOW} AND refusal IS NOT NULL"
+_PUBLISH: Final = f"""
+UPDATE holding SET verdict = NULL, reason = NULL WHERE {_NOW} AND verdict IS NOT NULL
+"""
 _LOSE: Final = "INSERT INTO event (time, kind, why) VALUES (:time, :kind, :why)"
 _QUIET: Final = {"renewed": _RENEW, "quiet": _LOSE_SIGHT, "lost": _LOSE}
 """What events do that are told of no holding."""
@@ -172,12 +184,16 @@ class HistoryFile:
         run("PRAGMA journal_size_limit = 16777216")
         (version,) = run("PRAGMA user_version").fetchone()
         (tables,) = run("SELECT count(*) FROM sqlite_master").fetchone()
-        if not version and not tables:
-            self._db.executescript(
-                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT"
-            )
-        elif version != VERSION:
+        if version == VERSION:
+            return
+        if version == 1:
+            statements = _FROM_VERSION_1
+        elif not version and not tables:
+            statements = _SCHEMA
+        else:
             raise DamagedError(f"its schema is {version}, not {VERSION}")
+        script = f"BEGIN IMMEDIATE; {statements} PRAGMA user_version = {VERSION}; COMMIT"
+        self._db.executescript(script)
 
     def close(self) -> None:
         """Also merges the write-ahead log where nobody else has the file open."""
@@ -218,7 +234,7 @@ class HistoryFile:
     def failing(self) -> list[tuple[str, str]]:
         """(network, address) of the holdings whose claim to a name failed last."""
         found = self._db.execute(
-            "SELECT network, address FROM holding WHERE until IS NULL AND refusal IS NOT NULL"
+            "SELECT network, address FROM holding WHERE until IS NULL AND verdict IS NOT NULL"
         )
         return found.fetchall()
 

@@ -35,7 +35,7 @@ _STEPS: Final = 10_000
 _LONGEST: Final = 1 << 20
 """Bytes of a row."""
 _TABLES: Final = {"holding", "event"}
-_FUNCTIONS: Final = {"coalesce", "nullif", "like"}
+_FUNCTIONS: Final = {"coalesce", "nullif"}
 _MAX_QUERY: Final = 2 * labels.MAX_NAME
 """Characters of NAME and NETWORK.SUFFIX: each of its labels costs a look, whoever asks."""
 _BESIDE: Final = ("-wal", "-shm", "-journal")
@@ -45,10 +45,11 @@ _T = TypeVar("_T", list[Holding], list[Event])
 _MAC: Final = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", re.IGNORECASE)
 
 # A name that was refused was never the holding's.
-_NAME: Final = "coalesce(domain, CASE WHEN refusal LIKE 'refused: %' THEN NULL ELSE hostname END)"
+_NAME: Final = "coalesce(domain, CASE verdict WHEN 'refused' THEN NULL ELSE hostname END)"
 _HOLDINGS: Final = f"""
-SELECT holding.id, {_NAME} AS name, network, address, mac, since, until, ended, refusal AS claim,
-    domain, hostname, client_id, nullif(expires, 0) AS expires, origin
+SELECT holding.id, {_NAME} AS name, network, address, mac, since, until, ended,
+    verdict || ': ' || reason AS claim, domain, hostname, client_id,
+    nullif(expires, 0) AS expires, origin
 FROM holding
 WHERE (until IS NULL OR until >= :since) AND holding.id < :before AND ({{which}})
 ORDER BY holding.id DESC LIMIT :page
@@ -114,6 +115,10 @@ class HistoryReader:
                         f"the history is not written: {fault}", code="unavailable"
                     ) from None
                 return []
+            if str(error).startswith("no such column"):
+                what = f"{self._path} is of another version of leasewatch"
+                hint = "start the service, which converts it"
+                raise UserError(what, hint, "unavailable") from None
             raise UserError(f"{self._path}: {error}", _HINT, "unavailable") from None
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from leasewatch.history import events
-from leasewatch.history import file as history_file
 from leasewatch.history.damage import DamagedError, is_damage, set_aside
 from leasewatch.history.file import HistoryFile
 from leasewatch.history.reader import HistoryReader
@@ -101,4 +100,3 @@ def test_its_path_may_lead_to_another_file(path: Path) -> None:
         assert not file.is_there()
         path.touch()
         assert not file.is_there()
-        assert history_file.VERSION == 1

@@ -20,10 +20,10 @@ from tests.leasewatch.leasing import lease
 from tests.waiting import wait_for
 
 NUMBERS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
-COLUMNS = "network, address, mac, since, until, ended, refusal, domain, hostname, client_id"
+COLUMNS = "network, address, mac, since, until, ended, verdict, reason, domain, hostname, client_id"
 MADE_UP = """'lab' AS network, '10.0.0.5' AS address, NULL AS mac, 1.0 AS since, NULL AS until,
-    NULL AS ended, NULL AS refusal, NULL AS domain, NULL AS hostname, NULL AS client_id,
-    0 AS expires, 'lease' AS origin"""
+    NULL AS ended, NULL AS verdict, NULL AS reason, NULL AS domain, NULL AS hostname,
+    NULL AS client_id, 0 AS expires, 'lease' AS origin"""
 
 
 @pytest.fixture

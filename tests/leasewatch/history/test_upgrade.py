@@ -1,0 +1,144 @@
+"""The service converts a history of leasewatch 0.1.0 at its start; a kill leaves it whole."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from leasewatch.history.file import HistoryFile
+from leasewatch.history.reader import HistoryReader
+from leasewatch.history.rows import HistoryParameters
+from nss_pyvirt.errors import UserError
+from tests.leasewatch.histories import add, happened, holdings, take
+from tests.leasewatch.leasing import LATER, WALL, change, lease
+
+# As 0.1.0 made it, word for word.
+VERSION_1 = """
+CREATE TABLE holding (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    network TEXT NOT NULL,
+    address TEXT NOT NULL,
+    origin TEXT NOT NULL,        -- lease or neighbour
+    mac TEXT,
+    client_id TEXT,
+    hostname TEXT,
+    domain TEXT,                 -- that it belongs to
+    refusal TEXT,                -- how its claim to its hostname failed last
+    first_seen REAL NOT NULL,    -- of the client under its hostname
+    since REAL NOT NULL,
+    expires INTEGER NOT NULL,    -- 0: never
+    until REAL,                  -- NULL: it holds
+    ended TEXT,                  -- the kind of event that ended it
+    client TEXT NOT NULL GENERATED ALWAYS AS (coalesce(mac, client_id, address)) VIRTUAL
+);
+CREATE UNIQUE INDEX holding_now ON holding (network, address) WHERE until IS NULL;
+CREATE INDEX holding_address ON holding (address);
+CREATE INDEX holding_client ON holding (client);
+CREATE INDEX holding_hostname ON holding (hostname COLLATE NOCASE);
+CREATE INDEX holding_domain ON holding (domain) WHERE domain IS NOT NULL;
+CREATE INDEX holding_until ON holding (until) WHERE until IS NOT NULL;
+CREATE TABLE event (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given out twice
+    time REAL NOT NULL,
+    kind TEXT NOT NULL,
+    holding INTEGER,
+    name TEXT,
+    why TEXT
+);
+CREATE INDEX event_holding ON event (holding);
+PRAGMA user_version = 1;
+"""
+CLAIMS = {
+    "10.0.0.1": None,
+    "10.0.0.2": "refused: it is refused",
+    "10.0.0.3": "conflict: 52:54:00:00:00:09: it has the name",
+}
+"""What became of the claims of three leases, as version 1 wrote it."""
+KILLED = 9
+INSERT = """
+INSERT INTO holding (network, address, origin, mac, hostname, refusal, first_seen, since, expires)
+VALUES ('lab', ?, 'lease', ?, ?, ?, ?, ?, ?)
+"""
+
+
+@pytest.fixture
+def former(path: Path) -> Path:
+    """A file of version 1: three leases hold, each with its event."""
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.executescript(VERSION_1)
+        for number, (address, claim) in enumerate(CLAIMS.items(), 1):
+            mac, name = f"52:54:00:00:00:0{number}", f"vm{number}"
+            db.execute(INSERT, (address, mac, name, claim, WALL, WALL, LATER))
+            db.execute("INSERT INTO event (time, kind, holding) VALUES (9, 'added', ?)", (number,))
+    return path
+
+
+def version(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as db:
+        return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def test_a_history_of_the_former_version_is_converted_and_goes_on(former: Path) -> None:
+    with closing(HistoryFile(former)) as file:
+        assert sorted(file.failing()) == [("lab", "10.0.0.2"), ("lab", "10.0.0.3")]
+        assert {h.address: h.claim for h in holdings(former)} == CLAIMS
+        assert [h.name for h in holdings(former)] == ["vm1", None, "vm3"]
+        take(file, change(lease(1, "vm1"), None), WALL + 60)
+        add(file, lease(4, "vm4"))
+        file.check()
+    assert happened(former) == ["added"] * 3 + ["released", "added"]
+    with closing(HistoryFile(former)):
+        assert {h.address: h.claim for h in holdings(former)} == CLAIMS | {"10.0.0.4": None}
+
+
+def test_a_kill_at_any_moment_of_the_conversion_loses_nothing(former: Path) -> None:
+    kills = 0
+    steps = 10
+    while True:
+        child = os.fork()
+        if child == 0:
+            _convert_and_die(former, steps)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if code != KILLED:
+            break
+        kills += 1
+        steps += steps // 2
+        with closing(sqlite3.connect(former)) as db:
+            assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            columns = {row[1] for row in db.execute("PRAGMA table_info(holding)")}
+        assert ("refusal" in columns, version(former)) in {(True, 1), (False, 2)}
+    assert code == 0
+    assert kills > 5
+    with closing(HistoryFile(former)):
+        assert {h.address: h.claim for h in holdings(former)} == CLAIMS
+
+
+def _convert_and_die(path: Path, steps: int) -> None:
+    """Open the file and end at once, without any cleaning up, after so many of SQLite's steps."""
+    connect = sqlite3.connect
+
+    def connected(*args: object, **more: object) -> sqlite3.Connection:
+        db = connect(*args, **more)  # type: ignore[call-overload]
+        db.set_progress_handler(lambda: os._exit(KILLED), steps)
+        return db  # type: ignore[no-any-return]
+
+    try:
+        sqlite3.connect = connected  # type: ignore[assignment]
+        HistoryFile(path)
+        os._exit(0)
+    finally:
+        os._exit(2)
+
+
+def test_whoever_asks_before_the_service_has_started_is_told_to_start_it(former: Path) -> None:
+    with pytest.raises(UserError, match="is of another version of leasewatch") as raised:
+        next(HistoryReader(former).holdings(HistoryParameters()))
+    assert raised.value.hint == "start the service, which converts it"
+    assert version(former) == 1

@@ -7,6 +7,7 @@ runs in one event loop, so what changes while a table is built waits and goes in
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -21,7 +22,7 @@ from leasewatch.api.interface import SourceEntry
 from leasewatch.api.server import VarlinkServer
 from leasewatch.api.source_entries import source_entries
 from leasewatch.daemon import alive, memory, notify
-from leasewatch.daemon.journal import ERROR, INFO, Journal
+from leasewatch.daemon.logs import Recent, fields
 from leasewatch.files import reading
 from leasewatch.files.state_folder import StateFolder
 from leasewatch.history.claim_log import ClaimLog
@@ -60,22 +61,26 @@ MAX_TIMER = 3600.0
 """Wall clocks are set, timers do not follow: look at the clock at least so often."""
 
 
+_LOG = logging.getLogger(__name__)
+
+
 class Service:
     """Everything that `leasewatch serve` is; made and run in one event loop."""
 
-    def __init__(self, paths: Paths, journal: Journal) -> None:
+    def __init__(self, paths: Paths) -> None:
         self._paths = paths
-        self._journal = journal
-        self._claims = ClaimLog(journal)
+        self._faults = Recent()
+        """The faults that were logged."""
+        self._claims = ClaimLog()
         self._config = _load(paths)
-        self._networks = StateFolder(paths.network_runs, NetworkState, journal)
-        self._domains = StateFolder(paths.domain_runs, DomainState, journal)
+        self._networks = StateFolder(paths.network_runs, NetworkState)
+        self._domains = StateFolder(paths.domain_runs, DomainState)
         self._defined = DefinedNames(paths.domain_definitions)
         self._policy = NamePolicy(Rules())
-        self._history = History(paths.history, journal, self._config.history)
+        self._history = History(paths.history, self._config.history)
         appearances = self._history.first_appearances()
-        self._files = LeaseFiles(journal, self._leases_changed, appearances)
-        self._discovery = Discovery(paths.root, journal, self._files.holds)
+        self._files = LeaseFiles(self._leases_changed, appearances)
+        self._discovery = Discovery(paths.root, self._files.holds)
         self._found = Found([], [], {}, [], {})
         self._publisher = Publisher(paths.snapshot)
         self._pending = PendingServer(paths.pending, paths.snapshot)
@@ -105,7 +110,7 @@ class Service:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # `cli.serve` blocks it
         self._watcher = Watcher(self._paths_changed, self._rescan)
         self._neighbours = NeighbourWatch(
-            self._journal, self._neighbours_changed, self._bridges_changed, self._policy.knows
+            self._neighbours_changed, self._bridges_changed, self._policy.knows
         )
         try:
             self._look_at_everything()
@@ -120,12 +125,12 @@ class Service:
             await self._varlink.start()
             self._rescan_timer = loop.call_later(RESCAN_SECONDS, self._rescan)
             self._say_ready()
-            self._journal.say(INFO, "started", pid=os.getpid(), names=len(self._publisher))
+            _LOG.info("started %s", fields(pid=os.getpid(), names=len(self._publisher)))
             await stop.wait()
         finally:
             notify.notify("STOPPING=1")
             await self._stop()
-        self._journal.say(INFO, "stopped", names=len(self._publisher))
+        _LOG.info("stopped %s", fields(names=len(self._publisher)))
 
     async def _stop(self) -> None:
         for handle in (self._flush_handle, self._timer, self._rescan_timer):
@@ -143,7 +148,7 @@ class Service:
         try:
             return self._publisher.adopt(time.time())
         except SnapshotError as error:
-            self._journal.say(ERROR, "damaged host table, replacing it", why=error.what)
+            _LOG.error("damaged host table, replacing it %s", fields(why=error.what))
             return 0
 
     async def _settle(self, published: int) -> None:
@@ -288,7 +293,7 @@ class Service:
             try:
                 self._must_publish |= self._publisher.set(name, decision.records, wall)
             except ValueError as error:
-                self._journal.say_once(ERROR, "name keeps what it had", name=name, why=error)
+                self._log_fault("name keeps what it had", name=name, why=error)
 
     def _publish(self) -> None:
         """Write the table; after a failure the old one stays and the rescan tries again."""
@@ -296,13 +301,18 @@ class Service:
             lost = self._publisher.publish(time.time(), self._config.names.pending_wait)
         except (OSError, ValueError, UserError) as error:
             self._must_publish = True
-            self._journal.say_once(ERROR, "publishing failed, the former table stays", why=error)
+            self._log_fault("publishing failed, the former table stays", why=error)
         else:
             self._must_publish = False
             self._pending.published()
             for name, host, other in lost:
                 why = f"{other} answers to it"
-                self._journal.say_once(ERROR, "name left out", name=name, of=host, why=why)
+                self._log_fault("name left out", name=name, of=host, why=why)
+
+    def _log_fault(self, event: str, **values: object) -> None:
+        """Log an error once: a rescan tries again every few seconds."""
+        if self._faults.is_new(shown := fields(**values)):
+            _LOG.error("%s %s", event, shown)
 
     def _arm(self) -> None:
         """Wake up when the next lease ends or a never-ending one must be published anew."""
@@ -333,7 +343,7 @@ class Service:
         self._history.tick()
         self._claims.count()
         if not self._must_publish and not self._publisher.is_intact():
-            self._journal.say(ERROR, "the host table was changed by others, replacing it")
+            _LOG.error("the host table was changed by others, replacing it")
             self._must_publish = True
         if self._must_publish:
             self._schedule()
@@ -345,11 +355,11 @@ class Service:
         try:
             self._config = _load(self._paths)
         except UserError as error:
-            self._journal.say(ERROR, "reload failed, the former settings stay", why=error.what)
+            _LOG.error("reload failed, the former settings stay %s", fields(why=error.what))
         else:
             self._must_publish |= self._config.names.pending_wait != former
             self._history.configure(self._config.history)
-            self._journal.say(INFO, "reloaded", path=self._paths.config)
+            _LOG.info("reloaded %s", fields(path=self._paths.config))
         self._rescan()
         self._say_ready()
 

@@ -10,7 +10,10 @@ import sys
 
 import pytest
 
-HEAVY = {"asyncio", "importlib.metadata", "netaddr", "pyroute2", "qemu", "subprocess", "watchdog"}
+HEAVY = {
+    *("asyncio", "importlib.metadata", "logging", "netaddr", "pyroute2", "qemu", "subprocess"),
+    "watchdog",
+}
 NOT_BARE = HEAVY | {"_cffi_backend", "csv", "hashlib", "json", "msgspec", "socket", "tempfile"}
 QUERY = HEAVY | {"_cffi_backend", "csv", "tempfile", "tomllib", "leasewatch.api.offline"}
 

@@ -7,7 +7,6 @@ does not hold (MACs, client ids). Changes nothing.
 from __future__ import annotations
 
 import contextlib
-import io
 import ipaddress
 import os
 import socket
@@ -29,7 +28,6 @@ from leasewatch.api.interface import (
     entry,
 )
 from leasewatch.daemon import alive
-from leasewatch.daemon.journal import Journal
 from leasewatch.files import run_states
 from leasewatch.history.reader import HistoryReader
 from leasewatch.history.rows import HistoryParameters
@@ -219,8 +217,7 @@ def _found(paths: Paths) -> Found:
         for state in run_states.read_all(paths.network_runs, NetworkState)
     ]
     settings = _settings(paths)
-    quiet = Journal(io.StringIO())
-    return Discovery(paths.root, quiet, holds=lambda _path: False).scan(
+    return Discovery(paths.root, holds=lambda _path: False).scan(
         [*known, *settings.lease_files()], settings.names.suffix, settings.off(), 0.0
     )
 

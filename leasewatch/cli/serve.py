@@ -53,10 +53,11 @@ def _the_one_service(paths: Paths) -> locks.ProcessLock:
 def _serve(paths: Paths) -> None:
     import asyncio  # noqa: PLC0415 (the service's imports are not for --help)
 
-    from leasewatch.daemon.journal import Journal  # noqa: PLC0415
+    from leasewatch.daemon import logs  # noqa: PLC0415
     from leasewatch.service import Service  # noqa: PLC0415
 
     async def run() -> None:
-        await Service(paths, Journal()).run()
+        await Service(paths).run()
 
+    logs.start()
     asyncio.run(run())

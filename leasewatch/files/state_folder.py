@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import msgspec
 
 from leasewatch.daemon import alive
-from leasewatch.daemon.journal import WARNING, Journal
+from leasewatch.daemon.logs import Recent, fields
 from leasewatch.errors import UNDECODABLE
 from leasewatch.files import reading
 from leasewatch.model import DomainState, NetworkState
 
+_LOG = logging.getLogger(__name__)
 _T = TypeVar("_T", NetworkState, DomainState)
 
 
 class StateFolder(Generic[_T]):
     """The run states of one kind. A file that cannot be read or parsed keeps its last value."""
 
-    def __init__(self, folder: Path, kind: type[_T], journal: Journal) -> None:
+    def __init__(self, folder: Path, kind: type[_T]) -> None:
         self.values: dict[str, _T] = {}
         self._folder = folder
         self._decoder: msgspec.json.Decoder[_T] = msgspec.json.Decoder(kind)
-        self._journal = journal
+        self._faults = Recent()
         self._seen: dict[str, reading.Signature] = {}
 
     def scan(self) -> bool:
@@ -47,13 +49,16 @@ class StateFolder(Generic[_T]):
         try:
             value = self._decoder.decode(reading.read(path).data)
         except (OSError, *UNDECODABLE) as error:
-            self._journal.say_once(WARNING, "run state unreadable", path=path, why=error)
+            self._log_fault(path, str(error))
             return
         if value.name == name:
             self.values[name] = value
         else:
-            why = f'it is of "{value.name}"'
-            self._journal.say_once(WARNING, "run state unreadable", path=path, why=why)
+            self._log_fault(path, f'it is of "{value.name}"')
+
+    def _log_fault(self, path: Path, why: str) -> None:
+        if self._faults.is_new(path, why):
+            _LOG.warning("run state unreadable %s", fields(path=path, why=why))
 
 
 def names(folder: Path, suffix: str) -> set[str] | None:

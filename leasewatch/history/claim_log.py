@@ -5,10 +5,11 @@ A guest can make claims as fast as its DHCP client can ask.
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Final
 
-from leasewatch.daemon.journal import NOTICE, Journal
+from leasewatch.daemon.logs import NOTICE, Recent, fields
 from leasewatch.leases.allowance import Allowance
 from leasewatch.model import Claim
 
@@ -19,14 +20,14 @@ OF_ALL: Final = 1000, 1.0
 COUNT_SECONDS: Final = 60.0
 """How often the claims that were not logged are counted in a line."""
 _MEMORY: Final = 4096
+_LOG = logging.getLogger(__name__)
 
 
 class ClaimLog:
     """Decides which claims are worth a line."""
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-        self._told: dict[tuple[object, ...], None] = {}
+    def __init__(self) -> None:
+        self._failed = Recent(_MEMORY)
         """The last claims that failed, whether they were logged or not."""
         self._of_client = Allowance(*OF_CLIENT)
         self._of_all = Allowance(*OF_ALL)
@@ -41,28 +42,24 @@ class ClaimLog:
             return
         address = claim.lease.address if claim.lease else None
         told = (claim.verdict, claim.name, claim.network, claim.mac, address, claim.reason)
-        if told in self._told:
+        if not self._failed.is_new(*told):
             return
-        if len(self._told) >= _MEMORY:
-            del self._told[next(iter(self._told))]
-        self._told[told] = None
         now, who = time.monotonic(), f"{claim.mac or address} on {claim.network}"
         if not (self._of_client.take(who, now) and self._of_all.take("", now)):
             self._left_out, self._last = self._left_out + 1, who
             return
-        self._journal.say(
-            NOTICE,
-            f"claim {claim.verdict}",
+        shown = fields(
             name=claim.name,
             network=claim.network,
             mac=claim.mac,
             address=address,
             why=claim.reason,
         )
+        _LOG.log(NOTICE, "claim %s %s", claim.verdict, shown)
 
     def count(self) -> None:
         """Log once in a while how many claims were not logged."""
         now = time.monotonic()
         if self._left_out and now - self._counted >= COUNT_SECONDS:
             left_out, self._left_out, self._counted = self._left_out, 0, now
-            self._journal.say(NOTICE, "claims not logged", count=left_out, last=self._last)
+            _LOG.log(NOTICE, "claims not logged %s", fields(count=left_out, last=self._last))

@@ -7,18 +7,18 @@ file or its disk is said once; the service runs on and this tries again. What an
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 from leasewatch.config import History as Settings
-from leasewatch.daemon.journal import ERROR, NOTICE, WARNING, Journal
+from leasewatch.daemon import logs
 from leasewatch.history import events
 from leasewatch.history.calm import Calm
 from leasewatch.history.damage import DamagedError, is_damage, set_aside
@@ -47,6 +47,7 @@ COUNT_SECONDS: Final = 60.0
 MOST_PAST: Final = 10_000
 """Of those given back, the newest."""
 
+_LOG = logging.getLogger(__name__)
 _FAULTS = (sqlite3.Error, OSError, DamagedError)
 
 
@@ -56,9 +57,8 @@ class History:
     Before `start` it takes in decisions alone: leases are compared with the file then.
     """
 
-    def __init__(self, path: Path, journal: Journal, settings: Settings) -> None:
+    def __init__(self, path: Path, settings: Settings) -> None:
         self._path = path
-        self._journal = journal
         self._settings = settings
         self._queue = HistoryQueue()
         self._calm = Calm()
@@ -136,7 +136,7 @@ class History:
         self._put(self._calm.due(now))
         if self._calm.joined and now - self._counted >= COUNT_SECONDS:
             joined, self._calm.joined, self._counted = self._calm.joined, 0, now
-            self._journal.say(NOTICE, "history joined changes of busy clients", count=joined)
+            self._say(logs.NOTICE, "history joined changes of busy clients", count=joined)
 
     def fault(self) -> str:
         """Why nothing is written, empty where it is; any thread may ask."""
@@ -159,7 +159,7 @@ class History:
             return
         lost = self._queue.put(happened)
         if lost:
-            self._journal.say(ERROR, "too much to write, history lost", changes=lost)
+            self._say(logging.ERROR, "too much to write, history lost", changes=lost)
             self._catch_up(lost)
 
     def _catch_up(self, lost: int = 0, *, first: bool = False) -> None:
@@ -203,7 +203,7 @@ class History:
     def _opened(self) -> HistoryFile:
         if self._file is not None and not self._file.is_there():
             self._close()
-            self._say(WARNING, "history was removed, beginning another", path=self._path)
+            self._say(logging.WARNING, "history was removed, beginning another", path=self._path)
             self._behind = True
         if self._file is None:
             self._file = HistoryFile(self._path)
@@ -231,7 +231,7 @@ class History:
             file.write(event for happened in batch for event in _events(happened))
         self._last_seq = file.last_seq
         if self._fault:
-            self._say(NOTICE, "history is written again", path=self._path)
+            self._say(logs.NOTICE, "history is written again", path=self._path)
             self._fault = ""
 
     def _prune(self) -> None:
@@ -255,26 +255,22 @@ class History:
             except OSError as another:
                 error = another
             else:
-                self._say(ERROR, "history is damaged, set aside", path=kept, why=error)
+                self._say(logging.ERROR, "history is damaged, set aside", path=kept, why=error)
                 self._behind = True
                 return
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         if why != self._fault:
             self._fault = why
             self._say(
-                WARNING,
+                logging.WARNING,
                 "history is not written, trying again",
                 path=self._path,
                 why=why,
                 every=f"{RETRY_SECONDS:g}s",
             )
 
-    def _say(self, priority: int, event: str, **fields: object) -> None:
-        if self._loop is not None:
-            with suppress(RuntimeError):  # it has ended
-                self._loop.call_soon_threadsafe(
-                    partial(self._journal.say, priority, event, **fields)
-                )
+    def _say(self, level: int, event: str, **values: object) -> None:
+        _LOG.log(level, "%s %s", event, logs.fields(**values))
 
 
 def _is_worth_a_file(batch: list[Happened] | Snapshot) -> bool:

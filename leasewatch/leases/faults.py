@@ -5,9 +5,10 @@ It decides nothing about leases and reads no file.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 
-from leasewatch.daemon.journal import WARNING, Journal
+from leasewatch.daemon.logs import Recent, fields
 from leasewatch.errors import LostFieldError, ParseError
 from leasewatch.files import reading
 
@@ -16,17 +17,18 @@ MAX_FAULTS = 10
 SECONDS = 60.0
 """…within so long: a guest may choose what cannot be read, with each packet of its own."""
 
+_LOG = logging.getLogger(__name__)
 _Fault = tuple[bytes | None, ParseError]
 
 
 class Faults:
     """Of one file. `stands(record)`: the file has it now; None: it is not understood at all."""
 
-    def __init__(self, journal: Journal, stands: Callable[[bytes | None], bool]) -> None:
-        self._journal = journal
+    def __init__(self, stands: Callable[[bytes | None], bool]) -> None:
         self._stands = stands
         self._known: dict[bytes | None, ParseError] = {}
         """Those of former reads may be gone by now."""
+        self._recent = Recent()
         self._since = -SECONDS
         self._logged = 0
         self._unsaid = 0
@@ -54,13 +56,14 @@ class Faults:
             at, event = fault.file, "field left out"
         else:
             at, event = f"{fault.file}:{fault.line or _line_of(record, read)}", "malformed"
-        self._logged += self._journal.say_once(
-            WARNING, event, at=at, field=fault.field, why=fault.why
-        )
+        shown = fields(at=at, field=fault.field, why=fault.why)
+        if self._recent.is_new(event, shown):
+            self._logged += 1
+            _LOG.warning("%s %s", event, shown)
 
     def _say_unsaid(self, path: str) -> None:
         if self._unsaid:
-            self._journal.say(WARNING, "malformed", path=path, more_lines=self._unsaid)
+            _LOG.warning("malformed %s", fields(path=path, more_lines=self._unsaid))
         self._unsaid = 0
 
     def current(self, read: reading.Read) -> str | None:

@@ -6,13 +6,14 @@ It decides nothing about leases (that is `tracker`) or names.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from leasewatch.daemon import alive
-from leasewatch.daemon.journal import WARNING, Journal
+from leasewatch.daemon.logs import fields
 from leasewatch.files import reading
 from leasewatch.leases import formats
 from leasewatch.leases.faults import Faults
@@ -24,6 +25,9 @@ from leasewatch.sources.source import Source
 READS_AT_ONCE = 3
 """Two tell that a file stands still; one more in case it was just being written."""
 REREAD_SECONDS = 0.001
+
+
+_LOG = logging.getLogger(__name__)
 
 
 class FileState(NamedTuple):
@@ -43,8 +47,7 @@ class FileState(NamedTuple):
 
 
 class _Watched:
-    def __init__(self, journal: Journal, source: Source, tracker: LeaseTracker) -> None:
-        self._journal = journal
+    def __init__(self, source: Source, tracker: LeaseTracker) -> None:
         self.follow(source, tracker)
         self.signature: reading.Signature | None = None
         """Of the last read; None: it could not be read."""
@@ -61,7 +64,7 @@ class _Watched:
         """Read the file as `source`'s from now on."""
         self.source = source
         self.tracker = tracker
-        self.faults = Faults(self._journal, tracker.stands)
+        self.faults = Faults(tracker.stands)
 
     def is_whole(self) -> bool:
         """Whether it tells every lease: it can be read and understood, and its writer lives."""
@@ -79,11 +82,9 @@ class LeaseFiles:
 
     def __init__(
         self,
-        journal: Journal,
         changed: Callable[[list[LeaseChange]], None],
         appearances: FirstSeen,
     ) -> None:
-        self._journal = journal
         self._changed = changed
         self._appearances = appearances
         self._watched: dict[str, _Watched] = {}
@@ -107,7 +108,7 @@ class LeaseFiles:
         for path, file in wanted.items():
             if path not in self._watched:
                 source = formats.first(file)
-                self._watched[path] = _Watched(self._journal, source, self._tracker(file, source))
+                self._watched[path] = _Watched(source, self._tracker(file, source))
                 self.look(path)
 
     def _tracker(self, file: LeaseFile, source: Source) -> LeaseTracker:
@@ -208,7 +209,7 @@ class LeaseFiles:
             watched.signature = None
             why = error.strerror or str(error)
             if why != watched.fault:
-                self._journal.say(WARNING, "lease file unreadable", path=path, why=why)
+                _LOG.warning("lease file unreadable %s", fields(path=path, why=why))
             watched.fault, watched.denied = why, isinstance(error, PermissionError)
             return None
         watched.fault, watched.signature = None, read.signature or None

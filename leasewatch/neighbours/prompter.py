@@ -6,13 +6,14 @@ What comes of it the kernel's neighbour table says (`io.neighbours`); no answer 
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import struct
 from contextlib import suppress
 
-from leasewatch.daemon.journal import WARNING, Journal
 from leasewatch.neighbours.prompts import AFTER, Prompts, Target
 
+_LOG = logging.getLogger(__name__)
 _IP_PKTINFO = 8
 """linux/in.h; Python 3.11 does not name it."""
 _DISCARD = 9
@@ -22,12 +23,11 @@ _DISCARD = 9
 class Prompter:
     """Sends when something is due, and has no timer otherwise; `stop` ends it."""
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+    def __init__(self) -> None:
         self._prompts = Prompts()
         self._sockets = {length: _socket(length) for length in (4, 16)}
         if self._sockets[16] is None:
-            journal.say(WARNING, "no IPv6 socket: addresses are seen only once they are used")
+            _LOG.warning("no IPv6 socket: addresses are seen only once they are used")
         self._timer: asyncio.TimerHandle | None = None
 
     def ask(self, target: Target, steps: tuple[float, ...] = AFTER) -> None:

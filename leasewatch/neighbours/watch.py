@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import math
 import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from leasewatch.daemon.journal import ERROR, WARNING, Journal
+from leasewatch.daemon.logs import Recent, fields
 from leasewatch.model import Domain, Lease, LeaseChange, NeighbourChange
 from leasewatch.neighbours import kernel as rtnetlink
 from leasewatch.neighbours.given_back import Past, given_back
@@ -28,6 +29,7 @@ SWEEP_SECONDS = 30.0
 """How often the passing of time is looked at."""
 BUSY_SECONDS = 0.1
 """Of a guest that keeps the table busy, so much is taken in at a time."""
+_LOG = logging.getLogger(__name__)
 _BATCH = 200
 """Messages taken in before others have their turn."""
 
@@ -51,17 +53,16 @@ class NeighbourWatch:
 
     def __init__(
         self,
-        journal: Journal,
         changed: Callable[[list[NeighbourChange]], None],
         links_changed: Callable[[], None],
         knows: Callable[[str, str], bool],
     ) -> None:
-        self._journal = journal
+        self._faults = Recent()
         self._changed = changed
         self._links_changed = links_changed
         self._table = NeighbourTable(knows)
         self._per_network = PerNetwork()
-        self._prompter = Prompter(journal)
+        self._prompter = Prompter()
         self._bridges: dict[str, str] = {}
         """Network by bridge."""
         self._links: dict[int, Link] = {}
@@ -235,7 +236,7 @@ class NeighbourWatch:
         try:
             own = rtnetlink.addresses() if indexes else {}
         except OSError as error:
-            self._journal.say(ERROR, "the host's addresses cannot be read", why=error)
+            _LOG.error("the host's addresses cannot be read %s", fields(why=error))
             return
         links = {
             ifindex: Link(
@@ -269,14 +270,15 @@ class NeighbourWatch:
             try:
                 rtnetlink.heed(self._socket, set(indexes.values()), new_links=missing)
             except OSError as error:  # more wakes us up, and that is all
-                self._journal.say_once(WARNING, "rtnetlink filter refused", why=error)
+                if self._faults.is_new(str(error)):
+                    _LOG.warning("rtnetlink filter refused %s", fields(why=error))
         return indexes
 
     def _resync(self, ifindex: int) -> None:
         try:
             found = rtnetlink.neighbours(ifindex)
         except OSError as error:
-            self._journal.say(ERROR, "the neighbour table cannot be read", why=error)
+            _LOG.error("the neighbour table cannot be read %s", fields(why=error))
             return
         self._tell(self._table.resync(ifindex, found, time.monotonic(), time.time()))
 

@@ -6,12 +6,13 @@ and decides nothing about names.
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from leasewatch.daemon.journal import WARNING, Journal
+from leasewatch.daemon.logs import Recent, fields
 from leasewatch.errors import ParseError
 from leasewatch.files.small_files import SmallFiles
 from leasewatch.model import Domain, LeaseFile, Nic
@@ -27,6 +28,7 @@ FIRST_LEASE_SECONDS = 60
 REMOVED_SECONDS = 2.0
 """How long a card's file must be gone: Incus and LXD remove all of them to write them anew."""
 
+_LOG = logging.getLogger(__name__)
 _Owners = tuple[list[Owner], list[ParseError]]
 
 
@@ -65,10 +67,10 @@ class Discovery:
     `holds(path)`: whether a lease file has leases that have not ended.
     """
 
-    def __init__(self, root: Path, journal: Journal, holds: Callable[[str], bool]) -> None:
+    def __init__(self, root: Path, holds: Callable[[str], bool]) -> None:
         self._root = root
         self._holds = holds
-        self._journal = journal
+        self._faults = Recent()
         self._listed: dict[str, list[str]] = {}
         self._bridges = SmallFiles[str]()
         self._owners = SmallFiles[_Owners]()
@@ -100,8 +102,9 @@ class Discovery:
         self._bridges.forget_others()
         self._owners.forget_others()
         for problem in found.problems:
-            fields = {"source": problem.source, "path": problem.path, "why": problem.why}
-            self._journal.say_once(WARNING, "source unreadable", **fields)
+            shown = fields(source=problem.source, path=problem.path, why=problem.why)
+            if self._faults.is_new(shown):
+                _LOG.warning("source unreadable %s", shown)
         return found
 
     def _scan(self, source: Source, suffix: str, found: Found) -> dict[tuple[str, str], _Start]:

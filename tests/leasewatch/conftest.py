@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from leasewatch.history.file import HistoryFile
+from tests.leasewatch import logged
 from tests.leasewatch.serving import Dnsmasq, Served
+
+
+@pytest.fixture(autouse=True)
+def _empty_log() -> None:
+    logged.clear()
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ _ASK = "from leasewatch.neighbours import kernel; print(kernel.ipv6('br0'))"
 _SET_UP = "ip link add br0 type bridge; ip link set br0 up; ip addr add fd00::1/64 dev br0 nodad"
 
 _GET_TO_KNOW = """
-import asyncio, io, time
-from leasewatch.daemon.journal import Journal
+import asyncio, time
 from leasewatch.neighbours.watch import NeighbourWatch
 from leasewatch.model import Domain, Nic
 
@@ -20,7 +19,7 @@ async def known():
     nics = (Nic("lab", "52:54:00:00:00:42"),)
     domain = Domain(name="web1", nics=nics, started=time.time() - 3600, pending_until=0)
     watch = NeighbourWatch(
-        Journal(io.StringIO()), told.extend, lambda: None, lambda network, mac: False
+        told.extend, lambda: None, lambda network, mac: False
     )
     for domains in ([], [domain]):
         watch.watch({"lab": ["br0"]}, domains)

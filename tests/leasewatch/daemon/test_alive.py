@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import time
-from io import StringIO
 from pathlib import Path
 
 import msgspec
@@ -16,7 +15,6 @@ import pytest
 
 from leasewatch.api import offline
 from leasewatch.daemon import alive
-from leasewatch.daemon.journal import Journal
 from leasewatch.files import locks
 from leasewatch.files.state_folder import StateFolder
 from leasewatch.model import DomainState, NetworkState, Nic
@@ -124,7 +122,7 @@ def test_a_run_state_whose_folder_went_is_kept_while_its_process_lives(
     paths: Paths, born: str, kept: set[str]
 ) -> None:
     write(paths.network_runs, msgspec.structs.replace(LAB, born=BORNS[born]))
-    states = StateFolder(paths.network_runs, NetworkState, Journal(StringIO()))
+    states = StateFolder(paths.network_runs, NetworkState)
     states.scan()
     assert set(states.values) == {"lab"}
     shutil.rmtree(paths.network_runs)

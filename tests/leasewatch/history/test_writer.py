@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import sqlite3
 import threading
 import time
@@ -14,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from leasewatch.config import History as Settings
-from leasewatch.daemon.journal import Journal
 from leasewatch.history import queue as history_queue
 from leasewatch.history import writer as history
 from leasewatch.history.queue import Happened, HistoryQueue, Snapshot
@@ -24,6 +22,7 @@ from leasewatch.history.writer import History
 from leasewatch.model import Lease, NeighbourChange
 from nss_pyvirt.errors import UserError
 from tests.leasewatch.leasing import WALL, change, claim, lease, neighbour
+from tests.leasewatch.logged import LOG
 
 
 class Kept:
@@ -31,9 +30,8 @@ class Kept:
 
     def __init__(self, path: Path, settings: Settings) -> None:
         self.path = path
-        self.said = io.StringIO()
         self.leases: dict[str, Lease] = {}
-        self.history = History(path, Journal(self.said, priorities=False), settings)
+        self.history = History(path, settings)
         self.remembered = self.history.first_appearances()
 
     def add(self, *leases: Lease) -> None:
@@ -59,7 +57,7 @@ class Kept:
     async def until(self, what: str, predicate: Callable[[], object]) -> None:
         deadline = time.monotonic() + 120
         while not predicate():
-            assert time.monotonic() < deadline, f"waited in vain for {what}: {self.said.getvalue()}"
+            assert time.monotonic() < deadline, f"waited in vain for {what}: {LOG.getvalue()}"
             await asyncio.sleep(0.01)
 
     async def until_held(self, *names: str) -> None:
@@ -71,7 +69,7 @@ class Kept:
         await self.until(f"{names} to be held", held)
 
     async def until_said(self, text: str) -> None:
-        await self.until(text, lambda: text in self.said.getvalue())
+        await self.until(text, lambda: text in LOG.getvalue())
 
 
 @asynccontextmanager
@@ -102,7 +100,7 @@ def test_what_happens_is_written_a_moment_later(path: Path) -> None:
             kept.drop("10.0.0.1")
             await kept.until_held("db")
             assert [e.kind for e in kept.events()] == ["added", "added", "released"]
-        assert kept.said.getvalue() == ""
+        assert LOG.getvalue() == ""
 
     asyncio.run(scenario())
 
@@ -113,7 +111,7 @@ def test_a_host_without_leases_has_no_file(path: Path) -> None:
             kept.history.changed([])
             await asyncio.sleep(0.1)
             kept.history.configure(Settings())
-        assert kept.said.getvalue() == ""
+        assert LOG.getvalue() == ""
 
     asyncio.run(scenario())
     assert not path.parent.exists()
@@ -184,7 +182,7 @@ def test_a_damaged_file_is_set_aside_and_said_and_another_begun(path: Path) -> N
             assert kept.remembered.see(lease(1, "web1"), WALL + 9) == WALL + 9
             await kept.until_held("web1")
             await kept.until_said("set aside")
-        (line,) = kept.said.getvalue().splitlines()
+        (line,) = LOG.getvalue().splitlines()
         assert "history is damaged, set aside" in line
         assert "file is not a database" in line
         (aside,) = path.parent.glob("history.db.damaged-*")
@@ -248,7 +246,7 @@ def test_a_folder_that_cannot_be_had_is_said_once_and_tried_again(path: Path) ->
             await kept.until_said("history is not written")
             kept.add(lease(2, "db"))
             await asyncio.sleep(0.3)  # some tries
-            assert len(kept.said.getvalue().splitlines()) == 1
+            assert len(LOG.getvalue().splitlines()) == 1
             path.parent.unlink()
             await kept.until_held("web1", "db")
             await kept.until_said("history is written again")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
 
-from leasewatch.daemon.journal import Journal
 from leasewatch.errors import LostFieldError, ParseError
 from leasewatch.files.reading import Read
 from leasewatch.leases.faults import MAX_FAULTS, SECONDS, Faults
+from tests.leasewatch import logged
 
 PATH = "/l/lab"
 
@@ -18,19 +16,17 @@ class Log:
     """A log, and the faults of a file that go into it."""
 
     def __init__(self) -> None:
-        self._stream = io.StringIO()
         self.gone: set[bytes | None] = set()
         """Records that the file has no more."""
-        self.faults = Faults(Journal(self._stream), lambda record: record not in self.gone)
+        self.faults = Faults(lambda record: record not in self.gone)
 
     def take(self, *whys: str, now: float, kind: type[ParseError] = LostFieldError) -> list[str]:
         """What is logged of one read."""
-        self._stream.seek(0)
-        self._stream.truncate()
+        logged.clear()
         faults = [(why.encode(), kind(PATH, 0, "hostname", why)) for why in whys]
         data = b"".join(why.encode() + b"\n" for why in whys)
         self.faults.take(Read(data, (), torn=False), [*faults], now)
-        return self._stream.getvalue().splitlines()
+        return logged.LOG.getvalue().splitlines()
 
 
 @pytest.mark.parametrize("kind", [ParseError, LostFieldError])

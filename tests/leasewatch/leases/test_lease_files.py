@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import io
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import pytest
 
 from leasewatch.api import offline
-from leasewatch.daemon.journal import Journal
 from leasewatch.leases.first_seen import FirstSeen
 from leasewatch.leases.lease_files import FileState, LeaseFiles
 from leasewatch.model import Lease, LeaseChange, LeaseFile
 from leasewatch.paths import Paths
+from tests.leasewatch.logged import LOG
 
 GOOD = "4102444800 52:54:00:00:00:01 10.0.0.1 web1 *\n"
 KEA4 = "address,hwaddr,client_id,valid_lifetime,expire,subnet_id,fqdn_fwd,fqdn_rev,hostname,state\n"
@@ -33,10 +32,9 @@ class Files:
 
     def __init__(self, folder: Path, kind: str) -> None:
         self.path = folder / "leases"
-        self.log = io.StringIO()
         self.held: dict[str, Lease] = {}
         self.kind = kind
-        self._files = LeaseFiles(Journal(self.log), self._changed, FirstSeen())
+        self._files = LeaseFiles(self._changed, FirstSeen())
 
     def _changed(self, changes: list[LeaseChange]) -> None:
         for change in changes:
@@ -119,8 +117,8 @@ def test_a_field_that_is_left_out_is_logged_once_however_often_the_lease_is_rene
 
     files = Files(tmp_path, "dnsmasq")
     asyncio.run(check(files))
-    assert files.log.getvalue().count("field left out") == 1
-    assert "field=hwaddr" in files.log.getvalue()
+    assert LOG.getvalue().count("field left out") == 1
+    assert "field=hwaddr" in LOG.getvalue()
 
 
 def test_a_line_of_keas_older_parts_has_no_number_in_the_file(tmp_path: Path) -> None:

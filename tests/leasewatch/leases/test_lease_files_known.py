@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import io
 from pathlib import Path
 
 import pytest
 
-from leasewatch.daemon.journal import Journal
 from leasewatch.leases.first_seen import FirstSeen
 from leasewatch.leases.lease_files import LeaseFiles
 from leasewatch.model import LeaseChange, LeaseFile
@@ -17,7 +15,7 @@ LINE = "4102444800 52:54:00:00:00:01 10.0.0.5 web1 *\n"
 
 
 def watched(changes: list[LeaseChange], *files: LeaseFile) -> LeaseFiles:
-    made = LeaseFiles(Journal(io.StringIO()), changes.extend, FirstSeen())
+    made = LeaseFiles(changes.extend, FirstSeen())
     made.watch(files)
     return made
 

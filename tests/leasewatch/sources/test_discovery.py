@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from leasewatch.daemon.journal import Journal
 from leasewatch.model import LeaseFile, Nic
 from leasewatch.sources.discovery import Discovery, Found
 
@@ -28,7 +26,7 @@ class Host:
         self.root = root
         self.leases = True
         """Whether lease files have leases that have not ended."""
-        self.discovery = Discovery(root, Journal(io.StringIO()), lambda _path: self.leases)
+        self.discovery = Discovery(root, lambda _path: self.leases)
         self.now = 100.0
 
     def interfaces(self, *names: str) -> None:

@@ -16,7 +16,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from leasewatch import config
-from leasewatch.daemon.journal import Journal
 from leasewatch.errors import ParseError
 from leasewatch.files.state_folder import StateFolder
 from leasewatch.leases.first_seen import FirstSeen
@@ -262,9 +261,9 @@ def test_a_definition_is_a_value_that_survives_being_written_or_the_users_error(
 def test_a_harmed_run_state_keeps_the_last_good_one_whatever_it_holds(
     kind: Any, name: str, valid: bytes, data: st.DataObject
 ) -> None:
-    with tempfile.TemporaryDirectory() as made, Path("/dev/null").open("w") as nowhere:
+    with tempfile.TemporaryDirectory() as made:
         file = Path(made, f"{name}.json")
-        folder = StateFolder(Path(made), kind, Journal(nowhere))
+        folder = StateFolder(Path(made), kind)
         file.write_bytes(valid)
         assert folder.scan()
         good = folder.values[name]

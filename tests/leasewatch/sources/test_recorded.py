@@ -6,13 +6,11 @@ the leases and owners that we are to find in it.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from leasewatch.daemon.journal import Journal
 from leasewatch.files.reading import read_parts
 from leasewatch.model import Domain, Lease
 from leasewatch.sources import registry
@@ -37,9 +35,7 @@ def shown_owner(domain: Domain) -> str:
 
 def found(root: Path) -> Iterator[str]:
     """Every lease and owner below `root`, and every fault."""
-    scanned = Discovery(root, Journal(io.StringIO()), lambda _path: True).scan(
-        (), "internal", (), 0.0
-    )
+    scanned = Discovery(root, lambda _path: True).scan((), "internal", (), 0.0)
     for file in scanned.lease_files:
         source = registry.BY_NAME[file.kind]
         leases, errors = parse(source, read_parts(file.path, source.before).data, file)

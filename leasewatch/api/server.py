@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -26,7 +24,7 @@ from leasewatch.api.interface import (
     ResolveParameters,
     SourcesReply,
 )
-from leasewatch.daemon.seats import Seats
+from leasewatch.daemon.seats import Seats, peer_uid
 from leasewatch.errors import UNDECODABLE
 from leasewatch.history.reader import HistoryReader
 from leasewatch.history.rows import HistoryParameters
@@ -84,7 +82,7 @@ class VarlinkServer:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         session = asyncio.current_task()
-        leaving = self._seats.enter(writer, _peer_uid(writer))
+        leaving = self._seats.enter(writer, peer_uid(writer.get_extra_info("socket")))
         if leaving is not None:
             leaving.transport.abort()  # its session ends by itself
         if session is None or leaving is writer:
@@ -189,14 +187,6 @@ class VarlinkServer:
 async def _send(reply: Reply, writer: asyncio.StreamWriter) -> None:
     writer.write(msgspec.json.encode(reply) + b"\0")
     await writer.drain()
-
-
-def _peer_uid(writer: asyncio.StreamWriter) -> int:
-    sock = writer.get_extra_info("socket")
-    with suppress(OSError):
-        credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-        return int(struct.unpack("3i", credentials)[1])
-    return -1
 
 
 def _ok(parameters: object) -> Reply:

@@ -1,38 +1,49 @@
-"""Places at a socket to which every local user may connect: shared out, so that nobody fills it.
-
-It knows no socket: who must leave is for the caller to send away.
-"""
+"""Share out the connections of a socket that every local user may use, so that no user fills it."""
 
 from __future__ import annotations
 
+import socket
+import struct
+from asyncio.trsock import TransportSocket
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 _T = TypeVar("_T", bound=Hashable)
 _ROOT = 0
+_UCRED = struct.Struct("3i")
+"""struct ucred of unix(7): pid, uid, gid."""
+
+
+def peer_uid(sock: socket.socket | TransportSocket) -> int:
+    """The uid of the process that connected; -1 if the kernel does not tell."""
+    try:
+        credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    except OSError:
+        return -1
+    return int(_UCRED.unpack(credentials)[1])
 
 
 class Seats(Generic[_T]):
-    """`most` places for all users together, of which one user has `most_of_user`.
+    """Who has a connection now: `most` of all users together, `most_of_user` of one user.
 
-    Root has that many of its own beside them.
+    Root has `most_of_user` of its own beside them.
     """
 
     def __init__(self, most: int, most_of_user: int) -> None:
         self._most = most
         self._most_of_user = most_of_user
         self._users: dict[int, dict[_T, None]] = {}
-        """Of each user who has a place: its guests, the one that came first in front."""
+        """Each user's guests, the oldest first. A user without a guest has no entry."""
         self._uid: dict[_T, int] = {}
 
     def __len__(self) -> int:
         return len(self._uid)
 
     def enter(self, guest: _T, uid: int) -> _T | None:
-        """Give `guest` a place; returns who must leave for it, if anybody.
+        """Give `guest` a seat. Returns the guest whose connection the caller must close, if any.
 
-        That is `guest` itself where its user has its share. Where all places are taken it is the
-        guest that came first of the user who has most of them.
+        That is `guest` itself if its user has its share already. If all seats are taken, it is the
+        oldest guest of the user who has most.
         """
         if len(self._users.get(uid, ())) >= self._most_of_user:
             return guest
@@ -47,7 +58,7 @@ class Seats(Generic[_T]):
         return leaving
 
     def leave(self, guest: _T) -> None:
-        """Its place is free; no error if it has none."""
+        """Free the seat of `guest`; one that has none is ignored."""
         uid = self._uid.pop(guest, None)
         if uid is not None:
             del self._users[uid][guest]

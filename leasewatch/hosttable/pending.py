@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import struct
 from contextlib import suppress
 from pathlib import Path
 
-from leasewatch.daemon.seats import Seats
+from leasewatch.daemon.seats import Seats, peer_uid
 from nss_pyvirt import snapshot
 from nss_pyvirt.snapshot import SnapshotError
 
@@ -107,7 +106,7 @@ class PendingServer:
     def _take_in(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         waiter = _Waiter(sock, loop.time() + NAME_SECONDS)
-        leaving = self._seats.enter(waiter, _peer_uid(sock))
+        leaving = self._seats.enter(waiter, peer_uid(sock))
         if leaving is waiter:
             sock.close()
             return
@@ -168,8 +167,3 @@ class PendingServer:
         self.published()
         if self._waiters:
             self._timer = loop.call_later(CHECK_SECONDS, self._time_passed)
-
-
-def _peer_uid(sock: socket.socket) -> int:
-    credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    return int(struct.unpack("3i", credentials)[1])

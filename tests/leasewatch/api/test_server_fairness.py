@@ -78,7 +78,7 @@ def test_a_crowd_of_users_keeps_nobody_else_from_asking(
 ) -> None:
     crowd = [1001, 1001, 1001, 1002, 1003]
     uids = iter([*crowd, newcomer])
-    monkeypatch.setattr(varlink, "_peer_uid", lambda _: next(uids))
+    monkeypatch.setattr(varlink, "peer_uid", lambda _: next(uids))
     monkeypatch.setattr(varlink, "MAX_SESSIONS", len(crowd))
     faults: list[object] = []
     path = tmp_path / "socket"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
+import socket
 from collections import Counter
 
 import pytest
 
-from leasewatch.daemon.seats import Seats
+from leasewatch.daemon.seats import Seats, peer_uid
 
 ROOT = 0
 
@@ -80,3 +82,11 @@ def test_no_crowd_ever_has_more_than_its_places() -> None:
         assert max(held.values()) <= 6
         assert sum(held.values()) - held[ROOT] <= 20
         assert len(seats) == len(inside)
+
+
+def test_the_kernel_tells_whose_process_connected() -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        assert peer_uid(ours) == os.getuid()
+        ours.close()
+        assert peer_uid(ours) == -1

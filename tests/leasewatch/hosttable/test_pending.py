@@ -248,7 +248,7 @@ def test_a_crowd_of_users_keeps_neither_root_nor_another_user_from_waiting(
 ) -> None:
     crowd = [1001, 1001, 1001, 1002, 1003]
     uids = iter([*crowd, 0, 0, 1004])
-    monkeypatch.setattr(pending, "_peer_uid", lambda _: next(uids))
+    monkeypatch.setattr(pending, "peer_uid", lambda _: next(uids))
     monkeypatch.setattr(pending, "MAX_WAITERS", len(crowd))
 
     async def run() -> None:

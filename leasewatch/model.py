@@ -199,12 +199,12 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     """One sentence, e.g. `domain web1 owns this MAC`, `"wpad" is reserved`."""
     network: str
-    lease: Lease | None
-    """None: a running domain without a lease. Of a neighbour: one without file, that never ends."""
+    address: str | None = None
+    """None: a running domain without an address, or an alias that it did not get."""
+    lease: Lease | None = None
+    """None: no address, or only the neighbour table has it."""
     domain: str | None = None
     mac: str | None = None
-    """The hardware address that the host saw: the server, or the bridge."""
+    """The MAC that the host saw: the DHCP server, or the bridge."""
     ifindex: int = 0
-    """The bridge of a link-local address."""
-    origin: Origin | None = None
-    """None: not known, or no address."""
+    """The bridge of an IPv6 link-local address."""

@@ -29,8 +29,11 @@ _PURE = (
     *("model.py", "errors.py", "paths.py", "config.py", "api/answers.py", "api/interface.py"),
     *("api/published.py", "history/calm.py", "history/events.py", "history/rows.py"),
     *("leases/allowance.py", "leases/first_seen.py", "leases/record_set.py", "leases/tracker.py"),
-    *(f"names/{name}.py" for name in ("aliases", "claimants", "labels", "ledger", "on_link")),
-    *(f"names/{name}.py" for name in ("policy", "queries", "suffix", "verdicts", "waiting")),
+    *(
+        f"names/{name}.py"
+        for name in ("aliases", "claimants", "held", "labels", "ledger", "on_link")
+    ),
+    *(f"names/{name}.py" for name in ("policy", "queries", "suffix", "verdicts", "pending")),
     *(f"neighbours/{name}.py" for name in ("given_back", "links", "per_network")),
     *("neighbours/prompts.py", "neighbours/table.py"),
     *(f"sources/{name}.py" for name in ("dnsmasq", "dnsmasq_users", "fields", "incus")),

@@ -63,12 +63,12 @@ class Answers:
         answer = None
         for name in dict.fromkeys(self._policy.names_at(address)):
             decision = self._policy.decide(name)
-            candidates += (c for c in decision.claims if c.lease and c.lease.address == address)
+            candidates += (c for c in decision.claims if c.address == address)
             holding = (
                 r for r in decision.records if any(a.address == address for a in r.addresses)
             )
             answer = answer or next(holding, None)
-        candidates += (c for c in self._policy.unnamed() if c.lease and c.lease.address == address)
+        candidates += (c for c in self._policy.unnamed() if c.address == address)
         candidates += (_expired(lease) for lease in self._expired() if lease.address == address)
         return _reply(query, answer, candidates, wall)
 
@@ -104,6 +104,7 @@ def _expired(lease: Lease) -> Claim:
         verdict="expired",
         reason="the lease has ended, though the lease file still lists it",
         network=lease.network,
+        address=lease.address,
         lease=lease,
-        origin="lease",
+        mac=lease.hwaddr,
     )

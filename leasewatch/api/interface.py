@@ -303,22 +303,27 @@ def entry(claim: Claim) -> Entry:
         reason=claim.reason,
         network=claim.network,
         domain=claim.domain,
+        address=claim.address,
+        family=_family(claim.address) if claim.address is not None else None,
+        ifindex=claim.ifindex,
+        origin="neighbour" if claim.address is not None else None,
+        mac=claim.mac,
     )
     if lease is None:
         return shown
     return msgspec.structs.replace(
         shown,
-        address=lease.address,
-        family=lease.family,
-        ifindex=claim.ifindex,
-        origin=claim.origin,
-        mac=claim.mac or lease.hwaddr,
+        origin="lease",
         hostname=lease.hostname,
         client_id=lease.client_id,
         iaid=lease.iaid,
         expires=lease.expires or None,
-        source=lease.source or None,
+        source=lease.source,
     )
+
+
+def _family(address: str) -> int:
+    return 6 if ":" in address else 4
 
 
 def answer_address(address: HostAddress) -> Address:

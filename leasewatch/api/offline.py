@@ -25,7 +25,6 @@ from leasewatch.api.interface import (
     ListReply,
     ResolveReply,
     answer_address,
-    entry,
 )
 from leasewatch.daemon import alive
 from leasewatch.files import run_states
@@ -52,7 +51,7 @@ def list_entries(paths: Paths, now: float) -> ListReply:
     if paths.snapshot.exists():
         table = snapshot.read(paths.snapshot)
         generation, hosts = table.generation, list(_records(paths, table))
-    found = [entry(claim) for claim in published.claims(hosts, _leases(paths), now)]
+    found = list(published.entries(hosts, _leases(paths), now))
     return ListReply(entries=found, generation=generation)
 
 
@@ -70,7 +69,7 @@ def resolve(paths: Paths, query: str, now: float) -> ResolveReply:
         packed = ipaddress.ip_address(wanted).packed
         answer = snapshot.lookup_address(paths.snapshot, packed, now)
     hosts = list(_records(paths, snapshot.read(paths.snapshot)))
-    entries = [entry(claim) for claim in published.claims(hosts, _leases(paths), now)]
+    entries = list(published.entries(hosts, _leases(paths), now))
     asked = answer.names[0] if answer.names else wanted or labels.fold(query)
     candidates = [e for e in entries if asked in {e.name, e.hostname, e.address}]
     record = next((host for host in hosts if asked in host.names), None)

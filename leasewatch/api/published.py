@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from leasewatch.api.interface import Entry, entry
 from leasewatch.model import Claim, HostAddress, HostRecord, Lease, Verdict
 
 
-def claims(hosts: Iterable[HostRecord], leases: Iterable[Lease], now: float) -> Iterator[Claim]:
-    """One claim for each lease, each other published address and each host that awaits one.
+def entries(hosts: Iterable[HostRecord], leases: Iterable[Lease], now: float) -> Iterator[Entry]:
+    """One entry for each lease, each other published address and each host that awaits one.
 
     `now` is in Unix seconds.
     """
@@ -22,9 +23,9 @@ def claims(hosts: Iterable[HostRecord], leases: Iterable[Lease], now: float) -> 
         for address in host.addresses:
             named.setdefault(address.address, (host, address))
         if not host.addresses and host.pending_until > now:
-            yield _awaiting(host)
+            yield entry(_awaiting(host))
     for lease in leases:
-        yield _of_lease(lease, named.pop(lease.address, None), now)
+        yield entry(_of_lease(lease, named.pop(lease.address, None), now))
     for host, address in named.values():
         if address.expires > now:
             yield _of_table(host, address)
@@ -38,8 +39,9 @@ def _of_lease(lease: Lease, found: tuple[HostRecord, HostAddress] | None, now: f
         verdict="published",
         reason="the published table has it",
         network=lease.network,
+        address=lease.address,
         lease=lease,
-        origin="lease",
+        mac=lease.hwaddr,
     )
     if 0 < lease.expires <= now:
         return _but(claim, "expired", "its lease has ended")
@@ -50,22 +52,18 @@ def _of_lease(lease: Lease, found: tuple[HostRecord, HostAddress] | None, now: f
     return _but(claim, "refused", "the published table does not have it")
 
 
-def _of_table(host: HostRecord, address: HostAddress) -> Claim:
-    """An address whose lease file could not be read, or has it no more."""
-    return Claim(
+def _of_table(host: HostRecord, address: HostAddress) -> Entry:
+    """An address whose lease file could not be read, or no longer lists it."""
+    return Entry(
         name=host.names[0],
         trust=host.trust,
         verdict="published",
         reason="the published table has it",
         network=address.network,
-        lease=Lease(
-            source="",
-            network=address.network,
-            address=address.address,
-            family=address.family,
-            expires=address.expires,
-        ),
+        address=address.address,
+        family=address.family,
         ifindex=address.ifindex,
+        expires=address.expires or None,
     )
 
 
@@ -76,7 +74,6 @@ def _awaiting(host: HostRecord) -> Claim:
         verdict="pending",
         reason="the domain was started and has no lease yet",
         network="",
-        lease=None,
     )
 
 

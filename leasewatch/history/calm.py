@@ -15,7 +15,7 @@ import msgspec
 from leasewatch.history.queue import Happened
 from leasewatch.leases.allowance import Allowance
 from leasewatch.leases.first_seen import client_of
-from leasewatch.model import Claim, Lease, LeaseChange, NeighbourChange
+from leasewatch.model import Claim, LeaseChange, NeighbourChange
 
 OF_CLIENT: Final = 20, 60.0
 """Changes of one client at once, and seconds for each further one."""
@@ -58,12 +58,14 @@ class Calm:
         if isinstance(what, NeighbourChange):
             return [happened]
         lease = what.lease if isinstance(what, Claim) else what.new or what.old
-        if lease is None:
+        held_at = what if isinstance(what, Claim) else lease
+        if held_at is None or held_at.address is None:
             return [happened]
-        place = lease.network, lease.address
+        place = held_at.network, held_at.address
         held = self._held.get(place)
         if held is None:
-            if not self._is_telling(what) or self._may(what, lease, now):
+            mac = lease.hwaddr if lease is not None else None
+            if not self._is_telling(what) or self._may(what, place[0], mac, now):
                 return [happened]
             if len(self._held) >= MOST:
                 return [happened]
@@ -98,20 +100,20 @@ class Calm:
             if old is None or new is None:
                 return True
             return (client_of(old), old.hostname) != (client_of(new), new.hostname)
-        if what.lease is None:
+        if what.address is None:
             return False
-        place, told = (what.lease.network, what.lease.address), (what.verdict, what.name)
+        place, told = (what.network, what.address), (what.verdict, what.name)
         former = self._told.pop((place, what.trust), None)
         if len(self._told) >= _DECISIONS:
             del self._told[next(iter(self._told))]
         self._told[place, what.trust] = told
         return told != former
 
-    def _may(self, what: LeaseChange | Claim, lease: Lease, now: float) -> bool:
+    def _may(self, what: LeaseChange | Claim, network: str, mac: str | None, now: float) -> bool:
         kind = "claim" if isinstance(what, Claim) else "change"
-        if lease.hwaddr is None:
-            return self._of_network.take(f"{kind} {lease.network}", now)
-        return self._of_client.take(f"{kind} {lease.network} {lease.hwaddr}", now)
+        if mac is None:
+            return self._of_network.take(f"{kind} {network}", now)
+        return self._of_client.take(f"{kind} {network} {mac}", now)
 
 
 def _joined(former: Happened | None, latest: Happened) -> Happened:

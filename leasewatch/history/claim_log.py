@@ -40,7 +40,7 @@ class ClaimLog:
         """Log a decision on a claim if it failed, once."""
         if claim.verdict not in {"refused", "conflict"}:
             return
-        address = claim.lease.address if claim.lease else None
+        address = claim.address
         told = (claim.verdict, claim.name, claim.network, claim.mac, address, claim.reason)
         if not self._failed.is_new(*told):
             return

@@ -104,7 +104,7 @@ def of_neighbour(change: NeighbourChange, wall: float) -> list[Event]:
     old, new = (
         n if n is not None and n.mac and n.known else None for n in (change.old, change.new)
     )
-    told = [] if new is None else [_sighted(new, wall)]
+    told = [] if new is None else [_of_seen("seen", new, wall)]
     if old is None:
         return told
     if new is not None and new.mac == old.mac:
@@ -112,7 +112,7 @@ def of_neighbour(change: NeighbourChange, wall: float) -> list[Event]:
     why = None
     if change.new is not None:
         why = f"{change.new.mac} is there now" if change.new.mac else "nobody answers there"
-    return [_event("quiet" if change.quiet else "gone", _seen(old), wall, why=why), *told]
+    return [_of_seen("quiet" if change.quiet else "gone", old, wall, why), *told]
 
 
 class Failing:
@@ -126,35 +126,43 @@ class Failing:
 
     def tells(self, claim: Claim) -> bool:
         """Whether `of_claim` is worth asking, at each decision of the claim."""
-        if claim.lease is None:
+        if claim.address is None:
             return False
-        if claim.trust == "owner" or not claim.lease.source:
+        if claim.trust == "owner" or claim.lease is None:
             return claim.verdict in {"published", "refused"}
-        if claim.verdict in {"refused", "conflict"}:
-            self._known.add(_key(claim.lease))
-            return True
-        if claim.verdict == "published" and self._known and _key(claim.lease) in self._known:
-            self._known.discard(_key(claim.lease))
-            return True
-        return False
+        failed = claim.verdict in {"refused", "conflict"}
+        if not failed and not (claim.verdict == "published" and self._known):
+            return False
+        key = claim.network, claim.address
+        was_known = key in self._known
+        (self._known.add if failed else self._known.discard)(key)
+        return failed or was_known
 
     def forget(self, changes: Iterable[LeaseChange]) -> None:
         """Leases that are gone claim nothing."""
         if self._known:
             gone = (change.old for change in changes if change.new is None)
-            self._known.difference_update(_key(lease) for lease in gone if lease is not None)
+            self._known.difference_update((old.network, old.address) for old in gone if old)
 
 
 def of_claim(claim: Claim, wall: float) -> list[Event]:
     """What a decision tells, also when it is as before: the history keeps what is new."""
-    if claim.lease is None:
+    if claim.address is None:
         return []
     kind = _KINDS[claim.verdict]
-    if kind == "published" and (claim.trust == "owner" or not claim.lease.source):
+    if kind == "published" and (claim.trust == "owner" or claim.lease is None):
         kind = "named"
-    domain = claim.name if claim.trust == "owner" else None
-    event = _event(kind, claim.lease, wall, why=claim.reason)
-    return [msgspec.structs.replace(event, name=claim.name, domain=domain)]
+    return [
+        Event(
+            kind=kind,
+            time=wall,
+            network=claim.network,
+            address=claim.address,
+            name=claim.name,
+            domain=claim.name if claim.trust == "owner" else None,
+            why=claim.reason,
+        )
+    ]
 
 
 _KINDS: dict[Verdict, Kind] = {
@@ -164,33 +172,32 @@ _KINDS: dict[Verdict, Kind] = {
 }
 
 
-def catch_up(recorded: Lease, now: LeaseChange | Neighbour | None, wall: float) -> list[Event]:
-    """What became, unseen, of a lease that the history holds for current; `now` None: it is gone.
+def catch_up(
+    recorded: Lease | Neighbour, now: LeaseChange | Neighbour | None, wall: float
+) -> list[Event]:
+    """What became, unseen, of what the history holds for current; `now` None: it is gone.
 
-    `recorded` is as the history has it, without a source if it is a neighbour; `now` is the lease
-    as though it was just added, or who is seen there without one.
+    `now` is the lease as if it was just added, or who is seen there without one.
     """
-    if recorded.source and isinstance(now, LeaseChange):
+    if isinstance(recorded, Lease) and isinstance(now, LeaseChange):
         return of_change(LeaseChange(recorded, now.new, now.since, now.first_seen), wall)
     begun = [] if now is None else list(found([now], wall))
-    if not recorded.source:
+    if isinstance(recorded, Neighbour):
         if now is None:
-            return [_event("quiet", recorded, wall)]
-        if isinstance(now, LeaseChange) or now.mac == recorded.hwaddr:
+            return [_of_seen("quiet", recorded, wall)]
+        if isinstance(now, LeaseChange) or now.mac == recorded.mac:
             return begun
-        ended = _event("gone", recorded, wall, why=f"{now.mac} is there now")
-    elif 0 < recorded.expires <= wall:
-        ended = _event("expired", recorded, wall, why="unseen")
-    else:
-        ended = _event("missed", recorded, wall, why="gone before its time, unseen")
-    return [ended, *begun]
+        return [_of_seen("gone", recorded, wall, f"{now.mac} is there now"), *begun]
+    if 0 < recorded.expires <= wall:
+        return [_event("expired", recorded, wall, why="unseen"), *begun]
+    return [_event("missed", recorded, wall, why="gone before its time, unseen"), *begun]
 
 
 def found(held: Iterable[LeaseChange | Neighbour], wall: float) -> Iterator[Event]:
     """What holds now and began unseen."""
     for one in held:
         if isinstance(one, Neighbour):
-            yield _sighted(one, wall, "found")
+            yield _of_seen("seen", one, wall, "found")
         elif one.new is not None:
             yield _event("added", one.new, wall, one.first_seen, "found")
 
@@ -200,24 +207,16 @@ def lost(count: int, why: str, wall: float) -> Event:
     return Event(kind="lost", time=wall, why=f"{count} changes were not written: {why}")
 
 
-def _key(lease: Lease) -> tuple[str, str]:
-    return lease.network, lease.address
-
-
-def _seen(neighbour: Neighbour) -> Lease:
-    return Lease(
-        source="",
+def _of_seen(kind: Kind, neighbour: Neighbour, wall: float, why: str | None = None) -> Event:
+    return Event(
+        kind=kind,
+        time=wall,
         network=neighbour.network,
         address=neighbour.address,
-        family=neighbour.family,
-        expires=0,
-        hwaddr=neighbour.mac,
+        mac=neighbour.mac,
+        started=neighbour.started if kind == "seen" else 0.0,
+        why=why,
     )
-
-
-def _sighted(neighbour: Neighbour, wall: float, why: str | None = None) -> Event:
-    event = _event("seen", _seen(neighbour), wall, why=why)
-    return msgspec.structs.replace(event, started=neighbour.started)
 
 
 def _ended(old: Lease, wall: float, *, withdrawn: bool) -> Event:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from itertools import chain, islice
 from operator import attrgetter
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -358,24 +358,37 @@ class HistoryFile:
             run(_TELL, values)
             run(_CLOSE, values)
 
-    def _held(self) -> Iterator[Lease]:
+    def _held(self) -> Iterator[Lease | Neighbour]:
         """What holds now, by the file, a step at a time: the caller may write in between."""
         last = 0
         (newest,) = self._db.execute("SELECT coalesce(max(id), 0) FROM holding").fetchone()
         while rows := self._db.execute(
             """
-            SELECT id, network, address, origin, expires, mac, hostname, client_id FROM holding
+            SELECT id, network, address, origin, since, expires, mac, hostname, client_id
+            FROM holding
             WHERE until IS NULL AND id > ? AND id <= ? ORDER BY id LIMIT ?
             """,
             (last, newest, _STEP),
         ).fetchall():
             last = rows[-1][0]
-            for _, network, address, origin, expires, mac, hostname, client_id in rows:
+            for _, network, address, origin, since, expires, mac, hostname, client_id in rows:
+                family: Literal[4, 6] = 6 if ":" in address else 4
+                if origin == "neighbour":
+                    yield Neighbour(
+                        network=network,
+                        address=address,
+                        family=family,
+                        mac=mac,
+                        ifindex=0,
+                        since=since,
+                        seen=since,
+                    )
+                    continue
                 yield Lease(
-                    source=origin if origin == "lease" else "",
+                    source="history",
                     network=network,
                     address=address,
-                    family=6 if ":" in address else 4,
+                    family=family,
                     expires=expires,
                     hwaddr=mac,
                     hostname=hostname,

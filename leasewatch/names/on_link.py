@@ -1,12 +1,10 @@
-"""Whether a leased address is in a network of its bridge. Pure."""
+"""Whether a leased address is in a network of its bridge."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Iterable
 from typing import Final
-
-from leasewatch.model import Lease
 
 Prefix = tuple[bytes, int]
 """A packed address of a bridge, and the length of its prefix."""
@@ -31,10 +29,11 @@ class Networks:
                 family = 4 if len(own) == 4 else 6
                 self._of_family[family].append((shift, int.from_bytes(own) >> shift))
 
-    def lack(self, lease: Lease) -> bool:
-        """Whether the lease's address is in none of them."""
-        there = self._of_family[lease.family]
+    def lack(self, address: str) -> bool:
+        """Whether the address is in none of them."""
+        family = 6 if ":" in address else 4
+        there = self._of_family[family]
         if not there:
             return False
-        address = int.from_bytes(socket.inet_pton(_AF[lease.family], lease.address))
-        return all(address >> shift != network for shift, network in there)
+        number = int.from_bytes(socket.inet_pton(_AF[family], address))
+        return all(number >> shift != network for shift, network in there)

@@ -1,7 +1,6 @@
-"""Who may answer to which name: leases and running domains to host records.
+"""Who may answer to which name: leases, neighbours and running domains to host records.
 
-It works by name: a change says which names it touches, and `decide` works out one name alone. It
-knows no file, no clock and no order of lines.
+It works by name: a change returns the names it touches, and `decide` works out one name.
 """
 
 from __future__ import annotations
@@ -25,70 +24,74 @@ from leasewatch.model import (
 )
 from leasewatch.names import labels, verdicts
 from leasewatch.names.aliases import Aliases, assign
-from leasewatch.names.claimants import Held, Side, addresses, by_network, owners_rank, parties
-from leasewatch.names.ledger import Card, Ledger, card_of
+from leasewatch.names.claimants import Claimant, addresses, by_network, guests, owners_rank
+from leasewatch.names.held import Held
+from leasewatch.names.ledger import Card, Ledger
 from leasewatch.names.on_link import Prefix
-from leasewatch.names.waiting import NOT_AWAITED, Awaited, awaited
+from leasewatch.names.pending import NOT_AWAITED, Awaited, awaited
 
 _FORMER_CARDS = 4096
-"""Of domains that run no more: when those started is remembered."""
+"""Cards of stopped domains whose last start is remembered."""
+
+_Left = Lease | tuple[str, str]
+"""A lease, or network and address of a neighbour."""
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """What the settings and the host say about names; all names are folded."""
+    """What the settings and the host say about names. All names are folded."""
 
     guest_claims: Literal["newest", "off"] = "newest"
     reserved: frozenset[str] = frozenset()
     """The host's own names and those of the settings."""
     defined: frozenset[str] = frozenset()
-    """Every name and alias of a defined domain, running or not: it is never a guest's."""
+    """Each name and alias of a defined domain, running or not. No guest gets one of them."""
     suffixes: Mapping[str, str] = {}
     """DNS suffix by network."""
     ipv6: frozenset[str] = frozenset()
     """The networks where guests may get a global IPv6 address."""
     prefixes: Mapping[str, tuple[Prefix, ...]] = {}
-    """Those of each network's bridges, where they are known."""
+    """The prefixes of each network's bridges, where known."""
     unrelayed: frozenset[str] = frozenset()
-    """The networks whose DHCP server serves its own bridges alone: no relay brings other guests."""
+    """The networks whose DHCP server serves only its own bridges, so no relay brings guests."""
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """What one name answers, the bare name's record first, and what became of each claim to it."""
+    """What one name answers, the record of the bare name first, and each claim to it."""
 
     records: tuple[HostRecord, ...]
     claims: tuple[Claim, ...]
 
 
 class NamePolicy:
-    """The leases that hold and the domains that run; answers for any one name at any time."""
+    """Knows what is held and which domains run; answers for any name at any time."""
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self._domains: dict[str, tuple[Domain, ...]] = {}
-        """By folded name: several may have the same, and one of them answers to it."""
+        """By folded name. Several domains may share one; one of them answers to it."""
         self._of_card: dict[Card, Domain] = {}
         self._aliases = Aliases()
         self._dotted: dict[str, str] = {}
-        """NAME.NETWORK.SUFFIX of running domains whose NAME has dots itself -> NAME."""
+        """NAME by NAME.NETWORK.SUFFIX, for running domains whose NAME has dots itself."""
         self._ledger = Ledger()
         self._left_over: dict[Card, frozenset[Lease]] = {}
-        """By domain's card: leases from before the domain's start, so of its last run."""
-        self._ended: dict[str, tuple[str, frozenset[Lease]]] = {}
-        """By each folded name of a domain that has ended: what it is called, what it held then and
-        is not back yet."""
+        """By domain's card: leases from before the domain's start, so from its last run."""
+        self._ended: dict[str, tuple[str, frozenset[_Left]]] = {}
+        """By each folded name of a domain that has ended: its own name, and what it held then and
+        has not given back."""
         self._started: dict[Card, float] = {}
 
     def set_rules(self, rules: Rules) -> set[str]:
-        """New rules; returns the names to decide anew."""
+        """Use new rules; returns the names to decide again."""
         old, self.rules = self.rules, rules
         touched = self._ledger.set_prefixes(rules.prefixes)
-        if _of_all_names(old) != _of_all_names(rules):
+        if _for_all_names(old) != _for_all_names(rules):
             self._dotted = self._below_dotted()
             return set(self.names())
         return touched | (old.reserved ^ rules.reserved) | (old.defined ^ rules.defined)
 
     def set_domains(self, domains: Iterable[Domain]) -> set[str]:
-        """The domains that run now; returns the names to decide anew."""
+        """Set which domains run; returns the names to decide again."""
         former, self._domains = self._domains, {}
         former_aliases = self._aliases
         owners: dict[Card, str] = {}
@@ -97,19 +100,10 @@ class NamePolicy:
             name = labels.fold(domain.name)
             self._domains[name] = (*self._domains.get(name, ()), domain)
             cards = list(map(_card, domain.nics))
-            owners |= dict.fromkeys(cards, name)  # of two with one card, the newest has it
+            owners |= dict.fromkeys(cards, name)  # if two have one card, it is the newest's
             self._of_card |= dict.fromkeys(cards, domain)
-        if len(self._started) > 2 * len(self._of_card) + _FORMER_CARDS:
-            self._started = {card: self._started.get(card, -1.0) for card in self._of_card}
-            self._left_over = {card: self._left_over.get(card, frozenset()) for card in owners}
-        for card, domain in self._of_card.items():
-            if self._started.get(card) != domain.started:
-                self._started[card] = domain.started
-                self._left_over[card] = self._leases_before(card, domain)
-        for name in former.keys() - self._domains.keys():
-            cards = [_card(nic) for domain in former[name] for nic in domain.nics]
-            left = frozenset(held.lease for card in cards for held in self._ledger.of_card(card))
-            self._ended |= dict.fromkeys((name, *former_aliases.of(name)), (name, left))
+        self._note_starts()
+        self._note_ends(former, former_aliases)
         self._aliases = assign(self._domains)
         self._dotted = self._below_dotted()
         touched = {
@@ -118,30 +112,48 @@ class NamePolicy:
             if former.get(name) != self._domains.get(name)
         }
         touched |= self._aliases.changed(former_aliases)
-        # It may be NAME.NETWORK.SUFFIX of each of them.
+        # Each may be NAME.NETWORK.SUFFIX of another NAME.
         touched |= {head for name in touched for head in labels.heads(name)}
         return touched | self._ledger.set_owners(owners)
 
+    def _note_starts(self) -> None:
+        """Note which leases the domains that have just started had before."""
+        if len(self._started) > 2 * len(self._of_card) + _FORMER_CARDS:
+            self._started = {card: self._started.get(card, -1.0) for card in self._of_card}
+            self._left_over = {c: self._left_over.get(c, frozenset()) for c in self._of_card}
+        for card, domain in self._of_card.items():
+            if self._started.get(card) != domain.started:
+                self._started[card] = domain.started
+                self._left_over[card] = self._leases_before(card, domain)
+
+    def _leases_before(self, card: Card, domain: Domain) -> frozenset[Lease]:
+        """The leases of its card from before its start; not endless ones, which no renewal changes.
+
+        The time of the lease counts too, because the start may be noticed late.
+        """
+        if not domain.start_seen:
+            return frozenset()
+        held = self._ledger.by_card.get(card, ())
+        old = (one.lease for one in held if one.renewed < domain.started)
+        return frozenset(lease for lease in old if lease is not None and lease.expires)
+
+    def _note_ends(self, former: Mapping[str, tuple[Domain, ...]], aliases: Aliases) -> None:
+        """Note what domains held that run no longer."""
+        for name in former.keys() - self._domains.keys():
+            cards = [_card(nic) for domain in former[name] for nic in domain.nics]
+            left = frozenset(_left(h) for card in cards for h in self._ledger.by_card.get(card, ()))
+            self._ended |= dict.fromkeys((name, *aliases.of(name)), (name, left))
+
     def _below_dotted(self) -> dict[str, str]:
-        """Of two, `a.b` on `c` and `a` on `b.c`, the longer NAME has it: never a guest's."""
+        """If `a.b` on `c` and `a` on `b.c` both could be `a.b.c`, the longer NAME has it."""
         names = sorted((name for name in self._domains if "." in name), key=len)
         nics = ((name, nic) for name in names for d in self._domains[name] for nic in d.nics)
         pairs = ((name, nic.network) for name, nic in nics)
         below = ((self._qualified(name, network), name) for name, network in pairs)
         return {whole: name for whole, name in below if whole is not None}
 
-    def _leases_before(self, card: Card, domain: Domain) -> frozenset[Lease]:
-        """The leases of its card that a renewal will change; one that never ends it will not.
-
-        Asked when the domain starts. The lease's own time matters too: the start may be seen late.
-        """
-        if not domain.start_seen:
-            return frozenset()
-        held = self._ledger.of_card(card)
-        return frozenset(h.lease for h in held if h.renewed < domain.started and h.lease.expires)
-
     def apply(self, changes: Iterable[LeaseChange]) -> set[str]:
-        """Take in changes of leases; returns the names to decide anew."""
+        """Apply changes of leases; returns the names to decide again."""
         changes = list(changes)
         if self._ended:
             back = {change.old for change in changes if change.new != change.old}
@@ -150,24 +162,22 @@ class NamePolicy:
         return self._ledger.apply(changes)
 
     def apply_neighbours(self, changes: Iterable[NeighbourChange]) -> set[str]:
-        """Take in changes of the neighbour table; returns the names to decide anew."""
+        """Apply changes of the neighbour table; returns the names to decide again."""
         return self._ledger.apply_neighbours(changes)
 
     def knows(self, network: str, mac: str) -> bool:
         """Whether a running domain's card or a lease has this MAC."""
-        held = self._ledger.of_card((network, mac))
-        return (network, mac) in self._ledger.owners or any(h.lease.source for h in held)
+        card = network, mac
+        held = self._ledger.by_card.get(card, ())
+        return card in self._ledger.owners or any(one.lease is not None for one in held)
 
     def held(self) -> Iterator[LeaseChange | Neighbour]:
-        """Every lease, as though just added, and what only the neighbour table has.
-
-        Of neighbours those whose MAC is known.
-        """
-        return self._ledger.all()
+        """Each lease as if just added, and each known neighbour at an address without lease."""
+        return self._ledger.current()
 
     def names(self) -> Iterator[str]:
-        """Every name that is claimed by a lease or a running domain, each once."""
-        claimed = self._ledger.names()
+        """Each name that a lease or a running domain claims, once."""
+        claimed = self._ledger.by_name.keys()
         yield from claimed
         yield from (name for name in self._domains if name not in claimed)
 
@@ -177,7 +187,7 @@ class NamePolicy:
 
     def names_at(self, address: str) -> Iterator[str]:
         """The names that `address` (canonical text) is claimed for, owners' first."""
-        held = self._ledger.at(address)
+        held = self._ledger.by_address.get(address, ())
         yield from (h.owner for h in held if h.owner is not None)
         yield from (h.guest for h in held if h.guest is not None)
 
@@ -188,7 +198,7 @@ class NamePolicy:
 
     def decide(self, name: str) -> Decision:
         """What `name` (folded) answers, and why."""
-        held = self._ledger.claiming(name)
+        held = self._ledger.by_name.get(name, ())
         domains = self._domains.get(name)
         if domains is not None:
             return self._decide_domains(name, domains, held)
@@ -200,6 +210,7 @@ class NamePolicy:
         return self._decide_guests(name, held)
 
     def _refusal(self, name: str) -> str | None:
+        """Why no guest may have the name."""
         fault = labels.guest_fault(name, self.rules.reserved)
         if fault is not None:
             return f'"{name}" {fault}'
@@ -212,9 +223,9 @@ class NamePolicy:
         return None
 
     def _refused(self, name: str, held: Held, why: str) -> Claim:
-        """A claim that fails; of a domain that has ended, its own till its lease is given back."""
+        """A guest's claim that is refused, or left by the last run of a domain of that name."""
         domain, left = self._ended.get(name, ("", ()))
-        if name in self.rules.defined and held.lease in left:
+        if name in self.rules.defined and _left(held) in left:
             why = f"domain {domain} has ended and left this lease"
             return verdicts.of_held(held, name, "guest", "ended", why)
         return verdicts.of_held(held, name, "guest", "refused", why)
@@ -222,133 +233,45 @@ class NamePolicy:
     def _decide_domains(
         self, name: str, domains: tuple[Domain, ...], held: tuple[Held, ...]
     ) -> Decision:
-        """Decide between the domains of one name; nearly always it is one."""
-        told = [self._owner_claim(name, domains, h) for h in held]
-        own = [h for h, c in zip(held, told, strict=True) if c.verdict == "published"]
-        sides = [Side([h for h in own if self._domain_at(h) is d], d) for d in domains]
-        sides.sort(key=owners_rank)
-        of_network = by_network(sides)
-        if len(sides) > 1:
-            why = verdicts.why_a_namesake_lost(name, sides[-1])
-            told = [
+        """Decide between the domains of one name; mostly there is one."""
+        claims = [self._owner_claim(name, domains, h) for h in held]
+        own = [h for h, c in zip(held, claims, strict=True) if c.verdict == "published"]
+        claimants = [Claimant([h for h in own if self._domain_at(h) is d], d) for d in domains]
+        claimants.sort(key=owners_rank)
+        of_network = by_network(claimants)
+        if len(claimants) > 1:
+            winner = claimants[-1]
+            why = verdicts.why_a_namesake_lost(name, winner)
+            claims = [
                 self._beaten(name, claim, h, of_network, why)
-                if claim.verdict == "published" and h not in sides[-1].held
+                if claim.verdict == "published" and h not in winner.held
                 else claim
-                for claim, h in zip(told, held, strict=True)
+                for claim, h in zip(claims, held, strict=True)
             ]
-        for side in sides:
-            if side.domain is not None and side.domain.runs and not side.held:
-                domain = side.domain
-                told += [verdicts.waiting(name, domain, network) for network in side.networks()]
+        for claimant in claimants:
+            domain = claimant.domain
+            if domain is not None and domain.runs and not claimant.held:
+                claims += [verdicts.pending(name, domain, net) for net in claimant.networks()]
         for alias, (verdict, why) in self._aliases.lost.get(name, {}).items():
-            told.append(verdicts.lost(alias, verdict, why, name, next(iter(of_network), "")))
+            claims.append(verdicts.lost(alias, verdict, why, name, next(iter(of_network), "")))
         fault = labels.owner_fault(name)
         if fault is not None:
             reason = f'"{name}" {fault}'
             replace = msgspec.structs.replace
-            return Decision((), tuple(replace(c, verdict="refused", reason=reason) for c in told))
-        return Decision(self._records(name, "owner", sides, of_network), tuple(told))
-
-    def _decide_guests(self, name: str, held: tuple[Held, ...]) -> Decision:
-        """Decide between guests: the one that wins on a network answers below it, too."""
-        told: list[Claim] = []
-        if any(map(_is_off_link, held)):
-            told = [self._astray(name, "guest", one) for one in held if self._is_astray(one)]
-            held = tuple(one for one in held if not self._is_astray(one))
-        if not held:
-            return Decision((), tuple(told))
-        sides = [Side(party) for party in parties(held)]
-        newest, of_network = sides[-1], by_network(sides)
-        for one in held:
-            claim = verdicts.of_guest(name, one)
-            if one not in newest.held:
-                why = verdicts.why_a_guest_lost(one, newest.held)
-                claim = self._beaten(name, claim, one, of_network, why)
-            told.append(claim)
-        return Decision(self._records(name, "guest", sides, of_network), tuple(told))
-
-    def _is_astray(self, held: Held) -> bool:
-        """Whether packets to the address would leave the host by another way, to a stranger."""
-        return held.off_link and held.lease.network in self.rules.unrelayed
-
-    def _astray(self, name: str, trust: Trust, held: Held) -> Claim:
-        reason = f"no bridge of network {held.lease.network} has this address in its networks"
-        return verdicts.of_held(held, name, trust, "refused", reason)
-
-    def _beaten(
-        self, name: str, claim: Claim, held: Held, of_network: Mapping[str, Side], why: str
-    ) -> Claim:
-        """The claim to NAME that another one goes before; it may answer below its network."""
-        network = held.lease.network
-        if held in of_network[network].held:
-            why += f"; this one answers to {self._qualified(name, network)} alone"
-        return msgspec.structs.replace(claim, verdict="conflict", reason=why)
-
-    def _qualified(self, name: str, network: str) -> str | None:
-        return labels.qualified(name, network, self.rules.suffixes.get(network, "internal"))
-
-    def _records(
-        self, name: str, trust: Trust, sides: list[Side], of_network: Mapping[str, Side]
-    ) -> tuple[HostRecord, ...]:
-        """The record of NAME, and of each NAME.NETWORK.SUFFIX that answers something else.
-
-        `sides`: the candidates for NAME, the one that answers to it last.
-        """
-        newest = sides[-1]
-        wait = self._awaited(newest)
-        all_addresses = addresses(newest.held)
-        names = [name]
-        others: dict[str, HostRecord] = {}
-        for network, side in of_network.items():
-            whole = self._qualified(name, network)
-            if whole is None or whole in names or whole in others or not self._has(name, whole):
-                continue
-            same = side is newest or side.held == newest.held
-            below = all_addresses if same else addresses(side.held)
-            wait_below = self._awaited(side, network)
-            if (below, wait_below) == (all_addresses, wait):
-                names.append(whole)
-            else:
-                others[whole] = verdicts.record((whole,), below, trust, wait_below)
-        aliases = self._aliases.of(name) if newest.domain is not None else []
-        for side in reversed(sides) if aliases else ():
-            mine = [a for a in aliases if len(sides) == 1 or side.is_called(a)]
-            aliases = [a for a in aliases if a not in mine]
-            if side is newest:
-                names += mine
-            elif mine:
-                found = addresses(side.held)
-                others[mine[0]] = verdicts.record(tuple(mine), found, trust, self._awaited(side))
-        records = (verdicts.record(tuple(names), all_addresses, trust, wait), *others.values())
-        return tuple([r for r in records if r.addresses or r.pending_until])
-
-    def _has(self, name: str, whole: str) -> bool:
-        """Whether NAME.NETWORK.SUFFIX of `name` is its own, and nobody is called that."""
-        called = whole in self._domains or whole in self._aliases.owners
-        return not called and self._dotted.get(whole, name) == name
-
-    def _awaited(self, side: Side, network: str | None = None) -> Awaited:
-        """What may still come for a domain; of one of its networks, if one is given."""
-        if side.domain is None:
-            return NOT_AWAITED
-        networks = side.networks() if network is None else [network]
-        ipv6 = any(network in self.rules.ipv6 for network in networks)
-        return awaited(side.domain.pending_until, side.held, ipv6=ipv6)
-
-    def _domain_at(self, held: Held) -> Domain | None:
-        return self._of_card.get(card_of(held))
+            return Decision((), tuple(replace(c, verdict="refused", reason=reason) for c in claims))
+        return Decision(self._records(name, "owner", claimants, of_network), tuple(claims))
 
     def _owner_claim(self, name: str, domains: tuple[Domain, ...], held: Held) -> Claim:
-        """What becomes of a claim to the name of domains, each taken by itself."""
+        """Decide one claim to the name of running domains, without regard to the others."""
         domain = self._domain_at(held)
         if held.owner == name and domain is not None:
             if self._is_astray(held):
                 return self._astray(name, "owner", held)
-            if held.lease in self._left_over[card_of(held)] and not held.is_seen:
+            if held.lease in self._left_over[held.network, held.mac] and not held.is_seen:
                 reason = f"domain {domain.name} has not renewed this lease since its start"
                 return verdicts.of_held(held, name, "owner", "pending", reason)
             rival = held.rival
-            if rival and self._of_card.get((held.lease.network, rival)) is not domain:
+            if rival and self._of_card.get((held.network, rival)) is not domain:
                 reason = f"another network card, {rival}, answers at this address"
                 return verdicts.of_held(held, name, "owner", "conflict", reason)
             reason = f"domain {domain.name} owns {held.mac}"
@@ -360,14 +283,113 @@ class NamePolicy:
             reason += ", and nobody has seen whose MAC has this address"
         return verdicts.of_held(held, name, "guest", "refused", reason)
 
+    def _domain_at(self, held: Held) -> Domain | None:
+        return self._of_card.get((held.network, held.mac))
+
+    def _decide_guests(self, name: str, held: tuple[Held, ...]) -> Decision:
+        """Decide between guests. The winner on a network answers to NAME.NETWORK.SUFFIX too."""
+        claims: list[Claim] = []
+        if any(map(_is_off_link, held)):
+            claims = [self._astray(name, "guest", one) for one in held if self._is_astray(one)]
+            held = tuple(one for one in held if not self._is_astray(one))
+        if not held:
+            return Decision((), tuple(claims))
+        claimants = guests(held)
+        winner, of_network = claimants[-1], by_network(claimants)
+        for one in held:
+            claim = verdicts.of_guest(name, one)
+            if one not in winner.held:
+                why = verdicts.why_a_guest_lost(one, winner)
+                claim = self._beaten(name, claim, one, of_network, why)
+            claims.append(claim)
+        return Decision(self._records(name, "guest", claimants, of_network), tuple(claims))
+
+    def _is_astray(self, held: Held) -> bool:
+        """Whether packets to the address would leave the host by another way, to a stranger."""
+        return held.off_link and held.network in self.rules.unrelayed
+
+    def _astray(self, name: str, trust: Trust, held: Held) -> Claim:
+        reason = f"no bridge of network {held.network} has this address in its networks"
+        return verdicts.of_held(held, name, trust, "refused", reason)
+
+    def _beaten(
+        self, name: str, claim: Claim, held: Held, of_network: Mapping[str, Claimant], why: str
+    ) -> Claim:
+        """A claim that lost NAME. It may still have NAME.NETWORK.SUFFIX."""
+        network = held.network
+        if held in of_network[network].held:
+            why += f"; this one answers to {self._qualified(name, network)} alone"
+        return msgspec.structs.replace(claim, verdict="conflict", reason=why)
+
+    def _records(
+        self,
+        name: str,
+        trust: Trust,
+        claimants: list[Claimant],
+        of_network: Mapping[str, Claimant],
+    ) -> tuple[HostRecord, ...]:
+        """The record of NAME, and of each NAME.NETWORK.SUFFIX and alias that answers otherwise.
+
+        `claimants`: the winner of NAME is the last.
+        """
+        winner = claimants[-1]
+        wait = self._awaited(winner)
+        found = addresses(winner.held)
+        names = [name]
+        others: dict[str, HostRecord] = {}
+        for network, claimant in of_network.items():
+            whole = self._qualified(name, network)
+            if whole is None or whole in names or whole in others or not self._has(name, whole):
+                continue
+            same = claimant is winner or claimant.held == winner.held
+            below = found if same else addresses(claimant.held)
+            wait_below = self._awaited(claimant, network)
+            if (below, wait_below) == (found, wait):
+                names.append(whole)
+            else:
+                others[whole] = verdicts.record((whole,), below, trust, wait_below)
+        aliases = self._aliases.of(name) if winner.domain is not None else []
+        for claimant in reversed(claimants) if aliases else ():
+            own = [a for a in aliases if len(claimants) == 1 or claimant.is_called(a)]
+            aliases = [a for a in aliases if a not in own]
+            if claimant is winner:
+                names += own
+            elif own:
+                wait_own = self._awaited(claimant)
+                record = verdicts.record(tuple(own), addresses(claimant.held), trust, wait_own)
+                others[own[0]] = record
+        records = (verdicts.record(tuple(names), found, trust, wait), *others.values())
+        return tuple([r for r in records if r.addresses or r.pending_until])
+
+    def _qualified(self, name: str, network: str) -> str | None:
+        return labels.qualified(name, network, self.rules.suffixes.get(network, "internal"))
+
+    def _has(self, name: str, whole: str) -> bool:
+        """Whether `whole`, NAME.NETWORK.SUFFIX of `name`, is nobody else's."""
+        called = whole in self._domains or whole in self._aliases.owners
+        return not called and self._dotted.get(whole, name) == name
+
+    def _awaited(self, claimant: Claimant, network: str | None = None) -> Awaited:
+        """What may still come for a domain, on one of its networks if one is given."""
+        if claimant.domain is None:
+            return NOT_AWAITED
+        networks = claimant.networks() if network is None else [network]
+        ipv6 = any(network in self.rules.ipv6 for network in networks)
+        return awaited(claimant.domain.pending_until, claimant.held, ipv6=ipv6)
+
 
 def _card(nic: Nic) -> Card:
     return nic.network, nic.mac
 
 
+def _left(held: Held) -> _Left:
+    """What a domain leaves when it ends."""
+    return held.lease or (held.network, held.address)
+
+
 _is_off_link = attrgetter("off_link")
 
 
-def _of_all_names(rules: Rules) -> tuple[object, ...]:
-    """What matters to every name."""
+def _for_all_names(rules: Rules) -> tuple[object, ...]:
+    """The rules that matter to every name."""
     return rules.guest_claims, rules.suffixes, rules.ipv6, rules.unrelayed

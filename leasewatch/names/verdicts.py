@@ -1,20 +1,21 @@
-"""Claims and host records as the name policy tells them: how each is put, never what is decided."""
+"""How claims and host records are worded. `names.policy` decides them."""
 
 from __future__ import annotations
 
 from leasewatch.model import Claim, Domain, HostAddress, HostRecord, Trust, Verdict
 from leasewatch.names import labels
-from leasewatch.names.claimants import Held, Party, Side, claimed, is_recorded
-from leasewatch.names.waiting import Awaited
+from leasewatch.names.claimants import Claimant, claimed, is_recorded
+from leasewatch.names.held import Held
+from leasewatch.names.pending import Awaited
 
 
 def record(
-    names: tuple[str, ...], found: tuple[HostAddress, ...], trust: Trust, wait: Awaited
+    names: tuple[str, ...], addresses: tuple[HostAddress, ...], trust: Trust, wait: Awaited
 ) -> HostRecord:
     """A record of these names, the canonical one first."""
     return HostRecord(
         names=names,
-        addresses=found,
+        addresses=addresses,
         trust=trust,
         pending_until=wait.until,
         awaited=wait.families,
@@ -24,30 +25,30 @@ def record(
 def of_held(
     held: Held, name: str | None, trust: Trust | None, verdict: Verdict, reason: str
 ) -> Claim:
-    """What became of the claim that is held to `name`."""
+    """The claim of a held address to `name`."""
     return Claim(
         name=name,
         trust=trust,
         verdict=verdict,
         reason=reason,
-        network=held.lease.network,
+        network=held.network,
+        address=held.address,
         lease=held.lease,
         domain=held.owner,
         mac=held.mac or None,
         ifindex=held.ifindex,
-        origin=held.origin,
     )
 
 
 def of_guest(name: str, held: Held) -> Claim:
     """A guest's claim that wins."""
     reason = "the guest's DHCP hostname"
-    if held.lease.hwaddr is None and labels.fold(held.lease.hostname or "") != name:
+    if not held.is_recorded and labels.fold(held.hostname or "") != name:
         reason = "the hostname of its network card's lease"
     return of_held(held, name, "guest", "published", reason)
 
 
-def waiting(name: str, domain: Domain, network: str) -> Claim:
+def pending(name: str, domain: Domain, network: str) -> Claim:
     """A running domain has no lease on this network yet."""
     return Claim(
         name=name,
@@ -55,37 +56,35 @@ def waiting(name: str, domain: Domain, network: str) -> Claim:
         verdict="pending",
         reason=f"domain {domain.name} runs and has no lease yet",
         network=network,
-        lease=None,
         domain=name,
     )
 
 
 def lost(alias: str, verdict: Verdict, why: str, domain: str, network: str) -> Claim:
-    """An alias of a domain does not answer for it."""
+    """A domain did not get one of its aliases."""
     return Claim(
         name=alias,
         trust="owner",
         verdict=verdict,
         reason=why,
         network=network,
-        lease=None,
         domain=domain,
     )
 
 
-def why_a_guest_lost(loser: Held, newest: Party) -> str:
-    """Why the newest has the name that the loser claims, too."""
-    rival = max(newest, key=claimed)
-    who = rival.mac or rival.lease.client_id
-    if is_recorded(newest) and loser.lease.hwaddr is None:
-        return f"{who} on {rival.lease.network} has a lease of this name with a recorded MAC"
-    return f"{who} on {rival.lease.network} claimed the name later"
+def why_a_guest_lost(loser: Held, winner: Claimant) -> str:
+    """Why the winner has the name that the loser claims too."""
+    rival = max(winner.held, key=claimed)
+    who = rival.mac or (rival.lease.client_id if rival.lease is not None else None)
+    if is_recorded(winner.held) and not loser.is_recorded:
+        return f"{who} on {rival.network} has a lease of this name with a recorded MAC"
+    return f"{who} on {rival.network} claimed the name later"
 
 
-def why_a_namesake_lost(name: str, winner: Side) -> str:
-    """Why a domain does not answer to its name: another one of that name does."""
+def why_a_namesake_lost(name: str, winner: Claimant) -> str:
+    """Why a domain does not answer to its name: another domain of that name does."""
     if winner.held:
-        who = f"{winner.held[0].mac} on {winner.held[0].lease.network}"
+        who = f"{winner.held[0].mac} on {winner.held[0].network}"
     else:
         who = f"on {' and '.join(winner.networks())}"
     return f"another domain {name}, {who}, came later"

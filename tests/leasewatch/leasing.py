@@ -37,7 +37,9 @@ def change(old: Lease | None, new: Lease | None, first_seen: float = WALL) -> Le
     return LeaseChange(old, new, WALL, first_seen)
 
 
-def claim(of: Lease | None, verdict: Verdict, trust: Trust = "guest", name: str = "web1") -> Claim:
+def claim(
+    of: Lease | Neighbour | None, verdict: Verdict, trust: Trust = "guest", name: str = "web1"
+) -> Claim:
     """What became of a claim to `name`."""
     return Claim(
         name=name,
@@ -45,7 +47,8 @@ def claim(of: Lease | None, verdict: Verdict, trust: Trust = "guest", name: str 
         verdict=verdict,
         reason=f"it is {verdict}",
         network="lab" if of is None else of.network,
-        lease=of,
+        address=None if of is None else of.address,
+        lease=of if isinstance(of, Lease) else None,
         domain=name if trust == "owner" else None,
     )
 
@@ -59,15 +62,3 @@ def neighbour(
         network="lab", address=address, family=6, mac=mac, ifindex=3, since=WALL, seen=WALL,
         known=known, started=started,
     )  # fmt: skip
-
-
-def in_view(client: int, address: str = "fd12::5") -> Lease:
-    """A neighbour as the history has it."""
-    return Lease(
-        source="",
-        network="lab",
-        address=address,
-        family=6,
-        expires=0,
-        hwaddr=neighbour(client).mac,
-    )

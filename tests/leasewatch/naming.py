@@ -106,7 +106,7 @@ class Host:
 
     def claims(self, name: str) -> dict[str | None, Claim]:
         decided: Decision = self.policy.decide(name)
-        return {c.lease.address if c.lease else None: c for c in decided.claims}
+        return {c.address: c for c in decided.claims}
 
     def verdicts(self, name: str) -> dict[str | None, str]:
         return {address: claim.verdict for address, claim in self.claims(name).items()}

@@ -8,7 +8,7 @@ import pytest
 from leasewatch.history import events
 from leasewatch.history.events import Event, Failing
 from leasewatch.model import Claim, Lease, LeaseChange, Neighbour, NeighbourChange
-from tests.leasewatch.leasing import LATER, WALL, change, claim, in_view, lease, neighbour
+from tests.leasewatch.leasing import LATER, WALL, change, claim, lease, neighbour
 
 WEB = lease(5, "web1")
 
@@ -134,11 +134,13 @@ def test_the_neighbour_table_tells_who_comes_and_goes(
     assert [(e.kind, (e.mac or "")[-2:]) for e in found] == told
 
 
-NEIGHBOURS_UNSEEN: dict[str, tuple[Lease, LeaseChange | Neighbour | None, list[str]]] = {
-    "it is still there, maybe in another run": (in_view(1), neighbour(1), ["seen"]),
-    "it is seen no longer": (in_view(1), None, ["quiet"]),
-    "another is there": (in_view(1), neighbour(2), ["gone", "seen"]),
-    "it has a lease now": (in_view(1), change(None, WEB), ["added"]),
+NEIGHBOURS_UNSEEN: dict[
+    str, tuple[Lease | Neighbour, LeaseChange | Neighbour | None, list[str]]
+] = {
+    "it is still there, maybe in another run": (neighbour(1), neighbour(1), ["seen"]),
+    "it is seen no longer": (neighbour(1), None, ["quiet"]),
+    "another is there": (neighbour(1), neighbour(2), ["gone", "seen"]),
+    "it has a lease now": (neighbour(1), change(None, WEB), ["added"]),
     "its lease ended and it is still there": (WEB, neighbour(1), ["missed", "seen"]),
 }
 
@@ -147,7 +149,7 @@ NEIGHBOURS_UNSEEN: dict[str, tuple[Lease, LeaseChange | Neighbour | None, list[s
     ("recorded", "now", "kinds"), NEIGHBOURS_UNSEEN.values(), ids=NEIGHBOURS_UNSEEN
 )
 def test_what_became_of_neighbours_unseen_is_told(
-    recorded: Lease, now: LeaseChange | Neighbour | None, kinds: list[str]
+    recorded: Lease | Neighbour, now: LeaseChange | Neighbour | None, kinds: list[str]
 ) -> None:
     assert [e.kind for e in events.catch_up(recorded, now, WALL)] == kinds
 
@@ -166,9 +168,9 @@ DECISIONS: dict[str, tuple[Claim, tuple[str, str | None] | None]] = {
     "a domain's name": (claim(WEB, "published", "owner"), ("named", "web1")),
     "a domain's name that cannot be one": (claim(WEB, "refused", "owner"), ("refused", "web1")),
     "a domain that has not renewed its lease": (claim(WEB, "pending", "owner"), None),
-    "a guest's neighbour": (claim(in_view(1), "published"), ("named", None)),
-    "a domain's neighbour": (claim(in_view(1), "published", "owner"), ("named", "web1")),
-    "a neighbour of nobody": (claim(in_view(1), "unnamed"), None),
+    "a guest's neighbour": (claim(neighbour(1), "published"), ("named", None)),
+    "a domain's neighbour": (claim(neighbour(1), "published", "owner"), ("named", "web1")),
+    "a neighbour of nobody": (claim(neighbour(1), "unnamed"), None),
     "a domain without a lease": (claim(None, "pending", "owner"), None),
     "a domain without a lease whose name cannot be one": (claim(None, "refused", "owner"), None),
 }

@@ -10,7 +10,7 @@ from leasewatch.history import events
 from leasewatch.history.file import HistoryFile
 from leasewatch.model import NeighbourChange
 from tests.leasewatch.histories import add, happened, holdings
-from tests.leasewatch.leasing import WALL, change, claim, in_view, lease, neighbour
+from tests.leasewatch.leasing import WALL, change, claim, lease, neighbour
 
 
 def look(
@@ -31,7 +31,7 @@ def test_who_is_seen_without_a_lease_is_held_too_and_a_quiet_one_was_there_all_a
     file: HistoryFile, path: Path
 ) -> None:
     look(file, 0, 1, WALL)
-    named = claim(in_view(1), "published", name="db")
+    named = claim(neighbour(1), "published", name="db")
     for hour in range(1, 9):
         file.write(events.of_claim(named, WALL))
         look(file, 1, 0, WALL + 3600 * hour, quiet=True)

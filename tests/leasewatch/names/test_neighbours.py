@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from leasewatch.model import LeaseChange, NeighbourChange, Nic
+from leasewatch.names.pending import IPV6_SECONDS
 from leasewatch.names.policy import Rules
-from leasewatch.names.waiting import IPV6_SECONDS
 from tests.leasewatch.naming import IFINDEX, MAC, SUFFIXES, Host, domain
 
 
@@ -24,7 +24,7 @@ def test_what_the_bridge_sees_at_a_domains_mac_is_the_domains_as_it_is_used() ->
     host.forget(slaac)
     assert host.addresses("web1.lab.internal") == ["10.0.0.200", "fd77::aaaa"]
     claim = host.claims("web1")["fd77::aaaa"]
-    assert (claim.verdict, claim.origin, claim.mac) == ("published", "neighbour", MAC(1))
+    assert (claim.verdict, claim.lease, claim.mac) == ("published", None, MAC(1))
 
 
 def test_a_link_local_address_comes_last_and_with_the_interface_that_it_is_on() -> None:
@@ -66,7 +66,8 @@ def test_a_dhcpv6_lease_is_the_domains_whose_mac_is_seen_at_it_whatever_its_duid
     assert host.addresses("web1") == []
     assert host.addresses("db1") == ["fd77::9"]
     claim = host.claims("db1")["fd77::9"]
-    assert (claim.origin, claim.mac, claim.reason) == ("lease", MAC(2), f"domain db1 owns {MAC(2)}")
+    assert claim.lease is not None
+    assert (claim.mac, claim.reason) == (MAC(2), f"domain db1 owns {MAC(2)}")
     host.forget(seen)
     assert host.addresses("db1") == []
 
@@ -106,10 +107,10 @@ def test_a_lease_goes_before_what_the_table_alone_knows_and_comes_back_to_it() -
     host.run(domain("web1", 1))
     host.neighbour("10.0.0.9", 1)
     lease = host.lease("10.0.0.9", "fedora", 1)
-    assert [c.origin for c in host.claims("web1").values()] == ["lease"]
+    assert [c.lease for c in host.claims("web1").values()] == [lease]
     assert host.addresses("fedora") == ["10.0.0.9"]
     host.release(lease)
-    assert [c.origin for c in host.claims("web1").values()] == ["neighbour"]
+    assert [c.lease for c in host.claims("web1").values()] == [None]
     assert host.addresses("fedora") is None
 
 

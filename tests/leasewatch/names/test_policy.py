@@ -279,7 +279,7 @@ def test_everything_that_came_goes_without_a_trace() -> None:
     host.run()
     assert not any(host.table.values())
     ledger = host.policy._ledger
-    indexes = (ledger._by_name, ledger._by_card, ledger._by_address, ledger._neighbours)
+    indexes = (ledger.by_name, ledger.by_card, ledger.by_address, ledger._neighbours)
     assert not any(indexes)
 
 

@@ -1,6 +1,6 @@
-"""What the look-up of a domain that has just been started may wait for (csrc/pending.h).
+"""What lookups of a domain that was just started may wait for (csrc/pending.h).
 
-Pure: times are Unix seconds.
+Times are Unix seconds.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple
 
-from leasewatch.names.claimants import Held, is_link_local
+from leasewatch.names.held import Held, has_scope
 
 IPV6_SECONDS: Final = 8
 """How much longer than DHCP a guest's IPv6 address may take: a router advertisement (RFC 4861)
@@ -17,7 +17,7 @@ and duplicate address detection (RFC 4862) after up to a second each, and the gu
 
 
 class Awaited(NamedTuple):
-    """Until when which families may still come."""
+    """The address families that may still come, and until when."""
 
     until: int = 0
     families: tuple[Literal[4, 6], ...] = ()
@@ -27,18 +27,19 @@ NOT_AWAITED: Final = Awaited()
 
 
 def awaited(pending_until: int, held: Iterable[Held], *, ipv6: bool) -> Awaited:
-    """What a domain that is pending until then may still get beside what is held of it.
+    """What a domain that is pending until then may still get, beside what it holds.
 
-    IPv4 is awaited until it is there. So is IPv6 on networks that have it (`ipv6`), yet only for a
-    moment longer than IPv4: a guest without any would hold programs up that ask for each family.
+    IPv4 is awaited until it is there. IPv6 is awaited on networks that have it (`ipv6`), but only
+    `IPV6_SECONDS` longer than IPv4: a guest without IPv6 would delay every program that asks for
+    both families.
     """
     renewed4 = math.inf
     has4 = has6 = False
     for one in held:
-        if one.lease.family == 4:
+        if ":" not in one.address:
             has4, renewed4 = True, min(renewed4, one.renewed)
         else:
-            has6 |= not is_link_local(one.lease)
+            has6 |= not has_scope(one.address)
     until = pending_until
     families: list[Literal[4, 6]] = [] if has4 else [4]
     if ipv6 and not has6:

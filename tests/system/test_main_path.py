@@ -112,17 +112,6 @@ def test_a_second_client_of_the_same_name_never_mixes_with_the_first(lab: World)
     lab.wait_for("the newest claim to win", lambda: finds(lab, "db1") == [newest])
 
 
-def test_ssh_reaches_a_real_guest_by_name(lab: World, guest_files: GuestFiles) -> None:
-    start_guest(lab, guest_files, "web1")
-    ssh = ["timeout", "20", "ssh", "-o", "BatchMode=yes", "web1"]
-    assert lab.run([*ssh, "hostname"]).stdout == "web1\n"
-    (address, *_) = finds(lab, "web1")
-    assert "web1" in lab.run(["getent", "hosts", address]).stdout
-    assert lab.run(["ping", "-c", "1", "-W", "5", "web1"], user="nobody").returncode == 0
-    lab.run(["pyvirt", "domain", "shutdown", "web1"], timeout=120)
-    lab.wait_for("web1 to be forgotten", lambda: not finds(lab, "web1"))
-
-
 def test_a_guest_cannot_take_the_name_of_a_running_domain(
     lab: World, guest_files: GuestFiles
 ) -> None:

@@ -1,0 +1,32 @@
+"""The README as tests read it: its sections, and the commands in them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+TEXT = (Path(__file__).parents[1] / "README.md").read_text()
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def section(heading: str) -> str:
+    """The text below the one heading that begins so."""
+    (found,) = re.findall(rf"^## {heading}.*?(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)
+    return str(found)
+
+
+def scripts(text: str = TEXT) -> list[str]:
+    """The shell blocks, in order."""
+    return [block for kind, block in FENCED.findall(text) if kind == "sh"]
+
+
+def dialogue(text: str = TEXT) -> list[tuple[str, list[str]]]:
+    """The commands of the console blocks, each with the lines that it prints."""
+    found: list[tuple[str, list[str]]] = []
+    for kind, block in FENCED.findall(text):
+        for line in block.splitlines() if kind == "console" else []:
+            if line.startswith("$ "):
+                found.append((line[2:], []))
+            else:
+                found[-1][1].append(line)
+    return found

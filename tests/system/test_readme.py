@@ -1,0 +1,78 @@
+"""The README's transcripts are what happens: each command prints the lines below it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+
+import pytest
+
+from tests import readme
+from tests.system.conftest import GuestFiles
+from tests.system.world import World
+
+# What differs from run to run, and how each is written in a comparison.
+_VARYING = {
+    r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b": "TIME",
+    r"\b\d+[dhms]( \d+[hms])?\b": "SPAN",
+    r"\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b": "MAC",
+    r"\b(\d+\.){3}\d+\b": "IPV4",
+    r"\bfd[0-9a-f]*:[0-9a-f:]*": "IPV6",
+    r" +": " ",
+}
+
+
+def comparable(line: str) -> str:
+    for pattern, word in _VARYING.items():
+        line = re.sub(pattern, word, line)
+    return line.strip()
+
+
+def has_in_order(shown: list[str], wanted: list[str]) -> bool:
+    """Whether all the wanted lines are among those shown, in this order."""
+    rest = iter(shown)
+    return all(line in rest for line in wanted)
+
+
+@pytest.fixture
+def host(world: World, guest_files: GuestFiles) -> World:
+    """A host on which the service runs, and whose user has a kernel and an initrd."""
+    world.run(["cp", guest_files.ssh_config, "/etc/ssh/ssh_config.d/pyvirt-world.conf"])
+    for file in (guest_files.kernel, guest_files.initrd):
+        shutil.copy(file, world.root / "root")
+    world.serve()
+    return world
+
+
+def prints(world: World, command: str, wanted: list[str]) -> None:
+    """Type a command into a terminal of 80 columns; a question is asked until it is answered so."""
+    changes = command.startswith("sudo ")
+    typed = f"stty cols 80; cd /root; {command.removeprefix('sudo ')}"
+    inside = ["script", "--quiet", "--return", "--command", typed, "/dev/null"]
+    lines = [comparable(line) for line in wanted]
+    shown: list[str] = []
+
+    def as_said() -> bool:
+        done = world.run(inside, check=changes, timeout=120)
+        shown[:] = map(comparable, done.stdout.splitlines())
+        return changes or has_in_order(shown, lines)
+
+    try:
+        world.wait_for(command, as_said)
+    finally:
+        assert has_in_order(shown, lines), f"{command} printed\n" + "\n".join(shown)
+
+
+def test_the_transcripts_are_what_happens(host: World) -> None:
+    whole = readme.dialogue()
+    daily = readme.dialogue(readme.section("Every day"))
+    for command, wanted in whole[: -len(daily)]:
+        prints(host, command, wanted)
+    (host.root / "var/lib/misc/dnsmasq.leases").write_text(  # "another machine … claims"
+        f"{int(time.time()) + 43200} 52:54:00:aa:bb:01 192.168.1.50 web1 *\n"
+    )
+    for command, wanted in daily:
+        prints(host, command, wanted)
+    assert host.run(["getent", "hosts", "web1"], check=False).returncode == 2
+    assert host.run(["ip", "link", "show", "pv-lab"], check=False).returncode == 1

@@ -28,7 +28,7 @@ hypothesis.settings.load_profile("same")
 pytest_plugins = ["tests.shipped"]
 
 
-_OF_THE_HOST = {"test_systemd.py", "test_try.py", "test_world.py"}
+_OF_THE_HOST = {"test_quick_starts.py", "test_systemd.py", "test_try.py", "test_world.py"}
 """Some compare the host before and after, some may change what is compared."""
 
 

@@ -1,4 +1,4 @@
-"""The real installation, on a Debian whose PID 1 is systemd: the README's way, and back out."""
+"""The real installation, on a Debian whose PID 1 is systemd, typed as the README says."""
 
 from __future__ import annotations
 
@@ -6,52 +6,46 @@ import json
 import os
 import re
 import time
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.shipped import ROOT, run
+from tests import readme
+from tests.system.debian import STATE, debian, gets_it, packages, types
 from tests.system.machine import Machine, cgroup_trees
 from tests.system.sandbox_probe import EXPECTED, SECRETS
 from tests.waiting import wait_for
 
 HERE = Path(__file__).parent
-INSTALL = """
-python3 -m venv /opt/pyvirt
-/opt/pyvirt/bin/pip --disable-pip-version-check install --no-index --find-links /opt/wheels {wheel}
-ln -s /opt/pyvirt/bin/pyvirt /opt/pyvirt/bin/leasewatch /opt/pyvirt/bin/nss-pyvirt /usr/local/bin/
-"""
-# Everything that is a file of the system's own: names, and the content of what install edits.
-STATE = r"""
-find / -xdev -path /proc -prune -o -path /sys -prune -o -path /run/systemd -prune -o \
-    -path /opt/pyvirt -prune -o -path /var/log -prune -o -path /tmp -prune -o -print | sort |
-    grep -vE '^/etc/(passwd|group|shadow|gshadow)-$|^/var/cache/ldconfig|^/etc/\.pwd\.lock$'
-cat /etc/nsswitch.conf /etc/passwd /etc/group /etc/shadow /etc/gshadow
-ldconfig -p
-systemctl list-unit-files --no-pager
-"""
+NETWORK_PROGRAMS = ["busybox-static", "dnsmasq-base", "iproute2", "nftables"]
 SETTINGS = '[[source]]\npath = "/var/lib/misc/dnsmasq.leases"\nnetwork = "office"\n'
 
 
 @pytest.fixture(scope="module")
-def machine(
-    _namespaces: None, wheel: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Machine]:
-    """A booted Debian with the project in /opt/pyvirt, not yet installed into the system."""
+def bare(
+    _namespaces: None, source: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Machine, str]]:
+    """A booted Debian whose user has a clone of the project, and the state that it is in."""
     trees = cgroup_trees()
     if not trees or not all(os.access(tree, os.W_OK) for tree in trees):
         pytest.skip("this kernel, or the container we are in, gives systemd no cgroups")
-    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    root = run(HERE / "debian_root.sh", *wanted, timeout=1600).strip()
-    made = Machine(Path(root), tmp_path_factory.mktemp("machine") / "console")
-    try:
-        (made.root / "opt" / wheel.name).write_bytes(wheel.read_bytes())
-        made.sh(INSTALL.format(wheel=f"/opt/{wheel.name}"), timeout=600)
-        yield made
-    finally:
-        made.close()
+    used = readme.section("Get it") + readme.section("Quick start A")
+    wanted = [*packages(used), *NETWORK_PROGRAMS]
+    console = tmp_path_factory.mktemp("machine") / "console"
+    with debian("bookworm", source, console, installed=wanted, fetched=[]) as made:
+        gets_it(made)
+        yield made, made.sh(STATE)
+
+
+@pytest.fixture(scope="module")
+def machine(bare: tuple[Machine, str]) -> Machine:
+    """A booted Debian with the project in /opt/pyvirt, not installed into the system."""
+    made, _ = bare
+    (start,) = readme.scripts(readme.section("Quick start A"))
+    types(made, start)
+    made.run(["nss-pyvirt", "remove"])
+    return made
 
 
 @pytest.fixture
@@ -391,3 +385,15 @@ def test_a_network_that_cannot_start_says_why_and_leaves_no_unit(lab: Machine) -
     units = lab.run(["systemctl", "list-units", "--all", "--plain", "--no-legend", NETWORK])
     assert units.stdout == ""
     assert "pv-lab" not in lab.run(["ip", "-brief", "link"]).stdout
+
+
+def test_the_uninstall_of_the_readme_leaves_what_was_there_before_its_install(
+    bare: tuple[Machine, str], machine: Machine
+) -> None:
+    _, before = bare
+    machine.run(["nss-pyvirt", "install"])
+    networks, rest = readme.scripts(readme.section("Uninstall"))
+    assert "pyvirt network stop" in networks
+    types(machine, rest)
+    assert machine.sh(STATE).splitlines() == before.splitlines()
+    assert not (machine.root / "opt/pyvirt").exists()

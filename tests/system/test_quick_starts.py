@@ -1,0 +1,62 @@
+"""The README from its first command to its last, on a fresh Debian 12 and 13.
+
+apt installs what the README says, from a folder; only the image of a VM of one's own is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import readme
+from tests.system.debian import STATE, debian, gets_it, packages, types
+from tests.system.machine import Machine
+from tests.waiting import wait_for
+
+pytestmark = pytest.mark.long
+
+KERNEL = "linux-image-cloud-amd64"  # what packaging/guest downloads
+
+
+@pytest.fixture(params=["bookworm", "trixie"])
+def fresh(
+    _namespaces: None,
+    source: Path,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Machine]:
+    console = tmp_path_factory.mktemp("fresh") / "console"
+    wanted = [*packages(readme.TEXT), KERNEL]
+    with debian(request.param, source, console, installed=[], fetched=wanted) as machine:
+        yield machine
+
+
+def test_the_readme_works_from_its_first_command_to_its_last(fresh: Machine) -> None:
+    (names,) = readme.scripts(readme.section("Quick start A"))
+    machines, _ = readme.scripts(readme.section("Quick start B"))
+    (reboot,) = readme.scripts(readme.section("After a reboot"))
+    (upgrade,) = readme.scripts(readme.section("Upgrade"))
+    gets_it(fresh)
+    for line in f"{names}{machines}".splitlines():
+        if line.startswith("sudo apt"):
+            types(fresh, line)
+    before = fresh.sh(STATE)
+
+    assert "answers" in types(fresh, names)
+    assert types(fresh, machines).splitlines()[-1] == "web1"
+    assert "web1" in types(fresh, "getent hosts web1.lab.internal")
+
+    types(
+        fresh, "sudo pyvirt domain shutdown web1; sudo pyvirt network stop lab"
+    )  # as a boot would
+    types(fresh, reboot)
+    wait_for("web1 to resolve", lambda: "web1" in types(fresh, "getent hosts web1 || true"), 90)
+
+    types(fresh, upgrade)
+    assert "web1" in types(fresh, "getent hosts web1 && nss-pyvirt status")
+
+    for script in readme.scripts(readme.section("Uninstall")):
+        types(fresh, script)
+    assert fresh.sh(STATE).splitlines() == before.splitlines()

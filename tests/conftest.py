@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import tempfile
 import threading
 import time
@@ -26,6 +27,10 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("same")
 
 pytest_plugins = ["tests.shipped"]
+
+# A shell ignores both for what it starts with `&`, and whoever they start would ignore them too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 _OF_THE_HOST = {"test_quick_starts.py", "test_systemd.py", "test_try.py", "test_world.py"}

@@ -24,6 +24,8 @@ from tests.csrc.peers import Peer
 from tests.csrc.place import FAR, WAIT, WEB1, Place, Result
 from tests.csrc.test_faults import HERE, WRAP, not_reached
 
+pytestmark = pytest.mark.real_timing
+
 LONG = 20_000
 """Milliseconds that a table allows where something else must end the wait long before."""
 SLACK = 50

@@ -33,6 +33,13 @@ class GuestFiles:
         return self.folder / "ssh_config"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """How soon an emulated guest is up depends on what else the machine does."""
+    for item in items:
+        if "guest_files" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.real_timing)
+
+
 @pytest.fixture(scope="session")
 def _namespaces() -> None:
     if os.geteuid() != 0:

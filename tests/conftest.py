@@ -34,13 +34,13 @@ signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 _OF_THE_HOST = {"test_quick_starts.py", "test_systemd.py", "test_try.py", "test_world.py"}
-"""Some compare the host before and after, some may change what is compared."""
+"""Some compare the host before and after, some may change what is compared. They take longest."""
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the marks in a hook of the same name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For xdist: the longest first, the tests of a file together, those of the host one by one."""
-    items.sort(key=lambda item: "system" not in item.path.parts)
+    items.sort(key=lambda i: (i.path.name not in _OF_THE_HOST, "system" not in i.path.parts))
     for item in items:
         group = "host" if item.path.name in _OF_THE_HOST else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))

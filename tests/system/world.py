@@ -188,16 +188,19 @@ class Client:
         self.name = name
         self._world = world
         self._dhcp: subprocess.Popen[str] | None = None
-        address = ["address", mac] if mac else []
-        for command in (
-            ["netns", "add", name],
-            ["link", "add", f"v-{name}"[:15], "type", "veth", "peer", "eth0", *address],
-            ["link", "set", "eth0", "netns", name],
-            ["link", "set", f"v-{name}"[:15], "master", bridge, "up"],
-            ["-n", name, "link", "set", "lo", "up"],
-            ["-n", name, "link", "set", "eth0", "up"],
-        ):
-            world.run(["ip", *command])
+        port, address = f"v-{name}"[:15], f"address {mac}" if mac else ""
+        script = f"""
+            ip netns add {name}
+            ip -batch - <<EOT
+link add {port} type veth peer name eth0 netns {name} {address}
+link set {port} master {bridge} up
+EOT
+            ip -n {name} -batch - <<EOT
+link set lo up
+link set eth0 up
+EOT
+        """
+        world.run(["sh", "-ec", script])
 
     @property
     def mac(self) -> str:

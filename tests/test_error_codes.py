@@ -18,7 +18,6 @@ from leasewatch.api.client import NoSuchNameError
 from leasewatch.cli.leasewatch import main as leasewatch
 from leasewatch.files import locks
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.cli import root
 from leasewatch.pyvirt.cli.pyvirt import command as pyvirt
 from leasewatch.pyvirt.defined import domain as domain_definitions
 from leasewatch.pyvirt.defined import store, subnets
@@ -91,7 +90,7 @@ FAILURES: dict[str, list[Callable[[Paths], object]]] = {
         lambda paths: client.resolve(paths.varlink, os.fsdecode(b"web\xff")),
     ],
     "missing": [lambda _: find_program("no-such-program", "no-such-package")],
-    "needs-root": [lambda _: as_anybody(root.need_root)],
+    "needs-root": [lambda _: as_anybody(pyvirt, ["domain", "start", "web1"])],
     "not-found": [
         lambda paths: Domains(paths).get("web9"),
         lambda paths: plan(paths, request(paths, name="web2", networks=["lap"])),
@@ -100,7 +99,7 @@ FAILURES: dict[str, list[Callable[[Paths], object]]] = {
     ],
     "not-running": [
         lambda paths: started_network(paths, "lab"),
-        lambda paths: Domains(paths).console("web1", 0, 1),
+        lambda paths: Domains(paths).console("web1", 0, 1, lambda: None),
     ],
     "running": [serve_twice, delete_running],
     "timeout": [hold_long],
@@ -112,10 +111,10 @@ def fail(error: Exception) -> None:
     raise error
 
 
-def as_anybody(act: Callable[[], None]) -> None:
-    with pytest.MonkeyPatch.context() as patch, click.Context(pyvirt, info_name="pyvirt"):
+def as_anybody(command: click.Command, argv: list[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "geteuid", lambda: 1000)
-        act()
+        command.main(argv, standalone_mode=False)
 
 
 @pytest.mark.parametrize(

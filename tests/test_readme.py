@@ -102,7 +102,7 @@ def test_what_is_typed_is_there(line: str, tmp_path: Path, monkeypatch: pytest.M
         ("leasewatch ip", "Missing parameter"),
         ("leasewatch addresses web1", "no command addresses"),
         ("sudo pyvirt network create lab --sub-net auto", "No such option"),
-        ("pyvirt domain create web1 --network lab --memory much", "not a valid number"),
+        ("pyvirt domain create web1 --network lab --memory much", "is not a size"),
     ],
 )
 def test_a_command_that_is_wrong_would_be_noticed(command: str, fault: str) -> None:

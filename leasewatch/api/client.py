@@ -137,5 +137,5 @@ def _decode(message: bytes | msgspec.Raw, kind: type[_T]) -> _T:
         return msgspec.json.decode(message, type=kind)
     except UNDECODABLE as error:
         raise UserError(
-            f"the service's reply is not understood: {error}", "systemctl restart leasewatch"
+            f"the service's reply is not understood: {error}", "sudo systemctl restart leasewatch"
         ) from error

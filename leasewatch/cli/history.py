@@ -13,7 +13,7 @@ from leasewatch.cli import ask, since
 from leasewatch.history.rows import MAX_ROWS, Event, HistoryParameters, Holding
 from leasewatch.paths import Paths
 from nss_pyvirt.errors import UserError
-from nss_pyvirt.terminal import frame, show
+from nss_pyvirt.terminal import commands, frame, show
 
 _HOLDINGS = ("name", "network", "address", "mac", "since", "until", "state")
 _EVENTS = ("seq", "time", "event", "name", "network", "address", "mac", "why")
@@ -35,6 +35,7 @@ class _Moment(click.ParamType[float]):
 
 
 @click.command(
+    cls=commands.Command,
     epilog=frame.examples(
         "leasewatch history 10.77.0.12                     who was it, and when?",
         "leasewatch history web1 --since yesterday",

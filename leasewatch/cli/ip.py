@@ -7,11 +7,12 @@ import click
 from leasewatch.cli import ask
 from leasewatch.paths import Paths
 from nss_pyvirt.errors import UserError
-from nss_pyvirt.terminal import frame, show
+from nss_pyvirt.terminal import commands, frame, show
 
 
 @click.command(
-    epilog=frame.examples("leasewatch ip web1", "ping $(leasewatch ip -4 web1 | head -n 1)")
+    cls=commands.Command,
+    epilog=frame.examples("leasewatch ip web1", "ping $(leasewatch ip -4 web1 | head -n 1)"),
 )
 @click.argument("name")
 @click.option("-4", "ipv4", is_flag=True, help="IPv4 only.")

@@ -6,11 +6,11 @@ import click
 
 from leasewatch.paths import Paths
 from nss_pyvirt import __version__
-from nss_pyvirt.terminal import frame
+from nss_pyvirt.terminal import commands, frame
 
 
 @click.group(
-    cls=frame.LazyGroup,
+    cls=commands.LazyGroup,
     members={
         "serve": "leasewatch.cli.serve",
         "list": "leasewatch.cli.list_leases",

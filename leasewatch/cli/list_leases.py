@@ -12,7 +12,7 @@ from leasewatch.api.interface import Entry
 from leasewatch.cli import ask
 from leasewatch.paths import Paths
 from nss_pyvirt.errors import UserError
-from nss_pyvirt.terminal import frame, show
+from nss_pyvirt.terminal import commands, frame, show
 
 _COLUMNS = ("name", "network", "address", "mac", "from", "expires", "trust", "state")
 _SPARE = ("trust", "from", "mac", "network")
@@ -23,6 +23,7 @@ _EVIDENT = {"published", "unnamed"}
 
 @click.command(
     "list",
+    cls=commands.Command,
     epilog=frame.examples(
         "leasewatch list",
         "leasewatch list -o name",

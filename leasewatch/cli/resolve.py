@@ -13,19 +13,20 @@ from leasewatch.api.client import NoSuchNameError
 from leasewatch.api.interface import Address, Entry, ResolveReply
 from leasewatch.cli import ask
 from leasewatch.paths import Paths
-from nss_pyvirt.terminal import frame, show
+from nss_pyvirt.terminal import commands, frame, show
 
 _ANSWER = ("name", "address", "network", "from", "expires", "trust")
 _CANDIDATES = ("name", "trust", "network", "address", "mac", "from", "verdict", "reason", "source")
 
 
 @click.command(
+    cls=commands.Command,
     epilog=frame.examples(
         "leasewatch resolve web1",
         "leasewatch resolve 10.77.0.12",
         "leasewatch resolve wpad --explain",
         "leasewatch resolve web1 -o json | jq -r '.addresses[0].address'",
-    )
+    ),
 )
 @click.argument("query", metavar="NAME|ADDRESS")
 @click.option(

@@ -10,9 +10,10 @@ from leasewatch.daemon import account
 from leasewatch.files import locks
 from leasewatch.paths import Paths
 from nss_pyvirt.errors import UserError
+from nss_pyvirt.terminal import commands
 
 
-@click.command()
+@click.command(cls=commands.Command)
 @click.pass_obj
 def command(paths: Paths) -> None:
     """Watch the lease files and publish the names, until SIGTERM.
@@ -44,7 +45,7 @@ def _the_one_service(paths: Paths) -> locks.ProcessLock:
         pid = locks.holder(paths.service_lock)
         raise UserError(
             f"another leasewatch serves {paths.service_run}: process {pid}",
-            f"stop it first: systemctl stop leasewatch, or kill {pid}",
+            f"stop it first: sudo systemctl stop leasewatch, or sudo kill {pid}",
             "running",
         ) from None
     return held

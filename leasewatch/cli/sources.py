@@ -10,7 +10,7 @@ import msgspec
 from leasewatch.api import client as varlink_client
 from leasewatch.api.interface import SourceEntry
 from leasewatch.paths import Paths
-from nss_pyvirt.terminal import frame, show
+from nss_pyvirt.terminal import commands, frame, show
 
 _COLUMNS = ("source", "state", "network", "leases", "age", "path", "error")
 _SPARE = ("age", "leases", "network")
@@ -19,6 +19,7 @@ _CSV = tuple("modified" if column == "age" else column for column in _COLUMNS)
 
 
 @click.command(
+    cls=commands.Command,
     epilog=frame.examples(
         "leasewatch sources",
         "leasewatch sources -o json | jq '.[] | select(.error)'",

@@ -109,4 +109,6 @@ def started_network(paths: Paths, network: str) -> NetworkState:
     if state is not None and locks.holder(files.lock):
         return state
     what = "is not started" if state is None else "is not started any more: its process was killed"
-    raise UserError(f"network {network} {what}", f"pyvirt network start {network}", "not-running")
+    raise UserError(
+        f"network {network} {what}", f"sudo pyvirt network start {network}", "not-running"
+    )

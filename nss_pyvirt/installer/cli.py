@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from nss_pyvirt import __version__
-from nss_pyvirt.terminal import frame
+from nss_pyvirt.terminal import commands, frame
 
 if TYPE_CHECKING:  # what only some commands need is imported there
     from nss_pyvirt.installer.pieces import System
@@ -33,6 +33,7 @@ def _system(root: Path) -> System:
 
 
 @click.group(
+    cls=commands.Group,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=frame.examples(
         "sudo nss-pyvirt install",
@@ -98,7 +99,7 @@ def status(root: Path, output: Literal["table", "json"]) -> int:
     click.echo(text, nl=False)
     wrong = [piece for piece in pieces if piece.fix]
     for fix in dict.fromkeys(piece.fix for piece in wrong):
-        click.echo(f"  hint: {fix}", err=True)
+        frame.print_hint(fix)
     return 1 if wrong else 0
 
 

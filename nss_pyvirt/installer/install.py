@@ -101,7 +101,7 @@ def _install_user(system: System, undo: ExitStack) -> Iterator[str]:
     else:
         raise UserError(
             "neither systemd-sysusers nor useradd is here to make the user leasewatch",
-            "add a system user leasewatch by hand, then: nss-pyvirt install",
+            "add a system user leasewatch by hand, then: sudo nss-pyvirt install",
             "missing",
         )
     yield f"added the system user {USER}"

@@ -6,15 +6,15 @@ Knows no command and no domain object. Strings may come from guests: nothing is 
 from __future__ import annotations
 
 import errno
-import importlib
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import click
 
 from nss_pyvirt.errors import UserError
+from nss_pyvirt.terminal import commands
 
 Format = Literal["table", "json", "csv", "name"]
 
@@ -29,40 +29,6 @@ output_option = click.option(
     show_default=True,
     help="How to print the rows. A table leaves out what a narrow terminal has no room for.",
 )
-
-
-class LazyGroup(click.Group):
-    """A group whose members are imported when used, so that each command starts quickly.
-
-    `members`: name -> `module` whose `command` it is.
-    """
-
-    def __init__(self, *args: Any, members: Mapping[str, str], **attrs: Any) -> None:
-        super().__init__(*args, **attrs)
-        self._members = members
-
-    def list_commands(self, _ctx: click.Context) -> list[str]:
-        """The names, as click asks for them."""
-        return list(self._members)
-
-    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, imported now."""
-        if cmd_name not in self._members:
-            return None
-        command = importlib.import_module(self._members[cmd_name]).command
-        return command if isinstance(command, click.Command) else None
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does; of what was meant it would know no command that is not imported yet."""
-        name = args[0]
-        if name not in self._members and name[:1] != "-" and not ctx.resilient_parsing:
-            from difflib import get_close_matches  # noqa: PLC0415  only here
-
-            meant = get_close_matches(name, self._members, 1)
-            ctx.fail(f"No such command '{name}'." + "".join(f" Did you mean '{m}'?" for m in meant))
-        return super().resolve_command(ctx, args)
 
 
 def examples(*lines: str) -> str:
@@ -98,13 +64,13 @@ def run(
 
 def _wrong_usage(prog: str, error: click.ClickException, words: Sequence[str]) -> int:
     """Print click's complaint as ours, with the command whose help to read."""
-    said, context = error.format_message(), getattr(error, "ctx", None)
-    if "\n" in said:
+    context = getattr(error, "ctx", None)
+    if "\n" in error.format_message():
         error.show()  # a group without a command: its help
         return error.exit_code
     names = takewhile(lambda word: word[:1] != "-", words)
     path = " ".join([prog, *names]) if context is None else context.command_path
-    told = UserError(said, f"{path} --help", "usage")
+    told = UserError(commands.fault(error), f"{path} --help", "usage")
     print_error(prog, told, as_json=_asks_for_json(words))
     return error.exit_code
 
@@ -167,7 +133,12 @@ def _print_report(prog: str, kind: str, error: UserError, as_json: bool) -> None
         return
     click.echo(f"{prog}: {printable(error.what)}", err=True)
     if error.hint:
-        click.echo(f"  hint: {printable(error.hint)}", err=True)
+        print_hint(error.hint)
+
+
+def print_hint(hint: str) -> None:
+    """Print what to type next, on stderr."""
+    click.echo(f"  hint: {printable(hint)}", err=True)
 
 
 def printable(text: str) -> str:

@@ -217,7 +217,7 @@ def test_a_guest_that_ignores_the_power_button_is_stopped_only_if_forced(
     said = tmp_path / "said"
     with said.open("w") as stderr:
         waiting = lab.spawn(["pyvirt", "domain", "shutdown", "deaf1"], stderr=stderr)
-    told = "pyvirt: deaf1 is told to shut down; waiting 60 s at most\n"
+    told = "pyvirt: deaf1 is asked to shut down; waiting up to 60 s\n"
     lab.wait_for("shutdown to say that it waits", lambda: said.read_text() == told)
     lab.signal(waiting, signal.SIGINT)
     assert waiting.wait(20) == 130

@@ -166,14 +166,14 @@ def test_a_network_in_use_is_not_deleted_and_a_free_one_leaves_nothing(world: Wo
     world.run(["pyvirt", "network", "start", "lab"])
     delete = ["pyvirt", "network", "delete", "lab"]
     failed = world.run(delete, check=False)
-    assert failed.stderr == "pyvirt: network lab is started\n  hint: pyvirt network stop lab\n"
+    assert failed.stderr == "pyvirt: network lab is started\n  hint: sudo pyvirt network stop lab\n"
     world.run(["pyvirt", "network", "stop", "lab"])
     domain = 'name = "web1"\nmemory = 64\ncpus = 1\nkernel = "/k"\n[[nics]]\nnetwork = "lab"\n'
     put = "mkdir -p /etc/pyvirt/domains; cat > /etc/pyvirt/domains/web1.toml"
     world.run(["sh", "-c", put], input=f'{domain}mac = "52:54:00:00:00:01"\n')
     failed = world.run(delete, check=False)
     assert "network lab is used by domains: web1" in failed.stderr
-    assert "hint: pyvirt domain delete web1" in failed.stderr
+    assert "hint: sudo pyvirt domain delete web1" in failed.stderr
     world.run(["rm", "/etc/pyvirt/domains/web1.toml"])
     world.run(delete)
     left = ["find", "/etc/pyvirt/networks", "/var/lib/pyvirt/leases", "/run/pyvirt/networks"]

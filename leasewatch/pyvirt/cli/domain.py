@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.cli.root import need_root
+from leasewatch.pyvirt.cli.each import each
 from leasewatch.pyvirt.cli.say import say
+from leasewatch.pyvirt.cli.values import DiskSize, FilePath, Mebibytes
 from nss_pyvirt.errors import UserError
-from nss_pyvirt.terminal import frame
+from nss_pyvirt.terminal import commands, frame
 from nss_pyvirt.terminal import show as look
 
 if TYPE_CHECKING:
@@ -40,35 +40,46 @@ _name = click.argument("name", shell_complete=_complete)
 _names = click.argument(
     "names", metavar="NAME...", nargs=-1, required=True, shell_complete=_complete
 )
-_file = click.Path(path_type=Path)
 
 
-class _Mebibytes(click.IntRange):
-    name = "number of MiB, e.g. 2048"  # as an error says it
+def _complete_network(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    from leasewatch.pyvirt.defined import store  # noqa: PLC0415  # as above
+
+    known = store.names(Paths().network_definitions)
+    return [name for name in known if name.startswith(incomplete)]
 
 
-class _Seconds(click.IntRange):
-    name = "whole number of seconds, e.g. 60"
+SYNONYMS = {
+    **dict.fromkeys(("rm", "remove", "undefine"), "delete"),
+    **dict.fromkeys(("info", "dominfo", "status"), "show"),
+    **dict.fromkeys(("define", "new"), "create"),
+    **dict.fromkeys(("restart", "reboot"), "shutdown"),
+    "destroy": "stop",
+    "ls": "list",
+}
 
 
 @click.group(
+    cls=commands.Group,
+    synonyms=SYNONYMS,
     epilog=frame.examples(
-        "pyvirt domain create web1 --network lab --disk debian-12.qcow2 --size 20G",
-        "pyvirt domain start web1 && ssh web1",
-        "pyvirt domain shutdown web1 web2",
-    )
+        "sudo pyvirt domain create web1 --network lab --disk deb12.qcow2 --size 20G",
+        "sudo pyvirt domain start web1 && ssh web1",
+        "sudo pyvirt domain shutdown web1 web2",
+    ),
 )
 def command() -> None:
     """Virtual machines: QEMU guests on these networks."""
 
 
 @command.command(
+    needs_root=True,
     epilog=frame.examples(
-        "pyvirt domain create web1 --network lab --disk debian-12.qcow2 --size 20G",
-        "pyvirt domain create db1 --network lab --disk db.qcow2 --alias sql",
-        "pyvirt domain create db2 --network lab --disk db.qcow2 --address 10.77.0.50",
-        "pyvirt domain create tiny --network lab --kernel vmlinuz --initrd init.gz",
-    )
+        "sudo pyvirt domain create web1 --network lab --disk deb12.qcow2 --size 20G",
+        "sudo pyvirt domain create db1 --network lab --disk db.qcow2 --alias sql",
+        "sudo pyvirt domain create db2 --network lab --disk db.img --address 10.7.0.5",
+        "sudo pyvirt domain create tiny --network lab --kernel linux --initrd init.gz",
+    ),
 )
 @click.argument("name")
 @click.option(
@@ -77,6 +88,7 @@ def command() -> None:
     metavar="NETWORK",
     multiple=True,
     required=True,
+    shell_complete=_complete_network,
     help="Network to be on (repeatable).",
 )
 @click.option(
@@ -96,23 +108,31 @@ def command() -> None:
     multiple=True,
     help="Further name that answers (repeatable).",
 )
-@click.option("--disk", type=_file, help="qcow2 or raw image to start from; never written to.")
+@click.option("--disk", type=FilePath(), help="qcow2 or raw image to start from; never written to.")
 @click.option(
-    "--size", metavar="SIZE", help="Size of the disk, e.g. 20G; the image's own unless given."
+    "--size",
+    metavar="SIZE",
+    type=DiskSize(),
+    help="Size of the disk, e.g. 20G.  [default: the image's]",
 )
-@click.option("--kernel", type=_file, help="Kernel to start, with or without a disk.")
-@click.option("--initrd", type=_file, help="Initial RAM disk for the kernel.")
+@click.option("--kernel", type=FilePath(), help="Kernel to start, with or without a disk.")
+@click.option("--initrd", type=FilePath(), help="Initial RAM disk for the kernel.")
 @click.option("--append", help="Kernel command line.  [default: console=ttyS0 quiet]")
 @click.option(
     "--memory",
-    metavar="MIB",
-    type=_Mebibytes(32, 4 << 20),
-    default=512,
+    metavar="SIZE",
+    type=Mebibytes(32, 4 << 20),
+    default="512M",
     show_default=True,
-    help="Memory in MiB.",
+    help="Memory, e.g. 2G; a number without a unit is MiB.",
 )
 @click.option(
-    "--cpus", type=click.IntRange(1, 255), default=1, show_default=True, help="Virtual CPUs."
+    "--cpus",
+    metavar="NUMBER",
+    type=commands.WholeNumber(1, 255),
+    default=1,
+    show_default=True,
+    help="Virtual CPUs.",
 )
 @click.option(
     "--accel",
@@ -131,7 +151,6 @@ def create(**wish: Any) -> None:
     """Define a domain; its name is what `ssh NAME` will find."""
     from leasewatch.pyvirt.domains.plan import DomainRequest  # noqa: PLC0415  # as above
 
-    need_root()
     domain = _domains().create(DomainRequest(**wish))
     cards = ", ".join(f"MAC {nic.mac} on {nic.network}" for nic in domain.nics)
     click.echo(f"domain {domain.name} is defined: {cards}")
@@ -166,35 +185,33 @@ def show(name: str, output: frame.Format) -> None:
     click.echo(frame.render(_shown([row], output), tuple(row), output, name="name"), nl=False)
 
 
-@command.command
+@command.command(needs_root=True)
 @_names
 def start(names: Sequence[str]) -> int:
     """Start domains; their names answer as soon as this returns."""
-    need_root()
 
     def act(name: str) -> str:
         return "is started" if _domains().start(name, say) else "was started already"
 
-    return _each(names, act)
+    return each("domain", names, act)
 
 
-@command.command
+@command.command(needs_root=True)
 @_names
 @click.option(
     "--timeout",
-    type=_Seconds(0, 86400),
+    type=commands.WholeNumber(0, 86400, "seconds"),
     metavar="SECONDS",
     default=60,
     show_default=True,
     help="How long to wait for the end of each.",
 )
-@click.option("--force", is_flag=True, help="Stop what runs still after the timeout.")
+@click.option("--force", is_flag=True, help="Force off what is still running after the timeout.")
 def shutdown(names: Sequence[str], timeout: int, force: bool) -> int:
     """Press the power button, and wait until the guest has ended.
 
-    Of several domains one after the other.
+    Several domains are handled one after another.
     """
-    need_root()
 
     def act(name: str) -> str:
         try:
@@ -204,65 +221,52 @@ def shutdown(names: Sequence[str], timeout: int, force: bool) -> int:
             raise
         return "is stopped"
 
-    return _each(names, act)
+    return each("domain", names, act)
 
 
-@command.command
+@command.command(needs_root=True)
 @_names
 def stop(names: Sequence[str]) -> int:
     """End domains now, without asking their guests."""
-    need_root()
 
     def act(name: str) -> str:
         _domains().stop(name)
         return "is stopped"
 
-    return _each(names, act)
+    return each("domain", names, act)
 
 
-@command.command
+@command.command(needs_root=True)
 @_names
 def delete(names: Sequence[str]) -> int:
     """Remove stopped domains and their disks."""
-    need_root()
 
     def act(name: str) -> str:
         _domains().delete(name)
         return "is deleted"
 
-    return _each(names, act)
+    return each("domain", names, act)
 
 
-def _each(names: Sequence[str], act: Callable[[str], str]) -> int:
-    """Act on every domain and say what it is then; the exit code: 1 where it failed for one."""
-    code = 0
-    for name in names:
-        try:
-            click.echo(f"domain {name} {act(name)}")
-        except UserError as error:
-            frame.print_error("pyvirt", error)
-            code = error.exit_code
-    return code
-
-
-@command.command(hidden=True)
+@command.command(hidden=True, needs_root=True)
 @_name
 def run(name: str) -> None:
     """Run a domain in the foreground: what `start` starts, and what a systemd unit would."""
-    need_root()
     _domains().run(name, say)
 
 
-@command.command
+@command.command(needs_root=True)
 @_name
 def console(name: str) -> None:
     """Join a domain's serial console; Ctrl-] leaves it."""
-    need_root()
     if sys.stdin is None or sys.stdout is None:
-        raise UserError("there is nothing to type on or to show it", "leave <&- and >&- away")
-    if sys.stdin.isatty():
-        say(f"console of {name}: Ctrl-] leaves, Enter wakes it")
-    left = _domains().console(name, sys.stdin.fileno(), sys.stdout.fileno())
+        raise UserError("the console needs an open stdin and stdout", "omit <&- and >&-")
+
+    def joined() -> None:
+        if sys.stdin.isatty():
+            say(f"console of {name}: Ctrl-] leaves, Enter wakes it")
+
+    left = _domains().console(name, sys.stdin.fileno(), sys.stdout.fileno(), joined)
     if sys.stdin.isatty():
         # The guest's line is not ended, and a PC's firmware switches line wrap off.
         click.echo("\x1b[?7h", err=True)

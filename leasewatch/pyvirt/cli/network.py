@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.cli.root import need_root
+from leasewatch.pyvirt.cli.each import each
 from leasewatch.pyvirt.cli.say import say
 from leasewatch.pyvirt.defined.network import Mode, Network, bridge_name
 from leasewatch.pyvirt.networks.networks import Networks
 from nss_pyvirt.errors import UserError
-from nss_pyvirt.terminal import frame
+from nss_pyvirt.terminal import commands, frame
 
 _COLUMNS = ("name", "state", "mode", "subnet", "subnet6", "bridge", "suffix")
 _SPARE = ("suffix", "subnet6")
@@ -22,15 +24,29 @@ def _complete(_context: click.Context, _argument: click.Parameter, typed: str) -
 
 
 _name = click.argument("name", shell_complete=_complete)
+_names = click.argument(
+    "names", metavar="NAME...", nargs=-1, required=True, shell_complete=_complete
+)
+
+
+SYNONYMS = {
+    **dict.fromkeys(("rm", "remove", "undefine"), "delete"),
+    **dict.fromkeys(("info", "net-info", "status"), "show"),
+    **dict.fromkeys(("define", "new"), "create"),
+    "destroy": "stop",
+    "ls": "list",
+}
 
 
 @click.group(
+    cls=commands.Group,
+    synonyms=SYNONYMS,
     epilog=frame.examples(
-        "pyvirt network create lab --subnet auto",
-        "pyvirt network start lab",
+        "sudo pyvirt network create lab --subnet auto",
+        "sudo pyvirt network start lab",
         "pyvirt network list -o json",
-        "pyvirt network stop lab && pyvirt network delete lab",
-    )
+        "sudo pyvirt network stop lab && sudo pyvirt network delete lab",
+    ),
 )
 @click.pass_context
 def command(context: click.Context) -> None:
@@ -39,11 +55,12 @@ def command(context: click.Context) -> None:
 
 
 @command.command(
+    needs_root=True,
     epilog=frame.examples(
-        "pyvirt network create lab",
-        "pyvirt network create lab --subnet 10.9.0.0/24 --mode isolated",
-        "pyvirt network create lab --suffix lab.test",
-    )
+        "sudo pyvirt network create lab",
+        "sudo pyvirt network create lab --subnet 10.9.0.0/24 --mode isolated",
+        "sudo pyvirt network create lab --suffix lab.test",
+    ),
 )
 @click.argument("name")
 @click.option(
@@ -74,7 +91,6 @@ def create(
     networks: Networks, name: str, subnet: str, mode: Mode, suffix: str, *, host_access: bool
 ) -> None:
     """Define a network. `pyvirt network start NAME` brings it up."""
-    need_root()
     network = networks.create(name, subnet, mode, suffix, say, host_access=host_access)
     click.echo(f"network {name} is defined: {network.subnet}, {network.subnet6}")
 
@@ -112,18 +128,30 @@ def show(networks: Networks, name: str, output: frame.Format) -> None:
         click.echo("guests reach DHCP, DNS and ICMP of the host alone")
 
 
-@command.command()
-@_name
+@command.command(needs_root=True)
+@_names
 @click.pass_obj
-def start(networks: Networks, name: str) -> None:
-    """Bring a network up, or mend one that is."""
-    need_root()
-    done = "is started" if networks.start(name) else "was started already"
-    click.echo(f"network {name} {done}")
+def start(networks: Networks, names: Sequence[str]) -> int:
+    """Start networks, or repair those that are up already."""
+    up = []
+
+    def act(name: str) -> str:
+        fresh = networks.start(name)
+        up.append(name)
+        return "is started" if fresh else "was started already"
+
+    code = each("network", names, act)
+    for name in up:
+        _report_firewall(networks, name)
+    return code
+
+
+def _report_firewall(networks: Networks, name: str) -> None:
+    """Say which other rules of the host drop what guests send, and what to type."""
     try:
         findings = networks.findings(name)
     except UserError as error:  # the network is up
-        say(f"not known whether another ruleset keeps guests from anything: {error.what}")
+        say(f"cannot tell whether other firewall rules drop the guests' packets: {error.what}")
         return
     for finding in findings:
         drops = ", ".join(finding.drops)
@@ -135,35 +163,40 @@ def start(networks: Networks, name: str) -> None:
                 f" be judged ({finding.chain})"
             )
         for line in finding.commands:
-            click.echo(f"  hint: {line}", err=True)
+            frame.print_hint(line)
 
 
-@command.command()
-@_name
+@command.command(needs_root=True)
+@_names
 @click.pass_obj
-def stop(networks: Networks, name: str) -> None:
-    """Take a network down. Leases stay, so guests find their addresses again."""
-    need_root()
-    networks.stop(name)
-    click.echo(f"network {name} is stopped")
+def stop(networks: Networks, names: Sequence[str]) -> int:
+    """Stop networks. Leases stay, so guests find their addresses again."""
+
+    def act(name: str) -> str:
+        networks.stop(name)
+        return "is stopped"
+
+    return each("network", names, act)
 
 
-@command.command()
-@_name
+@command.command(needs_root=True)
+@_names
 @click.pass_obj
-def delete(networks: Networks, name: str) -> None:
-    """Remove a stopped network that no domain uses, with its leases."""
-    need_root()
-    networks.delete(name)
-    click.echo(f"network {name} is deleted")
+def delete(networks: Networks, names: Sequence[str]) -> int:
+    """Remove stopped networks that no domain uses, with their leases."""
+
+    def act(name: str) -> str:
+        networks.delete(name)
+        return "is deleted"
+
+    return each("network", names, act)
 
 
-@command.command(hidden=True)
+@command.command(hidden=True, needs_root=True)
 @_name
 @click.pass_obj
 def run(networks: Networks, name: str) -> None:
     """Hold a network in the foreground until SIGTERM: what `start` starts, or a unit of yours."""
-    need_root()
     networks.run(name)
 
 

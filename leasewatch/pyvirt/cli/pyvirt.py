@@ -3,43 +3,42 @@
 from __future__ import annotations
 
 import os
-import shlex
 
 import click
 
 from nss_pyvirt import __version__
-from nss_pyvirt.errors import UserError
-from nss_pyvirt.terminal import frame
+from nss_pyvirt.terminal import commands, frame
+
+_SYNONYMS = {
+    **dict.fromkeys(("vm", "vms", "machine", "instance", "domains"), "domain"),
+    **dict.fromkeys(("net", "networks"), "network"),
+    "help": "--help",
+}
 
 
-class _Halves(frame.LazyGroup):
-    """Says where a command is that was looked for here: `pyvirt start web1`."""
+class _Halves(commands.LazyGroup):
+    """Knows where a command is that was looked for here: `pyvirt start web1`."""
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click's, with the whole command to type in its hint."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            half = self.get_command(ctx, "domain")
-            if isinstance(half, click.Group) and args[0] in half.commands:
-                what = error.format_message()
-                raise UserError(
-                    what, f"pyvirt domain {shlex.join(args)}", "usage", exit_code=2
-                ) from None
-            raise
+    def meant(self, ctx: click.Context, name: str) -> str | None:
+        """One of the two halves, or a command of `pyvirt domain`."""
+        half = self.get_command(ctx, "domain")
+        if name not in _SYNONYMS and isinstance(half, commands.Group):
+            found = name if name in half.commands else half.synonyms.get(name)
+            if found:
+                return f"domain {found}"
+        return super().meant(ctx, name)
 
 
 @click.group(
     cls=_Halves,
+    synonyms=_SYNONYMS,
     members={"network": "leasewatch.pyvirt.cli.network", "domain": "leasewatch.pyvirt.cli.domain"},
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=frame.examples(
-        "pyvirt network create lab --subnet auto",
-        "pyvirt network start lab",
-        "pyvirt domain create web1 --network lab --disk debian-12.qcow2",
-        "pyvirt domain start web1 && ssh web1",
+        "sudo pyvirt network create lab --subnet auto",
+        "sudo pyvirt network start lab",
+        "sudo pyvirt domain create web1 --network lab --disk debian-12.qcow2",
+        "sudo pyvirt domain start web1 && ssh web1",
     ),
 )
 @click.version_option(__version__)

@@ -12,6 +12,7 @@ import shutil
 import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -150,7 +151,7 @@ class Domains:
         if not force:
             raise UserError(
                 f"{name} has not shut down within {timeout:g} s",
-                f"pyvirt domain stop {name}",
+                f"sudo pyvirt domain stop {name}",
                 "timeout",
             )
         self.stop(name)
@@ -169,7 +170,7 @@ class Domains:
         with locks.exclusive(files.commands, _PATIENCE):
             if self.is_running(name):
                 raise UserError(
-                    f"domain {name} is running", f"pyvirt domain stop {name}", "running"
+                    f"domain {name} is running", f"sudo pyvirt domain stop {name}", "running"
                 )
             self._check_kept(files)
             self._sweep(files)
@@ -180,16 +181,17 @@ class Domains:
             hosts_entries.forget(self._paths, name)  # a network that was mended has told it again
             shutil.rmtree(files.run, ignore_errors=True)
 
-    def console(self, name: str, keyboard: int, screen: int) -> bool:
+    def console(self, name: str, keyboard: int, screen: int, joined: Callable[[], None]) -> bool:
         """Join the serial console with two descriptors, one person at a time.
 
-        True if that person left it, False if the guest has ended.
+        Calls `joined` once it is sure that the console can be joined. True if that person left it,
+        False if the guest has ended.
         """
         self.get(name)
         files = self._files(name)
         if not self.is_running(name):
             raise UserError(
-                f"domain {name} is not running", f"pyvirt domain start {name}", "not-running"
+                f"domain {name} is not running", f"sudo pyvirt domain start {name}", "not-running"
             )
         held = locks.ProcessLock(files.console_lock)
         try:
@@ -202,6 +204,7 @@ class Domains:
                 "running",
             ) from None
         try:
+            joined()
             return console.attach(files.console, keyboard, screen)
         except OSError as error:
             raise UserError(f"cannot join the console of {name}: {error.strerror}") from error
@@ -330,7 +333,7 @@ def _shut_down(files: DomainFiles, pid: int, timeout: float, say: Say) -> bool:
             if process.wait_pidfd(pidfd, 1):
                 return True  # it was just ending
             raise
-        say(f"{files.name} is told to shut down; waiting {timeout:g} s at most")
+        say(f"{files.name} is asked to shut down; waiting up to {timeout:g} s")
         return process.wait_pidfd(pidfd, timeout)
     finally:
         os.close(pidfd)

@@ -144,7 +144,7 @@ class Networks:
             if users := self._running_domains(name):
                 raise UserError(
                     f"network {name} is in use by running domains: {', '.join(users)}",
-                    f"pyvirt domain shutdown {' '.join(users)}",
+                    f"sudo pyvirt domain shutdown {' '.join(users)}",
                     "running",
                 )
             process.stop_holder(files.lock, _QUIT)
@@ -162,13 +162,13 @@ class Networks:
         with locks.exclusive(files.commands, _PATIENCE):
             if locks.holder(files.lock):
                 raise UserError(
-                    f"network {name} is started", f"pyvirt network stop {name}", "running"
+                    f"network {name} is started", f"sudo pyvirt network stop {name}", "running"
                 )
             self._check_kept(files)
             if users := self._domains(name):
                 raise UserError(
                     f"network {name} is used by domains: {', '.join(users)}",
-                    f"pyvirt domain delete {' '.join(users)}",
+                    f"sudo pyvirt domain delete {' '.join(users)}",
                     "running",
                 )
             network_run.take_down(files)

@@ -2,50 +2,112 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+import leasewatch
+from leasewatch.pyvirt.cli import values
 from leasewatch.pyvirt.cli.pyvirt import command
 from nss_pyvirt.terminal import frame
 
 CREATE = ["domain", "create", "web1", "--network", "lab"]
+HELP = "pyvirt domain create --help"
 WRONG = {
     "a command of the other half": (
         ["start", "web1"],
-        ["No such command 'start'.", "pyvirt domain start web1"],
+        ["there is no command pyvirt start", "did you mean: sudo pyvirt domain start web1"],
     ),
-    "no command at all": (["frobnicate"], ["No such command 'frobnicate'.", "pyvirt --help"]),
-    "memory with a unit": (
-        [*CREATE, "--memory", "2G"],
+    "no command at all": (
+        ["frobnicate"],
+        ["there is no command pyvirt frobnicate", "pyvirt --help"],
+    ),
+    "help": (["help"], ["there is no command pyvirt help", "did you mean: pyvirt --help"]),
+    "ls": (["ls"], ["there is no command pyvirt ls", "did you mean: pyvirt domain list"]),
+    "vm": (["vm", "list"], ["there is no command pyvirt vm", "did you mean: pyvirt domain list"]),
+    "rm": (
+        ["domain", "rm", "web1"],
+        ["there is no command pyvirt domain rm", "did you mean: sudo pyvirt domain delete web1"],
+    ),
+    "destroy": (
+        ["network", "destroy", "lab"],
         [
-            "Invalid value for '--memory': '2G' is not a valid number of MiB, e.g. 2048.",
-            "pyvirt domain create --help",
+            "there is no command pyvirt network destroy",
+            "did you mean: sudo pyvirt network stop lab",
         ],
     ),
+    "restart": (
+        ["domain", "restart", "web1"],
+        [
+            "there is no command pyvirt domain restart",
+            "did you mean: sudo pyvirt domain shutdown web1",
+        ],
+    ),
+    "nearly a command": (
+        ["domain", "strat", "web1"],
+        ["there is no command pyvirt domain strat", "did you mean: sudo pyvirt domain start web1"],
+    ),
+    "an option twice": (
+        [*CREATE, "--disk", "c.qcow2", "--disk", "seed.iso"],
+        ["--disk is given more than once", HELP],
+    ),
+    "an option twice, the same": (
+        [*CREATE, "--memory", "1024", "--memory=1024"],
+        ["--memory is given more than once", HELP],
+    ),
+    "both of a choice": (
+        [*CREATE, "--mac-filtering", "--no-mac-filtering"],
+        ["--mac-filtering is given more than once", HELP],
+    ),
+    "no size of memory": (
+        [*CREATE, "--memory", "2X"],
+        ['--memory: "2X" is not a size like 2048 (MiB), 512M or 2G', HELP],
+    ),
+    "too little memory": (
+        [*CREATE, "--memory", "8"],
+        ['--memory: "8" is not from 32 to 4194304 MiB', HELP],
+    ),
+    "no size of a disk": (
+        [*CREATE, "--size", "big"],
+        ['--size: "big" is not a size like 20G or 512M', HELP],
+    ),
+    "a number that is none": (
+        [*CREATE, "--cpus", "many"],
+        ['--cpus: "many" is not a whole number from 1 to 255', HELP],
+    ),
+    "a URL": (
+        [*CREATE, "--disk", "https://x/y.qcow2"],
+        ["--disk: https://x/y.qcow2 is a URL: download the file first", HELP],
+    ),
+    "a choice that there is not": (
+        [*CREATE, "--accel", "xen"],
+        ["--accel: 'xen' is not one of 'auto', 'kvm', 'tcg'", HELP],
+    ),
+    "no such option": ([*CREATE, "--vnc"], ["there is no option --vnc", HELP]),
+    "no network": (["domain", "create", "web1"], ["--network is missing", HELP]),
     "a timeout in the past": (
         ["domain", "shutdown", "web1", "--timeout", "-5"],
         [
-            "Invalid value for '--timeout': -5 is not in the range 0<=x<=86400.",
-            "pyvirt domain shutdown --help",
-        ],
-    ),
-    "a timeout that is no number": (
-        ["domain", "shutdown", "web1", "--timeout", "nan"],
-        [
-            "Invalid value for '--timeout': 'nan' is not a valid whole number of seconds, e.g. 60.",
+            '--timeout: "-5" is not a whole number from 0 to 86400 seconds',
             "pyvirt domain shutdown --help",
         ],
     ),
     "no domain": (
         ["domain", "start"],
-        ["Missing argument 'NAME...'.", "pyvirt domain start --help"],
+        ["NAME... is missing", "pyvirt domain start --help"],
     ),
 }
 
 
 @pytest.mark.parametrize(("argv", "said"), WRONG.values(), ids=WRONG)
 def test_wrong_usage_is_one_line_with_a_hint(
-    capsys: pytest.CaptureFixture[str], argv: list[str], said: list[str]
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    argv: list[str],
+    said: list[str],
 ) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert frame.run(command, "pyvirt", argv) == 2
     what, hint = said
     assert capsys.readouterr().err == f"pyvirt: {what}\n  hint: {hint}\n"
@@ -59,5 +121,47 @@ def test_a_console_with_nothing_to_type_on_is_one_line_with_a_hint(
     monkeypatch.setattr(f"sys.{closed}", None)
     assert frame.run(command, "pyvirt", ["domain", "console", "web1"]) == 1
     what, hint = capsys.readouterr().err.splitlines()
-    assert what == "pyvirt: there is nothing to type on or to show it"
-    assert hint == "  hint: leave <&- and >&- away"
+    assert what == "pyvirt: the console needs an open stdin and stdout"
+    assert hint == "  hint: omit <&- and >&-"
+
+
+def test_every_hint_to_type_what_needs_root_says_sudo() -> None:
+    changes = "create|start|stop|shutdown|delete"
+    bare = re.compile(rf"(?<!sudo )pyvirt (?:domain|network) (?:{changes}) \{{")
+    package = Path(leasewatch.__file__).parent
+    found = [str(file) for file in package.rglob("*.py") if bare.search(file.read_text())]
+    assert not found
+
+
+def test_a_plain_user_is_told_the_whole_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("sys.argv", ["pyvirt", "domain", "stop", "web1"])
+    assert frame.run(command, "pyvirt") == 1
+    assert capsys.readouterr().err == (
+        "pyvirt: pyvirt domain stop needs root\n  hint: sudo pyvirt domain stop web1\n"
+    )
+
+
+# (what is written, bytes)
+SIZES = [
+    ("20G", 20 << 30), ("20GiB", 20 << 30), ("20gb", 20 << 30), ("1.5G", 3 << 29), ("1024", 1024),
+    ("64 k", 1 << 16), ("2T", 2 << 40), ("", None), ("G", None), ("-1G", None), ("1.0001k", None),
+    ("20GG", None), ("1e3", None), ("1.3", None), ("10i", None), ("2Mb", 2 << 20),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "count"), SIZES)
+def test_a_size_is_read_however_other_tools_write_it(text: str, count: int | None) -> None:
+    assert values.size(text) == count
+
+
+@pytest.mark.parametrize(("text", "mebibytes"), [("2048", 2048), ("2G", 2048), ("512MiB", 512)])
+def test_memory_without_a_unit_is_in_mebibytes(text: str, mebibytes: int) -> None:
+    assert values.Mebibytes(32, 4096).convert(text, None, None) == mebibytes
+
+
+@pytest.mark.parametrize(("text", "written"), [("20GiB", "20G"), ("1.5G", "1536M"), ("512", "512")])
+def test_the_size_of_a_disk_is_written_as_qemu_img_reads_it(text: str, written: str) -> None:
+    assert values.DiskSize().convert(text, None, None) == written

@@ -320,7 +320,7 @@ def test_starting_on_a_network_that_is_not_started_says_how_to_start_it(paths: P
     domains.create(_wish(paths))
     with pytest.raises(UserError, match="network lab is not started") as error:
         domains.start("web1", lambda _: None)
-    assert error.value.hint == "pyvirt network start lab"
+    assert error.value.hint == "sudo pyvirt network start lab"
     assert not domains.is_running("web1")
 
 

@@ -37,7 +37,7 @@ def files(tmp_path: Path) -> NetworkFiles:
 def refused(files: NetworkFiles) -> str:
     with pytest.raises(UserError) as caught:
         started_network(files.paths, "lab")
-    assert caught.value.hint == "pyvirt network start lab"
+    assert caught.value.hint == "sudo pyvirt network start lab"
     return caught.value.what
 
 

@@ -19,7 +19,7 @@ _ROOMS = (
     *("hosttable", "api", "service", "cli", "pyvirt"),
 )
 _PYVIRT = (
-    *("say", "process", "nft", "network_files", "domain_files"),
+    *("say", "process", "nft", "ip", "network_files", "domain_files"),
     *("defined", "mac_filter", "networks", "domains", "cli"),
 )
 _PYVIRT_USES = {"model", "errors", "paths", "daemon", "files", "names", "sources", "neighbours"}

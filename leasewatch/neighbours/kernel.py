@@ -1,6 +1,6 @@
 """rtnetlink(7) as far as the neighbour tables need it: bytes to values, dumps, a filter.
 
-pyroute2 knows it all, but its import costs the service 12 MiB and 200 ms.
+pyroute2 can do all of this, but its import costs the service 12 MiB and 200 ms.
 """
 
 from __future__ import annotations
@@ -11,18 +11,20 @@ import socket
 import struct
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
-from typing import Final
+from typing import Final, NamedTuple
 
 from leasewatch.neighbours.table import FAILED, PERMANENT, REACHABLE, STALE, Sighting
 
 # linux/rtnetlink.h, linux/netlink.h, linux/if_addr.h, linux/neighbour.h, asm/socket.h
 NEWLINK, DELLINK, NEWADDR, DELADDR, NEWNEIGH, DELNEIGH = 16, 17, 20, 21, 28, 29
-_GETADDR, _GETNEIGH, _DONE, _ERROR = 22, 30, 3, 2
+_GETLINK, _GETADDR, _GETNEIGH, _DONE, _ERROR = 18, 22, 30, 3, 2
 _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
 _GROUPS: Final = 0x1 | 0x4 | 0x10 | 0x100
 """Links, neighbours, IPv4 and IPv6 addresses."""
 _NDA_DST, _NDA_LLADDR, _NDA_CACHEINFO, _NDA_IFINDEX = 1, 2, 3, 8
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MASTER = 1, 3, 10
+_IFF_UP = 0x1
 _SO_ATTACH_FILTER: Final = 26
 _TICKS: Final = 100.0
 """USER_HZ: ages are told in hundredths of a second."""
@@ -30,10 +32,24 @@ _TICKS: Final = 100.0
 _HEADER: Final = struct.Struct("=IHHII")
 _NEIGHBOUR: Final = struct.Struct("=BxxxiHBB")
 _ADDRESS: Final = struct.Struct("=BBBBi")
+_INTERFACE: Final = struct.Struct("=BxHiII")
 _ATTRIBUTE: Final = struct.Struct("=HH")
 _BUFFER: Final = 1 << 18
 _MAX_FILTERED: Final = 400
 """Interfaces; the kernel takes no filter much longer than this, so with more of them all pass."""
+
+
+class Interface(NamedTuple):
+    """A network interface of this network namespace."""
+
+    number: int
+    """Its index."""
+    mac: str
+    """Empty where it has none."""
+    is_up: bool
+    """As an administrator set it."""
+    master: int
+    """The index of the bridge that it is a port of; 0: none."""
 
 
 def messages(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -78,6 +94,22 @@ def forget(entry: Sighting) -> None:
     request = _NEIGHBOUR.pack(family, entry.ifindex, 0, 0, 0)
     request += _ATTRIBUTE.pack(4 + len(entry.address), _NDA_DST) + entry.address
     list(_ask(DELNEIGH, _REQUEST | _ACK, request))
+
+
+def links() -> dict[str, Interface]:
+    """Every interface by its name; raises OSError.
+
+    /sys/class/net may show those of another network namespace.
+    """
+    by_name = {}
+    for _, payload in _dump(_GETLINK, _INTERFACE.pack(0, 0, 0, 0, 0)):
+        _family, _type, index, flags, _change = _INTERFACE.unpack_from(payload)
+        found = attributes(payload, _INTERFACE.size)
+        name = found[_IFLA_IFNAME].rstrip(b"\0").decode(errors="replace")
+        mac = found.get(_IFLA_ADDRESS, b"").hex(":")
+        (master,) = struct.unpack_from("=i", found.get(_IFLA_MASTER, bytes(4)))
+        by_name[name] = Interface(index, mac, bool(flags & _IFF_UP), master)
+    return by_name
 
 
 def addresses() -> dict[int, list[tuple[bytes, int]]]:

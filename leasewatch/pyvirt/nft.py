@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
-import subprocess
 from typing import Any
 
 from leasewatch.pyvirt import process
 from nss_pyvirt.errors import UserError
 
-_TIMEOUT = 10.0
-_DESCRIPTORS = 8
-"""Three pipes, and one by which a child says that it has begun."""
 _PLACE = re.compile(r"^\S+:\d+:\d+-\d+: ")
 """Where in what it was given, which nobody else has seen."""
 _LACKS = re.compile(r"not supported|No such file or directory")
@@ -51,31 +45,12 @@ def has_table(name: str, family: str = "inet") -> bool:
     )
 
 
-def _check_room() -> None:
-    """OSError where no descriptors are left: subprocess would lose those that it still gets."""
-    with contextlib.ExitStack() as room:
-        for _ in range(_DESCRIPTORS):
-            room.callback(os.close, os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
-
-
 def _nft(arguments: list[str], text: str) -> str:
     try:
-        program = process.find_program("nft", "nftables")
+        process.find_program("nft", "nftables")
     except UserError as error:
         raise UnsupportedError(error.what, error.hint) from None
-    _check_room()
-    try:
-        done = subprocess.run(
-            [program, *arguments],
-            input=text,
-            capture_output=True,
-            check=False,
-            text=True,
-            timeout=_TIMEOUT,
-        )
-    except subprocess.TimeoutExpired:
-        what = f"nft {' '.join(arguments)} has not ended within {_TIMEOUT:.0f} s"
-        raise UserError(what, "try again; is the ruleset very large?", "timeout") from None
+    done = process.run(["nft", *arguments], package="nftables", text=text)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         hint = "needs root" if "not permitted" in done.stderr else "is nf_tables in this kernel?"

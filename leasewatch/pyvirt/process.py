@@ -11,6 +11,7 @@ import os
 import pwd
 import re
 import select
+import shlex
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,7 @@ from leasewatch.files import locks
 from nss_pyvirt.errors import UserError
 
 _KILL_GRACE = 5.0  # seconds that SIGKILL may take
+_DESCRIPTORS = 8  # that a child takes: three pipes, and one by which it says that it has begun
 _SAYS = 3  # the descriptor through which a parent process says READY=1
 
 
@@ -32,6 +34,39 @@ def find_program(name: str, package: str) -> str:
     if found is None:
         raise UserError(f"{name} is not installed", f"apt install {package}", "missing")
     return found
+
+
+def run(
+    argv: Sequence[str], *, package: str, text: str = "", timeout: float = 10.0
+) -> subprocess.CompletedProcess[str]:
+    """Run a tool of the Debian package `package` to its end, with `text` on its standard input.
+
+    UserError where it is not installed or has not ended after `timeout` seconds; it is killed then.
+    OSError where no descriptor is left. The caller looks at the exit code.
+    """
+    program = find_program(argv[0], package)
+    _check_room()
+    try:
+        return subprocess.run(
+            [program, *argv[1:]],
+            input=text,
+            capture_output=True,
+            check=False,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+        )
+    except subprocess.TimeoutExpired:
+        what = f"{argv[0]} has not ended within {timeout:g} s"
+        hint = f"see whether this ends: {shlex.join(argv)}"
+        raise UserError(what, hint, "timeout") from None
+
+
+def _check_room() -> None:
+    """OSError where no descriptors are left: subprocess would leak those that it still gets."""
+    with contextlib.ExitStack() as room:
+        for _ in range(_DESCRIPTORS):
+            room.callback(os.close, os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
 
 
 def bound(
@@ -223,18 +258,10 @@ def _start_unit(
     ]
     command = ["systemd-run", "--quiet", "--collect", "--service-type=notify", f"--unit={unit}"]
     command += [f"--property={value}" for value in properties]
-    patience = timeout + 2 * _KILL_GRACE
     try:
-        done = subprocess.run(
-            [*command, "--", *argv],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=patience,
-        )
-    except subprocess.TimeoutExpired:
-        return f"could not be started: systemd-run has not ended within {patience:.0f} s"
+        done = run([*command, "--", *argv], package="systemd", timeout=timeout + 2 * _KILL_GRACE)
+    except UserError as error:
+        return f"could not be started: {error.what}"
     return f"could not be started: {done.stderr.strip()}" if done.returncode else ""
 
 

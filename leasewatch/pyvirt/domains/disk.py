@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
 from pathlib import Path
 
 from leasewatch.pyvirt import process
@@ -88,19 +87,10 @@ def _spelt(count: int) -> str:
 
 
 def _run(argv: list[str], failed: str) -> str:
-    program = process.find_program(argv[0], qemu.PACKAGES[argv[0]])
     try:
-        done = subprocess.run(
-            [program, *argv[1:]],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=_PATIENCE,
-        )
-    except subprocess.TimeoutExpired:
-        what = f"{failed}: {argv[0]} has not ended within {_PATIENCE} s"
-        raise UserError(what, f"see whether this ends: {shlex.join(argv)}", "timeout") from None
+        done = process.run(argv, package=qemu.PACKAGES[argv[0]], timeout=_PATIENCE)
+    except UserError as error:
+        raise UserError(f"{failed}: {error.what}", error.hint, error.code) from None
     if done.returncode:
         how = f"signal {-done.returncode}" if done.returncode < 0 else f"exit {done.returncode}"
         raise UserError(f"{failed}: {qemu.complaint(done.stderr) or f'{argv[0]} ended by {how}'}")

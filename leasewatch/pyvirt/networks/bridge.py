@@ -1,45 +1,36 @@
-"""Bridges and routes of the host through rtnetlink (pyroute2's IPRoute; its import costs 180 ms).
-
-Decides nothing: what to make comes as values.
-"""
+"""Make, mend and remove a network's bridge, and list the subnets that the host routes."""
 
 from __future__ import annotations
 
-import errno
-import socket
 from collections.abc import Iterable
 from pathlib import Path
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
+from leasewatch.neighbours import kernel
+from leasewatch.pyvirt import ip
 from leasewatch.pyvirt.defined.network import Bridge
 from leasewatch.pyvirt.defined.subnets import Taken
 from nss_pyvirt.errors import UserError
 
-_IFA_F_NODAD = 0x02  # linux/if_addr.h
-_MAIN_TABLE = 254
-
 
 def routed_subnets(except_device: str = "") -> list[Taken]:
-    """The subnets that the main table routes, default routes left out."""
-    with IPRoute() as ipr:
-        devices = {link["index"]: link.get_attr("IFLA_IFNAME") for link in ipr.get_links()}
-        taken = []
-        for family in (socket.AF_INET, socket.AF_INET6):
-            for route in ipr.get_routes(family=family, table=_MAIN_TABLE):
-                device = devices.get(route.get_attr("RTA_OIF"), "?")
-                subnet = route.get_attr("RTA_DST")
-                if subnet and device != except_device:
-                    by = f"the host's route via {device}"
-                    taken.append(Taken(f"{subnet}/{route['dst_len']}", by))
+    """The subnets that table main routes, without default routes."""
+    taken = []
+    for family, length in ((4, 32), (6, 128)):
+        (routes,) = ip.ask(family, ["route show table main"])
+        if isinstance(routes, str):
+            raise UserError(f"cannot list the host's IPv{family} routes: {routes}")
+        for route in routes:
+            device, subnet = route.get("dev", "?"), route["dst"]
+            if subnet != "default" and device != except_device:
+                subnet = subnet if "/" in subnet else f"{subnet}/{length}"
+                taken.append(Taken(subnet, f"the host's route via {device}"))
     return taken
 
 
 def ensure_bridge(bridge: Bridge, ports: Iterable[str]) -> bool:
-    """Make the bridge or mend it, and put `ports` (those that exist) on it; True: it was made.
+    """Make the bridge, or mend it, and attach those of `ports` that exist; True: it was made.
 
-    A bridge that somebody else made under this name is refused, known by its MAC.
+    UserError where it cannot be made, and where the name is that of somebody else's interface.
     """
     if not Path("/proc/sys/net/ipv6").is_dir():
         raise UserError(
@@ -47,52 +38,43 @@ def ensure_bridge(bridge: Bridge, ports: Iterable[str]) -> bool:
             "boot without ipv6.disable=1",
             "missing",
         )
-    try:
-        with IPRoute() as ipr:
-            made = _make(ipr, bridge)
-            _configure(ipr, bridge, ports)
-    except (NetlinkError, OSError) as error:
-        raise UserError(f"cannot make bridge {bridge.name}: {error}") from error
-    return made
-
-
-def delete_link(name: str) -> None:
-    """Remove an interface; none there is no error."""
-    with IPRoute() as ipr:
-        for index in ipr.link_lookup(ifname=name):
-            ipr.link("del", index=index)
-
-
-def _make(ipr: IPRoute, bridge: Bridge) -> bool:
-    wanted = {"kind": "bridge", "br_stp_state": 0, "br_forward_delay": 0, "address": bridge.mac}
-    try:
-        ipr.link("add", ifname=bridge.name, **wanted)
-    except NetlinkError as error:
-        if error.code != errno.EEXIST:
-            raise
-    else:
-        return True
-    mac = Path(f"/sys/class/net/{bridge.name}/address").read_text().strip()
-    if mac != bridge.mac:
+    there = kernel.links()
+    link = there.get(bridge.name)
+    if link is not None and link.mac != bridge.mac:
         raise UserError(
             f"there is an interface {bridge.name} already that is not ours",
             f"ip link delete {bridge.name}, if nobody needs it",
             "exists",
         )
-    return False
+    try:
+        if link is None:
+            made = f"address {bridge.mac} type bridge stp_state 0 forward_delay 0"
+            ip.apply([f"link add name {bridge.name} {made}"])
+        _quiet_ipv6(bridge.name)
+        ip.apply([*_configuration(bridge), *_attach(bridge, filter(there.__contains__, ports))])
+    except (UserError, OSError) as error:
+        hint = error.hint if isinstance(error, UserError) else ""
+        raise UserError(f"cannot make bridge {bridge.name}: {error}", hint) from error
+    return link is None
 
 
-def _configure(ipr: IPRoute, bridge: Bridge, ports: Iterable[str]) -> None:
-    (index,) = ipr.link_lookup(ifname=bridge.name)
-    _quiet_ipv6(bridge.name)
-    for address in bridge.addresses:
-        text, _, length = address.partition("/")
-        flags = {"flags": _IFA_F_NODAD} if ":" in text else {}
-        ipr.addr("replace", index=index, address=text, prefixlen=int(length), **flags)
-    ipr.link("set", index=index, state="up")
-    for port in ports:
-        for found in ipr.link_lookup(ifname=port):
-            ipr.link("set", index=found, master=index, state="up")
+def delete_bridge(name: str, mac: str) -> None:
+    """Remove the interface `name` if its MAC is `mac`; otherwise it is not ours and stays."""
+    link = kernel.links().get(name)
+    if link is not None and link.mac == mac:
+        ip.apply([f"link delete dev {name}"])
+
+
+def _configuration(bridge: Bridge) -> list[str]:
+    addresses = [
+        f"address replace {address} dev {bridge.name} {'nodad' if ':' in address else ''}"
+        for address in bridge.addresses
+    ]
+    return [*addresses, f"link set dev {bridge.name} up"]
+
+
+def _attach(bridge: Bridge, ports: Iterable[str]) -> list[str]:
+    return [f"link set dev {port} master {bridge.name} up" for port in ports]
 
 
 def _quiet_ipv6(device: str) -> None:

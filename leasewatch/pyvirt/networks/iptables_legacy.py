@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 from leasewatch.pyvirt import process
 from nss_pyvirt.errors import UserError
 
-_TIMEOUT = 10.0
 _TOOLS = {"iptables-legacy": "ip_tables_names", "ip6tables-legacy": "ip6_tables_names"}
 
 
@@ -28,8 +26,7 @@ def tables() -> Iterator[tuple[str, list[str], str | None]]:
 
 
 def _save(program: str) -> str | None:
-    with contextlib.suppress(UserError, subprocess.SubprocessError, OSError):
-        argv = [process.find_program(program, "iptables")]
-        done = subprocess.run(argv, capture_output=True, check=True, text=True, timeout=_TIMEOUT)
-        return done.stdout
+    with contextlib.suppress(UserError, OSError):
+        done = process.run([program], package="iptables")
+        return None if done.returncode else done.stdout
     return None

@@ -12,9 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from leasewatch.neighbours import kernel as rtnetlink
+from leasewatch.neighbours import kernel
 from leasewatch.paths import Paths
-from leasewatch.pyvirt import nft as io_nft
+from leasewatch.pyvirt import nft
 from leasewatch.pyvirt.defined.network import Network, bridge, table_name
 from leasewatch.pyvirt.domain_files import running_domains
 from leasewatch.pyvirt.mac_filter import taps
@@ -25,9 +25,7 @@ from nss_pyvirt.errors import UserError
 FILTER = "the MAC filter"
 _REST = 0.2
 """Seconds from news to the look at it, as changes come in numbers."""
-_SYS = Path("/sys/class/net")
 _FORWARDING = ("/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding")
-_IFF_UP = 0x1
 
 
 class Losses:
@@ -86,7 +84,7 @@ class Losses:
     def _read(self) -> None:
         changed = self._news.tables()
         if changed is None:  # too much at once; making the filter's sets anew would be as much
-            there = io_nft.has_table(self._filter[1], "bridge")
+            there = nft.has_table(self._filter[1], "bridge")
             changed = {self._table: "gone"}
             changed |= {} if there else {self._filter: "gone"}
         # Domains that start and end change rules of the filter, but never take it away.
@@ -103,29 +101,18 @@ class Losses:
             yield "nftables rules"
         if self._filter in self._lost:
             yield FILTER
-        device = self._bridge.name
-        if not _is_up(device):
+        links = kernel.links()
+        link = links.get(self._bridge.name)
+        if link is None or not link.is_up:
             yield "the bridge"
-        elif not _addresses(self._bridge.addresses) <= _addresses_of(device):
+        elif not _addresses(self._bridge.addresses) <= set(kernel.addresses().get(link.number, ())):
             yield "the bridge's addresses"
         for tap, (_, nic) in taps.owners(running).items():
-            if nic.network == self._network.name and not _is_port(tap, device):
+            port = links.get(tap) if nic.network == self._network.name else None
+            if port is not None and (link is None or port.master != link.number):
                 yield f"the port of {tap}"
         if self._network.mode == "nat" and not all(map(_is_on, _FORWARDING)):
             yield "forwarding"
-
-
-def _is_up(device: str) -> bool:
-    try:
-        return bool(int((_SYS / device / "flags").read_text(), 16) & _IFF_UP)
-    except OSError:
-        return False
-
-
-def _is_port(tap: str, device: str) -> bool:
-    """Whether a tap is on the bridge; one that is gone lacks nothing."""
-    master = _SYS / tap / "master"
-    return not master.parent.exists() or (master.is_symlink() and master.resolve().name == device)
 
 
 def _is_on(setting: str) -> bool:
@@ -139,11 +126,3 @@ def _addresses(texts: tuple[str, ...]) -> set[tuple[bytes, int]]:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         found.add((socket.inet_pton(family, address), int(length)))
     return found
-
-
-def _addresses_of(device: str) -> set[tuple[bytes, int]]:
-    try:
-        index = socket.if_nametoindex(device)
-    except OSError:
-        return set()
-    return set(rtnetlink.addresses().get(index, ()))

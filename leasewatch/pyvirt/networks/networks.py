@@ -30,6 +30,8 @@ from leasewatch.pyvirt.domain_files import running_domains
 from leasewatch.pyvirt.network_files import NetworkFiles, network_state
 from leasewatch.pyvirt.networks import firewall, iptables_legacy, legacy_firewall
 from leasewatch.pyvirt.networks import run as network_run
+from leasewatch.pyvirt.networks.bridge import routed_subnets
+from leasewatch.pyvirt.networks.diversions import Diversions
 from leasewatch.pyvirt.say import Say
 from nss_pyvirt.errors import UserError
 
@@ -195,20 +197,16 @@ class Networks:
         return NetworkFiles(self._paths, name)
 
     def _taken(self, say: Say) -> list[Taken]:
-        from leasewatch.pyvirt.networks import bridge as netlink  # noqa: PLC0415  # 180 ms
-
         defined = []
         for name in self.names():
             try:
                 defined.append(Taken(self.get(name).subnet, f"network {name}"))
             except UserError as error:
                 say(f"no subnet is kept free for network {name}: {error.what}")
-        return defined + netlink.routed_subnets()
+        return defined + routed_subnets()
 
     def _refuse_collision(self, network: Network) -> None:
-        from leasewatch.pyvirt.networks import bridge as netlink  # noqa: PLC0415  # 180 ms
-
-        routed = netlink.routed_subnets(except_device=bridge_name(network.name))
+        routed = routed_subnets(except_device=bridge_name(network.name))
         for subnet in (network.subnet, network.subnet6):
             if other := subnets.collision(subnet, routed):
                 raise UserError(
@@ -230,27 +228,22 @@ class Networks:
 
 
 def _pick(taken: Sequence[Taken]) -> str:
-    from leasewatch.pyvirt.networks.diversions import Diversions  # noqa: PLC0415  # 180 ms
-
     first = None
-    with Diversions() as diversions:
-        for subnet in subnets.free(taken):
-            found = diversions.find(subnet)
-            if found is None:
-                return subnet
-            first = first or found
+    diversions = Diversions()
+    for subnet in subnets.free(taken):
+        found = diversions.find(subnet)
+        if found is None:
+            return subnet
+        first = first or found
     why, hint = (f": {first.what}", first.hint) if first else ("", "")
     raise UserError(f"no free /24 was found{why}", hint or "choose one yourself: --subnet CIDR")
 
 
 def _hindrance(subnet: str, taken: Sequence[Taken]) -> str:
     """Who has a subnet already, or would keep guests' packets from its bridge; else nothing."""
-    from leasewatch.pyvirt.networks.diversions import Diversions  # noqa: PLC0415  # 180 ms
-
     if other := subnets.clash(subnet, taken):
         return f"{other.by} has {other.subnet}"
-    with Diversions() as diversions:
-        found = diversions.find(subnet)
+    found = Diversions().find(subnet)
     return found.what if found else ""
 
 

@@ -14,7 +14,6 @@ import signal
 import socket
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import msgspec
 
@@ -35,6 +34,8 @@ from leasewatch.pyvirt.network_files import NetworkFiles
 from leasewatch.pyvirt.networks import dnsmasq_conf, hosts_entries, sysctl, unmanaged
 from leasewatch.pyvirt.networks import nat as tables
 from leasewatch.pyvirt.networks.backoff import Backoff
+from leasewatch.pyvirt.networks.bridge import delete_bridge, ensure_bridge
+from leasewatch.pyvirt.networks.diversions import Diversions
 from leasewatch.pyvirt.networks.dnsmasq import SETTLED, Dnsmasq
 from leasewatch.pyvirt.networks.folder_news import DirectoryNotifier
 from leasewatch.pyvirt.networks.kept_names import kept_names
@@ -80,7 +81,7 @@ def take_down(files: NetworkFiles) -> None:
         steps.callback(_clear_run, files)
         steps.callback(unmanaged.give_back, files.paths, files.name)
         steps.callback(_delete_table, files.name)  # last: nothing is open that it does not guard
-        steps.callback(_delete_bridge, files.name)
+        steps.callback(delete_bridge, bridge_name(files.name), bridge_mac(files.name))
         steps.callback(sysctl.give_back, files.sysctls, files.name)
         files.state.unlink(missing_ok=True)
 
@@ -111,15 +112,13 @@ class _Parent:
 
     def up(self) -> None:
         """Make what is missing, in an order in which nothing is open before it is guarded."""
-        from leasewatch.pyvirt.networks import bridge as netlink  # noqa: PLC0415  # 180 ms
-
         nft.apply(tables.install(self._network))
         running = running_domains(self._files.paths)
         if running:
             with contextlib.suppress(nft.UnsupportedError):  # said when they were started
                 mac_filter.refresh(self._files.paths, [self._network.name])
         unmanaged.take(self._files.paths, self._network.name)
-        made = netlink.ensure_bridge(bridge(self._network), self._taps(running))
+        made = ensure_bridge(bridge(self._network), self._taps(running))
         if self._network.mode == "nat":
             sysctl.take(self._files.sysctls, self._network.name, sysctl.forwarding())
         made = made or not self._files.hosts.is_dir()
@@ -133,15 +132,13 @@ class _Parent:
 
     def _check_reached(self) -> None:
         """UserError where the host would send packets for guests elsewhere than to the bridge."""
-        from leasewatch.pyvirt.networks.diversions import Diversions  # noqa: PLC0415  # 180 ms, as above
-
-        with Diversions() as diversions:
-            for subnet in (self._network.subnet, self._network.subnet6):
-                if found := diversions.find(subnet, bridge_name(self._network.name)):
-                    raise UserError(
-                        f"guests of network {self._network.name} are not reached: {found.what}",
-                        found.hint or f"change it in {self._files.definition}",
-                    )
+        diversions = Diversions()
+        for subnet in (self._network.subnet, self._network.subnet6):
+            if found := diversions.find(subnet, bridge_name(self._network.name)):
+                raise UserError(
+                    f"guests of network {self._network.name} are not reached: {found.what}",
+                    found.hint or f"change it in {self._files.definition}",
+                )
 
     def _open_folders(self) -> None:
         """Dnsmasq is not root: what an earlier command has made under a strict umask is opened."""
@@ -342,15 +339,6 @@ def _signals() -> Iterator[socket.socket]:
             signal.set_wakeup_fd(wakeup)
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def _delete_bridge(name: str) -> None:
-    """Only ours, known by its MAC, even where another has its name."""
-    address = Path(f"/sys/class/net/{bridge_name(name)}/address")
-    if address.exists() and address.read_text().strip() == bridge_mac(name):
-        from leasewatch.pyvirt.networks import bridge as netlink  # noqa: PLC0415  # 180 ms
-
-        netlink.delete_link(bridge_name(name))
 
 
 def _delete_table(name: str) -> None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from leasewatch.files import replacing
 from leasewatch.paths import Paths
+from leasewatch.pyvirt import process
+from nss_pyvirt.errors import UserError
 
 _DEVICES = ("pv-*", "pv_*", "pvtap*")
 _FIRST = "00-00-pyvirt-"  # systemd takes the first file that matches, in the order of their names
@@ -52,8 +53,8 @@ def take(paths: Paths, name: str) -> None:
             _log.warning("other programs may take guests off their bridge: %s", error)
             continue
         if setting.load and not known and setting.runs.exists():
-            with contextlib.suppress(OSError, subprocess.SubprocessError):  # it has just ended
-                subprocess.run(setting.load, capture_output=True, check=True, timeout=_PATIENCE)
+            with contextlib.suppress(OSError, UserError):  # it has just ended
+                process.run(setting.load, package="systemd", timeout=_PATIENCE)
 
 
 def give_back(paths: Paths, name: str) -> None:

@@ -18,16 +18,6 @@ def put_nft(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
 
 
-def test_one_that_does_not_end_is_ended_and_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    put_nft(tmp_path, monkeypatch, "exec sleep 600")
-    monkeypatch.setattr(nft, "_TIMEOUT", 0.1)
-    with pytest.raises(UserError, match="nft -j list ruleset has not ended within") as error:
-        nft.ruleset()
-    assert not isinstance(error.value, nft.UnsupportedError)
-
-
 @pytest.mark.parametrize(
     ("why", "in_vain"),
     [

@@ -1,0 +1,59 @@
+"""Ask for and change links, addresses and routes through ip(8), in JSON and in batches."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from leasewatch.pyvirt import process
+from nss_pyvirt.errors import UserError
+
+Answer = list[dict[str, Any]]
+"""The objects that one command of ip prints."""
+
+_FAILED = re.compile(r"^Command failed -:(\d+)$", re.MULTILINE)
+_WHY = re.compile(r"^(?:RTNETLINK answers: |Error: )?(.*)$")
+
+
+def apply(commands: Sequence[str]) -> None:
+    """Run the commands in order; UserError with the reason of the first that fails."""
+    done = process.run(["ip", "-batch", "-"], package="iproute2", text="\n".join(commands))
+    if done.returncode:
+        raise UserError(f"ip: {_reason(done.stderr)}")
+
+
+def ask(family: int, commands: Sequence[str]) -> list[Answer | str]:
+    """Each command's answer, or in one line why it failed; `family` is 4 or 6.
+
+    Tables, actions and types are numbers. UserError where ip cannot be run or understood.
+    """
+    argv = ["ip", f"-{family}", "-N", "-json", "-force", "-batch", "-"]
+    done = process.run(argv, package="iproute2", text="\n".join(commands))
+    reasons: dict[int, str] = {}
+    said = 0
+    for failed in _FAILED.finditer(done.stderr):
+        reasons[int(failed[1])] = _reason(done.stderr[said : failed.start()])
+        said = failed.end()
+    answers = list(_values(done.stdout))
+    if len(answers) != len(commands) - len(reasons):
+        raise UserError(f"ip: {_reason(done.stderr)}")
+    left = iter(answers)
+    return [reasons[n] if n in reasons else next(left) for n in range(1, len(commands) + 1)]
+
+
+def _values(text: str) -> Iterator[Answer]:
+    """The JSON arrays that follow one another."""
+    decoder = json.JSONDecoder()
+    at = text.find("[")
+    while at >= 0:
+        value, end = decoder.raw_decode(text, at)
+        yield value
+        at = text.find("[", end)
+
+
+def _reason(said: str) -> str:
+    lines = said.strip().splitlines() or ["it does not say why it failed"]
+    found = _WHY.match(lines[0])
+    return found[1] if found else lines[0]

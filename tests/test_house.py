@@ -28,7 +28,8 @@ _PYVIRT_USES = {"model", "errors", "paths", "daemon", "files", "names", "sources
 _PURE = (
     *("model.py", "errors.py", "paths.py", "config.py", "api/answers.py", "api/interface.py"),
     *("api/published.py", "history/calm.py", "history/events.py", "history/rows.py"),
-    *("leases/allowance.py", "leases/first_seen.py", "leases/record_set.py", "leases/tracker.py"),
+    *(f"leases/{name}.py" for name in ("address_book", "allowance", "first_seen", "record_set")),
+    "leases/tracker.py",
     *(
         f"names/{name}.py"
         for name in ("aliases", "claimants", "held", "labels", "ledger", "on_link")

@@ -64,7 +64,7 @@ class _Watched:
         """Read the file as `source`'s from now on."""
         self.source = source
         self.tracker = tracker
-        self.faults = Faults(tracker.stands)
+        self.faults = Faults(tracker.has)
 
     def is_whole(self) -> bool:
         """Whether it tells every lease: it can be read and understood, and its writer lives."""
@@ -112,14 +112,7 @@ class LeaseFiles:
                 self.look(path)
 
     def _tracker(self, file: LeaseFile, source: Source) -> LeaseTracker:
-        return LeaseTracker(
-            file,
-            source.parse_record,
-            self._appearances,
-            records=source.records,
-            by_line=source.by_line,
-            replaced=source.replaced,
-        )
+        return LeaseTracker(file, source, self._appearances)
 
     def look(self, path: str) -> None:
         """Read the file now, and again for as long as its tracker asks."""

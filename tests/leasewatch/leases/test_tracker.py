@@ -29,9 +29,7 @@ class Reader:
     """Reads what it is given at the times it is given, and keeps what holds by the changes."""
 
     def __init__(self) -> None:
-        self.tracker = LeaseTracker(
-            FILE, dnsmasq.parse_line, FirstSeen(), records=dnsmasq.SOURCE.records, by_line=True
-        )
+        self.tracker = LeaseTracker(FILE, dnsmasq.SOURCE, FirstSeen())
         self.held: dict[str, Lease] = {}
         self.now = 0.0
         self.wall = WALL
@@ -372,9 +370,7 @@ def test_reads_cut_anywhere_never_lose_a_lease_nor_make_one_up(seed: int) -> Non
 
 def test_a_file_that_is_replaced_whole_needs_no_second_read_and_no_wait() -> None:
     status = libvirt.SOURCE
-    tracker = LeaseTracker(
-        FILE, status.parse_record, FirstSeen(), records=status.records, replaced=True
-    )
+    tracker = LeaseTracker(FILE, status, FirstSeen())
 
     def read(data: bytes) -> set[tuple[str | None, str | None]]:
         outcome = tracker.observe(data, 0.0, WALL)

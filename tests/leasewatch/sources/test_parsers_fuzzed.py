@@ -163,14 +163,7 @@ def test_a_tracker_holds_only_what_a_read_said_and_at_last_what_the_file_says(
 ) -> None:
     """Any versions, read at any times: then the good file stands still."""
     valid = SAMPLES[source.name]
-    tracker = LeaseTracker(
-        FILE,
-        source.parse_record,
-        FirstSeen(),
-        records=source.records,
-        by_line=source.by_line,
-        replaced=source.replaced,
-    )
+    tracker = LeaseTracker(FILE, source, FirstSeen())
     said: set[Lease] = set()
     now = 0.0
     for text in [*data.draw(st.lists(changed(valid), max_size=5)), valid, valid, valid]:

@@ -1,0 +1,140 @@
+"""Which record speaks for each address, and until when.
+
+In: records that count, and those that are gone. Out: `LeaseChange` values. Two records may name one
+address only in a file that dnsmasq did not write; the one that lasts longest then speaks for it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from heapq import heapify, heappop, heappush
+
+import msgspec
+
+from leasewatch.leases.first_seen import FirstSeen, client_of
+from leasewatch.model import Lease, LeaseChange
+
+
+class AddressBook:
+    """The leases that hold, by address. A lease holds from `put` to `drop`, or until it expires."""
+
+    def __init__(self, first_seen: FirstSeen) -> None:
+        self.expired: dict[bytes, Lease] = {}
+        """By record: the file still lists them."""
+        self._entries: dict[str, _Entry] = {}
+        self._rivals: dict[str, dict[bytes, Lease]] = {}
+        """Further records of addresses that have one."""
+        self._first_seen = first_seen
+        self._due: list[tuple[int, str]] = []
+        """A heap of (expires, address); entries that hold no longer are skipped."""
+        self._wall = 0.0
+        """The latest time that is known: a clock may be set back."""
+
+    def leases(self) -> Iterator[Lease]:
+        """Those that hold."""
+        return (entry.lease for entry in self._entries.values())
+
+    def record_at(self, address: str) -> bytes | None:
+        """The record that speaks for the address."""
+        entry = self._entries.get(address)
+        return entry.record if entry else None
+
+    def put(self, record: bytes, lease: Lease, wall: float, *, replace: bool) -> list[LeaseChange]:
+        """Add a record; `replace`: the one that spoke for its address is no longer in the file."""
+        if 0 < lease.expires <= wall:
+            self.expired[record] = lease
+            self._wall = max(self._wall, wall)
+            return self._vacate(lease.address, wall) if replace else []
+        entry = self._entries.get(lease.address)
+        if entry is None:
+            since = self._first_seen.tick(wall)
+            entry = _Entry(record, lease, since, self._first_seen.see(lease, wall))
+            self._entries[lease.address] = entry
+            self._schedule(lease)
+            return [LeaseChange(None, lease, since, entry.first_seen, wall)]
+        if replace or _lasts_longer(lease, entry.lease):
+            if not replace:
+                self._rivals.setdefault(lease.address, {})[entry.record] = entry.lease
+            return [self._hand_over(entry, record, lease, wall)]
+        self._rivals.setdefault(lease.address, {})[record] = lease
+        return []
+
+    def drop(self, record: bytes, lease: Lease, wall: float) -> list[LeaseChange]:
+        """Remove a record."""
+        if self.expired.pop(record, None) is not None:
+            return []
+        if self._entries[lease.address].record == record:
+            return self._vacate(lease.address, wall)
+        del self._rivals[lease.address][record]
+        return []
+
+    def expire(self, wall: float) -> list[LeaseChange]:
+        """Leases whose time is over go; those of a clock that was set back return."""
+        changes: list[LeaseChange] = []
+        if wall < self._wall:  # the clock was set back
+            for record, lease in [one for one in self.expired.items() if one[1].expires > wall]:
+                del self.expired[record]
+                changes += self.put(record, lease, wall, replace=False)
+        self._wall = wall
+        while (due := self.next_expiry()) is not None and due <= wall:
+            address = heappop(self._due)[1]
+            entry = self._entries.pop(address)
+            self.expired[entry.record] = entry.lease
+            self.expired.update(self._rivals.pop(address, {}))  # they end sooner
+            changes.append(LeaseChange(entry.lease, None, entry.since, entry.first_seen))
+        return changes
+
+    def next_expiry(self) -> int | None:
+        """Unix seconds of the next lease to expire; None: none will."""
+        while self._due:
+            expires, address = self._due[0]
+            entry = self._entries.get(address)
+            if entry is not None and entry.lease.expires == expires:
+                return expires
+            heappop(self._due)
+        return None
+
+    def _vacate(self, address: str, wall: float) -> list[LeaseChange]:
+        """Nothing speaks for the address any more, unless a rival does."""
+        entry = self._entries[address]
+        rivals = self._rivals.pop(address, None)
+        if rivals:
+            record = max(rivals, key=lambda one: rivals[one].expires or math.inf)
+            lease = rivals.pop(record)
+            if rivals:
+                self._rivals[address] = rivals
+            return [self._hand_over(entry, record, lease, wall)]
+        del self._entries[address]
+        return [LeaseChange(entry.lease, None, entry.since, entry.first_seen)]
+
+    def _hand_over(self, entry: _Entry, record: bytes, lease: Lease, wall: float) -> LeaseChange:
+        """Another record speaks for the address: a renewal, another client or another name."""
+        old = entry.lease
+        if client_of(old) != client_of(lease):
+            entry.since = self._first_seen.tick(wall)
+        if (client_of(old), old.hostname) != (client_of(lease), lease.hostname):
+            entry.first_seen = self._first_seen.see(lease, wall)
+        entry.record, entry.lease = record, lease
+        self._schedule(lease)
+        return LeaseChange(old, lease, entry.since, entry.first_seen, wall)
+
+    def _schedule(self, lease: Lease) -> None:
+        if lease.expires:
+            heappush(self._due, (lease.expires, lease.address))
+        if len(self._due) > 2 * len(self._entries) + 64:
+            leases = self.leases()
+            self._due = [(one.expires, one.address) for one in leases if one.expires]
+            heapify(self._due)
+
+
+class _Entry(msgspec.Struct, gc=False):
+    record: bytes
+    lease: Lease
+    since: float
+    """As in `LeaseChange`, like `first_seen`."""
+    first_seen: float
+
+
+def _lasts_longer(lease: Lease, other: Lease) -> bool:
+    return (lease.expires or math.inf) > (other.expires or math.inf)

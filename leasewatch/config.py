@@ -41,6 +41,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from leasewatch import addresses
 from leasewatch.errors import UNDECODABLE
 from leasewatch.model import Domain, LeaseFile, Nic
 from leasewatch.names import labels, suffix
@@ -173,7 +174,7 @@ def parse(data: bytes, path: str) -> Config:
 
 
 def _nic(host: Host) -> Nic:
-    address = fields.address(host.address.encode())[1] if host.address else ""
+    address = addresses.text(fields.address(host.address.encode())) if host.address else ""
     return Nic(host.network, fields.mac(host.mac.encode()), address=address)
 
 

@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from leasewatch.addresses import Address
+
 Trust = Literal["owner", "guest"]
 """Who vouches for a name: the host's owner (a domain's name) or the guest (DHCP hostname)."""
 
@@ -30,9 +32,7 @@ class Lease(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     source: str
     """Path of the lease file."""
     network: str
-    address: str
-    """Canonical text form, without scope or prefix."""
-    family: Literal[4, 6]
+    address: Address
     expires: int
     hwaddr: str | None = None
     hostname: str | None = None
@@ -76,9 +76,7 @@ class Neighbour(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Whom the kernel sees at an address of a network's bridge. Times are Unix seconds."""
 
     network: str
-    address: str
-    """Canonical text form, without scope."""
-    family: Literal[4, 6]
+    address: Address
     mac: str
     """Lower case, colon-separated; empty: nobody is there."""
     ifindex: int
@@ -167,8 +165,7 @@ class DomainState(Domain, frozen=True, kw_only=True):
 class HostAddress(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One address of a host record; `ifindex` only for link-local ones."""
 
-    address: str
-    family: Literal[4, 6]
+    address: Address
     expires: int
     network: str
     ifindex: int = 0
@@ -199,7 +196,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     """One sentence, e.g. `domain web1 owns this MAC`, `"wpad" is reserved`."""
     network: str
-    address: str | None = None
+    address: Address | None = None
     """None: a running domain without an address, or an alias that it did not get."""
     lease: Lease | None = None
     """None: no address, or only the neighbour table has it."""

@@ -14,7 +14,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 
 # DESIGN "Rooms": a room may import the rooms in front of it, and the files of the first line.
 _ROOMS = (
-    *("model", "errors", "paths"),
+    *("addresses", "model", "errors", "paths"),
     *("daemon", "files", "names", "sources", "config", "leases", "neighbours", "history"),
     *("hosttable", "api", "service", "cli", "pyvirt"),
 )
@@ -22,11 +22,29 @@ _PYVIRT = (
     *("say", "process", "nft", "ip", "network_files", "domain_files"),
     *("defined", "mac_filter", "networks", "domains", "cli"),
 )
-_PYVIRT_USES = {"model", "errors", "paths", "daemon", "files", "names", "sources", "neighbours"}
+_PYVIRT_USES = {
+    "addresses",
+    "model",
+    "errors",
+    "paths",
+    "daemon",
+    "files",
+    "names",
+    "sources",
+    "neighbours",
+}
 
 # Pure modules: no file, socket, process or clock. socket is there for inet_pton alone.
 _PURE = (
-    *("model.py", "errors.py", "paths.py", "config.py", "api/answers.py", "api/interface.py"),
+    *(
+        "addresses.py",
+        "model.py",
+        "errors.py",
+        "paths.py",
+        "config.py",
+        "api/answers.py",
+        "api/interface.py",
+    ),
     *("api/published.py", "history/calm.py", "history/events.py", "history/rows.py"),
     *(f"leases/{name}.py" for name in ("address_book", "allowance", "first_seen", "record_set")),
     "leases/tracker.py",
@@ -34,7 +52,7 @@ _PURE = (
         f"names/{name}.py"
         for name in ("aliases", "claimants", "held", "labels", "ledger", "on_link")
     ),
-    *(f"names/{name}.py" for name in ("policy", "queries", "suffix", "verdicts", "pending")),
+    *(f"names/{name}.py" for name in ("policy", "suffix", "verdicts", "pending")),
     *(f"neighbours/{name}.py" for name in ("given_back", "links", "per_network")),
     *("neighbours/prompts.py", "neighbours/table.py"),
     *(f"sources/{name}.py" for name in ("dnsmasq", "dnsmasq_users", "fields", "incus")),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from leasewatch import addresses
+from leasewatch.addresses import Address
 from leasewatch.api.interface import (
     Entry,
     NoSuchName,
@@ -13,7 +15,7 @@ from leasewatch.api.interface import (
     entry,
 )
 from leasewatch.model import Claim, HostRecord, Lease
-from leasewatch.names import labels, queries
+from leasewatch.names import labels
 from leasewatch.names.policy import NamePolicy
 
 
@@ -40,7 +42,7 @@ class Answers:
 
     def resolve(self, query: str, wall: float) -> ResolveReply | NoSuchName:
         """What a name or an address answers at `wall` (Unix seconds)."""
-        address = queries.address_of(query)
+        address = addresses.queried(query)
         if address is not None:
             return self._resolve_address(query, address, wall)
         name = labels.fold(query)
@@ -58,7 +60,9 @@ class Answers:
         )
         return _reply(query, answer, candidates, wall)
 
-    def _resolve_address(self, query: str, address: str, wall: float) -> ResolveReply | NoSuchName:
+    def _resolve_address(
+        self, query: str, address: Address, wall: float
+    ) -> ResolveReply | NoSuchName:
         candidates: list[Claim] = []
         answer = None
         for name in dict.fromkeys(self._policy.names_at(address)):

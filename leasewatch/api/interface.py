@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from leasewatch import addresses
 from leasewatch.history.rows import Event, Holding
 from leasewatch.model import Claim, HostAddress, Origin, Trust, Verdict
 
@@ -303,8 +304,8 @@ def entry(claim: Claim) -> Entry:
         reason=claim.reason,
         network=claim.network,
         domain=claim.domain,
-        address=claim.address,
-        family=_family(claim.address) if claim.address is not None else None,
+        address=addresses.text(claim.address) if claim.address is not None else None,
+        family=addresses.family(claim.address) if claim.address is not None else None,
         ifindex=claim.ifindex,
         origin="neighbour" if claim.address is not None else None,
         mac=claim.mac,
@@ -322,15 +323,11 @@ def entry(claim: Claim) -> Entry:
     )
 
 
-def _family(address: str) -> int:
-    return 6 if ":" in address else 4
-
-
 def answer_address(address: HostAddress) -> Address:
     """An address of a host record as the interface shows it."""
     return Address(
-        address=address.address,
-        family=address.family,
+        address=addresses.text(address.address),
+        family=addresses.family(address.address),
         network=address.network,
         expires=address.expires or None,
         ifindex=address.ifindex,

@@ -7,16 +7,14 @@ does not hold (MACs, client ids). Changes nothing.
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import os
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Final, TypeVar
 
-from leasewatch import config
+from leasewatch import addresses, config
 from leasewatch.api import published
 from leasewatch.api.client import NoSuchNameError
 from leasewatch.api.interface import (
@@ -32,7 +30,7 @@ from leasewatch.history.reader import HistoryReader
 from leasewatch.history.rows import HistoryParameters
 from leasewatch.leases import formats
 from leasewatch.model import DomainState, HostAddress, HostRecord, Lease, LeaseFile, NetworkState
-from leasewatch.names import labels, queries
+from leasewatch.names import labels
 from leasewatch.paths import Paths
 from leasewatch.sources.discovery import Discovery, Found
 from leasewatch.sources.source import parse
@@ -62,21 +60,21 @@ def resolve(paths: Paths, query: str, now: float) -> ResolveReply:
     """
     if not paths.snapshot.exists():
         raise UserError("no names are published", start_command(), "unavailable")
-    wanted = queries.address_of(query)
+    wanted = addresses.queried(query)
     if wanted is None:
         answer = snapshot.lookup(paths.snapshot, query, now=now)
     else:
-        packed = ipaddress.ip_address(wanted).packed
-        answer = snapshot.lookup_address(paths.snapshot, packed, now)
+        answer = snapshot.lookup_address(paths.snapshot, wanted, now)
     hosts = list(_records(paths, snapshot.read(paths.snapshot)))
     entries = list(published.entries(hosts, _leases(paths), now))
-    asked = answer.names[0] if answer.names else wanted or labels.fold(query)
+    asked = addresses.text(wanted) if wanted else labels.fold(query)
+    asked = answer.names[0] if answer.names else asked
     candidates = [e for e in entries if asked in {e.name, e.hostname, e.address}]
     record = next((host for host in hosts if asked in host.names), None)
     if record is None or answer.status not in {"found", "not yet"}:
         raise NoSuchNameError(query, candidates)
-    told = {_text(address) for address in answer.addresses}
-    addresses = [
+    told = {address.packed for address in answer.addresses}
+    shown = [
         address
         for address in record.addresses
         if address.address in told or (wanted is None and address.ifindex and _lasts(address, now))
@@ -86,7 +84,7 @@ def resolve(paths: Paths, query: str, now: float) -> ResolveReply:
         aliases=list(record.names[1:]),
         trust=record.trust,
         pending_until=record.pending_until or None,
-        addresses=[answer_address(address) for address in addresses],
+        addresses=[answer_address(address) for address in shown],
         candidates=candidates,
     )
 
@@ -168,10 +166,6 @@ def _lasts(address: HostAddress, now: float) -> bool:
     return address.expires is None or address.expires > now
 
 
-def _text(address: snapshot.Address) -> str:
-    return socket.inet_ntop(address.family, address.packed)
-
-
 def _records(paths: Paths, table: snapshot.Snapshot) -> Iterator[HostRecord]:
     """The hosts of the table. It holds neither trust nor networks: they are told from elsewhere."""
     started = run_states.read_all(paths.domain_runs, DomainState)
@@ -187,12 +181,11 @@ def _records(paths: Paths, table: snapshot.Snapshot) -> Iterator[HostRecord]:
             names=host.names,
             addresses=tuple(
                 HostAddress(
-                    address=_text(address),
-                    family=4 if address.family == socket.AF_INET else 6,
+                    address=address.packed,
                     expires=address.expires,
-                    network=networks.get(_text(address), ""),
+                    network=networks.get(address.packed, ""),
                     ifindex=address.ifindex,
-                    origin="lease" if _text(address) in networks else None,
+                    origin="lease" if address.packed in networks else None,
                 )
                 for address in host.addresses
             ),

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from leasewatch import addresses
+from leasewatch.addresses import Address
 from leasewatch.api.interface import Entry, entry
 from leasewatch.model import Claim, HostAddress, HostRecord, Lease, Verdict
 
@@ -18,7 +20,7 @@ def entries(hosts: Iterable[HostRecord], leases: Iterable[Lease], now: float) ->
 
     `now` is in Unix seconds.
     """
-    named: dict[str, tuple[HostRecord, HostAddress]] = {}
+    named: dict[Address, tuple[HostRecord, HostAddress]] = {}
     for host in hosts:
         for address in host.addresses:
             named.setdefault(address.address, (host, address))
@@ -60,8 +62,8 @@ def _of_table(host: HostRecord, address: HostAddress) -> Entry:
         verdict="published",
         reason="the published table has it",
         network=address.network,
-        address=address.address,
-        family=address.family,
+        address=addresses.text(address.address),
+        family=addresses.family(address.address),
         ifindex=address.ifindex,
         expires=address.expires or None,
     )

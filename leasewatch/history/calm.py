@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from leasewatch.addresses import Address
 from leasewatch.history.queue import Happened
 from leasewatch.leases.allowance import Allowance
 from leasewatch.leases.first_seen import client_of
@@ -29,7 +30,7 @@ MOST: Final = 50_000
 _DECISIONS: Final = 16_384
 """That are remembered."""
 
-_Place = tuple[str, str]
+_Place = tuple[str, Address]
 """Network and address."""
 
 

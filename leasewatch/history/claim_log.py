@@ -9,6 +9,7 @@ import logging
 import time
 from typing import Final
 
+from leasewatch import addresses
 from leasewatch.daemon.logs import NOTICE, Recent, fields
 from leasewatch.leases.allowance import Allowance
 from leasewatch.model import Claim
@@ -40,7 +41,7 @@ class ClaimLog:
         """Log a decision on a claim if it failed, once."""
         if claim.verdict not in {"refused", "conflict"}:
             return
-        address = claim.address
+        address = addresses.text(claim.address) if claim.address else None
         told = (claim.verdict, claim.name, claim.network, claim.mac, address, claim.reason)
         if not self._failed.is_new(*told):
             return

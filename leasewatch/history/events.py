@@ -10,6 +10,8 @@ from typing import Literal
 
 import msgspec
 
+from leasewatch import addresses
+from leasewatch.addresses import Address
 from leasewatch.leases.first_seen import client_of
 from leasewatch.model import Claim, Lease, LeaseChange, Neighbour, NeighbourChange, Verdict
 
@@ -121,7 +123,7 @@ class Failing:
     `known` are (network, address) of holdings.
     """
 
-    def __init__(self, known: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(self, known: Iterable[tuple[str, Address]] = ()) -> None:
         self._known = set(known)
 
     def tells(self, claim: Claim) -> bool:
@@ -157,7 +159,7 @@ def of_claim(claim: Claim, wall: float) -> list[Event]:
             kind=kind,
             time=wall,
             network=claim.network,
-            address=claim.address,
+            address=addresses.text(claim.address),
             name=claim.name,
             domain=claim.name if claim.trust == "owner" else None,
             why=claim.reason,
@@ -212,7 +214,7 @@ def _of_seen(kind: Kind, neighbour: Neighbour, wall: float, why: str | None = No
         kind=kind,
         time=wall,
         network=neighbour.network,
-        address=neighbour.address,
+        address=addresses.text(neighbour.address),
         mac=neighbour.mac,
         started=neighbour.started if kind == "seen" else 0.0,
         why=why,
@@ -234,7 +236,7 @@ def _event(
         kind=kind,
         time=wall,
         network=lease.network,
-        address=lease.address,
+        address=addresses.text(lease.address),
         mac=lease.hwaddr,
         hostname=lease.hostname,
         client_id=lease.client_id,

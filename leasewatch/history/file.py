@@ -14,10 +14,12 @@ from contextlib import contextmanager
 from itertools import chain, islice
 from operator import attrgetter
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
+from leasewatch import addresses
+from leasewatch.addresses import Address
 from leasewatch.files.replacing import open_regular
 from leasewatch.history import events
 from leasewatch.history import prune as history_prune
@@ -231,12 +233,12 @@ class HistoryFile:
             {"most": most},
         )
 
-    def failing(self) -> list[tuple[str, str]]:
+    def failing(self) -> list[tuple[str, Address]]:
         """(network, address) of the holdings whose claim to a name failed last."""
         found = self._db.execute(
             "SELECT network, address FROM holding WHERE until IS NULL AND verdict IS NOT NULL"
         )
-        return found.fetchall()
+        return [(network, addresses.parse(address)) for network, address in found]
 
     def past(self, since: float, most: int) -> list[Past]:
         """The leases that it knows no end of, and those given back since then (Unix seconds)."""
@@ -254,7 +256,7 @@ class HistoryFile:
             """,
             {"since": since, "most": most},
         )
-        return [Past(*row) for row in found]
+        return [Past(network, addresses.parse(at), *rest) for network, at, *rest in found]
 
     @property
     def last_seq(self) -> int:
@@ -277,7 +279,7 @@ class HistoryFile:
 
     def catch_up(self, held: Iterable[LeaseChange | Neighbour], wall: float) -> None:
         """Make what holds `held`: leases as though each was just added, and what is seen."""
-        present: dict[str, dict[str, LeaseChange | Neighbour]] = {}
+        present: dict[str, dict[Address, LeaseChange | Neighbour]] = {}
         for one in held:
             there = one.new if isinstance(one, LeaseChange) else one
             if there is not None:
@@ -372,12 +374,10 @@ class HistoryFile:
         ).fetchall():
             last = rows[-1][0]
             for _, network, address, origin, since, expires, mac, hostname, client_id in rows:
-                family: Literal[4, 6] = 6 if ":" in address else 4
                 if origin == "neighbour":
                     yield Neighbour(
                         network=network,
-                        address=address,
-                        family=family,
+                        address=addresses.parse(address),
                         mac=mac,
                         ifindex=0,
                         since=since,
@@ -387,8 +387,7 @@ class HistoryFile:
                 yield Lease(
                     source="history",
                     network=network,
-                    address=address,
-                    family=family,
+                    address=addresses.parse(address),
                     expires=expires,
                     hwaddr=mac,
                     hostname=hostname,

@@ -10,20 +10,20 @@ reads only plain tables of ours, and gives a page a deadline.
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
+from leasewatch import addresses
 from leasewatch.history.rows import MAX_ROWS, Event, HistoryParameters, Holding
-from leasewatch.names import labels, queries
+from leasewatch.names import labels
 from nss_pyvirt.errors import UserError
 
 PAGE: Final = 500
@@ -42,7 +42,6 @@ _BESIDE: Final = ("-wal", "-shm", "-journal")
 """What SQLite opens beside a database."""
 _HINT: Final = "ask as root, or start the service"
 _T = TypeVar("_T", list[Holding], list[Event])
-_MAC: Final = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}", re.IGNORECASE)
 
 # A name that was refused was never the holding's.
 _NAME: Final = "coalesce(domain, CASE verdict WHEN 'refused' THEN NULL ELSE hostname END)"
@@ -171,11 +170,11 @@ def _which(query: str | None) -> tuple[str, dict[str, Any]]:
     """The condition of the holdings that are meant, and its values; None: all."""
     if query is None:
         return "TRUE", {}
-    address = queries.address_of(query)
+    address = addresses.queried(query)
     if address is not None:
-        return "address = :address", {"address": address}
-    if _MAC.fullmatch(query):
-        return "client = :mac", {"mac": query.lower().replace("-", ":")}
+        return "address = :address", {"address": addresses.text(address)}
+    with suppress(ValueError):
+        return "client = :mac", {"mac": addresses.parse_mac(query)}
     if len(query) > _MAX_QUERY:
         return "FALSE", {}
     return _named(labels.fold(query))

@@ -172,9 +172,10 @@ def _host(record: HostRecord, wall: float) -> Host:
 
 
 def _address(address: HostAddress, wall: float) -> Address:
-    family = _FAMILIES[address.family]
+    packed = address.address
+    family = socket.AF_INET if len(packed) == 4 else socket.AF_INET6
     expires = address.expires or int(wall) + ENDLESS_SECONDS
-    return Address(family, socket.inet_pton(family, address.address), expires, address.ifindex)
+    return Address(family, packed, expires, address.ifindex)
 
 
 def _write(path: Path, parts: Iterable[bytes | memoryview]) -> None:

@@ -12,6 +12,7 @@ from heapq import heapify, heappop, heappush
 
 import msgspec
 
+from leasewatch.addresses import Address
 from leasewatch.leases.first_seen import FirstSeen, client_of
 from leasewatch.model import Lease, LeaseChange
 
@@ -22,11 +23,11 @@ class AddressBook:
     def __init__(self, first_seen: FirstSeen) -> None:
         self.expired: dict[bytes, Lease] = {}
         """By record: the file still lists them."""
-        self._entries: dict[str, _Entry] = {}
-        self._rivals: dict[str, dict[bytes, Lease]] = {}
+        self._entries: dict[Address, _Entry] = {}
+        self._rivals: dict[Address, dict[bytes, Lease]] = {}
         """Further records of addresses that have one."""
         self._first_seen = first_seen
-        self._due: list[tuple[int, str]] = []
+        self._due: list[tuple[int, Address]] = []
         """A heap of (expires, address); entries that hold no longer are skipped."""
         self._wall = 0.0
         """The latest time that is known: a clock may be set back."""
@@ -35,7 +36,7 @@ class AddressBook:
         """Those that hold."""
         return (entry.lease for entry in self._entries.values())
 
-    def record_at(self, address: str) -> bytes | None:
+    def record_at(self, address: Address) -> bytes | None:
         """The record that speaks for the address."""
         entry = self._entries.get(address)
         return entry.record if entry else None
@@ -95,7 +96,7 @@ class AddressBook:
             heappop(self._due)
         return None
 
-    def _vacate(self, address: str, wall: float) -> list[LeaseChange]:
+    def _vacate(self, address: Address, wall: float) -> list[LeaseChange]:
         """Nothing speaks for the address any more, unless a rival does."""
         entry = self._entries[address]
         rivals = self._rivals.pop(address, None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from leasewatch import addresses
 from leasewatch.leases.allowance import Allowance
 from leasewatch.model import Lease
 
@@ -65,4 +66,4 @@ def _key(client: str, hostname: str) -> str:
 
 def client_of(lease: Lease) -> str:
     """Who holds the lease, as far as the file tells."""
-    return lease.hwaddr or lease.client_id or lease.address
+    return lease.hwaddr or lease.client_id or addresses.text(lease.address)

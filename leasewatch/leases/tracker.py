@@ -32,6 +32,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from leasewatch.addresses import Address
 from leasewatch.errors import ParseError
 from leasewatch.leases.address_book import AddressBook
 from leasewatch.leases.first_seen import FirstSeen, client_of
@@ -85,7 +86,7 @@ class LeaseTracker:
         """When each went missing."""
         self._lost_fields: dict[bytes, list[ParseError]] = {}
         """The fields that fresh records had to leave out."""
-        self._awaited: dict[str, _Moment] = {}
+        self._awaited: dict[str | Address, _Moment] = {}
         """What fresh records have in common with others, and when one last had it."""
         self._versions = 0
         """Of the file, as far as reads tell."""
@@ -269,6 +270,6 @@ class _Moment(NamedTuple):
     versions: int
 
 
-def _marks(lease: Lease) -> tuple[str, ...]:
+def _marks(lease: Lease) -> tuple[str | Address, ...]:
     """What a lease has in common with the one that takes its place."""
     return tuple(filter(None, (lease.address, client_of(lease), lease.hostname)))

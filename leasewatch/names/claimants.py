@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from leasewatch import addresses
+from leasewatch.addresses import Address
 from leasewatch.model import Domain, HostAddress
 from leasewatch.names import labels
-from leasewatch.names.held import Held, has_scope, is_link_local
+from leasewatch.names.held import Held
 
 MAX_ADDRESSES = 32
 """Of one host record (csrc/snapshot_format.h)."""
@@ -86,7 +88,7 @@ def guests(held: Sequence[Held]) -> list[Claimant]:
     for claim in sorted(held, key=claimed):
         who = _client(claim)
         by_client.setdefault(who, []).append(claim)
-        if ":" not in claim.address:
+        if len(claim.address) == 4:
             newest4[claim.network] = who
         elif not claim.mac and not claim.is_renamed:
             newest6[claim.network] = who
@@ -120,25 +122,24 @@ def _client(held: Held) -> tuple[str, str]:
     if held.owner is not None:
         return "", held.owner
     client_id = held.lease.client_id if held.lease is not None else None
-    return held.network, held.mac or client_id or held.address
+    return held.network, held.mac or client_id or addresses.text(held.address)
 
 
-def addresses(held: Sequence[Held]) -> tuple[HostAddress, ...]:
+def host_addresses(held: Sequence[Held]) -> tuple[HostAddress, ...]:
     """Each address once, the best first, `MAX_ADDRESSES` at most.
 
     The order: on-link, answering, global, leased, newest. An IPv6 link-local address without its
     interface is omitted, because it reaches nobody.
     """
-    found: dict[tuple[str, int], HostAddress] = {}
+    found: dict[tuple[Address, int], HostAddress] = {}
     for one in sorted(held, key=_order) if len(held) > 1 else held:
         ifindex = one.ifindex
-        if not ifindex and has_scope(one.address):
+        if not ifindex and addresses.has_scope(one.address):
             continue
         found.setdefault(
             (one.address, ifindex),
             HostAddress(
                 address=one.address,
-                family=6 if ":" in one.address else 4,
                 expires=one.lease.expires if one.lease is not None else 0,
                 network=one.network,
                 ifindex=ifindex,
@@ -150,4 +151,5 @@ def addresses(held: Sequence[Held]) -> tuple[HostAddress, ...]:
 
 def _order(held: Held) -> tuple[bool, bool, bool, bool, float]:
     failed = held.neighbour is not None and not held.neighbour.reachable
-    return held.off_link, failed, is_link_local(held.address), held.lease is None, -held.since
+    local = addresses.is_link_local(held.address)
+    return held.off_link, failed, local, held.lease is None, -held.since

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from leasewatch.addresses import Address, has_scope
 from leasewatch.model import Lease, Neighbour
 
 _AT_ONCE: Final = 0.001
@@ -16,7 +17,7 @@ class Held(msgspec.Struct, eq=False, gc=False):
     """An address on a network. At least one of `lease` and `neighbour` is there."""
 
     network: str
-    address: str
+    address: Address
     lease: Lease | None
     """None: only the neighbour table has the address."""
     neighbour: Neighbour | None
@@ -75,13 +76,3 @@ class Held(msgspec.Struct, eq=False, gc=False):
         if seen is None or not self.is_recorded or not seen.reachable or seen.seen <= self.since:
             return ""
         return "" if seen.mac == self.mac else seen.mac
-
-
-def has_scope(address: str) -> bool:
-    """Whether it is in fe80::/10."""
-    return ":" in address and int(address.partition(":")[0] or "0", 16) & 0xFFC0 == 0xFE80
-
-
-def is_link_local(address: str) -> bool:
-    """Whether it is in 169.254.0.0/16 or fe80::/10."""
-    return address.startswith("169.254.") or has_scope(address)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
+from leasewatch.addresses import Address
 from leasewatch.model import Lease, LeaseChange, Neighbour, NeighbourChange
 from leasewatch.names import labels
 from leasewatch.names.held import Held
@@ -28,12 +29,12 @@ class Ledger:
         """Folded name of the running domain, by card."""
         self.by_name: dict[str, tuple[Held, ...]] = {}
         """What claims a folded name. Read-only for others, as the next ones are."""
-        self.by_address: dict[str, tuple[Held, ...]] = {}
+        self.by_address: dict[Address, tuple[Held, ...]] = {}
         self.by_card: dict[Card, tuple[Held, ...]] = {}
         self._prefixes: Mapping[str, tuple[Prefix, ...]] = {}
         self._networks: dict[str, Networks] = {}
         """What the bridges of each network are in, where known."""
-        self._neighbours: dict[tuple[str, str], Neighbour] = {}
+        self._neighbours: dict[tuple[str, Address], Neighbour] = {}
         """By network and address."""
 
     def set_owners(self, owners: Mapping[Card, str]) -> set[str]:
@@ -134,7 +135,7 @@ class Ledger:
         held.see(neighbour)
         return touched | self._add(held)
 
-    def _show_neighbour(self, network: str, address: str) -> set[str]:
+    def _show_neighbour(self, network: str, address: Address) -> set[str]:
         """Hold a neighbour if no lease has its address."""
         there = [held for held in self.by_address.get(address, ()) if held.network == network]
         shown = next((held for held in there if held.lease is None), None)

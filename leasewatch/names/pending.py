@@ -9,7 +9,8 @@ import math
 from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple
 
-from leasewatch.names.held import Held, has_scope
+from leasewatch.addresses import has_scope
+from leasewatch.names.held import Held
 
 IPV6_SECONDS: Final = 8
 """How much longer than DHCP a guest's IPv6 address may take: a router advertisement (RFC 4861)
@@ -36,7 +37,7 @@ def awaited(pending_until: int, held: Iterable[Held], *, ipv6: bool) -> Awaited:
     renewed4 = math.inf
     has4 = has6 = False
     for one in held:
-        if ":" not in one.address:
+        if len(one.address) == 4:
             has4, renewed4 = True, min(renewed4, one.renewed)
         else:
             has6 |= not has_scope(one.address)

@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from leasewatch.addresses import Address
 from leasewatch.model import (
     Claim,
     Domain,
@@ -24,7 +25,7 @@ from leasewatch.model import (
 )
 from leasewatch.names import labels, verdicts
 from leasewatch.names.aliases import Aliases, assign
-from leasewatch.names.claimants import Claimant, addresses, by_network, guests, owners_rank
+from leasewatch.names.claimants import Claimant, by_network, guests, host_addresses, owners_rank
 from leasewatch.names.held import Held
 from leasewatch.names.ledger import Card, Ledger
 from leasewatch.names.on_link import Prefix
@@ -33,7 +34,7 @@ from leasewatch.names.pending import NOT_AWAITED, Awaited, awaited
 _FORMER_CARDS = 4096
 """Cards of stopped domains whose last start is remembered."""
 
-_Left = Lease | tuple[str, str]
+_Left = Lease | tuple[str, Address]
 """A lease, or network and address of a neighbour."""
 
 
@@ -185,8 +186,8 @@ class NamePolicy:
         """The name that `name` (folded) is an alias of, or itself."""
         return self._aliases.owners.get(name, name)
 
-    def names_at(self, address: str) -> Iterator[str]:
-        """The names that `address` (canonical text) is claimed for, owners' first."""
+    def names_at(self, address: Address) -> Iterator[str]:
+        """The names that `address` is claimed for, owners' first."""
         held = self._ledger.by_address.get(address, ())
         yield from (h.owner for h in held if h.owner is not None)
         yield from (h.guest for h in held if h.guest is not None)
@@ -334,7 +335,7 @@ class NamePolicy:
         """
         winner = claimants[-1]
         wait = self._awaited(winner)
-        found = addresses(winner.held)
+        found = host_addresses(winner.held)
         names = [name]
         others: dict[str, HostRecord] = {}
         for network, claimant in of_network.items():
@@ -342,7 +343,7 @@ class NamePolicy:
             if whole is None or whole in names or whole in others or not self._has(name, whole):
                 continue
             same = claimant is winner or claimant.held == winner.held
-            below = found if same else addresses(claimant.held)
+            below = found if same else host_addresses(claimant.held)
             wait_below = self._awaited(claimant, network)
             if (below, wait_below) == (found, wait):
                 names.append(whole)
@@ -356,7 +357,7 @@ class NamePolicy:
                 names += own
             elif own:
                 wait_own = self._awaited(claimant)
-                record = verdicts.record(tuple(own), addresses(claimant.held), trust, wait_own)
+                record = verdicts.record(tuple(own), host_addresses(claimant.held), trust, wait_own)
                 others[own[0]] = record
         records = (verdicts.record(tuple(names), found, trust, wait), *others.values())
         return tuple([r for r in records if r.addresses or r.pending_until])

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from leasewatch.addresses import Address
 from leasewatch.model import Lease, LeaseChange
 
 
@@ -17,7 +18,7 @@ class Past(NamedTuple):
     """A lease of an earlier time."""
 
     network: str
-    address: str
+    address: Address
     mac: str | None
     """None: the server did not record it."""
     expires: int

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from typing import Final, NamedTuple
 
+from leasewatch.addresses import Address
 from leasewatch.neighbours.table import FAILED, PERMANENT, REACHABLE, STALE, Sighting
 
 # linux/rtnetlink.h, linux/netlink.h, linux/if_addr.h, linux/neighbour.h, asm/socket.h
@@ -112,9 +113,9 @@ def links() -> dict[str, Interface]:
     return by_name
 
 
-def addresses() -> dict[int, list[tuple[bytes, int]]]:
+def addresses() -> dict[int, list[tuple[Address, int]]]:
     """The host's own addresses and the lengths of their prefixes, by interface; raises OSError."""
-    by_interface: dict[int, list[tuple[bytes, int]]] = {}
+    by_interface: dict[int, list[tuple[Address, int]]] = {}
     for _, payload in _dump(_GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0)):
         _family, length, _flags, _scope, ifindex = _ADDRESS.unpack_from(payload)
         found = attributes(payload, _ADDRESS.size)
@@ -231,11 +232,11 @@ def indexes(bridges: Iterable[str]) -> dict[str, int]:
     return found
 
 
-def ipv6(device: str) -> dict[str, str]:
+def ipv6(device: str) -> dict[Address, str]:
     """IPv6 address -> MAC, from the kernel's neighbour table; empty without the device."""
     found = _entries(device)
     v6 = (one for one in found if one.mac and len(one.address) == 16)
-    return {socket.inet_ntop(socket.AF_INET6, one.address): one.mac for one in v6}
+    return {one.address: one.mac for one in v6}
 
 
 def forget_macs(device: str, macs: Collection[str]) -> None:

@@ -1,7 +1,4 @@
-"""What can be told of a bridge from its own addresses: who may be a neighbour, and where to ask.
-
-Pure. Addresses are packed: 4 bytes or 16.
-"""
+"""What can be told of a bridge from its own addresses: who may be a neighbour, and where to ask."""
 
 from __future__ import annotations
 
@@ -9,6 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 import msgspec
+
+from leasewatch.addresses import Address, has_scope, is_host, octets
 
 LINK_LOCAL: Final = bytes.fromhex("fe80") + bytes(6)
 """fe80::/64 (RFC 4291, 2.5.6)."""
@@ -19,17 +18,17 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
 
     ifindex: int
     network: str
-    addresses: tuple[tuple[bytes, int], ...]
+    addresses: tuple[tuple[Address, int], ...]
     """Its own ones, with the lengths of their prefixes."""
 
-    def may_hold(self, address: bytes) -> bool:
+    def may_hold(self, address: Address) -> bool:
         """Whether a guest can have it: on this link, and not the host's own.
 
         The kernel notes whoever speaks, so a guest could have it note any address in the world.
         """
-        if any(own == address for own, _ in self.addresses) or _is_no_host(address):
+        if any(own == address for own, _ in self.addresses) or not is_host(address):
             return False
-        return is_link_local(address) or any(
+        return has_scope(address) or any(
             _is_within(address, own, length) for own, length in self.addresses
         )
 
@@ -37,13 +36,13 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
         """Whether guests may get a global IPv6 address here."""
         return any(True for _ in self._prefixes())
 
-    def guesses(self, mac: str) -> Iterator[bytes]:
+    def guesses(self, mac: str) -> Iterator[Address]:
         """The addresses that a card makes out of its MAC: link-local, and one in each /64.
 
         Modified EUI-64 (RFC 4291, appendix A). A guess is worth asking for, and no more.
         """
-        octets = bytes.fromhex(mac.replace(":", ""))
-        interface = bytes([octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]])
+        of_mac = octets(mac)
+        interface = bytes([of_mac[0] ^ 2, *of_mac[1:3], 0xFF, 0xFE, *of_mac[3:]])
         yield LINK_LOCAL + interface
         for prefix in self._prefixes():
             yield prefix + interface
@@ -53,19 +52,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
         yield from dict.fromkeys(prefix for prefix in found if prefix != LINK_LOCAL)
 
 
-def is_link_local(address: bytes) -> bool:
-    """fe80::/10."""
-    return len(address) == 16 and address[0] == 0xFE and address[1] & 0xC0 == 0x80
-
-
-def _is_no_host(address: bytes) -> bool:
-    """Unspecified, loopback, multicast, IPv4-mapped and the like."""
-    if len(address) == 4:
-        return address[0] in {0, 127} or address[0] >= 224
-    return address[0] == 0xFF or address[:10] == bytes(10)
-
-
-def _is_within(address: bytes, own: bytes, length: int) -> bool:
+def _is_within(address: Address, own: Address, length: int) -> bool:
     if len(address) != len(own) or not length:
         return False
     shift = 8 * len(own) - length

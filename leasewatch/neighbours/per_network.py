@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from leasewatch.addresses import Address
 from leasewatch.model import Neighbour, NeighbourChange
 
 
@@ -14,7 +15,7 @@ class PerNetwork:
     """
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[str, str], dict[int, Neighbour]] = {}
+        self._seen: dict[tuple[str, Address], dict[int, Neighbour]] = {}
         """By network and address, then by bridge."""
 
     def take(self, changes: Iterable[NeighbourChange]) -> list[NeighbourChange]:

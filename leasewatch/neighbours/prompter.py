@@ -11,6 +11,7 @@ import socket
 import struct
 from contextlib import suppress
 
+from leasewatch import addresses
 from leasewatch.neighbours.prompts import AFTER, Prompts, Target
 
 _LOG = logging.getLogger(__name__)
@@ -71,10 +72,10 @@ class Prompter:
         sock = self._sockets[len(address)]
         to: tuple[str, int] | tuple[str, int, int, int]
         if len(address) == 4:
-            to = socket.inet_ntop(socket.AF_INET, address), _DISCARD
+            to = addresses.text(address), _DISCARD
             on = socket.IPPROTO_IP, _IP_PKTINFO, struct.pack("=i8x", ifindex)
         else:
-            to = socket.inet_ntop(socket.AF_INET6, address), _DISCARD, 0, ifindex
+            to = addresses.text(address), _DISCARD, 0, ifindex
             on = socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, struct.pack("=16xi", ifindex)
         if sock is not None:
             with suppress(OSError):

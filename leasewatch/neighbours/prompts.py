@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from leasewatch.addresses import Address
+
 AFTER: Final = (0.0, 3.5, 3.5, 3.5, 8.0, 16.0, 32.0)
 """Seconds from one try to the next: a guest boots, or makes sure that nobody else has its address
 (RFC 4862). The kernel goes on for 3 s (RFC 4861, 10); whoever asks meanwhile asks for nothing."""
@@ -25,8 +27,8 @@ PAUSE: Final = 1.0
 MOST: Final = 4096
 """Addresses to be asked for; more are left out."""
 
-Target = tuple[int, bytes]
-"""Interface and packed address."""
+Target = tuple[int, Address]
+"""Interface and address."""
 
 
 class Prompts:

@@ -6,15 +6,15 @@ long, is on the page of this package.
 
 from __future__ import annotations
 
-import socket
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 import msgspec
 
+from leasewatch.addresses import Address, has_scope
 from leasewatch.model import Domain, Neighbour, NeighbourChange
-from leasewatch.neighbours.links import Link, is_link_local
+from leasewatch.neighbours.links import Link
 
 # linux/neighbour.h
 REACHABLE, STALE, DELAY, PROBE, FAILED, PERMANENT = 0x02, 0x04, 0x08, 0x10, 0x20, 0x80
@@ -40,8 +40,7 @@ class Sighting(NamedTuple):
     """An entry of the kernel's table as one of its messages has it (rtnetlink(7), ndmsg)."""
 
     ifindex: int
-    address: bytes
-    """Packed."""
+    address: Address
     state: int
     """0: deleted."""
     mac: str
@@ -64,7 +63,8 @@ class _Entry(msgspec.Struct, eq=False, gc=False):
     """When its card gave a lease back, monotonic, and it has not proved itself since; 0: never."""
 
 
-_Key = tuple[int, bytes]
+_Key = tuple[int, Address]
+"""Bridge and address."""
 
 
 class NeighbourTable:
@@ -175,7 +175,7 @@ class NeighbourTable:
         return [c for e in entries if not e.neighbour.known for c in self._get_to_know(e)]
 
     def given_back(
-        self, network: str, address: bytes, mac: str | None, until: float, now: float
+        self, network: str, address: Address, mac: str | None, until: float, now: float
     ) -> tuple[list[NeighbourChange], list[_Key]]:
         """The lease of an address was given back: what was seen there must prove itself anew.
 
@@ -204,7 +204,7 @@ class NeighbourTable:
         entries = self._entries.items()
         return {key[0] for key, e in entries if e.doubted and now - e.doubted < DOUBT_SECONDS}
 
-    def is_proved(self, ifindex: int, address: bytes) -> bool:
+    def is_proved(self, ifindex: int, address: Address) -> bool:
         """Whether somebody is known to be there."""
         entry = self._entries.get((ifindex, address))
         return entry is not None and not (entry.hidden or entry.failed or entry.doubted)
@@ -267,7 +267,7 @@ class NeighbourTable:
         if len(self._of_card.get(card, ())) >= MAX_OF_CARD:
             victim = min(self._of_card[card], key=self._worth)
             settled = now - self._entries[victim].proved < SETTLED_SECONDS
-            if settled or (is_link_local(key[1]) and not is_link_local(victim[1])):
+            if settled or (has_scope(key[1]) and not has_scope(victim[1])):
                 return []
             changes += self._remove(victim, quiet=True)
         started = self._started.get(card)
@@ -286,7 +286,7 @@ class NeighbourTable:
         return 0.0 if started is None else started[0]
 
     def _worth(self, key: _Key) -> tuple[bool, float]:
-        return not is_link_local(key[1]), self._entries[key].proved
+        return not has_scope(key[1]), self._entries[key].proved
 
     def _failed(self, key: _Key, link: Link, now: float, wall: float) -> list[NeighbourChange]:
         """The kernel has asked in vain: whoever was there may be back in a moment."""
@@ -353,11 +353,9 @@ def _neighbour(
     started: float = 0.0,
 ) -> Neighbour:
     ifindex, address = key
-    family = socket.AF_INET6 if len(address) == 16 else socket.AF_INET
     return Neighbour(
         network=link.network,
-        address=socket.inet_ntop(family, address),
-        family=6 if len(address) == 16 else 4,
+        address=address,
         mac=mac,
         ifindex=ifindex,
         since=since,

@@ -10,13 +10,14 @@ import asyncio
 import errno
 import logging
 import math
-import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
+from leasewatch import addresses
+from leasewatch.addresses import Address
 from leasewatch.daemon.logs import Recent, fields
-from leasewatch.model import Domain, Lease, LeaseChange, NeighbourChange
+from leasewatch.model import Domain, Lease, LeaseChange, NeighbourChange, Nic
 from leasewatch.neighbours import kernel as rtnetlink
 from leasewatch.neighbours.given_back import Past, given_back
 from leasewatch.neighbours.links import Link
@@ -39,7 +40,7 @@ class _Card(NamedTuple):
 
     started: float
     """When its domain was started."""
-    address: str
+    address: Address
     """The one that the owner gave it; empty: none."""
     runs: bool
     """Whether the domain is known to run."""
@@ -84,9 +85,7 @@ class NeighbourWatch:
                 of_bridge.setdefault(bridge, network)  # a bridge's neighbours are one network's
         known = list(domains)
         cards = {
-            (nic.network, nic.mac): _Card(domain.started, nic.address, domain.runs)
-            for domain in known
-            for nic in domain.nics
+            (nic.network, nic.mac): _card(domain, nic) for domain in known for nic in domain.nics
         }
         new = [card for card, what in cards.items() if self._cards.get(card) != what]
         if cards != self._cards:
@@ -104,9 +103,9 @@ class NeighbourWatch:
         """Where guests may get a global IPv6 address."""
         return frozenset(link.network for link in self._links.values() if link.has_ipv6())
 
-    def prefixes(self) -> dict[str, tuple[tuple[bytes, int], ...]]:
+    def prefixes(self) -> dict[str, tuple[tuple[Address, int], ...]]:
         """The addresses of each network's bridges, with the lengths of their prefixes."""
-        found: dict[str, tuple[tuple[bytes, int], ...]] = {}
+        found: dict[str, tuple[tuple[Address, int], ...]] = {}
         for link in self._links.values():
             found[link.network] = (*found.get(link.network, ()), *link.addresses)
         return found
@@ -126,9 +125,9 @@ class NeighbourWatch:
                 self._tell(self._table.get_to_know(lease.network, lease.hwaddr))
             if lease.hwaddr is not None and (lease.network, lease.hwaddr) in self._cards:
                 self._ask_for_card(lease.network, lease.hwaddr)
-            elif lease.hwaddr is None and lease.family == 6 and _is_another(change.old, lease):
+            elif lease.hwaddr is None and _is_new_ipv6(change.old, lease):
                 for link in links:
-                    self._ask(link, _packed(lease.address))
+                    self._ask(link, lease.address)
 
     def were_given_back(self, past: Iterable[tuple[Past, float]]) -> None:
         """Leases that were given back by so many Unix seconds, before this watch began."""
@@ -136,13 +135,12 @@ class NeighbourWatch:
             self._given_back(lease.network, lease.address, lease.mac, until)
 
     def _given_back(
-        self, network: str, address: str, mac: str | None, until: float = math.inf
+        self, network: str, address: Address, mac: str | None, until: float = math.inf
     ) -> None:
         """What was seen at the address by then counts no more; whether its machine stays, ask."""
-        packed = _packed(address)
-        changes, doubtful = self._table.given_back(network, packed, mac, until, time.monotonic())
+        changes, doubtful = self._table.given_back(network, address, mac, until, time.monotonic())
         for target in doubtful:
-            self._prompter.ask(target, LATER if target[1] == packed else AFTER)
+            self._prompter.ask(target, LATER if target[1] == address else AFTER)
         self._tell(changes)
 
     def rescan(self) -> None:
@@ -180,10 +178,10 @@ class NeighbourWatch:
         old, new = change.old, change.new
         if new is None or not new.mac:
             return
-        target = new.ifindex, _packed(new.address)
+        target = new.ifindex, new.address
         if new.reachable:
             self._prompter.answered(target)
-        if new.family == 4:
+        if len(new.address) == 4:
             return
         if not new.reachable:
             self._prompter.ask(target, AGAIN)
@@ -206,12 +204,11 @@ class NeighbourWatch:
         Without `all_cards` only for those of machines that are known to run.
         """
         wanted = [
-            (link.ifindex, address)
+            (link.ifindex, card.address)
             for (network, _), card in self._cards.items()
             if card.address and (card.runs or all_cards)
-            for address in [_packed(card.address)]
             for link in self._links_of(network)
-            if self._is_open(link, address)
+            if self._is_open(link, card.address)
         ]
         if wanted:
             first = self._turn % len(wanted)
@@ -219,11 +216,11 @@ class NeighbourWatch:
             for target in (wanted * 2)[first : first + min(AT_ONCE, len(wanted))]:
                 self._prompter.ask(target, ONCE)
 
-    def _ask(self, link: Link, address: bytes) -> None:
+    def _ask(self, link: Link, address: Address) -> None:
         if self._is_open(link, address):
             self._prompter.ask((link.ifindex, address))
 
-    def _is_open(self, link: Link, address: bytes) -> bool:
+    def _is_open(self, link: Link, address: Address) -> bool:
         """Whether a neighbour may have the address, and nobody is known to be there."""
         return link.may_hold(address) and not self._table.is_proved(link.ifindex, address)
 
@@ -336,10 +333,11 @@ class NeighbourWatch:
         return set(rtnetlink.indexes(self._bridges).values()) != self._links.keys()
 
 
-def _packed(address: str) -> bytes:
-    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+def _card(domain: Domain, nic: Nic) -> _Card:
+    address = addresses.parse(nic.address) if nic.address else b""
+    return _Card(domain.started, address, domain.runs)
 
 
-def _is_another(old: Lease | None, lease: Lease) -> bool:
-    """Whether another machine may have the address now: clones share DUID and IAID."""
-    return old is None or old.hostname != lease.hostname
+def _is_new_ipv6(old: Lease | None, lease: Lease) -> bool:
+    """Whether another machine may have the IPv6 address now: clones share DUID and IAID."""
+    return len(lease.address) == 16 and (old is None or old.hostname != lease.hostname)

@@ -46,21 +46,18 @@ def parse_line(line: bytes, file: LeaseFile, faults: list[ParseError]) -> Lease 
         raise ParseError(file.path, 0, "line", f"expected 5 fields, got {fields.show(line)}")
     end, client, place, hostname, client_id = columns
     try:
-        family, address = fields.address(place)
+        address = fields.address(place)
         expires = fields.number("expires", end)
     except FieldError as error:
         raise error.at(file) from None
-    read = fields.optional
+    read, is_ipv4 = fields.optional, len(address) == 4
     return Lease(
         source=file.path,
         network=file.network,
         address=address,
-        family=family,
         expires=expires,
-        hwaddr=read(fields.hwaddr, client, file, faults)
-        if family == 4 and client != _NONE
-        else None,
-        iaid=read(_iaid, client, file, faults) if family == 6 else None,
+        hwaddr=read(fields.hwaddr, client, file, faults) if is_ipv4 and client != _NONE else None,
+        iaid=read(_iaid, client, file, faults) if not is_ipv4 else None,
         hostname=read(fields.hostname, hostname, file, faults) if hostname != _NONE else None,
         client_id=read(fields.client_id, client_id, file, faults) if client_id != _NONE else None,
     )

@@ -7,10 +7,11 @@ where and until when the lease holds must be readable: without its end it would 
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import TypeVar
 
+from leasewatch import addresses
+from leasewatch.addresses import Address
 from leasewatch.errors import LostFieldError, ParseError
 from leasewatch.model import LeaseFile
 
@@ -18,7 +19,6 @@ _HEX_PAIRS = rb"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2})*"
 _HWADDR = re.compile(rb"(?:([0-9A-Fa-f]{2,4})-)?(%s)?" % _HEX_PAIRS)
 _CLIENT_ID = re.compile(_HEX_PAIRS)
 _NAME = re.compile(rb"[!-~]{1,255}")
-_MAC = re.compile(rb"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
 _T = TypeVar("_T")
 _ETHERNET = 1
 """Hardware type (RFC 1700); dnsmasq and libvirt write any other as a prefix, `06-`."""
@@ -50,23 +50,15 @@ def number(field: str, value: bytes) -> int:
     return int(value)
 
 
-def address(value: bytes) -> tuple[Literal[4, 6], str]:
-    """Canonical text; an address that is nobody's (`0.0.0.0`, loopback, multicast…) is a fault."""
-    family: Literal[4, 6] = 6 if b":" in value else 4
-    af = socket.AF_INET6 if family == 6 else socket.AF_INET
+def address(value: bytes) -> Address:
+    """An address that no host can have (`0.0.0.0`, loopback, multicast…) is a fault."""
     try:
-        packed = socket.inet_pton(af, value.decode("ascii"))
-    except (OSError, ValueError):
+        found = addresses.parse(value.decode("ascii"))
+    except ValueError:
         raise FieldError("address", "an IP address", value) from None
-    if _is_no_host(packed):
+    if not addresses.is_host(found):
         raise FieldError("address", "a host's address", value)
-    return family, socket.inet_ntop(af, packed)
-
-
-def _is_no_host(packed: bytes) -> bool:
-    if len(packed) == 4:
-        return packed[0] in {0, 127} or packed[0] >= 224
-    return packed[0] == 0xFF or packed[:10] == bytes(10)
+    return found
 
 
 def hwaddr(value: bytes) -> str | None:
@@ -84,9 +76,10 @@ def hwaddr(value: bytes) -> str | None:
 
 def mac(value: bytes) -> str:
     """An Ethernet address, lower case."""
-    if _MAC.fullmatch(value) is None:
-        raise FieldError("mac", "six colon-separated hex bytes", value)
-    return value.decode("ascii").lower()
+    try:
+        return addresses.parse_mac(value.decode("ascii"))
+    except ValueError:
+        raise FieldError("mac", "six colon-separated hex bytes", value) from None
 
 
 def name(value: bytes) -> str:

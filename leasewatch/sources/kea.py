@@ -69,8 +69,8 @@ def parse_record(record: bytes, file: LeaseFile, faults: list[ParseError]) -> Le
     See `Source.parse_record`.
     """
     try:
-        family, address = fields.address(record.partition(b",")[0])
-        value = _columns(record, _COLUMNS6 if family == 6 else _COLUMNS4)
+        address = fields.address(record.partition(b",")[0])
+        value = _columns(record, _COLUMNS6 if len(address) == 16 else _COLUMNS4)
         lifetime = fields.number("valid_lifetime", value["lifetime"])
         expires = fields.number("expires", value["expire"])
         state = fields.number("state", value["state"] or b"0")
@@ -82,7 +82,6 @@ def parse_record(record: bytes, file: LeaseFile, faults: list[ParseError]) -> Le
         source=file.path,
         network=file.network,
         address=address,
-        family=family,
         expires=0 if lifetime == _ENDLESS else expires,
         hwaddr=fields.optional(fields.hwaddr, value.get("hwaddr") or None, file, faults),
         hostname=fields.optional(

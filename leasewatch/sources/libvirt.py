@@ -43,7 +43,7 @@ def parse_record(record: bytes, file: LeaseFile, faults: list[ParseError]) -> Le
     """The lease of one object of a .status file; see `Source.parse_record`."""
     entry = json_records.decode_object(record, _Entry, file.path, faults, _MUST)
     try:
-        family, address = fields.address(fields.encoded(entry.ip_address) or b"")
+        address = fields.address(fields.encoded(entry.ip_address) or b"")
     except FieldError as error:
         raise error.at(file) from None
     mac, iaid = fields.encoded(entry.mac_address), fields.encoded(entry.iaid)
@@ -52,12 +52,11 @@ def parse_record(record: bytes, file: LeaseFile, faults: list[ParseError]) -> Le
         source=file.path,
         network=file.network,
         address=address,
-        family=family,
         expires=entry.expiry_time,
         hwaddr=fields.optional(fields.hwaddr, mac, file, faults),
         hostname=fields.optional(fields.hostname, hostname, file, faults),
         client_id=fields.optional(fields.client_id, client_id, file, faults),
-        iaid=fields.optional(fields.iaid, iaid if family == 6 else None, file, faults),
+        iaid=fields.optional(fields.iaid, iaid if len(address) == 16 else None, file, faults),
     )
 
 

@@ -56,7 +56,7 @@ def parse_record(record: bytes, file: LeaseFile, faults: list[ParseError]) -> Le
     lease = json_records.decode_object(record, _Lease, file.path, faults, _MUST)
     dotted = ".".join(map(str, lease.address)).encode()
     try:
-        family, address = fields.address(dotted)
+        address = fields.address(dotted)
     except FieldError as error:
         raise error.at(file) from None
     hostname, client_id = fields.encoded(lease.hostname), _hex(lease.client_id) or None
@@ -64,7 +64,6 @@ def parse_record(record: bytes, file: LeaseFile, faults: list[ParseError]) -> Le
         source=file.path,
         network=file.network,
         address=address,
-        family=family,
         expires=0 if lease.expiration >= _NEVER else lease.expiration // 1_000_000 or 1,
         hwaddr=fields.optional(fields.hwaddr, _hwaddr(lease), file, faults),
         hostname=fields.optional(fields.hostname, hostname, file, faults),

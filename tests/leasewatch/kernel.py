@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-
+from leasewatch.addresses import parse, text
 from leasewatch.model import Domain, Neighbour, NeighbourChange, Nic
 from leasewatch.neighbours.links import Link
 from leasewatch.neighbours.table import FAILED, NeighbourTable, Sighting
@@ -13,12 +12,8 @@ DELETED, INCOMPLETE, NOARP = 0, 0x01, 0x40
 WALL = 1_800_000_000.0
 
 
-def packed(address: str) -> bytes:
-    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
-
-
-LINK = Link(ifindex=7, network="lab", addresses=((packed("10.0.0.1"), 24), (packed("fd77::1"), 64)))
-OTHER = Link(ifindex=8, network="dmz", addresses=((packed("fd88::1"), 64),))
+LINK = Link(ifindex=7, network="lab", addresses=((parse("10.0.0.1"), 24), (parse("fd77::1"), 64)))
+OTHER = Link(ifindex=8, network="dmz", addresses=((parse("fd88::1"), 64),))
 
 
 class Kernel:
@@ -47,10 +42,10 @@ class Kernel:
             if change.new is None:
                 self.went.add(change.quiet)
             if change.old is not None:
-                assert self.shown.pop(change.old.address) == change.old
+                assert self.shown.pop(text(change.old.address)) == change.old
             if change.new is not None:
-                assert change.new.address not in self.shown
-                self.shown[change.new.address] = change.new
+                assert text(change.new.address) not in self.shown
+                self.shown[text(change.new.address)] = change.new
 
     def says(
         self,
@@ -62,8 +57,8 @@ class Kernel:
         event: bool = True,
         ifindex: int = 7,
     ) -> None:
-        text = MAC(mac) if mac is not None and state not in {FAILED, INCOMPLETE} else ""
-        sighting = Sighting(ifindex, packed(address), state, text, confirmed)
+        known = MAC(mac) if mac is not None and state not in {FAILED, INCOMPLETE} else ""
+        sighting = Sighting(ifindex, parse(address), state, known, confirmed)
         self.take(self.table.observe(sighting, self.now, self.wall, event=event))
 
     def runs(self, *macs: int, started: float, start_seen: bool = True) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from leasewatch.addresses import parse
 from leasewatch.model import Claim, Lease, LeaseChange, Neighbour, Trust, Verdict
 
 WALL = 3_000_000_000.0
@@ -23,8 +24,7 @@ def lease(
     return Lease(
         source=f"/l/{network}.leases",
         network=network,
-        address=f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}",
-        family=4,
+        address=bytes([10, number >> 16, number >> 8 & 255, number & 255]),
         expires=expires,
         hwaddr=mac,
         hostname=hostname,
@@ -59,6 +59,6 @@ def neighbour(
     """The MAC of a client, seen at an IPv6 address; client 0: nobody answers there."""
     mac = f"52:54:00:00:00:{client:02x}" if client else ""
     return Neighbour(
-        network="lab", address=address, family=6, mac=mac, ifindex=3, since=WALL, seen=WALL,
+        network="lab", address=parse(address), mac=mac, ifindex=3, since=WALL, seen=WALL,
         known=known, started=started,
     )  # fmt: skip

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from itertools import count
-from typing import Literal
 
+from leasewatch.addresses import parse, text
 from leasewatch.model import (
     Claim,
     Domain,
@@ -49,13 +49,11 @@ class Host:
         renewed: float = math.inf,
         expires: int = 2_000_000,
     ) -> Lease:
-        family: Literal[4, 6] = 6 if ":" in address else 4
         at = float(next(self.clock))
         lease = Lease(
             source=source or f"/l/{network}.leases",
             network=network,
-            address=address,
-            family=family,
+            address=parse(address),
             expires=expires,
             hwaddr=MAC(mac) if isinstance(mac, int) else mac,
             hostname=hostname,
@@ -81,8 +79,7 @@ class Host:
         at = float(next(self.clock)) if seen is None else seen
         neighbour = Neighbour(
             network=network,
-            address=address,
-            family=6 if ":" in address else 4,
+            address=parse(address),
             mac="" if mac is None else MAC(mac),
             ifindex=IFINDEX[network],
             since=at,
@@ -102,11 +99,11 @@ class Host:
         """What the whole table answers, as it was decided change by change."""
         found = [r for rs in self.table.values() for r in rs if name in r.names]
         assert len(found) <= 1, f"{name} has {len(found)} records"
-        return [a.address for a in found[0].addresses] if found else None
+        return [text(a.address) for a in found[0].addresses] if found else None
 
     def claims(self, name: str) -> dict[str | None, Claim]:
         decided: Decision = self.policy.decide(name)
-        return {c.address: c for c in decided.claims}
+        return {text(c.address) if c.address else None: c for c in decided.claims}
 
     def verdicts(self, name: str) -> dict[str | None, str]:
         return {address: claim.verdict for address, claim in self.claims(name).items()}

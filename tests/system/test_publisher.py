@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from leasewatch.addresses import parse
 from leasewatch.hosttable.publisher import Publisher
 from leasewatch.model import HostAddress, HostRecord
 from nss_pyvirt import snapshot
@@ -34,7 +35,7 @@ def publisher(path: Path, address: str) -> Publisher:
     made = Publisher(path)
     made.adopt(1)
     for name in ("web1", *(f"host{i}" for i in range(199))):
-        found = HostAddress(address=address, family=4, expires=LATER, network="default")
+        found = HostAddress(address=parse(address), expires=LATER, network="default")
         made.set(name, (HostRecord(names=(name,), addresses=(found,), trust="owner"),), 1)
     return made
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
-import socket
 from typing import Annotated, Literal
 
 import msgspec
 
+from leasewatch import addresses
 from nss_pyvirt.errors import UserError
 
 Accel = Literal["auto", "kvm", "tcg"]
 
 MAX_ALIASES = 8
 """With the longest names of all, a host record holds these (csrc/snapshot_format.h)."""
-
-_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
 class NicDefinition(
@@ -85,20 +82,22 @@ def check(domain: DomainDefinition) -> None:
 def parse_address(text: str) -> str:
     """An IPv4 address as four decimal numbers; raises UserError."""
     try:
-        return socket.inet_ntop(socket.AF_INET, socket.inet_pton(socket.AF_INET, text))
-    except (OSError, ValueError):
-        raise UserError(
-            f"{text!r} is no IPv4 address", "write it like 10.77.0.50", "invalid"
-        ) from None
+        address = addresses.parse(text)
+    except ValueError:
+        address = b""
+    if len(address) != 4:
+        raise UserError(f"{text!r} is no IPv4 address", "write it like 10.77.0.50", "invalid")
+    return addresses.text(address)
 
 
 def parse_mac(text: str) -> str:
     """A unicast MAC in lower case with colons, from any case and `:` or `-`; raises UserError."""
-    mac = text.lower().replace("-", ":")
-    if not _MAC.fullmatch(mac):
+    try:
+        mac = addresses.parse_mac(text)
+    except ValueError:
         raise UserError(
             f"{text!r} is not a MAC address", "write it like 52:54:00:12:34:56", "invalid"
-        )
+        ) from None
     if int(mac[:2], 16) & 1:
         raise UserError(
             f"MAC {mac} is a multicast address", "make its first byte even, e.g. 52", "invalid"

@@ -10,6 +10,8 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 
+from leasewatch import addresses
+from leasewatch.addresses import Address
 from leasewatch.model import Lease, NetworkState
 from leasewatch.pyvirt.defined import subnets
 from leasewatch.pyvirt.domains import dhcp_packets
@@ -25,16 +27,16 @@ def release(network: NetworkState, leases: Iterable[Lease]) -> None:
     with contextlib.suppress(OSError):  # the network may be going down beside us
         duid = dhcp_packets.server_duid(Path(network.lease_file).read_bytes())
         for lease in leases:
-            if lease.family == 4 and lease.hwaddr:
+            if len(lease.address) == 4 and lease.hwaddr:
                 _release4(network, lease.address, lease.hwaddr, lease.client_id)
-            elif lease.family == 6 and lease.client_id and lease.iaid is not None and duid:
+            elif len(lease.address) == 16 and lease.client_id and lease.iaid is not None and duid:
                 packet = dhcp_packets.release6(duid, lease.client_id, lease.iaid, lease.address)
                 _send6(network.bridge, packet)
 
 
-def _release4(network: NetworkState, address: str, hwaddr: str, client_id: str | None) -> None:
+def _release4(network: NetworkState, address: Address, hwaddr: str, client_id: str | None) -> None:
     server = subnets.host_address(network.subnets[0]).partition("/")[0]
-    packet = dhcp_packets.release4(server, address, hwaddr, client_id)
+    packet = dhcp_packets.release4(addresses.parse(server), address, hwaddr, client_id)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, network.bridge.encode())
         sender.sendto(packet, (server, 67))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from leasewatch import addresses
 from leasewatch.model import LeaseFile
 from leasewatch.names import labels
 from leasewatch.paths import Paths
@@ -158,7 +159,7 @@ def _check_not_leased(
     owners = {nic.mac: f"domain {domain.name}" for domain in others for nic in domain.nics}
     for lease in leases:
         ended = 0 < lease.expires <= time.time()
-        if lease.address == address and lease.hwaddr != mac and not ended:
+        if addresses.text(lease.address) == address and lease.hwaddr != mac and not ended:
             holder = owners.get(lease.hwaddr or "", f"a machine with MAC {lease.hwaddr}")
             raise UserError(
                 f"{address} is leased to {holder} on network {network}",

@@ -56,4 +56,4 @@ def _leases(network: NetworkState, macs: set[str]) -> list[Lease]:
         return []
     found = [lease for lease in leases if lease.hwaddr in macs]
     seen = kernel.ipv6(network.bridge)
-    return found + [one for one in leases if one.family == 6 and seen.get(one.address) in macs]
+    return found + [lease for lease in leases if seen.get(lease.address) in macs]

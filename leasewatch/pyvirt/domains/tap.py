@@ -14,6 +14,7 @@ import socket
 import struct
 from pathlib import Path
 
+from leasewatch.addresses import octets
 from nss_pyvirt.errors import UserError
 
 _TUNSETIFF = 0x400454CA
@@ -59,7 +60,7 @@ def _attach(name: str, bridge: str, mac: str) -> None:
     # The guest's IPv6 is not the host's: no address of the host on the tap itself.
     with contextlib.suppress(FileNotFoundError):
         Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6").write_text("1")
-    address = struct.pack("H", _ARPHRD_ETHER) + bytes.fromhex(mac.replace(":", ""))
+    address = struct.pack("H", _ARPHRD_ETHER) + octets(mac)
     index = struct.pack("i", socket.if_nametoindex(name))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         fcntl.ioctl(control, _SIOCSIFHWADDR, _request(name, address))

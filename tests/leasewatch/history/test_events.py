@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from leasewatch.addresses import parse
 from leasewatch.history import events
 from leasewatch.history.events import Event, Failing
 from leasewatch.model import Claim, Lease, LeaseChange, Neighbour, NeighbourChange
@@ -198,7 +199,7 @@ def test_a_claim_that_had_failed_and_holds_again_is_told_once() -> None:
 
 
 def test_what_failed_is_known_from_before_and_forgotten_with_the_lease() -> None:
-    known = Failing([("lab", "10.0.0.5"), ("lab", "10.0.0.6")])
+    known = Failing([("lab", parse("10.0.0.5")), ("lab", parse("10.0.0.6"))])
     known.forget([change(lease(6), None), change(WEB, REPLACE(WEB, expires=0))])
     assert known.tells(claim(WEB, "published"))
     assert not known.tells(claim(lease(6), "published"))

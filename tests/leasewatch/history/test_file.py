@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from leasewatch.addresses import parse, text
 from leasewatch.history import events
 from leasewatch.history.events import Event
 from leasewatch.history.file import HistoryFile
@@ -78,7 +79,7 @@ def test_a_refusal_is_told_once_and_the_name_is_not_the_holdings(
     (held,) = holdings(path, "wpad")
     assert (held.name, held.hostname, held.claim) == (None, "wpad", "refused: it is refused")
     assert happened(path) == ["added", "refused"]
-    assert file.failing() == [("lab", "10.0.0.5")]
+    assert file.failing() == [("lab", parse("10.0.0.5"))]
     file.write(events.of_claim(claim(liar, "published", name="wpad"), WALL + 9))
     (held,) = holdings(path, "wpad")
     assert (held.name, held.claim) == ("wpad", None)
@@ -297,7 +298,7 @@ def test_a_client_that_fills_it_pushes_out_itself_and_no_other(
     assert held > 6000
     assert {f"vm{number}" for number in range(1, 51)} | {"x6000", "x5999"} <= names
     assert "x1" not in names
-    assert not set(happened(path, busy.address)) - {"added", "renamed"}
+    assert not set(happened(path, text(busy.address))) - {"added", "renamed"}
     while file.prune(math.inf):
         pass
     assert {h.name for h in holdings(path)} == {"x6000"}
@@ -330,7 +331,7 @@ def test_it_remembers_what_has_no_end_and_what_was_given_back_not_long_ago(
     take(file, LeaseChange(lease(5, "vm5"), None, 0, 0), WALL + 40)
 
     def remembered(since: float, most: int = 9) -> set[tuple[str, str | None, float | None]]:
-        return {(past.address, past.mac, past.until) for past in file.past(since, most)}
+        return {(text(past.address), past.mac, past.until) for past in file.past(since, most)}
 
     first, second, fourth, ninth = (lease(0, client=n).hwaddr for n in (1, 2, 4, 9))
     present = {("10.0.0.1", first, None), ("10.0.0.4", ninth, None)}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from leasewatch.addresses import parse
 from leasewatch.history import events
 from leasewatch.history.file import HistoryFile
 from leasewatch.model import NeighbourChange
@@ -92,7 +93,7 @@ def test_a_domain_that_was_started_anew_unseen_holds_anew(file: HistoryFile, pat
 
 def test_a_lease_goes_before_what_is_seen(file: HistoryFile, path: Path) -> None:
     look(file, 0, 1, WALL)
-    leased = msgspec.structs.replace(lease(1, "db"), address="fd12::5", family=6)
+    leased = msgspec.structs.replace(lease(1, "db"), address=parse("fd12::5"))
     add(file, leased, wall=WALL + 60)
     look(file, 0, 1, WALL + 62)
     look(file, 1, 0, WALL + 63)
@@ -105,7 +106,7 @@ def test_a_lease_goes_before_what_is_seen(file: HistoryFile, path: Path) -> None
 def test_who_is_seen_for_the_moment_before_its_lease_is_written_is_one_holding(
     file: HistoryFile, path: Path
 ) -> None:
-    leased = msgspec.structs.replace(lease(1, "db"), address="fd12::5", family=6)
+    leased = msgspec.structs.replace(lease(1, "db"), address=parse("fd12::5"))
     look(file, 0, 1, WALL)
     add(file, leased, wall=WALL + 0.01)
     (held,) = holdings(path)
@@ -117,7 +118,7 @@ def test_who_is_seen_just_before_another_has_the_lease_is_not_forgotten(
     file: HistoryFile, path: Path
 ) -> None:
     look(file, 0, 2, WALL)
-    leased = msgspec.structs.replace(lease(1, "db"), address="fd12::5", family=6)
+    leased = msgspec.structs.replace(lease(1, "db"), address=parse("fd12::5"))
     add(file, leased, wall=WALL + 0.01)
     assert [held.ended for held in holdings(path)] == ["replaced", None]
 

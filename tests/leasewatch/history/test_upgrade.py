@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from leasewatch.addresses import parse
 from leasewatch.history.file import HistoryFile
 from leasewatch.history.reader import HistoryReader
 from leasewatch.history.rows import HistoryParameters
@@ -87,7 +88,7 @@ def version(path: Path) -> int:
 
 def test_a_history_of_the_former_version_is_converted_and_goes_on(former: Path) -> None:
     with closing(HistoryFile(former)) as file:
-        assert sorted(file.failing()) == [("lab", "10.0.0.2"), ("lab", "10.0.0.3")]
+        assert sorted(file.failing()) == [("lab", parse("10.0.0.2")), ("lab", parse("10.0.0.3"))]
         assert {h.address: h.claim for h in holdings(former)} == CLAIMS
         assert [h.name for h in holdings(former)] == ["vm1", None, "vm3"]
         take(file, change(lease(1, "vm1"), None), WALL + 60)

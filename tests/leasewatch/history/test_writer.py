@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from leasewatch.addresses import parse
 from leasewatch.config import History as Settings
 from leasewatch.history import queue as history_queue
 from leasewatch.history import writer as history
@@ -30,7 +31,7 @@ class Kept:
 
     def __init__(self, path: Path, settings: Settings) -> None:
         self.path = path
-        self.leases: dict[str, Lease] = {}
+        self.leases: dict[bytes, Lease] = {}
         self.history = History(path, settings)
         self.remembered = self.history.first_appearances()
 
@@ -39,7 +40,7 @@ class Kept:
         self.history.changed([change(None, new) for new in leases])
 
     def drop(self, address: str) -> None:
-        self.history.changed([change(self.leases.pop(address), None)])
+        self.history.changed([change(self.leases.pop(parse(address)), None)])
 
     def holdings(self, query: str | None = None) -> list[Holding]:
         """The oldest first; none while there is no file."""

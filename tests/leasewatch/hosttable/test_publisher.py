@@ -14,7 +14,7 @@ LATER = 4_000_000_000
 
 
 def record(trust: Trust, number: int, *names: str) -> HostRecord:
-    address = HostAddress(address=f"10.0.0.{number}", family=4, expires=LATER, network="lab")
+    address = HostAddress(address=bytes([10, 0, 0, number]), expires=LATER, network="lab")
     return HostRecord(names=names, addresses=(address,), trust=trust)
 
 

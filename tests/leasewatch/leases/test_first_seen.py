@@ -13,8 +13,7 @@ def lease(number: int, hostname: str | None = "web1") -> Lease:
     return Lease(
         source="/l/lab.leases",
         network="lab",
-        address=f"10.0.0.{number}",
-        family=4,
+        address=bytes([10, 0, 0, number]),
         expires=0,
         hwaddr=f"52:54:00:00:00:{number:02x}",
         hostname=hostname,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from leasewatch import addresses
 from leasewatch.api import offline
 from leasewatch.leases.first_seen import FirstSeen
 from leasewatch.leases.lease_files import FileState, LeaseFiles
@@ -38,9 +39,9 @@ class Files:
 
     def _changed(self, changes: list[LeaseChange]) -> None:
         for change in changes:
-            self.held.pop((change.new or change.old).address, None)  # type: ignore[union-attr]
+            self.held.pop(addresses.text((change.new or change.old).address), None)  # type: ignore[union-attr]
             if change.new is not None:
-                self.held[change.new.address] = change.new
+                self.held[addresses.text(change.new.address)] = change.new
 
     async def become(self, text: str) -> FileState:
         """The file is written anew, and stands still."""

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import socket
-
 import pytest
 
+from leasewatch.addresses import parse
 from leasewatch.names.policy import Rules
 from tests.leasewatch.naming import SUFFIXES, Host, domain
 
 
 def prefixes(*texts: str) -> tuple[tuple[bytes, int], ...]:
-    found = []
-    for text in texts:
-        address, _, length = text.partition("/")
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        found.append((socket.inet_pton(family, address), int(length)))
-    return tuple(found)
+    pairs = (text.split("/") for text in texts)
+    return tuple((parse(address), int(length)) for address, length in pairs)
 
 
 def bridges(

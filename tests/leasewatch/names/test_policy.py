@@ -6,6 +6,7 @@ from itertools import permutations
 
 import pytest
 
+from leasewatch.addresses import parse, text
 from leasewatch.model import LeaseChange, Nic
 from leasewatch.names.policy import Rules
 from tests.leasewatch.naming import MAC, SUFFIXES, Host, domain
@@ -263,7 +264,7 @@ def test_names_at_an_address_put_the_owners_first() -> None:
     host = Host()
     host.lease("10.0.0.1", "fedora", 1)
     host.run(domain("web1", 1))
-    assert list(host.policy.names_at("10.0.0.1")) == ["web1", "fedora"]
+    assert list(host.policy.names_at(parse("10.0.0.1"))) == ["web1", "fedora"]
 
 
 def test_everything_that_came_goes_without_a_trace() -> None:
@@ -308,11 +309,11 @@ def test_a_guest_gets_nothing_of_a_running_domain(what: str, fields: dict[str, o
     attacker = host.lease(**{"address": "10.0.0.9", **fields})  # type: ignore[arg-type]
     for name in ("web1", "web1.lab.internal"):
         assert host.addresses(name) == VICTIM
-    everywhere = {a.address for rs in host.table.values() for r in rs for a in r.addresses}
+    everywhere = {text(a.address) for rs in host.table.values() for r in rs for a in r.addresses}
     assert everywhere == set(VICTIM)
     hostname = attacker.hostname
     if hostname is not None:
-        claim = host.claims(hostname.lower())[attacker.address]
+        claim = host.claims(hostname.lower())[text(attacker.address)]
         assert claim.verdict == "refused"
         assert claim.reason
 

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from leasewatch.addresses import parse
 from leasewatch.model import Lease, LeaseChange
 from leasewatch.neighbours.given_back import Past, given_back, unseen
 from leasewatch.neighbours.table import (
@@ -16,7 +17,7 @@ from leasewatch.neighbours.table import (
     REACHABLE,
     STALE,
 )
-from tests.leasewatch.kernel import Kernel, packed
+from tests.leasewatch.kernel import Kernel
 from tests.leasewatch.leasing import LATER, WALL, change, lease
 from tests.leasewatch.naming import MAC
 
@@ -53,7 +54,7 @@ def test_what_is_not_there_after_a_restart_was_given_back_unless_it_ended_or_nob
     None
 ):
     earlier = past(1, until=WALL - 60)
-    unknown = Past("dmz", "10.9.0.1", MAC(1), LATER, None)
+    unknown = Past("dmz", parse("10.9.0.1"), MAC(1), LATER, None)
     ended = past(4, expires=int(WALL) - 1)
     found = list(unseen([earlier, past(2), past(3), ended, unknown], [lease(3)], ["lab"], WALL))
     assert found == [(earlier, WALL - 60), (past(2), WALL)]
@@ -77,7 +78,7 @@ def give_back(
     kernel: Kernel, address: str, mac: str | None = MAC(1), until: float = math.inf
 ) -> set[bytes]:
     """Returns the addresses that are to be asked for."""
-    changes, doubtful = kernel.table.given_back("lab", packed(address), mac, until, kernel.now)
+    changes, doubtful = kernel.table.given_back("lab", parse(address), mac, until, kernel.now)
     kernel.take(changes)
     return {address for _, address in doubtful}
 
@@ -89,10 +90,10 @@ def test_it_contradicts_what_was_seen_there_and_makes_the_cards_other_addresses_
 ) -> None:
     kernel = seen_at(*ADDRESSES)
     kernel.says("fd77::2", REACHABLE, 2)
-    assert give_back(kernel, address, mac) == set(map(packed, ADDRESSES))
+    assert give_back(kernel, address, mac) == set(map(parse, ADDRESSES))
     assert set(kernel.shown) == {*ADDRESSES, "fd77::2"} - {address}
-    assert [kernel.table.is_proved(7, packed(a)) for a in ADDRESSES] == [False] * 4
-    assert kernel.table.is_proved(7, packed("fd77::2"))
+    assert [kernel.table.is_proved(7, parse(a)) for a in ADDRESSES] == [False] * 4
+    assert kernel.table.is_proved(7, parse("fd77::2"))
 
 
 def test_of_a_machine_that_is_gone_all_goes_as_soon_as_the_kernel_has_asked_in_vain() -> None:
@@ -160,7 +161,7 @@ def test_what_was_seen_after_it_was_given_back_stays() -> None:
     then = kernel.wall
     kernel.passes(10)
     kernel.says("fd77::9", REACHABLE)
-    assert give_back(kernel, "10.0.0.9", until=then) == {packed("10.0.0.9")}
+    assert give_back(kernel, "10.0.0.9", until=then) == {parse("10.0.0.9")}
     assert set(kernel.shown) == {"fd77::9"}
     kernel.passes(10)
     kernel.says("10.0.0.9", REACHABLE)

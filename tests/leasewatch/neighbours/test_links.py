@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import socket
-
 import pytest
 
+from leasewatch.addresses import parse, text
 from leasewatch.neighbours.links import Link
 
 OWN = (("10.0.0.1", 24), ("fd77::1", 64), ("fe80::ff", 64), ("2001:db8:1::1", 64), ("fd99::1", 80))
 
 
-def packed(address: str) -> bytes:
-    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
-
-
-LINK = Link(ifindex=7, network="lab", addresses=tuple((packed(a), n) for a, n in OWN))
+LINK = Link(ifindex=7, network="lab", addresses=tuple((parse(a), n) for a, n in OWN))
 
 
 @pytest.mark.parametrize(
     "address", ["10.0.0.200", "fd77::5054:ff:fe00:1", "fe80::1", "febf::1", "fd99::2"]
 )
 def test_whoever_is_on_the_link_may_be_a_neighbour(address: str) -> None:
-    assert LINK.may_hold(packed(address))
+    assert LINK.may_hold(parse(address))
 
 
 @pytest.mark.parametrize(
@@ -35,13 +30,13 @@ def test_whoever_is_on_the_link_may_be_a_neighbour(address: str) -> None:
     ],
 )
 def test_no_other_address_of_the_world_may_be_one(address: str) -> None:
-    assert not LINK.may_hold(packed(address))
+    assert not LINK.may_hold(parse(address))
     everything = Link(ifindex=7, network="lab", addresses=((bytes(4), 0), (bytes(16), 0)))
-    assert not everything.may_hold(packed(address)) or address.startswith("fe80")
+    assert not everything.may_hold(parse(address)) or address.startswith("fe80")
 
 
 def test_a_card_is_looked_for_at_its_eui_64_addresses_of_each_64_bit_prefix() -> None:
-    found = [socket.inet_ntop(socket.AF_INET6, g) for g in LINK.guesses("52:54:00:ab:cd:ef")]
+    found = [text(g) for g in LINK.guesses("52:54:00:ab:cd:ef")]
     assert found == [
         "fe80::5054:ff:feab:cdef",
         "fd77::5054:ff:feab:cdef",
@@ -51,4 +46,4 @@ def test_a_card_is_looked_for_at_its_eui_64_addresses_of_each_64_bit_prefix() ->
 
 def test_a_link_has_ipv6_where_it_has_a_prefix_that_is_not_link_local() -> None:
     assert LINK.has_ipv6()
-    assert not Link(ifindex=7, network="lab", addresses=((packed("fe80::ff"), 64),)).has_ipv6()
+    assert not Link(ifindex=7, network="lab", addresses=((parse("fe80::ff"), 64),)).has_ipv6()

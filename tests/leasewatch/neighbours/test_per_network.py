@@ -6,6 +6,7 @@ import random
 
 from msgspec.structs import replace
 
+from leasewatch.addresses import parse, text
 from leasewatch.model import Neighbour, NeighbourChange
 from leasewatch.neighbours.per_network import PerNetwork
 from tests.leasewatch.leasing import WALL, neighbour
@@ -61,21 +62,21 @@ def test_an_address_is_where_it_was_seen_last() -> None:
 
 
 def test_other_addresses_and_other_networks_are_none_of_its_business() -> None:
-    others = [neighbour(1), there(1, 1, address="fd12::6"), there(1, 2, network="lan")]
+    others = [neighbour(1), there(1, 1, address=parse("fd12::6")), there(1, 2, network="lan")]
     changes = [NeighbourChange(None, one) for one in others]
     assert PerNetwork().take(changes) == changes
 
 
 def test_whatever_happens_on_the_bridges_each_network_hears_a_consistent_story() -> None:
     randomly = random.Random(7)
-    networks, told = PerNetwork(), dict[tuple[str, str], Neighbour]()
-    bridges: dict[tuple[int, str], Neighbour] = {}
+    networks, told = PerNetwork(), dict[tuple[str, bytes], Neighbour]()
+    bridges: dict[tuple[int, bytes], Neighbour] = {}
     for step in range(2000):
-        place = randomly.choice([3, 4, 5]), randomly.choice(["fd12::1", "fd12::2"])
+        place = randomly.choice([3, 4, 5]), randomly.choice([parse("fd12::1"), parse("fd12::2")])
         old = bridges.pop(place, None)
         new = None
         if old is None or randomly.random() < 0.6:
-            who = neighbour(randomly.choice([0, 1, 2]), place[1])
+            who = neighbour(randomly.choice([0, 1, 2]), text(place[1]))
             new = replace(who, ifindex=place[0], seen=WALL + step, reachable=who.mac != "")
             bridges[place] = new
         for change in networks.take([NeighbourChange(old, new)]):

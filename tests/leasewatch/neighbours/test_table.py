@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from leasewatch.addresses import parse
 from leasewatch.neighbours.links import Link
 from leasewatch.neighbours.table import (
     ASK_SECONDS,
@@ -20,7 +21,7 @@ from leasewatch.neighbours.table import (
     STALE,
     Sighting,
 )
-from tests.leasewatch.kernel import DELETED, INCOMPLETE, NOARP, OTHER, WALL, Kernel, packed
+from tests.leasewatch.kernel import DELETED, INCOMPLETE, NOARP, OTHER, WALL, Kernel
 from tests.leasewatch.naming import MAC
 
 
@@ -119,9 +120,9 @@ def test_what_has_not_proved_itself_for_an_hour_is_asked_for_and_after_a_day_gon
     kernel.says("fd77::9", REACHABLE)
     kernel.says("fd77::5", REACHABLE, 5)  # nobody's
     assert kernel.passes(ASK_SECONDS - 1) == []
-    assert kernel.passes(1) == [(7, packed("fd77::9"))]
+    assert kernel.passes(1) == [(7, parse("fd77::9"))]
     assert kernel.passes(1) == []
-    assert kernel.passes(ASK_SECONDS) == [(7, packed("fd77::9"))]
+    assert kernel.passes(ASK_SECONDS) == [(7, parse("fd77::9"))]
     kernel.says("fd77::9", REACHABLE)
     kernel.passes(MAX_AGE - 1)
     assert kernel.macs() == {"fd77::9": MAC(1)}
@@ -224,7 +225,7 @@ def test_a_bridge_that_goes_takes_its_neighbours_along_and_a_new_prefix_brings_o
     kernel.says("fd77::9", REACHABLE)
     kernel.says("fe80::9", REACHABLE)
     kernel.says("fd88::9", REACHABLE, 2, ifindex=8)
-    moved = Link(ifindex=7, network="lab", addresses=((packed("fd99::1"), 64),))
+    moved = Link(ifindex=7, network="lab", addresses=((parse("fd99::1"), 64),))
     kernel.take(kernel.table.set_links([moved, OTHER]))
     assert set(kernel.shown) == {"fe80::9", "fd88::9"}
     kernel.says("fd99::9", REACHABLE)
@@ -239,7 +240,7 @@ def test_reading_the_whole_table_puts_right_whatever_was_missed() -> None:
     kernel.says("fd77::9", REACHABLE, 1)
     kernel.says("fd77::a", FAILED)
     kernel.says("fd88::9", REACHABLE, 2, ifindex=8)
-    now_there = [Sighting(7, packed("fd77::9"), REACHABLE, MAC(2), 1.0)]
+    now_there = [Sighting(7, parse("fd77::9"), REACHABLE, MAC(2), 1.0)]
     kernel.take(kernel.table.resync(7, now_there, kernel.now, kernel.wall))
     assert kernel.macs() == {"fd77::9": MAC(2), "fd88::9": MAC(2)}
 

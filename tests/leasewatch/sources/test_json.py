@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leasewatch import addresses
 from leasewatch.errors import LostFieldError, ParseError
 from leasewatch.model import Lease, LeaseFile
 from leasewatch.sources import libvirt, networkd
@@ -57,16 +58,14 @@ def leases(source: Source, data: bytes) -> list[Lease | None]:
 def test_libvirts_leases_have_the_mac_that_its_helper_recorded_for_dhcpv6_too() -> None:
     assert leases(libvirt.SOURCE, STATUS) == [
         lease(
-            address="10.71.0.55",
-            family=4,
+            address=addresses.parse("10.71.0.55"),
             expires=1795442176,
             hwaddr="52:54:00:aa:00:01",
             hostname="web1",
             client_id="01:52:54:00:aa:00:01",
         ),
         lease(
-            address="fd71::113",
-            family=6,
+            address=addresses.parse("fd71::113"),
             expires=1795446080,
             hwaddr="52:54:00:aa:00:01",
             hostname="web6",
@@ -84,14 +83,15 @@ def test_an_empty_file_holds_no_lease(source: Source, data: bytes) -> None:
 
 def test_a_lease_of_libvirt_needs_an_address_alone_and_may_never_end() -> None:
     record = b'{"ip-address": "10.0.0.1", "expiry-time": 0}'
-    assert libvirt.parse_record(record, FILE, []) == lease(address="10.0.0.1", family=4, expires=0)
+    assert libvirt.parse_record(record, FILE, []) == lease(
+        address=addresses.parse("10.0.0.1"), expires=0
+    )
 
 
 def test_networkds_lease_has_the_hardware_address_and_not_the_client_id_as_its_mac() -> None:
     assert leases(networkd.SOURCE, NETWORKD) == [
         lease(
-            address="192.168.124.26",
-            family=4,
+            address=addresses.parse("192.168.124.26"),
             expires=1785791504,
             hwaddr="c6:e5:50:1c:ec:02",
             hostname="w1",
@@ -101,7 +101,7 @@ def test_networkds_lease_has_the_hardware_address_and_not_the_client_id_as_its_m
     old = b"""{"Address": [10, 0, 0, 1], "ClientId": [1, 82, 84, 0, 0, 0, 1],
       "ExpirationRealtimeUSec": 18446744073709551615}"""
     assert networkd.parse_record(old, FILE, []) == lease(
-        address="10.0.0.1", family=4, expires=0, client_id="01:52:54:00:00:00:01"
+        address=addresses.parse("10.0.0.1"), expires=0, client_id="01:52:54:00:00:00:01"
     )
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leasewatch import addresses
 from leasewatch.errors import LostFieldError, ParseError
 from leasewatch.model import Lease, LeaseFile
 from leasewatch.sources import kea
@@ -35,8 +36,7 @@ def test_a_line_is_the_lease_that_it_says() -> None:
     line = b"10.0.0.5,52:54:00:00:00:05,01:52:54:00:00:00:05,3600,1800000000,1,0,0,web1.,0,,0\n"
     assert leases(HEADER4 + line) == [
         lease(
-            address="10.0.0.5",
-            family=4,
+            address=addresses.parse("10.0.0.5"),
             expires=1800000000,
             hwaddr="52:54:00:00:00:05",
             client_id="01:52:54:00:00:00:05",
@@ -51,8 +51,7 @@ def test_a_dhcpv6_line_proves_no_mac_and_a_prefix_is_no_address() -> None:
     data = HEADER6 + line % (b"fd00::5", b"0", b"128") + line % (b"fd01::", b"2", b"56")
     assert leases(data) == [
         lease(
-            address="fd00::5",
-            family=6,
+            address=addresses.parse("fd00::5"),
             expires=1800000000,
             client_id=duid.decode(),
             iaid=7,

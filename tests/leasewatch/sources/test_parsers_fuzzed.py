@@ -5,7 +5,6 @@ Any bytes, and valid files with some of their bytes changed, which reach far dee
 
 from __future__ import annotations
 
-import socket
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from leasewatch import config
+from leasewatch import addresses, config
 from leasewatch.errors import ParseError
 from leasewatch.files.state_folder import StateFolder
 from leasewatch.leases.first_seen import FirstSeen
@@ -119,9 +118,7 @@ def check_error(error: ParseError, path: str) -> None:
 
 
 def check_lease(lease: Lease) -> None:
-    family = socket.AF_INET6 if lease.family == 6 else socket.AF_INET
-    packed = socket.inet_pton(family, lease.address)
-    assert socket.inet_ntop(family, packed) == lease.address
+    assert addresses.parse(addresses.text(lease.address)) == lease.address
     assert 0 <= lease.expires < 10**18 + 1
     for text in (lease.hwaddr, lease.hostname, lease.client_id):
         assert text is None or (text.isascii() and text.isprintable() and " " not in text)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from leasewatch.addresses import text
 from leasewatch.files.reading import read_parts
 from leasewatch.model import Domain, Lease
 from leasewatch.sources import registry
@@ -24,7 +25,7 @@ RECORDINGS = sorted(folder.name for folder in RECORDED.iterdir() if folder.is_di
 def shown_lease(kind: str, lease: Lease) -> str:
     end = str(lease.expires) if lease.expires else "never"
     who = f"{lease.hwaddr or '-'} {lease.client_id or '-'} {lease.iaid or '-'}"
-    return f"{kind} {lease.network}: {lease.address} {lease.hostname or '-'} {end} {who}"
+    return f"{kind} {lease.network}: {text(lease.address)} {lease.hostname or '-'} {end} {who}"
 
 
 def shown_owner(domain: Domain) -> str:

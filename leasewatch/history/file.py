@@ -367,17 +367,17 @@ class HistoryFile:
         while rows := self._db.execute(
             """
             SELECT id, network, address, origin, since, expires, mac, hostname, client_id
-            FROM holding
-            WHERE until IS NULL AND id > ? AND id <= ? ORDER BY id LIMIT ?
+            FROM holding WHERE until IS NULL AND id > ? AND id <= ? ORDER BY id LIMIT ?
             """,
             (last, newest, _STEP),
         ).fetchall():
             last = rows[-1][0]
-            for _, network, address, origin, since, expires, mac, hostname, client_id in rows:
+            for _, network, text, origin, since, expires, mac, hostname, client_id in rows:
+                address = addresses.parse(text)
                 if origin == "neighbour":
                     yield Neighbour(
                         network=network,
-                        address=addresses.parse(address),
+                        address=address,
                         mac=mac,
                         ifindex=0,
                         since=since,
@@ -387,7 +387,7 @@ class HistoryFile:
                 yield Lease(
                     source="history",
                     network=network,
-                    address=addresses.parse(address),
+                    address=address,
                     expires=expires,
                     hwaddr=mac,
                     hostname=hostname,

@@ -147,21 +147,14 @@ def start(networks: Networks, names: Sequence[str]) -> int:
 
 
 def _report_firewall(networks: Networks, name: str) -> None:
-    """Say which other rules of the host drop what guests send, and what to type."""
+    """Report other rules of the host that may drop guests' packets, and what to type."""
     try:
         findings = networks.findings(name)
     except UserError as error:  # the network is up
         say(f"cannot tell whether other firewall rules drop the guests' packets: {error.what}")
         return
     for finding in findings:
-        drops = ", ".join(finding.drops)
-        if drops:
-            say(f"{finding.owner} drops {drops} of network {name} (chain {finding.chain})")
-        else:
-            say(
-                f"{finding.owner} has rules that may drop packets of network {name}, which cannot"
-                f" be judged ({finding.chain})"
-            )
+        say(f"{finding.owner} may drop packets of network {name} ({finding.where})")
         for line in finding.commands:
             frame.print_hint(line)
 

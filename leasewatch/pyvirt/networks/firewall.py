@@ -1,15 +1,15 @@
-"""Would another ruleset drop what guests need? A judgement over `nft -j list ruleset`. Pure.
+"""Find the rulesets of other programs that may drop guests' packets. Pure.
 
-An accept in our own table does not stop a drop in another, so the owner has to open the other.
-Each kind of packet is walked through every foreign base chain. What cannot be known (an address, a
-named set, a rate limit) neither accepts nor drops: a policy of drop then counts.
+An accept in our own table does not stop a drop in another, so the owner has to open the other. A
+chain that drops by default is reported until it, or a chain that it leads to, names the bridge.
+What else its rules accept is not worked out.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,206 +19,135 @@ from leasewatch.pyvirt.defined.network import Mode
 Rule = Sequence[Mapping[str, Any]]
 """The `expr` of a rule: matches and statements of libnftables-json(5)."""
 
-_ELSEWHERE = "<the outside>"  # an interface that no rule names
+_KEYS = {"input": ("iifname",), "forward": ("iifname", "oifname")}
+"""By hook, the matches by which a rule names the bridge."""
+_UNCONDITIONAL = {"counter", "log", "drop", "reject"}
+_NEXT = re.compile(r'"(?:jump|goto)": \{"target": "([^"]+)"')
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What a foreign chain drops, and the commands that allow it."""
+    """A ruleset that may drop packets, and the commands that allow them."""
 
     owner: str
-    """Docker, ufw, firewalld, or the table."""
-    chain: str
-    """`FAMILY TABLE CHAIN`, or `table NAME`."""
-    drops: tuple[str, ...]
-    """Empty: that is not known."""
+    """Docker, ufw, firewalld, iptables-legacy, or the table."""
+    where: str
+    """`chain FAMILY TABLE CHAIN`, or `table NAME`."""
     commands: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Packet:
-    what: str
-    hook: str
-    family: str
-    known: Mapping[str, str | int]
-
-
-@dataclass
-class _Chain:
+class _Chain(msgspec.Struct):
     family: str
     table: str
     name: str
-    hook: str = ""
-    policy: str = "accept"
-    rules: list[Rule] = field(default_factory=list)
+    hook: str
+    """Empty for a chain that is no base chain of type filter."""
+    policy: str
+    rules: list[Rule]
+
+    def drops_by_default(self) -> bool:
+        refuses = (
+            all(_UNCONDITIONAL.issuperset(part) for part in rule)
+            and not {"drop", "reject"}.isdisjoint(rule[-1])
+            for rule in self.rules
+        )
+        return self.policy == "drop" or any(refuses)
 
 
-_Chains = dict[tuple[str, str, str], _Chain]
+_Chains = dict[str, _Chain]
 
 
 def judge(ruleset: Iterable[Mapping[str, Any]], bridge: str, mode: Mode) -> list[Finding]:
-    """What would be dropped on `bridge`, one finding per foreign base chain."""
-    chains = _read(ruleset)
-    findings = []
-    for chain in chains.values():
-        drops = [
-            packet.what
-            for packet in _packets(bridge, mode)
-            if packet.hook == chain.hook
-            and chain.family in (packet.family, "inet")
-            and (_walk(chain, packet, chains) or chain.policy) == "drop"
-        ]
-        if drops:
-            owner, commands = _owner(chain, chains, bridge)
-            where = f"{chain.family} {chain.table} {chain.name}"
-            findings.append(Finding(owner, where, tuple(dict.fromkeys(drops)), commands))
-    return findings
+    """One finding for each foreign base chain that may drop packets of `bridge`.
 
-
-def _packets(bridge: str, mode: Mode) -> list[_Packet]:
-    def to_host(what: str, family: str, protocol: str, port: int) -> _Packet:
-        known = {"iifname": bridge, "l4proto": protocol, "state": "new"}
-        return _Packet(what, "input", family, {**known, "dport": port})
-
-    packets = [
-        to_host("DHCP", "ip", "udp", 67),
-        to_host("DHCPv6", "ip6", "udp", 547),
-        to_host("DNS", "ip", "udp", 53),
-        to_host("DNS", "ip6", "udp", 53),
+    `ruleset` is what `nft -j list ruleset` prints. Only mode nat forwards packets.
+    """
+    hooks = ("input", "forward") if mode == "nat" else ("input",)
+    return [
+        _finding(chain, chains, bridge)
+        for chains in _tables(ruleset)
+        for chain in chains.values()
+        if chain.hook in hooks and chain.drops_by_default() and not _is_open(chain, chains, bridge)
     ]
-    if mode == "isolated":
-        return packets
-    for family, name in (("ip", "IPv4"), ("ip6", "IPv6")):
-        out = {"iifname": bridge, "oifname": _ELSEWHERE, "l4proto": "tcp", "state": "new"}
-        back = {"iifname": _ELSEWHERE, "oifname": bridge, "l4proto": "tcp", "state": "established"}
-        packets += [_Packet(f"forwarding {name}", "forward", family, end) for end in (out, back)]
-    return packets
 
 
-def _read(ruleset: Iterable[Mapping[str, Any]]) -> _Chains:
-    """The chains of all tables but ours, with their rules in order."""
-    chains: _Chains = {}
+def _tables(ruleset: Iterable[Mapping[str, Any]]) -> Iterable[_Chains]:
+    """The chains of each table of IP but ours, with their rules in order."""
+    tables: dict[tuple[str, str], _Chains] = {}
     for entry in ruleset:
-        if (made := entry.get("chain")) and not made["table"].startswith("pyvirt_"):
+        if made := entry.get("chain"):
             hook = made.get("hook", "") if made.get("type") == "filter" else ""
-            key = (made["family"], made["table"], made["name"])
-            chains[key] = _Chain(*key, hook, made.get("policy", "accept"))
+            policy = made.get("policy", "accept")
+            chain = _Chain(made["family"], made["table"], made["name"], hook, policy, [])
+            if chain.family in {"ip", "ip6", "inet"} and not chain.table.startswith("pyvirt_"):
+                tables.setdefault((chain.family, chain.table), {})[chain.name] = chain
         elif rule := entry.get("rule"):
-            chain = chains.get((rule["family"], rule["table"], rule["chain"]))
-            if chain is not None:
-                chain.rules.append(rule.get("expr", []))
-    return chains
+            chains = tables.get((rule["family"], rule["table"]), {})
+            if rule["chain"] in chains and rule.get("expr"):
+                chains[rule["chain"]].rules.append(rule["expr"])
+    return tables.values()
 
 
-def _walk(chain: _Chain, packet: _Packet, chains: _Chains, depth: int = 0) -> str | None:
-    """`accept`, `drop`, or None where the chain's end is reached (nft's limit is 16 jumps)."""
-    for rule in chain.rules if depth < 16 else ():
-        verdict = _statements(rule, packet)
-        for kind in ("jump", "goto"):
-            if verdict and (target := verdict.get(kind)):
-                called = chains.get((chain.family, chain.table, target["target"]))
-                result = _walk(called, packet, chains, depth + 1) if called else None
-                if result or kind == "goto":
-                    return result
-        if verdict is None or "jump" in verdict:
-            continue
-        if "return" in verdict:
-            return None
-        return "accept" if "accept" in verdict else "drop"
-    return None
+def _is_open(chain: _Chain, chains: _Chains, bridge: str) -> bool:
+    """Whether rules name the bridge in each direction, and refuse nothing."""
+    rules = [rule for each in _led_to(chain, chains) for rule in each.rules]
+    # firewalld accepts all answers.
+    keys = ("iifname",) if chain.table == "firewalld" else _KEYS[chain.hook]
+    return all(any(_lets_in(rule, key, bridge) for rule in rules) for key in keys)
 
 
-def _statements(rule: Rule, packet: _Packet) -> Mapping[str, Any] | None:
-    """The verdict that a rule gives for certain: {"accept": None}, {"jump": …}; None without."""
-    for part in rule:
-        if "match" in part:
-            if not _matches(part["match"], packet):
-                return None
-        elif "vmap" in part:
-            return _mapped(part["vmap"], packet)
-        elif not _VERDICTS.isdisjoint(part):
-            return part
-        elif _DOUBTFUL.intersection(part):
-            return None
-    return None
+def _led_to(chain: _Chain, chains: _Chains) -> list[_Chain]:
+    """The chain and those that its rules jump or go to."""
+    found = [chain]
+    for each in found:
+        names = _NEXT.findall(json.dumps(each.rules))
+        found += (chains[name] for name in dict.fromkeys(names) if chains[name] not in found)
+    return found
 
 
-_VERDICTS = frozenset({"accept", "drop", "reject", "jump", "goto", "return"})
-_DOUBTFUL = frozenset({"limit", "quota", "ct count", "xt", "set", "meter", "queue"})
-
-
-def _mapped(vmap: Mapping[str, Any], packet: _Packet) -> Mapping[str, Any] | None:
-    data = vmap["data"]
-    value = _value(vmap["key"], packet)
-    if value is None or not isinstance(data, dict) or "set" not in data:
-        return None
-    for key, verdict in data["set"]:
-        if _equal(value, key):
-            found: Mapping[str, Any] = verdict
-            return found
-    return None
-
-
-def _matches(match: Mapping[str, Any], packet: _Packet) -> bool:
-    """Whether the packet certainly matches."""
-    value = _value(match["left"], packet)
-    if value is None or match["op"] not in ("==", "in", "!="):
+def _lets_in(rule: Rule, key: str, bridge: str) -> bool:
+    """Whether a rule accepts the bridge's packets, or leads them elsewhere, by interfaces alone."""
+    matches = dict(_interfaces(rule))
+    if len(matches) != sum("match" in part or "vmap" in part for part in rule):
         return False
-    known = not isinstance(match["right"], str) or not match["right"].startswith("@")
-    return known and _equal(value, match["right"]) == (match["op"] != "!=")
+    return any(_fits(name, bridge) for name in matches.get(key, [])) and not any(
+        part.keys() & {"drop", "reject"} for part in rule
+    )
 
 
-def _value(left: object, packet: _Packet) -> str | int | None:
-    """What the packet has there; None where that is not known."""
-    if not isinstance(left, dict):
-        return None
-    if "payload" in left:
-        return _payload(left["payload"], packet)
-    key = str((left.get("meta") or left.get("ct") or {}).get("key"))
-    if key == "nfproto":
-        return {"ip": "ipv4", "ip6": "ipv6"}[packet.family]
-    return packet.family if key == "protocol" else packet.known.get(key)
+def _interfaces(rule: Rule) -> Iterator[tuple[str, list[str]]]:
+    """What a rule matches of interfaces: `iifname` or `oifname`, and their names."""
+    for part in rule:
+        if "vmap" in part:
+            left, right = part["vmap"]["key"], part["vmap"]["data"]
+        elif "match" in part and part["match"]["op"] in {"==", "in"}:
+            left, right = part["match"]["left"], part["match"]["right"]
+        else:
+            continue
+        names = right.get("set", []) if isinstance(right, dict) else [right]
+        key = left["meta"]["key"] if isinstance(left, dict) and "meta" in left else ""
+        if key in _KEYS["forward"]:
+            yield key, [str(name[0] if isinstance(name, list) else name) for name in names]
 
 
-def _payload(payload: Mapping[str, Any], packet: _Packet) -> str | int | None:
-    protocol, name = payload.get("protocol"), payload.get("field")
-    if protocol in ("th", packet.known["l4proto"]):
-        return packet.known.get(name or "")
-    if (protocol, name) in (("ip", "protocol"), ("ip6", "nexthdr")):
-        return packet.known["l4proto"]
-    return None
+def _fits(name: str, bridge: str) -> bool:
+    return bridge.startswith(name[:-1]) if name.endswith("*") else name == bridge
 
 
-_PROTOCOLS = {6: "tcp", 17: "udp"}  # nft lists numbers where there is no /etc/protocols
-
-
-def _equal(value: str | int, right: object) -> bool:
-    if isinstance(right, dict):
-        if "range" in right:
-            low, high = right["range"]
-            return isinstance(value, int) and isinstance(low, int) and low <= value <= high
-        right = right.get("set", [])
-    if isinstance(right, list):
-        return any(_equal(value, each) for each in right)
-    if isinstance(right, str) and right.endswith("*"):
-        return str(value).startswith(right[:-1])
-    return value == right or (isinstance(right, int) and value == _PROTOCOLS.get(right))
-
-
-def _owner(chain: _Chain, chains: _Chains, bridge: str) -> tuple[str, tuple[str, ...]]:
+def _finding(chain: _Chain, chains: _Chains, bridge: str) -> Finding:
     """Whose chain it is, and how its owner is told to let the bridge through."""
-    beside = {
-        name for family, table, name in chains if (family, table) == (chain.family, chain.table)
-    }
+    where = f"chain {chain.family} {chain.table} {chain.name}"
     if chain.table == "firewalld":
-        return "firewalld", (f"firewall-cmd --zone=trusted --change-interface={bridge}",)
-    if any(re.match(r"ufw6?-", name) for name in beside):
-        if chain.hook == "input":
-            return "ufw", (f"ufw allow in on {bridge}",)
-        return "ufw", (f"ufw route allow in on {bridge}", f"ufw route allow out on {bridge}")
-    if "DOCKER-USER" in beside and chain.hook == "forward":
+        command = f"firewall-cmd --zone=trusted --change-interface={bridge}"
+        return Finding("firewalld", where, (command,))
+    if any(re.match(r"ufw6?-", name) for name in chains):
+        allow = [f"allow in on {bridge}"]
+        if chain.hook == "forward":
+            allow = [f"route allow {direction} on {bridge}" for direction in ("in", "out")]
+        return Finding("ufw", where, tuple(f"ufw {each}" for each in allow))
+    if "DOCKER-USER" in chains and chain.hook == "forward":
         tool = "ip6tables" if chain.family == "ip6" else "iptables"
-        return "Docker", tuple(f"{tool} -I DOCKER-USER -{d} {bridge} -j ACCEPT" for d in "io")
-    keys = ["iifname"] if chain.hook == "input" else ["iifname", "oifname"]
-    where = f"{chain.family} {chain.table} {chain.name}"
-    rules = tuple(f"nft insert rule {where} {key} {bridge} accept" for key in keys)
-    return f"table {chain.family} {chain.table}", rules
+        commands = tuple(f"{tool} -I DOCKER-USER -{d} {bridge} -j ACCEPT" for d in "io")
+        return Finding("Docker", where, commands)
+    insert = f"nft insert rule {chain.family} {chain.table} {chain.name}"
+    commands = tuple(f"{insert} {key} {bridge} accept" for key in _KEYS[chain.hook])
+    return Finding(f"table {chain.family} {chain.table}", where, commands)

@@ -1,4 +1,4 @@
-"""What the kernel has of iptables-legacy, in this network namespace. Judges nothing."""
+"""Read the rules of iptables-legacy in this network namespace."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _TOOLS = {"iptables-legacy": "ip_tables_names", "ip6tables-legacy": "ip6_tables_
 
 
 def tables() -> Iterator[tuple[str, list[str], str | None]]:
-    """Of each tool whose tables there are: its name, theirs, and what its -save prints.
+    """For each tool with tables in the kernel: its name, theirs, and what its -save prints.
 
-    None in place of the latter where the program is missing or fails.
+    The last is None where the program is missing or fails.
     """
     for tool, names in _TOOLS.items():
         there: list[str] = []

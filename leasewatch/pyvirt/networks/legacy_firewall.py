@@ -1,6 +1,6 @@
-"""Rules of iptables-legacy, which nft does not list: whether they may drop packets of a bridge.
+"""Find rules of iptables-legacy, which nft does not list, that may drop guests' packets. Pure.
 
-Only its own words (iptables-save(8)) tell what they do, and those are not judged. Pure.
+What the rules accept is not worked out.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from leasewatch.pyvirt.defined.network import Mode
 from leasewatch.pyvirt.networks.firewall import Finding
 
 _HARMLESS = re.compile(r"#.*|\*.*|COMMIT|:\S+ (ACCEPT|-)( .*)?|\s*")
-"""What a table without rules has."""
+"""The lines of a table without rules."""
 _ELSEWHERE = re.compile(r"-A .* -j (DROP|REJECT)\b.*")
 
 
 def judge(
     tool: str, tables: list[str], saved: str | None, bridge: str, mode: Mode
 ) -> list[Finding]:
-    """What may drop packets of `bridge`, with the commands that allow it: one Finding or none.
+    """One finding or none, with the commands that let packets of `bridge` through.
 
-    `tool` is iptables-legacy or ip6tables-legacy, `tables` those that the kernel has of it, `saved`
-    what its -save prints, None where that is not known.
+    `tool` is iptables-legacy or ip6tables-legacy, and `tables` the names of its tables in the
+    kernel. `saved` is what its -save prints; None: unknown.
     """
     doubtful = [table for table in tables if table != "nat"] if saved is None else _doubtful(saved)
     commands = tuple(
@@ -34,7 +34,7 @@ def judge(
         doubtful.remove("filter")
     if not doubtful:
         return []
-    return [Finding(tool, f"table {', '.join(doubtful)}", (), commands)]
+    return [Finding(tool, f"table {', '.join(doubtful)}", commands)]
 
 
 def _doubtful(saved: str) -> list[str]:

@@ -15,7 +15,7 @@ ALL = (INPUT, *FORWARD)
 
 def judged(saved: str | None, mode: Mode = "nat", tables: str = "filter nat") -> object:
     found = legacy_firewall.judge("iptables-legacy", tables.split(), saved, "pv-lab", mode)
-    return [(each.chain, each.commands) for each in found]
+    return [(each.where, each.commands) for each in found]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from itertools import chain, islice
 from operator import attrgetter
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -235,9 +235,8 @@ class HistoryFile:
 
     def failing(self) -> list[tuple[str, Address]]:
         """(network, address) of the holdings whose claim to a name failed last."""
-        found = self._db.execute(
-            "SELECT network, address FROM holding WHERE until IS NULL AND verdict IS NOT NULL"
-        )
+        sql = "SELECT network, address FROM holding WHERE until IS NULL AND verdict IS NOT NULL"
+        found = self._db.execute(sql)
         return [(network, addresses.parse(address)) for network, address in found]
 
     def past(self, since: float, most: int) -> list[Past]:
@@ -372,27 +371,7 @@ class HistoryFile:
             (last, newest, _STEP),
         ).fetchall():
             last = rows[-1][0]
-            for _, network, text, origin, since, expires, mac, hostname, client_id in rows:
-                address = addresses.parse(text)
-                if origin == "neighbour":
-                    yield Neighbour(
-                        network=network,
-                        address=address,
-                        mac=mac,
-                        ifindex=0,
-                        since=since,
-                        seen=since,
-                    )
-                    continue
-                yield Lease(
-                    source="history",
-                    network=network,
-                    address=address,
-                    expires=expires,
-                    hwaddr=mac,
-                    hostname=hostname,
-                    client_id=client_id,
-                )
+            yield from map(_current, rows)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -403,3 +382,16 @@ class HistoryFile:
         except BaseException:
             self._db.rollback()
             raise
+
+
+def _current(row: tuple[Any, ...]) -> Lease | Neighbour:
+    _, network, text, origin, since, expires, mac, hostname, client_id = row
+    at = addresses.parse(text)
+    if origin == "neighbour":
+        return Neighbour(network=network, address=at, mac=mac, ifindex=0, since=since, seen=since)
+    return Lease(
+        source="history", network=network, address=at, expires=expires,
+        hwaddr=mac,
+        hostname=hostname,
+        client_id=client_id,
+    )  # fmt: skip

@@ -43,9 +43,9 @@ _PURE = (
         "paths.py",
         "config.py",
         "api/answers.py",
-        "api/interface.py",
     ),
-    *("api/published.py", "history/calm.py", "history/events.py", "history/rows.py"),
+    *("api/description.py", "api/interface.py", "api/published.py"),
+    *("history/calm.py", "history/events.py", "history/rows.py"),
     *(f"leases/{name}.py" for name in ("address_book", "allowance", "first_seen", "record_set")),
     "leases/tracker.py",
     *(

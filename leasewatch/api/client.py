@@ -1,13 +1,14 @@
-"""Ask the service over its Varlink socket, blocking, with one deadline for the whole question.
+"""Ask the service over its Varlink socket: blocking, with a deadline for each reply.
 
-For command-line programs: no asyncio. It falls back to nothing (that is `offline`).
+It is for commands, so it imports no asyncio. A list is asked for in pages: no page, and so no
+buffer, is large. What to do without the service is the caller's matter.
 """
 
 from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -28,9 +29,9 @@ from leasewatch.history.rows import HistoryParameters
 from nss_pyvirt.errors import UserError
 
 TIMEOUT: Final = 5.0
-"""Seconds for connecting, asking and reading the whole reply."""
+"""Seconds to connect, ask and read a reply, or the next page of a list."""
 MAX_REPLY: Final = 256 * 1024 * 1024
-"""Bytes; 100,000 entries take about 50 MB."""
+"""The most bytes of all replies to a question; 100,000 entries take about 50 MB."""
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 
@@ -60,65 +61,74 @@ class NoSuchNameError(UserError):
 
 def list_entries(path: Path) -> ListReply:
     """Every candidate, from the service at `path`; raises NoServiceError or UserError."""
-    return _decode(_call(path, interface.LIST, None), ListReply)
+    pages = list(_pages(path, interface.LIST, None, ListReply))
+    entries = [entry for page in pages for entry in page.entries]
+    return ListReply(entries=entries, generation=pages[-1].generation)
 
 
 def sources(path: Path) -> SourcesReply:
     """How each source stands, from the service at `path`; raises NoServiceError or UserError."""
-    return _decode(_call(path, interface.SOURCES, None), SourcesReply)
+    pages = _pages(path, interface.SOURCES, None, SourcesReply)
+    return SourcesReply(sources=[source for page in pages for source in page.sources])
 
 
 def resolve(path: Path, query: str) -> ResolveReply:
     """What a name or an address answers; raises NoSuchNameError, NoServiceError or UserError."""
-    return _decode(_call(path, interface.RESOLVE, ResolveParameters(query=query)), ResolveReply)
+    asked = ResolveParameters(query=query)
+    (reply,) = _pages(path, interface.RESOLVE, asked, ResolveReply, more=False)
+    return reply
 
 
 def history(path: Path, asked: HistoryParameters) -> HistoryReply:
     """Who held which address when; raises NoHistoryError, NoServiceError or UserError."""
-    return _decode(_call(path, interface.HISTORY, asked), HistoryReply)
+    pages = _pages(path, interface.HISTORY, asked, HistoryReply)
+    return HistoryReply(holdings=[holding for page in pages for holding in page.holdings])
 
 
 def events(path: Path, asked: HistoryParameters) -> EventsReply:
     """What happened; raises NoHistoryError, NoServiceError or UserError."""
-    return _decode(_call(path, interface.EVENTS, asked), EventsReply)
+    pages = _pages(path, interface.EVENTS, asked, EventsReply)
+    return EventsReply(events=[event for page in pages for event in page.events])
 
 
-def _call(path: Path, method: str, parameters: msgspec.Struct | None) -> msgspec.Raw:
+def _pages(
+    path: Path, method: str, parameters: msgspec.Struct | None, kind: type[_T], *, more: bool = True
+) -> Iterator[_T]:
+    """The parameters of each reply to one call; the last one is the only one without `more`."""
     try:
         asked = msgspec.Raw(msgspec.json.encode(parameters or {}))
     except UnicodeEncodeError:
         hint = "leasewatch list shows every lease"
         raise UserError("what is asked for is not UTF-8", hint, "invalid") from None
-    call = interface.Call(method=method, parameters=asked)
-    reply = _decode(_exchange(path, msgspec.json.encode(call) + b"\0"), interface.Reply)
-    if reply.error is None:
-        return reply.parameters
-    if reply.error == interface.NO_SUCH_NAME:
-        unknown = _decode(reply.parameters, interface.NoSuchName)
-        raise NoSuchNameError(unknown.query, unknown.candidates)
-    if reply.error == interface.NO_HISTORY:
-        why = _decode(reply.parameters, interface.NoHistory).why
-        raise NoHistoryError(why, "journalctl -u leasewatch says more")
-    raise UserError(f"the service refused {method}: {reply.error}")
+    call = interface.Call(method=method, parameters=asked, more=more)
+    for message in _exchange(path, msgspec.json.encode(call) + b"\0"):
+        reply = _decode(message, interface.Reply)
+        if reply.error is not None:
+            raise _refusal(method, reply.error, reply.parameters)
+        yield _decode(reply.parameters, kind)
+        if not reply.continues:
+            return
 
 
-def _exchange(path: Path, message: bytes) -> bytes:
-    """One message there and one back, without its NUL."""
-    deadline = time.monotonic() + TIMEOUT
-    received = bytearray()
+def _refusal(method: str, error: str, parameters: msgspec.Raw) -> UserError:
+    """What the service's error means to the user."""
+    if error == interface.NO_SUCH_NAME:
+        unknown = _decode(parameters, interface.NoSuchName)
+        return NoSuchNameError(unknown.query, unknown.candidates)
+    if error == interface.NO_HISTORY:
+        why = _decode(parameters, interface.NoHistory).why
+        return NoHistoryError(why, "journalctl -u leasewatch says more")
+    return UserError(f"the service refused {method}: {error}")
+
+
+def _exchange(path: Path, message: bytes) -> Iterator[bytes]:
+    """Send one message, and yield each that comes back, without its NUL, until the caller stops."""
     with socket.socket(socket.AF_UNIX) as client:
         try:
             client.settimeout(TIMEOUT)
             client.connect(str(path))
             client.sendall(message)
-            while not received.endswith(b"\0"):
-                client.settimeout(max(0.001, deadline - time.monotonic()))
-                piece = client.recv(1 << 20)
-                if not piece:
-                    raise NoServiceError("the leasewatch service ended while it answered")
-                received += piece
-                if len(received) > MAX_REPLY:
-                    raise UserError(f"the service's reply is over {MAX_REPLY} bytes")
+            yield from _messages(client)
         except (FileNotFoundError, ConnectionRefusedError):
             from nss_pyvirt.installer.pieces import start_command  # noqa: PLC0415  start-up time
 
@@ -129,7 +139,25 @@ def _exchange(path: Path, message: bytes) -> bytes:
             raise NoServiceError(
                 f"the leasewatch service does not answer ({why})", "systemctl status leasewatch"
             ) from error
-    return bytes(received[:-1])
+
+
+def _messages(client: socket.socket) -> Iterator[bytes]:
+    received, size = bytearray(), 0
+    deadline = time.monotonic() + TIMEOUT
+    while True:
+        client.settimeout(max(0.001, deadline - time.monotonic()))
+        piece = client.recv(1 << 20)
+        if not piece:
+            raise NoServiceError("the leasewatch service ended while it answered")
+        size += len(piece)
+        if size > MAX_REPLY:
+            raise UserError(f"the service's reply is over {MAX_REPLY} bytes")
+        *ends, rest = piece.split(b"\0")
+        for end in ends:
+            yield bytes(received + end)
+            received.clear()
+            deadline = time.monotonic() + TIMEOUT
+        received += rest
 
 
 def _decode(message: bytes | msgspec.Raw, kind: type[_T]) -> _T:

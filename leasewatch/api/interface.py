@@ -1,11 +1,12 @@
-"""The Varlink interface `org.pyvirt.LeaseWatch`: its description and the messages of both sides.
+"""The messages of the Varlink interface `org.pyvirt.LeaseWatch`, and the structs in them.
 
-Data only: it opens no socket. A message is JSON and a NUL byte (https://varlink.org/Method-Call).
+`methods` holds the methods; `description` makes the interface's text of both. The string beside a
+field's type is the comment that the text has for it.
 """
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
 
@@ -30,186 +31,59 @@ METHOD_NOT_FOUND: Final = f"{SERVICE_NAME}.MethodNotFound"
 INVALID_PARAMETER: Final = f"{SERVICE_NAME}.InvalidParameter"
 
 MAX_CALL: Final = 64 * 1024
-"""Bytes of one call at most, NUL included; replies are not limited."""
+"""The most bytes of one call, NUL included. Replies have no limit."""
 
-DESCRIPTION: Final = """\
-# The leases of the virtual machines on this host and the names they answer to
-interface org.pyvirt.LeaseWatch
-
-# One candidate for a name: a lease, what the bridge's neighbour table alone knows, or a running
-# domain without address; and what became of it
-type Entry (
-  # the name it answers to or claims, null if it has none
-  name: ?string,
-  # who vouches for the name: owner or guest
-  trust: ?string,
-  # published, pending, refused, conflict, ended, expired or unnamed
-  verdict: string,
-  # why, in one sentence
-  reason: string,
-  network: string,
-  domain: ?string,
-  # null: a running domain that has no lease yet, or an alias that it did not get
-  address: ?string,
-  # 4 or 6
-  family: ?int,
-  # the interface of a link-local address, else 0
-  ifindex: int,
-  # how the address is known: lease or neighbour; null where there is none, or nobody to tell
-  origin: ?string,
-  # the hardware address that the host saw: the DHCP server, or the bridge
-  mac: ?string,
-  # what the guest said
-  hostname: ?string,
-  # client id or DUID
-  client_id: ?string,
-  iaid: ?int,
-  # Unix seconds, null: never, or no lease
-  expires: ?int,
-  # the lease file, null for a neighbour
-  source: ?string
-)
-
-type Address (
-  address: string,
-  family: int,
-  network: string,
-  # Unix seconds, null: never
-  expires: ?int,
-  # the interface of a link-local address, else 0
-  ifindex: int,
-  # lease or neighbour; null: not known, without the service
-  origin: ?string
-)
-
-# A lease file, or what a kind of DHCP server has to say in place of one
-type Source (
-  # pyvirt, settings (the files named there), libvirt, incus, …
-  source: string,
-  # watched, unreadable, absent (nothing of it is there) or off (by the settings)
-  state: string,
-  path: ?string,
-  network: ?string,
-  # that hold
-  leases: ?int,
-  # when the file was written last, Unix seconds
-  modified: ?float,
-  # what is or was last wrong, and what helps
-  error: ?string,
-  hint: ?string
-)
-
-# A client's time at an address under one hostname
-type Holding (
-  # the domain's, else the guest's hostname unless it was refused
-  name: ?string,
-  network: string,
-  address: string,
-  mac: ?string,
-  # Unix seconds
-  since: float,
-  # null: it holds
-  until: ?float,
-  # expired, released, renamed, replaced (by another client), withdrawn (the file is watched no
-  # longer), missed (gone, unseen); or of a neighbour gone (its domain ended, nobody or another MAC
-  # answers there) or quiet (not heard of, one too many of its MAC, or its bridge or prefix went; it
-  # holds on if it is seen within a day)
-  ended: ?string,
-  # how the guest's claim to a name failed last
-  claim: ?string,
-  domain: ?string,
-  hostname: ?string,
-  client_id: ?string,
-  # the end of the lease as it was known last, null: never
-  expires: ?int,
-  # lease, or neighbour: the bridge saw the MAC there, and no lease had the address
-  origin: string
-)
-
-# Something that happened to a holding
-type Event (
-  # never given out twice
-  seq: int,
-  time: float,
-  # added, seen (by the bridge), named (it is a domain's), refused, conflict, published (a claim
-  # that had failed holds), what ends a holding other than quiet, or lost
-  kind: string,
-  name: ?string,
-  # null: of no holding, or of one that is forgotten
-  network: ?string,
-  address: ?string,
-  mac: ?string,
-  why: ?string,
-  domain: ?string,
-  hostname: ?string,
-  client_id: ?string
-)
-
-# Where leases come from
-method Sources() -> (sources: []Source)
-
-# Every candidate, and the generation of the published host table
-method List() -> (entries: []Entry, generation: int)
-
-# What a name (any case, a final dot is allowed) or an address answers
-method Resolve(query: string) -> (
-  name: string,
-  aliases: []string,
-  trust: string,
-  # Unix seconds: the domain has been started and may have its first address (if it has IPv4, its
-  # first global IPv6 address) until then
-  pending_until: ?int,
-  addresses: []Address,
-  candidates: []Entry
-)
-
-# Who held which address when, the newest first. query: a name, an address or a MAC; null: all.
-# since: Unix seconds; what had ended by then is left out. limit: 100000 at most, null: so many
-method History(query: ?string, since: ?float, limit: ?int) -> (holdings: []Holding)
-
-# What happened, likewise
-method Events(query: ?string, since: ?float, limit: ?int) -> (events: []Event)
-
-# No history is kept, or it cannot be read
-error NoHistory (why: string)
-
-# Nothing answers; candidates were refused
-error NoSuchName (query: string, candidates: []Entry)
-"""
+Seconds = Annotated[int | None, "Unix seconds; null: never, or no lease"]
+Ifindex = Annotated[int, "the interface of a link-local address, else 0"]
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A `leasewatch.model.Claim`, flattened; the fields are those of `type Entry`."""
+    """One candidate for a name, and what became of it.
 
-    name: str | None
-    trust: Trust | None
-    verdict: Verdict
-    reason: str
+    That is a lease, an address that only the bridge's neighbour table knows, or a running domain
+    without an address.
+    """
+
+    name: Annotated[str | None, "the name it has or claims; null if it has none"]
+    trust: Annotated[Trust | None, "who vouches for the name: owner or guest"]
+    verdict: Annotated[Verdict, "published, pending, refused, conflict, ended, expired or unnamed"]
+    reason: Annotated[str, "why, in one sentence"]
     network: str
     domain: str | None = None
-    address: str | None = None
-    family: int | None = None
-    ifindex: int = 0
-    origin: Origin | None = None
-    mac: str | None = None
-    hostname: str | None = None
-    client_id: str | None = None
+    address: Annotated[
+        str | None, "null: a running domain without a lease, or an alias that it did not get"
+    ] = None
+    family: Annotated[int | None, "4 or 6"] = None
+    ifindex: Ifindex = 0
+    origin: Annotated[
+        Origin | None, "how the address is known: lease or neighbour; null: no address, or unknown"
+    ] = None
+    mac: Annotated[
+        str | None, "the MAC address that the host saw: the DHCP server, or the bridge"
+    ] = None
+    hostname: Annotated[str | None, "what the guest calls itself"] = None
+    client_id: Annotated[str | None, "client id or DUID"] = None
     iaid: int | None = None
-    expires: int | None = None
-    source: str | None = None
+    expires: Seconds = None
+    source: Annotated[str | None, "the lease file; null: a neighbour"] = None
 
 
 class SourceEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A row of `Sources`; the fields are those of `type Source`."""
+    """A lease file, or the state of a kind of DHCP server that has none here."""
 
-    source: str
-    state: Literal["watched", "unreadable", "absent", "off"]
+    VARLINK: ClassVar[str] = "Source"
+
+    source: Annotated[str, "pyvirt, settings (files named in the settings), libvirt, incus, …"]
+    state: Annotated[
+        Literal["watched", "unreadable", "absent", "off"],
+        "watched, unreadable, absent (none here) or off (by the settings)",
+    ]
     path: str | None = None
     network: str | None = None
-    leases: int | None = None
-    modified: float | None = None
-    error: str | None = None
-    hint: str | None = None
+    leases: Annotated[int | None, "how many hold"] = None
+    modified: Annotated[float | None, "when the file was last written, in Unix seconds"] = None
+    error: Annotated[str | None, "what is, or was last, wrong"] = None
+    hint: Annotated[str | None, "what helps"] = None
 
 
 class SourcesReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -219,14 +93,16 @@ class SourcesReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An answer's address; the fields are those of `type Address`."""
+    """An address that a name has."""
 
     address: str
-    family: int
+    family: Annotated[int, "4 or 6"]
     network: str
-    expires: int | None = None
-    ifindex: int = 0
-    origin: Origin | None = None
+    expires: Annotated[int | None, "Unix seconds; null: never"] = None
+    ifindex: Ifindex = 0
+    origin: Annotated[
+        Origin | None, "lease or neighbour; null: unknown, which only happens without the service"
+    ] = None
 
 
 class ListReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -247,8 +123,12 @@ class ResolveReply(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     aliases: list[str]
-    trust: Trust
-    pending_until: int | None
+    trust: Annotated[Trust, "owner or guest"]
+    pending_until: Annotated[
+        int | None,
+        "Unix seconds; until then a domain that was started may get its first address (if it has"
+        " IPv4, its first global IPv6 address); null: it is not pending",
+    ]
     addresses: list[Address]
     candidates: list[Entry]
 
@@ -266,13 +146,13 @@ class EventsReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NoHistory(msgspec.Struct, frozen=True, kw_only=True):
-    """Parameters of the error `NoHistory`."""
+    """No history is kept, or it cannot be read."""
 
     why: str
 
 
 class NoSuchName(msgspec.Struct, frozen=True, kw_only=True):
-    """Parameters of the error `NoSuchName`."""
+    """Nothing answers to the query; the candidates were refused."""
 
     query: str
     candidates: list[Entry]
@@ -284,13 +164,17 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     method: str
     parameters: msgspec.Raw = msgspec.Raw(b"{}")
     oneway: bool = False
+    """No reply is wanted."""
     more: bool = False
+    """A list may come in several replies."""
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One reply; `error` is a full name such as `NO_SUCH_NAME`, its parameters are here too."""
 
     parameters: msgspec.Raw = msgspec.Raw(b"{}")
+    continues: bool = False
+    """Another reply to the same call follows."""
     error: str | None = None
 
 

@@ -1,42 +1,43 @@
-"""The Varlink server: every local user may ask, so no peer may cost more than its share.
+"""The Varlink server. Every local user may ask, so no peer may cost more than its share.
 
-It knows the protocol (https://varlink.org) and the methods, not where the answers come from.
+It knows the protocol (https://varlink.org/Method-Call), not where the answers come from: it calls
+the methods of `LeaseWatch` and `VarlinkService`. A call asks for a list with `more` set, and gets a
+reply per page, or without, and gets one reply that is sent page by page.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
-import time
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from leasewatch.api import interface
 from leasewatch.api.answers import Answers
-from leasewatch.api.interface import (
-    Call,
-    NoHistory,
-    NoSuchName,
-    Reply,
-    ResolveParameters,
-    SourcesReply,
+from leasewatch.api.description import Method, methods
+from leasewatch.api.interface import MAX_CALL, NAME, SERVICE_NAME, Call, Reply
+from leasewatch.api.introspection import (
+    SERVICE_ERRORS,
+    InterfaceNotFound,
+    InvalidParameter,
+    MethodNotFound,
+    VarlinkService,
 )
+from leasewatch.api.methods import LeaseWatch, MethodError
 from leasewatch.daemon.seats import Seats, peer_uid
 from leasewatch.errors import UNDECODABLE
 from leasewatch.history.reader import HistoryReader
-from leasewatch.history.rows import HistoryParameters
-from nss_pyvirt import __version__
-from nss_pyvirt.errors import UserError
 
 IDLE_SECONDS = 30.0
-"""A call must be whole, and a reply taken, within so long."""
+"""The peer has this long to send a whole call, and to take a whole reply."""
 MAX_SESSIONS = 128
 MAX_SESSIONS_OF_USER = 16
-ENTRIES_AT_ONCE = 200
-"""Of a long reply, so that the table is published in between."""
+_FIELD = re.compile(r"(?:field|at) `(?:\$\.)?(\w+)")
+"""The parameter that msgspec complains about."""
 
 
 class VarlinkServer:
@@ -50,29 +51,34 @@ class VarlinkServer:
         generation: Callable[[], int],
     ) -> None:
         self._path = path
-        self._answers = answers
-        self._history = history
-        self._generation = generation
+        self._methods: dict[str, tuple[Method, Callable[..., Any]]] = {}
+        self._offer(NAME, LeaseWatch(answers, history, generation))
+        self._offer(SERVICE_NAME, VarlinkService())
         self._server: asyncio.Server | None = None
         self._sessions: set[asyncio.Task[None]] = set()
         self._seats = Seats[asyncio.StreamWriter](MAX_SESSIONS, MAX_SESSIONS_OF_USER)
 
+    def _offer(self, name: str, interface: object) -> None:
+        for method in methods(type(interface)):
+            function = getattr(interface, method.attribute)
+            self._methods[f"{name}.{method.name}"] = (method, function)
+
     async def start(self) -> None:
-        """Replaces a socket that a killed service left; raises OSError."""
+        """Listen. Replaces a socket that a killed service left; raises OSError."""
         self._path.unlink(missing_ok=True)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
             sock.bind(str(self._path))
             self._path.chmod(0o666)
             self._server = await asyncio.start_unix_server(
-                self._connected, sock=sock, limit=interface.MAX_CALL
+                self._connected, sock=sock, limit=MAX_CALL
             )
         except OSError:
             sock.close()
             raise
 
     async def stop(self) -> None:
-        """Ends every session and removes the socket."""
+        """End every session and remove the socket."""
         if self._server is not None:
             self._server.close()
         for session in self._sessions:
@@ -91,9 +97,7 @@ class VarlinkServer:
         try:
             await self._serve(reader, writer)
         except (OSError, EOFError, asyncio.LimitOverrunError, TimeoutError, *UNDECODABLE):
-            pass  # the peer went, dawdles or does not speak Varlink
-        except UserError:
-            pass  # the history was harmed between two pieces: an answer that ends is no answer
+            pass  # the peer left, is too slow or does not speak Varlink
         finally:
             self._sessions.discard(session)
             self._seats.leave(writer)
@@ -111,118 +115,79 @@ class VarlinkServer:
     async def _answer(self, call: Call, writer: asyncio.StreamWriter) -> None:
         if call.oneway:
             return
-        if call.method == interface.LIST:
-            await self._send_list(writer)
-            return
-        if call.method in {interface.HISTORY, interface.EVENTS}:
-            await self._send_history(call, writer)
-            return
-        await _send(self._reply(call), writer)
-
-    def _reply(self, call: Call) -> Reply:
-        if call.method == interface.RESOLVE:
-            return self._resolve(call)
-        if call.method == interface.SOURCES:
-            return _ok(SourcesReply(sources=self._answers.sources()))
-        if call.method == interface.GET_INFO:
-            return _ok(_info())
-        if call.method == interface.GET_INTERFACE_DESCRIPTION:
-            return _describe(call)
-        name, _, _ = call.method.rpartition(".")
-        if name in {interface.NAME, interface.SERVICE_NAME}:
-            return _error(interface.METHOD_NOT_FOUND, {"method": call.method})
-        return _error(interface.INTERFACE_NOT_FOUND, {"interface": name})
-
-    def _resolve(self, call: Call) -> Reply:
         try:
-            query = msgspec.json.decode(call.parameters, type=ResolveParameters).query
-        except UNDECODABLE:
-            return _error(interface.INVALID_PARAMETER, {"parameter": "query"})
-        found = self._answers.resolve(query, time.time())
-        if isinstance(found, NoSuchName):
-            return _error(interface.NO_SUCH_NAME, found)
-        return _ok(found)
+            method, answer = self._call(call)
+            if not method.streams:
+                await _send(await answer, writer)
+                return
+            async with aclosing(answer) as pages:
+                await (_send_pages if call.more else _send_whole)(pages, writer)
+        except MethodError as error:
+            kind = type(error.parameters)
+            name = f"{SERVICE_NAME if kind in SERVICE_ERRORS else NAME}.{kind.__name__}"
+            await _send(error.parameters, writer, error=name)
 
-    async def _send_list(self, writer: asyncio.StreamWriter) -> None:
-        """The reply in pieces: it may have 100,000 entries."""
-        generation = self._generation()
-        writer.write(b'{"parameters":{"entries":[')
-        entries, comma = self._answers.entries(), b""
-        while piece := list(islice(entries, ENTRIES_AT_ONCE)):
-            writer.write(comma + _listed(piece))
-            comma = b","
-            await writer.drain()
-            await asyncio.sleep(0)
-        writer.write(b'],"generation":%d}}\0' % generation)
-        await writer.drain()
-
-    async def _send_history(self, call: Call, writer: asyncio.StreamWriter) -> None:
-        """The reply in pieces, each read in a thread once the peer has taken the last."""
+    def _call(self, call: Call) -> tuple[Method, Any]:
+        """The method, and what it returns; raises MethodError."""
+        interface = call.method.rpartition(".")[0]
+        if interface not in {NAME, SERVICE_NAME}:
+            raise MethodError(InterfaceNotFound(interface=interface))
+        if call.method not in self._methods:
+            raise MethodError(MethodNotFound(method=call.method))
+        method, function = self._methods[call.method]
+        if method.parameters is None:
+            return method, function()
         try:
-            asked = msgspec.json.decode(call.parameters, type=HistoryParameters)
+            parameters = msgspec.json.decode(call.parameters, type=method.parameters)
         except UNDECODABLE as error:
-            fault = str(error).partition("`$.")[2].rstrip("`")
-            await _send(_error(interface.INVALID_PARAMETER, {"parameter": fault}), writer)
-            return
-        pages: Iterator[Sequence[msgspec.Struct]]
-        page: Sequence[msgspec.Struct] | None
-        if call.method == interface.HISTORY:
-            pages, start = self._history.holdings(asked), b'{"parameters":{"holdings":['
-        else:
-            pages, start = self._history.events(asked), b'{"parameters":{"events":['
-        try:
-            page = await asyncio.to_thread(_next, pages)
-        except UserError as error:
-            await _send(_error(interface.NO_HISTORY, NoHistory(why=error.what)), writer)
-            return
-        while page:
-            writer.write(start + _listed(page))
-            start = b","
-            await writer.drain()
-            page = await asyncio.to_thread(_next, pages)
-        writer.write((b"" if start == b"," else start) + b"]}}\0")
-        await writer.drain()
+            found = _FIELD.search(str(error))
+            fault = found[1] if found else method.parameters.__struct_fields__[0]
+            raise MethodError(InvalidParameter(parameter=fault)) from None
+        return method, function(parameters)
 
 
-async def _send(reply: Reply, writer: asyncio.StreamWriter) -> None:
+async def _send(
+    parameters: msgspec.Struct,
+    writer: asyncio.StreamWriter,
+    *,
+    continues: bool = False,
+    error: str | None = None,
+) -> None:
+    raw = msgspec.Raw(msgspec.json.encode(parameters))
+    reply = Reply(parameters=raw, continues=continues, error=error)
     writer.write(msgspec.json.encode(reply) + b"\0")
     await writer.drain()
 
 
-def _ok(parameters: object) -> Reply:
-    return Reply(parameters=msgspec.Raw(msgspec.json.encode(parameters)))
+async def _send_pages(pages: AsyncIterator[msgspec.Struct], writer: asyncio.StreamWriter) -> None:
+    """A reply for each page."""
+    page = await anext(pages)
+    async for following in pages:
+        await _send(page, writer, continues=True)
+        await asyncio.sleep(0)
+        page = following
+    await _send(page, writer)
 
 
-def _error(error: str, parameters: object) -> Reply:
-    return Reply(error=error, parameters=msgspec.Raw(msgspec.json.encode(parameters)))
-
-
-def _next(
-    pages: Iterator[Sequence[msgspec.Struct]],
-) -> Sequence[msgspec.Struct] | None:
-    return next(pages, None)
-
-
-def _listed(rows: Sequence[msgspec.Struct]) -> bytes:
-    """The rows as the inside of a JSON array."""
-    return msgspec.json.encode(rows)[1:-1]
-
-
-def _info() -> dict[str, object]:
-    return {
-        "vendor": "nss-pyvirt",
-        "product": "leasewatch",
-        "version": __version__,
-        "url": "",
-        "interfaces": [interface.SERVICE_NAME, interface.NAME],
-    }
-
-
-def _describe(call: Call) -> Reply:
+async def _send_whole(pages: AsyncIterator[msgspec.Struct], writer: asyncio.StreamWriter) -> None:
+    """One reply, which is never in memory as a whole."""
+    before, rows, after = _around_rows(await anext(pages))
+    writer.write(before + rows)
     try:
-        wanted = msgspec.json.decode(call.parameters, type=dict[str, str]).get("interface", "")
-    except UNDECODABLE:
-        return _error(interface.INVALID_PARAMETER, {"parameter": "interface"})
-    if wanted != interface.NAME:
-        return _error(interface.INTERFACE_NOT_FOUND, {"interface": wanted})
-    return _ok({"description": interface.DESCRIPTION})
+        async for page in pages:
+            writer.write(b"," + _around_rows(page)[1])
+            await writer.drain()
+            await asyncio.sleep(0)
+    except MethodError as error:
+        raise ConnectionAbortedError("half a reply cannot become an error") from error
+    writer.write(after)
+    await writer.drain()
+
+
+def _around_rows(page: msgspec.Struct) -> tuple[bytes, bytes, bytes]:
+    """A reply's JSON before, inside and after the list that is its first field."""
+    field, *others = page.__struct_fields__
+    rows = msgspec.json.encode(getattr(page, field))[1:-1]
+    rest = msgspec.json.encode({name: getattr(page, name) for name in others})[1:-1]
+    after = b"]," + rest if rest else b"]"
+    return b'{"parameters":{"%s":[' % field.encode(), rows, after + b"}}\0"

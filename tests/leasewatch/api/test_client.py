@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from leasewatch.api import client as varlink_client
-from leasewatch.api.client import NoServiceError, NoSuchNameError
+from leasewatch.api.client import NoHistoryError, NoServiceError, NoSuchNameError
+from leasewatch.history.rows import HistoryParameters
 from nss_pyvirt.errors import UserError
 
 ENTRY = {
@@ -79,6 +80,40 @@ def test_the_call_is_one_varlink_message(tmp_path: Path) -> None:
         "method": "org.pyvirt.LeaseWatch.Resolve",
         "parameters": {"query": "wéb1"},
     }
+
+
+@pytest.mark.parametrize("pieces", [1, 7])
+def test_a_list_is_asked_for_in_pages_and_put_together(tmp_path: Path, pieces: int) -> None:
+    asked: list[bytes] = []
+    pages = [
+        {"parameters": {"entries": [ENTRY] * 2, "generation": 7}, "continues": True},
+        {"parameters": {"entries": [], "generation": 7}, "continues": True},
+        {"parameters": {"entries": [ENTRY], "generation": 7}},
+    ]
+    data = b"".join(json.dumps(page).encode() + b"\0" for page in pages)
+    size = len(data) // pieces + 1
+
+    def answer(connection: socket.socket) -> None:
+        asked.append(connection.recv(65536))
+        for start in range(0, len(data), size):
+            connection.sendall(data[start : start + size])
+
+    with peer(tmp_path, answer) as path:
+        listed = varlink_client.list_entries(path)
+    assert json.loads(asked[0][:-1])["more"] is True
+    assert (listed.generation, len(listed.entries)) == (7, 3)
+
+
+def test_an_error_after_some_pages_is_an_error(tmp_path: Path) -> None:
+    page = {"parameters": {"events": []}, "continues": True}
+    error = {"error": "org.pyvirt.LeaseWatch.NoHistory", "parameters": {"why": "harmed"}}
+
+    def answer(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"".join(json.dumps(m).encode() + b"\0" for m in (page, error)))
+
+    with peer(tmp_path, answer) as path, pytest.raises(NoHistoryError, match="harmed"):
+        varlink_client.events(path, HistoryParameters())
 
 
 def test_an_argument_that_is_no_text_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -164,8 +164,9 @@ def test_a_wrong_call_gets_varlinks_own_error(
 
 def test_the_service_describes_itself(served: Served) -> None:
     assert interface.NAME in ask(served, interface.GET_INFO)["parameters"]["interfaces"]
-    found = ask(served, interface.GET_INTERFACE_DESCRIPTION, interface=interface.NAME)
-    assert found["parameters"]["description"] == interface.DESCRIPTION
+    for name in (interface.NAME, interface.SERVICE_NAME):
+        found = ask(served, interface.GET_INTERFACE_DESCRIPTION, interface=name)
+        assert f"interface {name}\n" in found["parameters"]["description"]
 
 
 @pytest.fixture
@@ -209,6 +210,7 @@ def test_another_implementation_finds_every_answer_as_it_is_described(
     found = getattr(peer, method.rpartition(".")[2])(**parameters)
     assert found[of_interest]
     assert found == stated(ask(served, method, **parameters)["parameters"])
+    assert [*getattr(peer, method.rpartition(".")[2])(**parameters, _more=True)] == [found]
 
 
 def test_another_implementation_understands_our_errors(served: Served, peer: Any) -> None:
@@ -294,10 +296,11 @@ def test_a_peer_that_never_reads_costs_no_memory_and_holds_up_nobody(tmp_path: P
     try:
         served.start()
         before = _resident(served.pid)
-        for _ in range(10):
+        for number in range(10):
             client = connect(served)
             crowd.append(client)
-            client.sendall(json.dumps({"method": interface.LIST}).encode() + b"\0")
+            call = {"method": interface.LIST, "more": number % 2 == 0}
+            client.sendall(json.dumps(call).encode() + b"\0")
         dnsmasq.lease(5001, "late")
         dnsmasq.rewrite()
         served.await_answer("late", "10.0.19.137")

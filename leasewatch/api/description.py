@@ -1,0 +1,125 @@
+"""The text of a Varlink interface, made from a class of typed methods and the structs they name.
+
+https://varlink.org/Interface-Definition describes the language.
+"""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import AsyncIterator, Iterator
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, Literal, NamedTuple, Union, get_args, get_origin
+from typing import get_type_hints as hints
+
+import msgspec
+
+_PLAIN: Final = {str: "string", int: "int", float: "float", bool: "bool"}
+_WIDTH: Final = 100
+_STREAMS: Final = "[Supports 'more' flag]"
+"""How systemd's interfaces say so."""
+
+
+class Method(NamedTuple):
+    """One method of an interface."""
+
+    name: str
+    attribute: str
+    """What it is called in Python."""
+    comment: str
+    parameters: type[msgspec.Struct] | None
+    reply: type[msgspec.Struct]
+    streams: bool
+    """Its reply is a list, which comes in pages."""
+
+
+def methods(interface: type) -> Iterator[Method]:
+    """The public methods of a class, as `describe` takes it: `get_info` is `GetInfo`.
+
+    A method takes one struct or nothing. It returns a struct, or an AsyncIterator of them: pages
+    of the list that is their first field.
+    """
+    for attribute, function in vars(interface).items():
+        if attribute.startswith("_") or not inspect.isfunction(function):
+            continue
+        types = hints(function)
+        reply = types.pop("return")
+        streams = get_origin(reply) is AsyncIterator
+        yield Method(
+            name="".join(map(str.title, attribute.split("_"))),
+            attribute=attribute,
+            comment=inspect.getdoc(function) or "",
+            parameters=next(iter(types.values()), None),
+            reply=get_args(reply)[0] if streams else reply,
+            streams=streams,
+        )
+
+
+def describe(name: str, interface: type, errors: tuple[type[msgspec.Struct], ...]) -> str:
+    """The interface's text. Docstrings become comments, and so do strings in `Annotated`."""
+    found = list(methods(interface))
+    structs = [*(m.parameters for m in found), *(m.reply for m in found), *errors]
+    types = dict.fromkeys(used for kind in structs if kind for used in _used(kind))
+    parts = [_comment(inspect.getdoc(interface)) + f"interface {name}\n"]
+    parts += [_comment(inspect.getdoc(t)) + f"type {_name(t)} {_fields(t)}\n" for t in types]
+    parts += map(_method, found)
+    parts += [_comment(inspect.getdoc(e)) + f"error {_name(e)} {_fields(e)}\n" for e in errors]
+    return "\n".join(parts)
+
+
+def _method(method: Method) -> str:
+    comment = f"{method.comment}\n{_STREAMS}" if method.streams else method.comment
+    takes = _fields(method.parameters) if method.parameters else "()"
+    return _comment(comment) + f"method {method.name}{takes} -> {_fields(method.reply)}\n"
+
+
+def _name(kind: type) -> str:
+    return str(getattr(kind, "VARLINK", kind.__name__))
+
+
+def _used(kind: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]:
+    """The structs in the fields of a struct, innermost first."""
+    for hint in hints(kind).values():
+        for part in (hint, *get_args(hint)):
+            if isinstance(part, type) and issubclass(part, msgspec.Struct):
+                yield from _used(part)
+                yield part
+
+
+def _fields(kind: type[msgspec.Struct]) -> str:
+    """The fields in brackets: in one line if none has a comment."""
+    types = hints(kind, include_extras=True)
+    fields = [(name, *_commented(types[name])) for name in kind.__struct_fields__]
+    if not any(comment for _, _, comment in fields):
+        return f"({', '.join(f'{name}: {text}' for name, text, _ in fields)})"
+    lines = [f"{_comment(comment, '  ')}  {name}: {text}" for name, text, comment in fields]
+    return "(\n" + ",\n".join(lines) + "\n)"
+
+
+def _commented(hint: Any) -> tuple[str, str]:
+    """A field's Varlink type, and its comment."""
+    comment = ""
+    if get_origin(hint) is Annotated:
+        comment = next((part for part in hint.__metadata__ if isinstance(part, str)), "")
+    return _type(hint), comment
+
+
+def _type(hint: Any) -> str:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return _type(arguments[0])
+    if origin in (Union, UnionType):
+        (inner,) = (part for part in arguments if part is not NoneType)
+        return f"?{_type(inner)}"
+    if origin is list:
+        return f"[]{_type(arguments[0])}"
+    if origin is Literal:
+        return _PLAIN[type(arguments[0])]
+    return _PLAIN.get(hint) or _name(hint)
+
+
+def _comment(text: str | None, indent: str = "") -> str:
+    """Comment lines above what they explain, no wider than the rest of our text."""
+    lines = (text or "").splitlines()
+    wrapped = (textwrap.wrap(line, _WIDTH - len(indent) - 2) or [""] for line in lines)
+    return "".join(f"{indent}# {line}".rstrip() + "\n" for part in wrapped for line in part)

@@ -257,6 +257,7 @@ def _start_unit(
         *(f"After={other}" for other in after),
     ]
     command = ["systemd-run", "--quiet", "--collect", "--service-type=notify", f"--unit={unit}"]
+    command += [f"--description={unit.removesuffix('.service').replace('-', ' ', 2)}"]
     command += [f"--property={value}" for value in properties]
     try:
         done = run([*command, "--", *argv], package="systemd", timeout=timeout + 2 * _KILL_GRACE)

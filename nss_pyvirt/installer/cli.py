@@ -1,4 +1,4 @@
-"""`nss-pyvirt`: put the module into the system, take it out, say how it is; decides nothing."""
+"""`nss-pyvirt install`, `remove` and `status`: options in, lines out; it decides nothing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from nss_pyvirt import __version__
+from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame
 
 if TYPE_CHECKING:  # what only some commands need is imported there
@@ -53,10 +54,12 @@ def install(root: Path) -> None:
     """Install the module, its nsswitch.conf entry and the service.
 
     Puts libnss_pyvirt.so.2 into glibc's folder and `pyvirt [TRYAGAIN=return]` into the hosts line
-    of /etc/nsswitch.conf, behind `files` and before everything that would hide it; adds the system
-    user leasewatch and, where systemd is, leasewatch.service. Done twice it changes nothing more;
-    after an upgrade it renews what is old and restarts the service, whose names answer meanwhile.
-    A step that fails undoes the earlier ones.
+    of /etc/nsswitch.conf, behind `files` and before everything that would hide it. Adds the system
+    user leasewatch and, if systemd is present, leasewatch.service. Links the man pages of a virtual
+    environment into /usr/local/share/man.
+
+    Running it again is harmless. After an upgrade it updates outdated files and restarts the
+    service; names keep resolving. If a step fails, the earlier ones are undone.
     """
     from nss_pyvirt.installer.install import install as put  # noqa: PLC0415  start-up time
 
@@ -65,14 +68,23 @@ def install(root: Path) -> None:
 
 @command.command()
 @_root_option
-def remove(root: Path) -> None:
-    """Take back all that install did, and the published names.
+@click.option("--purge", is_flag=True, help="Delete the lease history, too.")
+def remove(root: Path, *, purge: bool) -> None:
+    """Undo all that install did, and delete the published names.
 
-    What somebody else changed since is left alone. Lease history in /var/lib/leasewatch stays.
+    What somebody else has changed since is left alone. The lease history in /var/lib/leasewatch
+    stays without --purge. Networks and domains that are still started are named: stop them before
+    you delete the programs.
     """
+    from nss_pyvirt.installer.pieces import started  # noqa: PLC0415  start-up time
     from nss_pyvirt.installer.remove import remove as take_out  # noqa: PLC0415  start-up time
 
-    _say(take_out(_system(root)), "nothing is installed")
+    system = _system(root)
+    _say(take_out(system, purge=purge), "nothing is installed")
+    for kind, name in started(system):
+        verb = "shutdown" if kind == "domain" else "stop"
+        left = UserError(f"{kind} {name} is still started", f"sudo pyvirt {kind} {verb} {name}")
+        frame.print_warning("nss-pyvirt", left)
 
 
 @command.command()
@@ -86,10 +98,9 @@ def remove(root: Path) -> None:
     help="How to print the pieces.",
 )
 def status(root: Path, output: Literal["table", "json"]) -> int:
-    """Say of each piece whether it is in place.
+    """Show which parts are installed, and how to fix those that are not.
 
-    And what to type if one is not. Exits with 1 if a piece is missing, hidden,
-    broken or disabled.
+    Exits with 1 if a part is missing, hidden, outdated, broken or disabled.
     """
     from nss_pyvirt.installer.status import status as look  # noqa: PLC0415  start-up time
 

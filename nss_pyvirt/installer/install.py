@@ -28,6 +28,7 @@ from nss_pyvirt.installer.pieces import (
     account,
     hidden_below,
     is_ours,
+    manual_pages,
     nsswitch_text,
     system_file,
 )
@@ -145,6 +146,21 @@ def _install_nsswitch(system: System, undo: ExitStack) -> Iterator[str]:
     yield f"put {nsswitch.MODULE} into the hosts line of {path}"
 
 
+def _link_manuals(system: System, undo: ExitStack) -> Iterator[str]:
+    """Put the man pages of a virtual environment where `man` looks; what is there stays."""
+    linked = []
+    for link, page in manual_pages(system).items():
+        if system.at(f"/{link.relative_to(system.root)}").exists():
+            continue
+        undo.callback(rootfs.make_folders(link.parent))
+        link.unlink(missing_ok=True)  # it leads nowhere
+        link.symlink_to(page)
+        undo.callback(link.unlink)
+        linked.append(link)
+    if linked:
+        yield f"linked {len(linked)} man pages into {linked[0].parents[1]}"
+
+
 def _start_service(system: System, undo: ExitStack, state: str, *, changed: bool) -> Iterator[str]:
     """Have systemd run what is installed, also after a boot; `state`: the service's until now."""
     enabled = tools.succeeds("systemctl", "is-enabled", UNIT)
@@ -190,5 +206,6 @@ _INSTALL: Final[tuple[Callable[[System, ExitStack], Iterator[str]], ...]] = (
     _install_module,
     _install_user,
     _install_service,
+    _link_manuals,
     _install_nsswitch,
 )

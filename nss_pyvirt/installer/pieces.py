@@ -135,6 +135,34 @@ def is_ours(content: bytes) -> bool:
     return first == _SEAL + hashlib.sha256(rest).hexdigest().encode()
 
 
+def program_of(unit: bytes) -> str:
+    """The `leasewatch` that an installed unit runs; empty if it names none."""
+    lines = unit.decode(errors="replace").splitlines()
+    command = next((line for line in lines if line.startswith("ExecStart=")), "")
+    return command.removeprefix("ExecStart=").removesuffix(" serve")
+
+
+def manual_pages(system: System) -> dict[Path, str]:
+    """Where `man` looks for each page of this installation -> where the page is.
+
+    Empty if `man` finds them anyway or the installation has none.
+    """
+    prefix = PurePosixPath(system.program).parents[1]
+    if str(prefix) in {"/usr", "/usr/local"}:
+        return {}
+    pages = system.at(f"{prefix}/share/man").glob("man[18]/*")
+    within = sorted(f"share/man/{page.parent.name}/{page.name}" for page in pages)
+    return {system.at("/usr/local") / path: f"{prefix}/{path}" for path in within}
+
+
+def started(system: System) -> list[tuple[str, str]]:
+    """What pyvirt runs on this system: `domain` or `network`, and its name; domains first."""
+    if not system.running:
+        return []
+    states = [(kind, Path(f"/run/pyvirt/{kind}s")) for kind in ("domain", "network")]
+    return [(kind, file.stem) for kind, run in states for file in sorted(run.glob("*.json"))]
+
+
 def account(system: System, table: str = "passwd") -> list[str]:
     """The fields of the service's user in the system's passwd(5) or group(5), or none."""
     path = system.at(f"/etc/{table}")

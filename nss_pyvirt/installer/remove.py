@@ -1,6 +1,6 @@
-"""Take an installation back out of a system; what somebody else changed since is left alone.
+"""Undo an installation; what somebody else has changed since is left alone.
 
-Says what it did as lines; prints nothing.
+Returns what it did as lines; prints nothing.
 """
 
 from __future__ import annotations
@@ -28,20 +28,24 @@ from nss_pyvirt.installer.pieces import (
     System,
     account,
     is_ours,
+    manual_pages,
     nsswitch_text,
     packaged,
     service_answers,
 )
 
 
-def remove(system: System) -> list[str]:
-    """Take everything back that `install` put there, and the published table; lines as `install`.
+def remove(system: System, *, purge: bool = False) -> list[str]:
+    """Undo what `install` did and delete the published table; the lines say what was done.
 
-    Stops at the first step that fails (UserError); what is done is done, and may be repeated.
+    `purge` deletes the lease history, too. Stops at the first step that fails (UserError); the
+    earlier steps stay done, and may be repeated.
     """
     tools.need_root(system, "remove")
+    first, *rest = _REMOVE
+    steps = [first, _delete_history, *rest] if purge else _REMOVE
     with tools.plain_errors():
-        return [line for step in _REMOVE for line in step(system)]
+        return [line for step in steps for line in step(system)]
 
 
 def _stop_service(system: System) -> Iterator[str]:
@@ -102,8 +106,28 @@ def _remove_module(system: System) -> Iterator[str]:
         yield f"removed {path}"
 
 
+def _delete_history(system: System) -> Iterator[str]:
+    history = system.at(HISTORY)
+    if history.exists():
+        shutil.rmtree(history)
+        yield f"deleted the lease history {history}"
+
+
+def _unlink_manuals(system: System) -> Iterator[str]:
+    links = [
+        link
+        for link, page in manual_pages(system).items()
+        if link.is_symlink() and str(link.readlink()) == page
+    ]
+    for link in links:
+        link.unlink()
+        rootfs.remove_if_empty(link.parent)
+    if links:
+        yield f"removed {len(links)} links to man pages from {links[0].parents[1]}"
+
+
 def give_back_state(system: System) -> Iterator[str]:
-    """What the service wrote: the table goes; the history, which is data, becomes root's."""
+    """Delete the published table; keep the history, which is data, and give it to root."""
     run = system.at(RUN)
     if run.exists():
         shutil.rmtree(run)
@@ -114,7 +138,7 @@ def give_back_state(system: System) -> Iterator[str]:
             for name in (*folders, *files):
                 os.chown(name, 0, 0, dir_fd=fd, follow_symlinks=False)
         os.chown(history, 0, 0)
-        yield f"left {history}, now root's"
+        yield f"kept the lease history {history}, now root's"
     for folder in _tmpfiles_folders():
         rootfs.remove_if_empty(system.at(folder))
 
@@ -140,6 +164,7 @@ _REMOVE: Final[tuple[Callable[[System], Iterator[str]], ...]] = (
     _remove_nsswitch,
     _remove_system_files,
     _remove_module,
+    _unlink_manuals,
     give_back_state,
     _remove_user,
 )

@@ -1,10 +1,11 @@
-"""Look at each piece of an installation and say whether it does its part. Changes nothing."""
+"""Check each piece of an installation and report its state. Changes nothing."""
 
 from __future__ import annotations
 
 import ctypes
 import time
 from collections.abc import Callable
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from nss_pyvirt.errors import UserError
@@ -18,6 +19,7 @@ from nss_pyvirt.installer.pieces import (
     account,
     is_ours,
     nsswitch_text,
+    program_of,
     service_answers,
     start_command,
     system_file,
@@ -25,7 +27,7 @@ from nss_pyvirt.installer.pieces import (
 
 
 class Piece(NamedTuple):
-    """One row of the status; `fix` is the command to type, empty when nothing is wrong."""
+    """One row of the status; `fix` is the command to type, empty if nothing is wrong."""
 
     piece: str
     state: str
@@ -34,7 +36,7 @@ class Piece(NamedTuple):
 
 
 def status(system: System) -> list[Piece]:
-    """Every piece that such a system should have, in the order in which a look-up needs them."""
+    """Every piece that such a system should have, in the order in which a lookup needs them."""
     looks: list[Callable[[System], Piece]] = [_nsswitch, _module]
     if system.running:
         looks += [_snapshot, _service]
@@ -88,10 +90,19 @@ def _unit(system: System) -> Piece:
         by_hand = not is_ours(content)
         ours = {system_file(name, system, is_build_known=known) for known in (True, False)}
         if not by_hand and content not in ours:
-            fault = f"{path} is of another version or place"
-            return Piece("unit", "other", fault, _install(system))
+            return _other_unit(system, path, content)
         detail = detail or f"{path}{', changed by hand' if by_hand else ''}"
     return Piece("unit", "ok", detail)
+
+
+def _other_unit(system: System, path: Path, content: bytes) -> Piece:
+    """A file of ours that is not of this version: say whose, and which command renews it."""
+    program = program_of(content)
+    if program in {"", system.program} or not system.at(program).exists():
+        fault = f"{path} was written by another version"
+        return Piece("unit", "outdated", fault, _install(system))
+    fault = f"{path} runs {program}; this nss-pyvirt belongs to {system.program}"
+    return Piece("unit", "other", fault, f"{PurePosixPath(program).with_name('nss-pyvirt')} status")
 
 
 def _service(system: System) -> Piece:
@@ -100,7 +111,7 @@ def _service(system: System) -> Piece:
             fault = "answers, but does not start at boot"
             return Piece("service", "disabled", fault, _install(system))
         return Piece("service", "ok", "answers")
-    fault = "nobody publishes new leases; names work until theirs end"
+    fault = "new leases are not published; known names work until their leases expire"
     return Piece("service", "down", fault, start_command())
 
 

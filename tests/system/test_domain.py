@@ -334,7 +334,7 @@ def test_what_is_hinted_of_several_domains_works_as_it_is_typed(
     lease(lab, "web2")
     for action, ended in (("stop", "stopped"), ("delete", "deleted")):
         refused = pyvirt(lab, "network", action, "lab", check=False)
-        typed = refused.stderr.partition("hint: ")[2].split()
+        typed = refused.stderr.partition("hint: sudo ")[2].split()
         assert typed[-2:] == ["web1", "web2"]
         done = lab.run(typed, timeout=120)
         assert done.stdout == f"domain web1 is {ended}\ndomain web2 is {ended}\n"

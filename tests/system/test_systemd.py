@@ -258,7 +258,7 @@ def test_the_history_is_written_in_the_sandbox_and_outlives_remove_and_install(
         machine.run(["systemctl", "restart", "leasewatch"])
         wait_for("the history", lambda: machine.run(asked, check=False).stdout == "printer1\n")
         removed = machine.run(["nss-pyvirt", "remove"]).stdout
-        assert "left /var/lib/leasewatch, now root's\n" in removed
+        assert "kept the lease history /var/lib/leasewatch, now root's\n" in removed
         assert machine.run(["nss-pyvirt", "remove"]).stdout == "nothing is installed\n"
         assert machine.run(asked).stdout == "printer1\n"  # root reads the file itself
         machine.run(["nss-pyvirt", "install"])
@@ -354,6 +354,8 @@ def test_a_network_is_a_unit_and_its_clients_have_names(lab: Machine) -> None:
     try:
         lab.run(["pyvirt", "network", "start", "lab"])
         assert is_active(lab, NETWORK) == "active"
+        show = ["systemctl", "show", "--value", "--property=Description", NETWORK]
+        assert lab.run(show).stdout == "pyvirt network lab\n"
         lab.sh(CLIENT)
         address, name, *_ = wait_until_it_resolves(lab, "phone")
         assert name == "phone"

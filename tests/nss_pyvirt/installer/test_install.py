@@ -28,6 +28,7 @@ from tests.leasewatch.killing import everything, killed_at_each_step
 
 NSSWITCH = "passwd: files\nhosts:  files dns # ours\n"
 USER = "root:x:0:0::/root:/bin/sh\nleasewatch:x:990:990:a user of the image:/:/bin/false\n"
+PROGRAM = "/opt/pyvirt/bin/leasewatch"
 LIBC = next(Path("/lib").glob("*-linux-gnu/libc.so.6"))
 LIBS = f"usr/lib/{LIBC.parent.name}"
 
@@ -101,7 +102,7 @@ def test_another_version_is_seen_and_renews_what_the_former_wrote(
     unit, rules = (image / place.lstrip("/") for place in pieces.SYSTEM_FILES.values())
     monkeypatch.setattr(pieces, "__version__", "99")
     (old,) = [piece for piece in status(system(image)) if piece.fix]
-    assert (old.piece, old.state) == ("unit", "other")
+    assert (old.piece, old.state) == ("unit", "outdated")
     assert install(system(image)) == [f"installed {unit}", f"installed {rules}"]
     assert not [piece for piece in status(system(image)) if piece.fix]
 
@@ -128,6 +129,77 @@ def test_what_was_installed_into_an_image_is_of_this_version_once_it_is_booted(
         monkeypatch.setattr(pieces, "version", lambda: "0.1.0 of the host's build")
         assert installed == pieces.system_file(name, system(Path("/")), is_build_known=False)
         assert installed != pieces.system_file(name, system(Path("/")))
+
+
+def test_the_status_says_which_of_two_installations_the_service_runs(image: Path) -> None:
+    install(system(image))
+    (other,) = [piece for piece in status(system(image, "/opt/b/bin/leasewatch")) if piece.fix]
+    unit = image / pieces.SYSTEM_FILES[pieces.UNIT][1:]
+    assert (other.state, other.detail, other.fix) == (
+        "other",
+        f"{unit} runs /opt/pyvirt/bin/leasewatch; this nss-pyvirt belongs to /opt/b/bin/leasewatch",
+        "/opt/pyvirt/bin/nss-pyvirt status",
+    )
+    (image / "opt/pyvirt/bin/leasewatch").unlink()
+    (gone,) = [piece for piece in status(system(image, "/opt/b/bin/leasewatch")) if piece.fix]
+    assert (gone.state, "nss-pyvirt install" in gone.fix) == ("outdated", True)
+
+
+def add_manuals(image: Path) -> Path:
+    """The man pages of the program's virtual environment; the folder in which `man` looks."""
+    for page in ("man1/leasewatch.1", "man8/nss-pyvirt.8"):
+        path = image / "opt/pyvirt/share/man" / page
+        path.parent.mkdir(parents=True)
+        path.touch()
+    return image / "usr/local/share/man"
+
+
+def test_the_man_pages_of_a_virtual_environment_are_found_and_gone_again(image: Path) -> None:
+    man = add_manuals(image)
+    assert f"linked 2 man pages into {man}" in install(system(image))
+    page = "/opt/pyvirt/share/man/man1/leasewatch.1"
+    assert str((man / "man1/leasewatch.1").readlink()) == page
+    assert install(system(image)) == []
+    assert f"removed 2 links to man pages from {man}" in remove(system(image))
+    assert not list(man.iterdir())
+
+
+def test_a_man_page_that_is_there_stays_and_a_link_that_leads_nowhere_is_renewed(
+    image: Path,
+) -> None:
+    man = add_manuals(image)
+    for name in ("man1", "man8"):
+        (man / name).mkdir(parents=True)
+    (man / "man1/leasewatch.1").write_text("somebody else's")
+    (man / "man8/nss-pyvirt.8").symlink_to("/opt/gone/nss-pyvirt.8")
+    assert f"linked 1 man pages into {man}" in install(system(image))
+    remove(system(image))
+    assert [path.name for path in man.rglob("*.[18]")] == ["leasewatch.1"]
+
+
+@pytest.mark.parametrize(("purge", "left"), [(False, ["history.db"]), (True, [])])
+def test_only_a_purge_deletes_the_history(image: Path, purge: bool, left: list[str]) -> None:
+    install(system(image))
+    history = image / "var/lib/leasewatch"
+    history.mkdir(parents=True)
+    (history / "history.db").touch()
+    done = remove(system(image), purge=purge)
+    assert (f"deleted the lease history {history}" in done) is purge
+    assert [path.name for path in history.glob("*")] == left
+    assert history.exists() is not purge
+
+
+def test_remove_names_what_is_still_started_and_how_to_stop_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("nss_pyvirt.installer.remove.remove", lambda *_, **__: ["removed"])
+    running = [("domain", "web1"), ("network", "lab")]
+    monkeypatch.setattr(pieces, "started", lambda _: running)
+    assert frame.run(command, "nss-pyvirt", ["remove"]) == 0
+    assert capsys.readouterr().err == (
+        "nss-pyvirt: domain web1 is still started\n  hint: sudo pyvirt domain shutdown web1\n"
+        "nss-pyvirt: network lab is still started\n  hint: sudo pyvirt network stop lab\n"
+    )
 
 
 def test_removing_gives_the_image_back_to_the_byte(image: Path) -> None:
@@ -388,7 +460,9 @@ def test_of_a_history_that_becomes_roots_no_link_is_followed(image: Path, tmp_pa
     (history / "history.db").touch()
     for path in (history, *history.rglob("*"), outside, *outside.rglob("*")):
         os.chown(path, 65534, 65534, follow_symlinks=False)
-    assert f"left {history}, now root's" in list(give_back_state(System(image, "/opt/leasewatch")))
+    assert f"kept the lease history {history}, now root's" in list(
+        give_back_state(System(image, "/opt/leasewatch"))
+    )
     owners = {path.lstat().st_uid for path in (history, *history.rglob("*"))}
     assert owners == {0}
     assert {path.stat().st_uid for path in outside.rglob("*")} == {65534}

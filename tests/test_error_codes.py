@@ -30,7 +30,7 @@ from nss_pyvirt import snapshot
 from nss_pyvirt.errors import Code, UserError
 from nss_pyvirt.installer.cli import command as nss_pyvirt
 from nss_pyvirt.terminal import frame
-from tests.leasewatch.files.test_locks import holding
+from tests.leasewatch.holding import holding
 
 MANUAL = Path(__file__).parents[1] / "packaging/man/pyvirt.1"
 

@@ -167,6 +167,12 @@ def test_nss_pyvirt_imports_nothing_of_leasewatch(file: Path) -> None:
     assert not any(name.split(".")[0] == "leasewatch" for name in _imports(file))
 
 
+@pytest.mark.parametrize("file", _modules("tests"), ids=lambda f: str(f.relative_to(CHECKOUT)))
+def test_what_tests_share_is_in_no_test_file(file: Path) -> None:
+    modules = {name.rpartition(".")[2] for name in _imports(file) if name.startswith("tests.")}
+    assert not [name for name in modules if name.startswith("test_")]
+
+
 @pytest.mark.parametrize(
     "file",
     [*_modules("leasewatch"), *_modules("nss_pyvirt"), *(CHECKOUT / "csrc").glob("*.[ch]")],

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import json
 import subprocess
 import tempfile
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -43,3 +46,34 @@ def usable(variant: tuple[str, ...]) -> bool:
         except (AssertionError, FileNotFoundError):
             return False
     return True
+
+
+WRAPPED = (
+    *("open64", "pread64", "__fxstat", "__fxstat64", "clock_gettime", "syscall"),
+    *("socket", "fcntl64", "connect", "getsockopt", "send", "poll"),
+)
+WRAP = [f"-Wl,--wrap={call}" for call in WRAPPED]
+
+
+def not_reached(*folders: Path, of: Iterable[str]) -> list[str]:
+    """The branches of these sources that no run of the programs took, as FILE:LINE."""
+    counts: Counter[tuple[str, int, int]] = Counter()
+    for folder in folders:
+        done = subprocess.run(
+            ["gcov", "--json-format", "--stdout", "--branch-probabilities", *folder.glob("*.gcno")],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        files = [file for line in done.stdout.splitlines() for file in json.loads(line)["files"]]
+        for file in files:
+            for line in file["lines"]:
+                at = Path(file["file"]).name, line["line_number"]
+                counts[*at, -1] += line["count"]
+                for number, branch in enumerate(line["branches"]):
+                    counts[*at, number] += branch["count"]
+    wanted = set(of)
+    assert wanted <= {file for file, _, _ in counts}
+    missed = {(file, line) for (file, line, _), n in counts.items() if file in wanted and not n}
+    return [f"{file}:{line}" for file, line in sorted(missed)]

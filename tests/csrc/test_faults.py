@@ -5,26 +5,18 @@ faults.c makes the calls fail. EINTR 4, EIO 5, EPERM 1, ENOSYS 38, EMFILE 24, ER
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from nss_pyvirt import snapshot
 from tests.csrc import peers
-from tests.csrc.building import MODULE_SOURCES, VARIANTS, compile_c, usable
+from tests.csrc.building import MODULE_SOURCES, VARIANTS, WRAP, compile_c, not_reached, usable
+from tests.csrc.contract import HOSTS, MANY, MATRIX, NOT_YET, SEED
 from tests.csrc.crafted import CRAFTED
-from tests.csrc.test_contract import HOSTS, MANY, MATRIX, NOT_YET, SEED
 
-WRAPPED = (
-    *("open64", "pread64", "__fxstat", "__fxstat64", "clock_gettime", "syscall"),
-    *("socket", "fcntl64", "connect", "getsockopt", "send", "poll"),
-)
-WRAP = [f"-Wl,--wrap={call}" for call in WRAPPED]
 HERE = Path(__file__).parent
 HIT = "1 77 0 web1 | 10.77.0.5 fd12::5"
 
@@ -117,30 +109,6 @@ def unsound_files(folder: Path, table: Path) -> list[Path]:
     os.truncate(folder / "huge", 65 << 20)
     (folder / "writable").chmod(0o666)
     return [folder, *(folder / name for name in ("none", "short", "huge", "writable"))]
-
-
-def not_reached(*folders: Path, of: Iterable[str]) -> list[str]:
-    """The branches of these sources that no run of the programs took, as FILE:LINE."""
-    counts: Counter[tuple[str, int, int]] = Counter()
-    for folder in folders:
-        done = subprocess.run(
-            ["gcov", "--json-format", "--stdout", "--branch-probabilities", *folder.glob("*.gcno")],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        files = [file for line in done.stdout.splitlines() for file in json.loads(line)["files"]]
-        for file in files:
-            for line in file["lines"]:
-                at = Path(file["file"]).name, line["line_number"]
-                counts[*at, -1] += line["count"]
-                for number, branch in enumerate(line["branches"]):
-                    counts[*at, number] += branch["count"]
-    wanted = set(of)
-    assert wanted <= {file for file, _, _ in counts}
-    missed = {(file, line) for (file, line, _), n in counts.items() if file in wanted and not n}
-    return [f"{file}:{line}" for file, line in sorted(missed)]
 
 
 def test_the_tests_take_every_branch_of_the_module(table: Path, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ __nss_configure_lookup() sets that line in one process (as glibc's own tests do)
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
@@ -16,57 +15,14 @@ from pathlib import Path
 import pytest
 
 from nss_pyvirt import snapshot
-from tests.csrc.building import CSRC, MODULE_SOURCES, compile_c
-from tests.csrc.test_contract import HOSTS, SEED
-from tests.csrc.test_contract import MANY as MANY_HOSTS
-
-PROLOGUE = """
-import ctypes, json, os, socket, sys
-libc = ctypes.CDLL(None)
-assert libc.__nss_configure_lookup(b"hosts", os.environ["HOSTS_LINE"].encode()) == 0
-
-def gai(name, family=0, flags=0):
-    try:
-        found = socket.getaddrinfo(name, 22, family, socket.SOCK_STREAM, 0, flags)
-    except socket.gaierror as error:
-        return error.errno
-    return sorted([row[4][0].partition('%')[0], *row[4][3:]] for row in found), found[0][3]
-
-def show(value):
-    print(json.dumps(value))
-"""
+from tests.csrc.contract import HOSTS, SEED
+from tests.csrc.contract import MANY as MANY_HOSTS
+from tests.csrc.glibc import PROLOGUE, ask, build
 
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A library folder with the module, and the snapshot beside it."""
-    made = tmp_path_factory.mktemp("glibc")
-    options = ("cc", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-DPYVIRT_TEST")
-    script = f"-Wl,--version-script={CSRC / 'nss_pyvirt.map'}"
-    compile_c(made / "libnss_pyvirt.so.2", options, script, *MODULE_SOURCES)
-    table = made / "hosts.v1"
-    table.write_bytes(snapshot.encode(HOSTS, generation=1, published=1))
-    table.chmod(0o644)
-    return made
-
-
-def ask(folder: Path, code: str, line: str = "pyvirt", path: Path | None = None) -> object:
-    """What `show` printed in a process that resolves by `line`."""
-    done = subprocess.run(
-        [sys.executable, "-c", PROLOGUE + code],
-        env={
-            **os.environ,
-            "LD_LIBRARY_PATH": str(folder),
-            "PYVIRT_SNAPSHOT": str(path or folder / "hosts.v1"),
-            "HOSTS_LINE": line,
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return build(tmp_path_factory.mktemp("glibc"))
 
 
 MANY = sorted([[f"10.9.0.{i}"] for i in range(1, 33)])

@@ -19,11 +19,11 @@ import pytest
 
 from nss_pyvirt.snapshot import Address, Host
 from tests.csrc import peers
-from tests.csrc.building import MODULE_SOURCES, VARIANTS, compile_c, usable
+from tests.csrc.building import MODULE_SOURCES, VARIANTS, WRAP, compile_c, not_reached, usable
 from tests.csrc.peers import Peer
 from tests.csrc.place import FAR, WAIT, WEB1, Place, Result
-from tests.csrc.test_faults import HERE, WRAP, not_reached
 
+HERE = Path(__file__).parent
 pytestmark = pytest.mark.real_timing
 
 LONG = 20_000

@@ -11,10 +11,14 @@ import pytest
 
 from leasewatch.model import DomainState, Nic
 from nss_pyvirt import snapshot
-from tests.csrc.test_glibc import ask
-from tests.csrc.test_glibc import folder as folder  # noqa: PLC0414  # a fixture
+from tests.csrc.glibc import ask, build
 from tests.leasewatch.serving import Dnsmasq, Served
 from tests.waiting import wait_for
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("glibc"))
 
 
 @pytest.fixture

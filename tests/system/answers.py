@@ -100,3 +100,26 @@ ANSWERS = {
     "getnameinfo fd12::5": "web1",
     "getnameinfo 10.77.0.66": NONAME,
 }
+GETENT = {
+    # exit status and the first and second words of each line
+    "hosts web1": (0, ["fd12::5 web1"]),
+    "hosts WWW": (0, ["fd12::5 web1"]),
+    "hosts db": (0, ["10.77.0.6 db"]),
+    "hosts many": (0, [f"10.9.0.{i} many" for i in range(1, 33)]),
+    "hosts 10.77.0.5": (0, ["10.77.0.5 web1"]),
+    "hosts fd12::5": (0, ["fd12::5 web1"]),
+    "hosts ::ffff:10.77.0.5": (0, ["::ffff:10.77.0.5 web1"]),
+    "hosts fe80::77": (0, ["fe80::77 link"]),
+    "hosts 10.77.0.66": (2, []),
+    "hosts fe80::77%lab0": (2, []),
+    "hosts nosuch": (2, []),
+    "hosts we b": (2, []),
+    "ahosts web1": (0, ["10.77.0.5 STREAM", "10.77.0.5 DGRAM", "10.77.0.5 RAW"]),
+    "ahosts nosuch": (2, []),
+    "ahosts starting": (2, []),
+    "ahostsv4 web1": (0, ["10.77.0.5 STREAM", "10.77.0.5 DGRAM", "10.77.0.5 RAW"]),
+    "ahostsv6 db": (2, []),
+    "-s pyvirt hosts web1": (0, ["fd12::5 web1"]),
+    "-s hosts:files hosts web1": (0, ["fd99::1 web1"]),
+    "hosts": (0, []),  # a list of all hosts: ours has none, see `leasewatch list`
+}

@@ -1,36 +1,20 @@
-"""Fixtures of the system tests: a world per test, and the tiny guest's files."""
+"""What system tests share: a world for each test, networks, domains, the tiny guest, libvirt."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.csrc.building import compile_c
+from tests.libvirtd import PREPARE
+from tests.system.domains import define, pyvirt
+from tests.system.guest import GuestFiles
+from tests.system.libvirt import DOMAIN, NETWORK, Libvirt, start_libvirtd
 from tests.system.world import CHECKOUT, World
-
-
-@dataclass(frozen=True, slots=True)
-class GuestFiles:
-    """What packaging/guest built: boot files, and how ssh gets in without asking."""
-
-    folder: Path
-
-    @property
-    def kernel(self) -> Path:
-        return self.folder / "vmlinuz"
-
-    @property
-    def initrd(self) -> Path:
-        return self.folder / "initrd.gz"
-
-    @property
-    def ssh_config(self) -> Path:
-        """For /etc/ssh/ssh_config.d: the key to log in with and the guests' host key."""
-        return self.folder / "ssh_config"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -65,3 +49,39 @@ def guest_files(_namespaces: None) -> GuestFiles:
         [CHECKOUT / "packaging/guest"], stdout=subprocess.PIPE, text=True, check=True, timeout=300
     )
     return GuestFiles(Path(built.stdout.strip()))
+
+
+@pytest.fixture
+def lab(world: World, guest_files: GuestFiles) -> World:
+    """A world with a started network `lab` and a domain `web1` that is not started."""
+    pyvirt(world, "network", "create", "lab", "--subnet", "10.77.0.0/24", "--mode", "isolated")
+    pyvirt(world, "network", "start", "lab")
+    define(world, guest_files, "web1")
+    return world
+
+
+@pytest.fixture(scope="session")
+def send_frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A program that puts any frame on the wire, for machines that have no libraries."""
+    source = Path(__file__).with_name("send_frames.c")
+    return compile_c(tmp_path_factory.mktemp("send") / "send", ("cc", "-O2", "-static"), source)
+
+
+@pytest.fixture
+def libvirt_network(world: World) -> Libvirt:
+    """With a started network `labnat`, and the service beside it."""
+    world.run(["sh", "-c", PREPARE])
+    made = start_libvirtd(world)
+    world.serve()
+    made.virsh("net-define", "/dev/stdin", input=NETWORK)
+    made.virsh("net-start", "labnat")
+    return made
+
+
+@pytest.fixture
+def libvirt(libvirt_network: Libvirt, guest_files: GuestFiles) -> Libvirt:
+    """With a domain `vm1`."""
+    made = libvirt_network
+    described = DOMAIN.format(kernel=guest_files.kernel, initrd=guest_files.initrd)
+    made.virsh("define", "/dev/stdin", input=described)
+    return made

@@ -9,6 +9,8 @@ from typing import Final
 
 REQUEST, DECLINE, RELEASE = 3, 4, 7
 EVERYBODY: Final = "ff:ff:ff:ff:ff:ff"
+SEND: Final = "/run/send"
+"""Where a world has what puts frames on the wire (the fixture send_frames)."""
 
 
 def dhcp(

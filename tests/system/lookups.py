@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nss_pyvirt import snapshot
 from nss_pyvirt.snapshot import Address, Host
-from tests.csrc.test_contract import SEED
+from tests.csrc.contract import SEED
 from tests.system.world import World
 
 SOURCES = sorted((Path(__file__).parent / "hostile").glob("*.c"))

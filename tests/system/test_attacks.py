@@ -15,13 +15,11 @@ from pathlib import Path
 import pytest
 
 from tests.system import forgery
-from tests.system.conftest import GuestFiles
-from tests.system.test_domain import define, lease, pyvirt, read
-from tests.system.test_domain import lab as lab  # noqa: PLC0414  # a fixture
-from tests.system.test_mac_filter import BRIDGE, SEND, SERVER, mac_of
-from tests.system.test_mac_filter import send_frames as send_frames  # noqa: PLC0414  # a fixture
-from tests.system.test_network_traffic import LEASES
-from tests.system.test_service import ask_v6, entries, finds
+from tests.system.asking import entries, finds
+from tests.system.dhcpv6 import ask_v6
+from tests.system.domains import BRIDGE, LEASES, SERVER, define, lease, mac_of, pyvirt, read
+from tests.system.forgery import SEND
+from tests.system.guest import GuestFiles
 from tests.system.world import Client, World
 
 NAMES = ("web1", "web1.lab.internal", "www", "db1", "db", "app1", "app1.lab.internal")

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
+from tests.system.asking import entries, finds
 from tests.system.observer import Observer, Said
-from tests.system.test_service import entries, finds
 from tests.system.world import World
 
 FILE = "/var/lib/misc/dnsmasq.leases"

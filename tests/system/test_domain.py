@@ -13,91 +13,20 @@ from pathlib import Path
 import pytest
 
 from leasewatch.files import locks
-from tests.system.conftest import GuestFiles
+from tests.system.domains import (
+    LEASES,
+    RUN,
+    define,
+    lease,
+    log_in,
+    pyvirt,
+    read,
+    row,
+    traces,
+    wait_until_stopped,
+)
+from tests.system.guest import GuestFiles
 from tests.system.world import World
-
-LEASES = Path("/var/lib/pyvirt/leases/lab.leases")
-RUN = Path("/run/pyvirt/domains")
-
-
-def pyvirt(
-    world: World, *words: str | Path, check: bool = True, user: str | None = None
-) -> subprocess.CompletedProcess[str]:
-    return world.run(["pyvirt", *map(str, words)], check=check, timeout=120, user=user)
-
-
-@pytest.fixture
-def lab(world: World, guest_files: GuestFiles) -> World:
-    """A world with a started network `lab` and a domain `web1` that is not started."""
-    pyvirt(world, "network", "create", "lab", "--subnet", "10.77.0.0/24", "--mode", "isolated")
-    pyvirt(world, "network", "start", "lab")
-    define(world, guest_files, "web1")
-    return world
-
-
-def define(world: World, guest: GuestFiles, name: str, *options: str | Path) -> None:
-    boot = ("--kernel", guest.kernel, "--initrd", guest.initrd, "--append", "console=ttyS0 quiet")
-    size = ("--memory", "96", "--accel", "tcg")
-    pyvirt(world, "domain", "create", name, "--network", "lab", *boot, *size, *options)
-
-
-def row(world: World, name: str) -> dict[str, str | int | list[str]]:
-    shown = pyvirt(world, "domain", "show", name, "-o", "json").stdout
-    (only,) = json.loads(shown)
-    return dict(only)
-
-
-def read(world: World, file: str | Path) -> str:
-    """A file's text, empty where there is none."""
-    return world.run(["cat", file], check=False).stdout
-
-
-def lease(world: World, name: str, timeout: float = 180) -> str:
-    """The address that `name` leases, waited for."""
-
-    def found() -> str:
-        macs = row(world, name)["macs"]
-        assert isinstance(macs, list)
-        rows = [line.split() for line in read(world, LEASES).splitlines()]
-        return next((fields[2] for fields in rows if fields[1] in macs), "")
-
-    return world.wait_for(f"a lease for {name}", found, timeout)
-
-
-def log_in(world: World, guest: GuestFiles, address: str, command: str) -> str:
-    ssh: list[str | Path] = [
-        "ssh",
-        "-F",
-        guest.ssh_config,
-        "-o",
-        "ConnectTimeout=5",
-        f"root@{address}",
-        command,
-    ]
-
-    def said() -> str:
-        return world.run(ssh, check=False).stdout
-
-    return world.wait_for(f"ssh to {address}", said, 60)
-
-
-def wait_until_stopped(world: World, name: str) -> None:
-    world.wait_for(f"{name} to stop", lambda: row(world, name)["state"] == "stopped", 20)
-
-
-def traces(world: World) -> list[str]:
-    """What a domain that has ended must not leave behind."""
-    links = world.run(["ip", "-brief", "link"]).stdout
-    programs = world.run(["ps", "ax", "-o", "args="]).stdout
-    leases = [line for line in read(world, LEASES).splitlines() if not line.startswith("duid")]
-    ls: list[str | Path] = ["ls", RUN, RUN / "web1", "/run/pyvirt/networks/lab/hosts.d"]
-    files = world.run(ls, check=False).stdout
-    return [
-        *(line for line in links.splitlines() if "pvtap" in line),
-        *(line for line in programs.splitlines() if "domain run" in line or "qemu-system" in line),
-        *leases,
-        *(name for name in files.split() if name in ("web1.json", "qmp", "console", "lock")),
-    ]
 
 
 def test_a_domain_lives_from_start_to_power_button_and_leaves_nothing(

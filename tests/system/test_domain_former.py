@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tests.system.test_domain import lab as lab  # noqa: PLC0414  # a fixture
-from tests.system.test_domain import pyvirt, row
+from tests.system.domains import pyvirt, row
 from tests.system.world import World
 
 QEMU = [

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.system.conftest import GuestFiles
-from tests.system.test_domain import RUN, define, pyvirt, read, row, traces
-from tests.system.test_domain import lab as lab  # noqa: PLC0414  # a fixture
+from tests.system.domains import RUN, define, pyvirt, read, row, traces
+from tests.system.guest import GuestFiles
 from tests.system.world import World
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.test_service import finds
+from tests.system.asking import finds
 from tests.system.world import Client, World
 
 HISTORY = "/var/lib/leasewatch"

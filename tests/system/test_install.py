@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.nss_pyvirt.installer.test_nsswitch import PLACED
+from tests.nss_pyvirt.lines import PLACED
 from tests.system.world import World
 
 # The host's /usr is shared with the world: changes go to a layer above it. The user goes so that

@@ -15,7 +15,9 @@ import pytest
 
 from nss_pyvirt import snapshot
 from tests.conftest import children_of
-from tests.system.test_service import BRIDGE, ask_v6, entries
+from tests.system.asking import entries
+from tests.system.dhcpv6 import ask_v6
+from tests.system.domains import BRIDGE
 from tests.system.world import Client, World
 
 MAC = "52:54:00:00:66:01"

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.system.test_service import finds
+from tests.system.asking import finds
 from tests.system.world import CHECKOUT, World
 
 KEA = CHECKOUT / ".cache/kea"

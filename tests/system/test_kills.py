@@ -13,10 +13,10 @@ import time
 
 import pytest
 
+from tests.system.asking import finds
 from tests.system.observer import Observer, Said
 from tests.system.rewriter import Versions
-from tests.system.test_service import finds
-from tests.system.test_torn_reads import await_version, start_writer, stop_writer, write_first
+from tests.system.rewriting import await_version, start_writer, stop_writer, write_first
 from tests.system.world import World
 
 TABLE = "run/leasewatch/hosts.v1"

@@ -10,36 +10,13 @@ import time
 
 import pytest
 
+from tests.system.asking import entries, has
+from tests.system.dhcpv6 import ask_v6, release_v6
 from tests.system.observer import Observer, Said
-from tests.system.test_service import ask_v6, entries, finds
+from tests.system.own_dnsmasq import BRIDGE, CLONE, DUID, FILE, MAC, NETWORK, client, dnsmasq
 from tests.system.world import Client, World
 
-BRIDGE = "br9"
-FILE = "/var/lib/misc/dnsmasq.leases"
 TABLE = "run/leasewatch/hosts.v1"
-RANGES = ("--dhcp-range=10.9.0.10,10.9.0.99,1h", "--dhcp-range=fd09::10,fd09::ff,1h")
-MAC = "02:00:00:00:00:{:02x}".format
-CLONE_ID = "ff:00:00:00:01:00:02:00:00:ab:11:a1:b2:c3:d4:e5:f6:07:18"
-"""A client id that systemd makes of the machine-id (RFC 4361), as each clone has it."""
-CLONE = ("-x", f"0x3d:{CLONE_ID.replace(':', '')}")
-DUID = CLONE_ID[15:]
-NETWORK = f"""
-ip link add {BRIDGE} type bridge
-ip address add 10.9.0.1/24 dev {BRIDGE}
-ip address add fd09::1/64 dev {BRIDGE} nodad
-ip link set {BRIDGE} up
-"""
-
-
-def dnsmasq(*options: str) -> list[str]:
-    """A dnsmasq as a person starts it, with a fixed IPv4 address for the client of each MAC."""
-    return [
-        *("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root"),
-        *("--port=0", f"--interface={BRIDGE}", "--bind-dynamic", "--no-ping", "--pid-file="),
-        *("--dhcp-authoritative", f"--dhcp-leasefile={FILE}", "--enable-ra"),
-        *(f"--dhcp-host={MAC(n)},10.9.0.{n + 100}" for n in range(9)),
-        *(options or RANGES),
-    ]
 
 
 def start_dnsmasq(world: World, *options: str) -> subprocess.Popen[str]:
@@ -52,29 +29,6 @@ def host(world: World) -> World:
     world.run(["sh", "-ec", NETWORK])
     world.serve()
     return world
-
-
-def client(world: World, number: int) -> Client:
-    return world.client(f"c{number}", BRIDGE, MAC(number))
-
-
-def has(world: World, name: str, *addresses: str, without: str = "") -> None:
-    """Wait until a name has these addresses, and of IPv4 no others, nor the one it is without."""
-    v4 = {address for address in addresses if ":" not in address}
-    v6 = set(addresses) - v4
-
-    def is_so() -> bool:
-        found = set(finds(world, name, 6))
-        return set(finds(world, name)) == v4 and v6 <= found and without not in found
-
-    world.wait_for(f"{name} = {addresses}", is_so)
-
-
-def release_v6(client: Client) -> None:
-    """Give back what `ask_v6` got."""
-    folder = f"/run/{client.name}"
-    files = ["-cf", f"{folder}.conf", "-lf", f"{folder}.leases", "-pf", f"{folder}.pid"]
-    client.run(["dhclient", "-6", "-r", *files, "-sf", "/bin/true", "eth0"], timeout=60)
 
 
 def stop_v6(client: Client) -> None:

@@ -5,116 +5,20 @@ from __future__ import annotations
 import json
 import random
 import signal
-import subprocess
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
-from tests.libvirtd import PREPARE
 from tests.system import forgery
-from tests.system.conftest import GuestFiles
+from tests.system.asking import finds
+from tests.system.dhcpv6 import ask_v6, release_v6
+from tests.system.forgery import SEND
+from tests.system.libvirt import BRIDGE, MAC, Libvirt, start_libvirtd
 from tests.system.observer import Observer, Said
-from tests.system.test_leases import CLONE, release_v6
-from tests.system.test_mac_filter import SEND
-from tests.system.test_mac_filter import send_frames as send_frames  # noqa: PLC0414  # a fixture
-from tests.system.test_service import ask_v6, finds
-from tests.system.world import Client, World
+from tests.system.own_dnsmasq import CLONE
+from tests.system.world import Client
 
-BRIDGE = "virbr7"
 TABLE = "run/leasewatch/hosts.v1"
-MAC = "02:00:00:00:00:{:02x}".format
-RESERVED = "".join(
-    f"<host mac='{MAC(n)}' ip='10.71.0.{n + 100}'>{lease}</host>"
-    for n, lease in ((1, "<lease expiry='0'/>"), (2, ""), (3, ""), (4, ""), (5, ""))
-)
-# Without no-ping dnsmasq probes each address for 3 s, and clients that ask again each second wait
-# in its queue.
-NETWORK = f"""
-<network xmlns:dnsmasq='http://libvirt.org/schemas/network/dnsmasq/1.0'>
-  <name>labnat</name><forward mode='nat'/><bridge name='{BRIDGE}' stp='off' delay='0'/>
-  <ip address='10.71.0.1' netmask='255.255.255.0'>
-    <dhcp><range start='10.71.0.10' end='10.71.0.99'/>{RESERVED}</dhcp></ip>
-  <ip family='ipv6' address='fd71::1' prefix='64'>
-    <dhcp><range start='fd71::100' end='fd71::1ff'/></dhcp></ip>
-  <dnsmasq:options><dnsmasq:option value='no-ping'/></dnsmasq:options></network>
-"""
-DOMAIN = """
-<domain type='qemu'><name>vm1</name><memory unit='MiB'>96</memory><vcpu>1</vcpu>
-  <os><type arch='x86_64' machine='q35'>hvm</type><kernel>{kernel}</kernel><initrd>{initrd}</initrd>
-    <cmdline>console=ttyS0 quiet hostname=inside</cmdline></os>
-  <features><acpi/></features><cpu mode='maximum'/>
-  <devices><emulator>/usr/bin/qemu-system-x86_64</emulator>
-    <interface type='network'><source network='labnat'/><mac address='52:54:00:dd:00:01'/>
-      <model type='virtio'/></interface>
-    <memballoon model='none'/></devices></domain>
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Libvirt:
-    """A world with libvirtd, its started network `labnat`, and our service."""
-
-    world: World
-    daemon: subprocess.Popen[str]
-
-    def virsh(self, *words: str, input: str | None = None) -> str:  # noqa: A002 (as World.run)
-        argv = ["virsh", "-q", "-c", "qemu:///system", *words]
-        return self.world.run(argv, timeout=60, input=input).stdout
-
-    def theirs(self, module: str, name: str) -> set[str]:
-        """What getaddrinfo says with that module alone."""
-        argv = ["getent", "-s", f"hosts:{module}", "ahosts", name]
-        shown = self.world.run(argv, check=False).stdout
-        # Without an IPv4 address of the host's own getent shows mapped ones.
-        return {line.split()[0].removeprefix("::ffff:") for line in shown.splitlines()}
-
-    def ours(self, name: str) -> set[str]:
-        """With our module."""
-        return self.theirs("pyvirt", name)
-
-    def link_local(self, name: str) -> set[str]:
-        """The link-local addresses that we know, unlike libvirt's modules."""
-        known = self.world.run(["leasewatch", "ip", name], check=False).stdout.split()
-        return {address for address in known if address.startswith("fe80:")}
-
-    def wait(self, what: str, predicate: Callable[[], bool], timeout: float = 60) -> None:
-        self.world.wait_for(what, predicate, timeout)
-
-    def leased(self, mac: str) -> set[str]:
-        """The addresses that libvirt has leased to a MAC."""
-        rows = self.virsh("net-dhcp-leases", "labnat", mac).split()
-        return {word.partition("/")[0] for word in rows if "/" in word}
-
-
-def start_libvirtd(world: World) -> Libvirt:
-    """libvirtd, once it answers."""
-    made = Libvirt(world, world.spawn(["libvirtd"], stderr=subprocess.DEVNULL))
-    probe = ["virsh", "-c", "qemu:///system", "version"]
-    made.wait("libvirtd", lambda: not world.run(probe, check=False).returncode)
-    return made
-
-
-@pytest.fixture
-def network(world: World) -> Libvirt:
-    world.run(["sh", "-c", PREPARE])
-    made = start_libvirtd(world)
-    world.serve()
-    made.virsh("net-define", "/dev/stdin", input=NETWORK)
-    made.virsh("net-start", "labnat")
-    return made
-
-
-@pytest.fixture
-def libvirt(network: Libvirt, guest_files: GuestFiles) -> Libvirt:
-    """With a domain `vm1`."""
-    made = network
-    described = DOMAIN.format(kernel=guest_files.kernel, initrd=guest_files.initrd)
-    made.virsh("define", "/dev/stdin", input=described)
-    return made
 
 
 def test_a_domain_and_a_plain_client_answer_as_libvirts_own_modules_say(libvirt: Libvirt) -> None:
@@ -173,12 +77,12 @@ def test_names_that_libvirt_gives_to_a_liar_are_refused(libvirt: Libvirt) -> Non
 
 
 def test_leases_of_all_kinds_answer_as_libvirts_module_says_and_with_qualified_names_beside(
-    network: Libvirt,
+    libvirt_network: Libvirt,
 ) -> None:
     """Its network has no dhcp-ignore-clid: clones of one client id share an address."""
 
     def client(number: int) -> Client:
-        return network.world.client(f"c{number}", BRIDGE, MAC(number))
+        return libvirt_network.world.client(f"c{number}", BRIDGE, MAC(number))
 
     endless, renamed, gone, first, second = map(client, (1, 2, 3, 6, 7))
     expected = {"endless": {endless.dhcp("endless")}, "clone1": set(), "old": set(), "gone": set()}
@@ -197,45 +101,44 @@ def test_leases_of_all_kinds_answer_as_libvirts_module_says_and_with_qualified_n
     first.stop()
     expected["clone2"] = {second.dhcp("clone2", options=CLONE)}
     client(8).dhcp("twin")
-    twin = network.leased(MAC(8))
+    twin = libvirt_network.leased(MAC(8))
     expected["twin"] = {client(9).dhcp("twin")}
     for name, addresses in expected.items():
-        network.wait(
-            f"{name} = {addresses}",
-            lambda name=name, addresses=addresses: network.ours(name) == addresses,  # type: ignore[misc]
-        )
-        assert network.theirs("libvirt", name) == addresses
-        assert network.theirs("libvirt_guest", name) == set()  # no domain has that name
+        libvirt_network.await_answer(name, addresses)
+        assert libvirt_network.theirs("libvirt", name) == addresses
+        assert libvirt_network.theirs("libvirt_guest", name) == set()  # no domain has that name
         # More than theirs.
-        assert network.ours(f"{name}.labnat.internal") == addresses
-        assert network.theirs("libvirt", f"{name}.labnat.internal") == set()
+        assert libvirt_network.ours(f"{name}.labnat.internal") == addresses
+        assert libvirt_network.theirs("libvirt", f"{name}.labnat.internal") == set()
     assert twin
-    assert network.ours("twin").isdisjoint(twin)
+    assert libvirt_network.ours("twin").isdisjoint(twin)
 
 
 def test_names_outlive_their_networks_end_as_theirs_do_and_go_with_the_network(
-    network: Libvirt,
+    libvirt_network: Libvirt,
 ) -> None:
-    address = network.world.client("c1", BRIDGE).dhcp("web1")
-    network.wait("web1 to answer", lambda: network.ours("web1") == {address})
-    network.virsh("net-destroy", "labnat")
+    address = libvirt_network.world.client("c1", BRIDGE).dhcp("web1")
+    libvirt_network.wait("web1 to answer", lambda: libvirt_network.ours("web1") == {address})
+    libvirt_network.virsh("net-destroy", "labnat")
     time.sleep(1)
-    assert network.ours("web1") == network.theirs("libvirt", "web1") == {address}
-    network.virsh("net-start", "labnat")
-    assert network.ours("web1.labnat.internal") == {address}
-    network.virsh("net-destroy", "labnat")
-    network.virsh("net-undefine", "labnat")
-    network.wait("web1 to go", lambda: not network.ours("web1"))
-    assert network.theirs("libvirt", "web1") == set()
+    assert libvirt_network.ours("web1") == libvirt_network.theirs("libvirt", "web1") == {address}
+    libvirt_network.virsh("net-start", "labnat")
+    assert libvirt_network.ours("web1.labnat.internal") == {address}
+    libvirt_network.virsh("net-destroy", "labnat")
+    libvirt_network.virsh("net-undefine", "labnat")
+    libvirt_network.wait("web1 to go", lambda: not libvirt_network.ours("web1"))
+    assert libvirt_network.theirs("libvirt", "web1") == set()
 
 
-def test_libvirtd_and_its_dnsmasq_killed_at_any_moment_lose_no_name(network: Libvirt) -> None:
-    world, dice = network.world, random.Random(7)
+def test_libvirtd_and_its_dnsmasq_killed_at_any_moment_lose_no_name(
+    libvirt_network: Libvirt,
+) -> None:
+    world, dice = libvirt_network.world, random.Random(7)
     names = {f"web{n}": {f"10.71.0.{n + 100}"} for n in range(1, 5)}
     for n in (1, 2):
         world.client(f"c{n}", BRIDGE, MAC(n)).dhcp(f"web{n}")
-        network.wait(f"web{n}", lambda n=n: network.ours(f"web{n}") == names[f"web{n}"])  # type: ignore[misc]
-    daemon = network.daemon
+        libvirt_network.await_answer(f"web{n}", names[f"web{n}"])
+    daemon = libvirt_network.daemon
     with Observer(world.root / TABLE, Said(names, always=("web1", "web2"))):
         for n in (3, 4):
             late = world.client(f"c{n}", BRIDGE, MAC(n))
@@ -248,7 +151,7 @@ def test_libvirtd_and_its_dnsmasq_killed_at_any_moment_lose_no_name(network: Lib
             time.sleep(dice.uniform(0, 1))
             daemon = start_libvirtd(world).daemon
             asking.join(150)
-            network.wait(f"web{n}", lambda n=n: network.ours(f"web{n}") == names[f"web{n}"])  # type: ignore[misc]
+            libvirt_network.await_answer(f"web{n}", names[f"web{n}"])
 
 
 def test_a_forged_mac_moves_libvirts_lease_and_not_the_name(

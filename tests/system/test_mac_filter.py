@@ -14,18 +14,25 @@ from pathlib import Path
 import pytest
 
 from leasewatch.pyvirt.mac_filter.frame_rules import interface_id
-from tests.csrc.building import compile_c
 from tests.system import forgery
-from tests.system.conftest import GuestFiles
-from tests.system.test_domain import LEASES, define, lease, pyvirt, read, row, traces
-from tests.system.test_domain import lab as lab  # noqa: PLC0414  # a fixture
-from tests.system.test_service import finds
+from tests.system.asking import finds
+from tests.system.domains import (
+    BRIDGE,
+    LEASES,
+    SERVER,
+    define,
+    lease,
+    mac_of,
+    pyvirt,
+    read,
+    row,
+    traces,
+)
+from tests.system.forgery import SEND
+from tests.system.guest import GuestFiles
 from tests.system.world import World
 
-SERVER = "10.77.0.1"
-BRIDGE = "pv-lab"
 ADDRESS = "10.77.0.20"
-SEND = "/run/send"
 FOREIGN = "52:54:00:00:00:99"
 
 Sender = Callable[..., object]
@@ -98,13 +105,6 @@ def in_guest(world: World, guest: GuestFiles, address: str) -> Sender:
 
 
 @pytest.fixture(scope="module")
-def send_frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A program that puts any frame on the wire, for machines that have no libraries."""
-    source = Path(__file__).with_name("send_frames.c")
-    return compile_c(tmp_path_factory.mktemp("send") / "send", ("cc", "-O2", "-static"), source)
-
-
-@pytest.fixture(scope="module")
 def town(_namespaces: None, guest_files: GuestFiles, send_frames: Path) -> Iterator[Town]:
     with closing(World()) as world:
         pyvirt(world, "network", "create", "lab", "--subnet", "10.77.0.0/24", "--mode", "isolated")
@@ -132,12 +132,6 @@ def advertisement(mac: str, own: str, options: bytes) -> list[str]:
     options += forgery.link_layer(1, mac)
     packet = forgery.discovery(134, "fe80::bad", "ff02::1", None, options)
     return [forgery.ethernet(own, 0x86DD, packet)]
-
-
-def mac_of(world: World, name: str) -> str:
-    macs = row(world, name)["macs"]
-    assert isinstance(macs, list)
-    return macs[0]
 
 
 def request(mac: str, source: str, first_fragment: int = 0) -> list[str]:

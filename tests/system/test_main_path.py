@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.system.conftest import GuestFiles
+from tests.system.guest import GuestFiles
 from tests.system.world import World
 
 BRIDGE = "pv-lab"

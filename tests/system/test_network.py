@@ -4,28 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
-from subprocess import PIPE, Popen
 
 import pytest
 
-from tests.system.world import CHECKOUT, World
-
-LAB = "pv-lab"
-
-
-def defined(world: World, name: str = "lab", *options: str) -> None:
-    world.run(["pyvirt", "network", "create", name, *options])
-
-
-def started(world: World, name: str = "lab", *options: str) -> None:
-    defined(world, name, *options)
-    world.run(["pyvirt", "network", "start", name])
-
-
-def state(world: World, name: str = "lab") -> dict[str, int]:
-    text = world.run(["cat", f"/run/pyvirt/networks/{name}.json"]).stdout
-    found: dict[str, int] = json.loads(text)
-    return found
+from tests.system.networks import LAB, alive, defined, kill, run_domain, started, state
+from tests.system.world import World
 
 
 def traces(world: World) -> str:
@@ -43,16 +26,6 @@ def traces(world: World) -> str:
     return world.run(
         ["sh", "-c", "\n".join(f"{look} 2>/dev/null" for look in looks)], check=False
     ).stdout
-
-
-def kill(world: World, pid: int, number: str = "-KILL") -> None:
-    world.run(["kill", number, str(pid)])
-    if number == "-KILL":
-        world.wait_for(f"process {pid} to be gone", lambda: not alive(world, pid))
-
-
-def alive(world: World, pid: int) -> bool:
-    return world.run(["kill", "-0", str(pid)], check=False).returncode == 0
 
 
 def lease_file(world: World) -> str:
@@ -103,34 +76,6 @@ def test_start_mends_a_damaged_network(world: World, damage: str) -> None:
     assert world.run(["nft", "list", "table", "inet", "pyvirt_lab"]).stdout == table
     assert world.run(["cat", "/proc/sys/net/ipv4/ip_forward"]).stdout == "1\n"
     assert world.client("web", LAB).dhcp().startswith("10.77.0.")
-
-
-HOLD = """
-import sys
-from pathlib import Path
-from leasewatch.files import locks as place
-place.ProcessLock(Path(sys.argv[1])).take()
-print("held", flush=True)
-sys.stdin.read()
-"""
-
-
-def run_domain(world: World, name: str, network: str, tap: str, start: int) -> Popen[str]:
-    """As `pyvirt domain run` would: it runs until the process that is returned ends."""
-    domain = {
-        "name": name,
-        "nics": [{"network": network, "mac": f"52:54:00:00:00:0{start}", "tap": tap}],
-        "pid": 1,
-        "started": start,
-        "pending_until": 1,
-    }
-    write = f"mkdir -p /run/pyvirt/domains && cat > /run/pyvirt/domains/{name}.json"
-    world.run(["sh", "-c", write], input=json.dumps(domain))
-    hold = [f"{CHECKOUT}/.venv/bin/python", "-c", HOLD, f"/run/pyvirt/domains/{name}/lock"]
-    holder = world.spawn(hold, stdin=PIPE, stdout=PIPE)
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == "held\n"
-    return holder
 
 
 def test_mending_puts_a_running_domains_tap_back_on_its_own_bridge(world: World) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 
-from tests.system.test_network_traffic import started
+from tests.system.networks import started
 from tests.system.world import World
 
 POLICIES = """

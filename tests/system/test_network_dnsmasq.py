@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.system.test_network import kill, started, state
+from tests.system.networks import kill, started, state
 from tests.system.world import World
 
 STAND_IN = """

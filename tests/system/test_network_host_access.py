@@ -6,9 +6,8 @@ import json
 
 import pytest
 
-from tests.system.test_network_sources import family, joined, prefix6
-from tests.system.test_network_traffic import started
-from tests.system.test_service import ask_v6
+from tests.system.dhcpv6 import ask_v6
+from tests.system.networks import family, joined, prefix6, started
 from tests.system.world import Client, World
 
 SERVE = """

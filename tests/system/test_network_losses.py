@@ -7,8 +7,8 @@ from subprocess import DEVNULL
 
 import pytest
 
-from tests.system.test_network import defined, run_domain, state
-from tests.system.test_network_traffic import LAB, read, started
+from tests.system.domains import read
+from tests.system.networks import LAB, defined, run_domain, started, state
 from tests.system.world import World
 
 LOG = "/run/pyvirt/networks/lab/log"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.system.test_network_traffic import LAB, LEASES, read, started
-from tests.system.test_service import ask_v6
+from tests.system.dhcpv6 import ask_v6
+from tests.system.domains import LEASES, read
+from tests.system.networks import LAB, started
 from tests.system.world import Client, World
 
 WEB1 = (

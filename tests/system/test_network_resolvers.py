@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.system.test_network_traffic import LAB, started
+from tests.system.networks import LAB, started
 from tests.system.world import Client, World
 
 SERVER = [

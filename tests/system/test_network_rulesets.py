@@ -7,7 +7,7 @@ import json
 import pytest
 
 from leasewatch.pyvirt.networks import firewall
-from tests.system.test_network_traffic import LAB, started
+from tests.system.networks import LAB, started
 from tests.system.world import World
 
 DOCKER = """

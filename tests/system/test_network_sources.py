@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 
 import pytest
 
-from tests.system.test_network_traffic import outside, reaches, started
+from tests.system.networks import family, joined, outside, prefix6, reaches, started
 from tests.system.world import Client, World
 
 FORGED = {
@@ -24,10 +23,6 @@ BEYOND = {4: ("192.0.2.1", "192.0.2.2"), 6: ("2001:db8::1", "2001:db8::2")}
 REJECTS = ("icmp type destination-unreachable", "icmpv6 type destination-unreachable")
 
 
-def family(address: str) -> int:
-    return 6 if ":" in address else 4
-
-
 def beyond(world: World) -> Client:
     """The machine outside, with IPv6; it and the world are each other's default router."""
     machine = outside(world)
@@ -37,22 +32,6 @@ def beyond(world: World) -> Client:
         machine.run(["ip", f"-{number}", "route", "add", "default", "via", host])
         world.run(["ip", f"-{number}", "route", "add", "default", "via", outer])
     return machine
-
-
-def prefix6(world: World, network: str) -> str:
-    shown = world.run(["ip", "-6", "-o", "address", "show", "dev", f"pv-{network}"]).stdout
-    return str(re.findall(r"inet6 (fd\S+)::1/64", shown)[0])
-
-
-def joined(world: World, network: str, number: int) -> Client:
-    """A guest with an address of each family and default routes."""
-    guest = world.client(f"{network}-{number}", f"pv-{network}")
-    router = guest.dhcp().rpartition(".")[0] + ".1"
-    prefix = prefix6(world, network)
-    guest.run(["ip", "address", "add", f"{prefix}::{number}/64", "dev", "eth0", "nodad"])
-    for each, via in ((4, router), (6, f"{prefix}::1")):
-        guest.run(["ip", f"-{each}", "route", "replace", "default", "via", via])
-    return guest
 
 
 def forge(guest: Client, source: str, target: str) -> None:

@@ -8,34 +8,11 @@ import sys
 import time
 
 from tests.system import forgery
-from tests.system.world import CHECKOUT, Client, World
+from tests.system.domains import read
+from tests.system.networks import LAB, outside, reaches, started
+from tests.system.world import CHECKOUT, World
 
-LAB = "pv-lab"
 LEASES = "/var/lib/pyvirt/leases/lab.leases"
-
-
-def started(world: World, name: str = "lab", *options: str) -> None:
-    world.run(["pyvirt", "network", "create", name, *options])
-    world.run(["pyvirt", "network", "start", name])
-
-
-def read(world: World, path: str) -> str:
-    return world.run(["cat", path]).stdout
-
-
-def outside(world: World) -> Client:
-    """A machine on the world's other side, with no route to any guest but through the world."""
-    world.run(["ip", "link", "add", "uplink", "type", "bridge"])
-    world.run(["ip", "address", "add", "192.0.2.1/24", "dev", "uplink"])
-    world.run(["ip", "link", "set", "uplink", "up"])
-    machine = world.client("outside", "uplink")
-    machine.run(["ip", "address", "add", "192.0.2.2/24", "dev", "eth0"])
-    machine.run(["ip", "route", "add", "10.77.0.0/16", "via", "192.0.2.1"])
-    return machine
-
-
-def reaches(machine: Client, address: str, seconds: int = 10) -> bool:
-    return machine.run(["ping", "-c1", f"-W{seconds}", address], check=False).returncode == 0
 
 
 def test_guests_of_a_nat_network_reach_out_and_nobody_reaches_in(world: World) -> None:

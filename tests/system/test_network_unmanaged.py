@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from leasewatch.pyvirt.defined.network import bridge_name
-from tests.system.test_network_traffic import LAB, started
+from tests.system.networks import LAB, started
 from tests.system.world import World
 
 NETWORKD = "/lib/systemd/systemd-networkd"

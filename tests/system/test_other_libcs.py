@@ -21,6 +21,7 @@ from tests.system.answers import (
     AGAIN,
     ANSWERS,
     CANONNAME,
+    GETENT,
     NODATA,
     NONAME,
     OURS,
@@ -29,7 +30,6 @@ from tests.system.answers import (
 )
 from tests.system.lookups import TABLE, UNSPEC, V4, V6, furnish
 from tests.system.suites import suite_in_a_chroot
-from tests.system.test_chains import GETENT
 from tests.system.world import World
 
 

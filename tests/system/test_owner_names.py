@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from tests.system.test_domain import lab as lab  # noqa: PLC0414  # a fixture
-from tests.system.test_libvirt import BRIDGE as VIRBR
-from tests.system.test_libvirt import Libvirt
-from tests.system.test_libvirt import libvirt as libvirt  # noqa: PLC0414  # a fixture
-from tests.system.test_libvirt import network as network  # noqa: PLC0414  # a fixture
-from tests.system.test_service import entries, finds
+from tests.system.asking import entries, finds
+from tests.system.libvirt import BRIDGE as VIRBR
+from tests.system.libvirt import Libvirt
 from tests.system.world import World
 
 SETTINGS = "/etc/pyvirt/leasewatch.toml"

@@ -7,9 +7,8 @@ import subprocess
 
 import pytest
 
-from tests.system.conftest import GuestFiles
-from tests.system.test_domain import define, pyvirt
-from tests.system.test_domain import lab as lab  # noqa: PLC0414  # a fixture
+from tests.system.domains import define, pyvirt
+from tests.system.guest import GuestFiles
 from tests.system.world import World
 
 

@@ -7,9 +7,8 @@ from itertools import count
 
 import pytest
 
-from tests.system.conftest import GuestFiles
-from tests.system.test_domain import LEASES, define, lease, pyvirt, read, row
-from tests.system.test_domain import lab as lab  # noqa: PLC0414  # a fixture
+from tests.system.domains import LEASES, define, lease, pyvirt, read, row
+from tests.system.guest import GuestFiles
 from tests.system.world import World
 
 BRIDGE = "pv-lab"

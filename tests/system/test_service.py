@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Literal
 
 import pytest
 
-from tests.system.world import Client, World
-from tests.waiting import wait_for
+from tests.system.asking import entries, finds
+from tests.system.dhcpv6 import ask_v6
+from tests.system.world import World
 
 BRIDGE = "pv-lab"
 VICTIM = "web1"
@@ -22,38 +22,6 @@ def lab(world: World) -> World:
     world.run(["pyvirt", "network", "start", "lab"])
     world.serve()
     return world
-
-
-def finds(world: World, name: str, family: Literal[4, 6] = 4) -> list[str]:
-    """The addresses of one family that glibc gives for a name; [] if it knows none.
-
-    A guest's IPv6 addresses come as it uses them. Not `ahostsv4`: that is for hosts that have an
-    IPv4 address themselves (AI_ADDRCONFIG).
-    """
-    shown = world.run(["getent", "ahosts", name], check=False).stdout
-    found = dict.fromkeys(line.split()[0] for line in shown.splitlines())
-    return [address for address in found if (":" in address) == (family == 6)]
-
-
-def entries(world: World) -> dict[str, dict[str, str]]:
-    """`leasewatch list` by address."""
-    rows = json.loads(world.run(["leasewatch", "list", "-o", "json"]).stdout)
-    return {row["address"]: row for row in rows}
-
-
-def ask_v6(client: Client, hostname: str, duid: str | None = None) -> str:
-    """A DHCPv6 lease with dhclient under `hostname`; `duid` is the client's own choice."""
-    conf, leases = f"/run/{client.name}.conf", f"/run/{client.name}.leases"
-    lines = [f'send fqdn.fqdn "{hostname}";', "send fqdn.server-update off;"]
-    if duid is not None:
-        lines.append(f"send dhcp6.client-id {duid};")
-    client.run(["tee", conf], input="\n".join(lines))
-    files = ["-cf", conf, "-lf", leases, "-pf", f"/run/{client.name}.pid"]
-    tentative = ["ip", "-6", "address", "show", "dev", "eth0", "tentative"]
-    wait_for("the link-local address to be ready", lambda: not client.run(tentative).stdout)
-    client.run(["dhclient", "-6", "-1", "-v", *files, "-sf", "/bin/true", "eth0"], timeout=60)
-    shown = client.run(["cat", leases]).stdout
-    return shown.partition("iaaddr ")[2].split()[0]
 
 
 def test_a_lease_file_of_a_foreign_dnsmasq_is_watched_when_the_settings_name_it(

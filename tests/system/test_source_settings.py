@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.system.test_service import finds
+from tests.system.asking import finds
 from tests.system.world import World
 
 FILE = "/var/lib/vyos/dhcp4-leases.csv"

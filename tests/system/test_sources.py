@@ -12,7 +12,7 @@ import json
 
 import pytest
 
-from tests.system.test_service import finds
+from tests.system.asking import finds
 from tests.system.world import World
 
 INCUS = "/var/lib/incus/networks/incusbr0"

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from tests.system.conftest import GuestFiles
-from tests.system.test_domain import define, pyvirt, row
+from tests.system.domains import define, pyvirt, row
+from tests.system.guest import GuestFiles
 from tests.system.world import World
 
 

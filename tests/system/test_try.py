@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import children_of
-from tests.system.conftest import GuestFiles
+from tests.system.guest import GuestFiles
 from tests.system.world import CHECKOUT, World, host_state
 from tests.waiting import wait_for
 

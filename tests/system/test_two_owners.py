@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.system.test_domain import lab as lab  # noqa: PLC0414  # a fixture
-from tests.system.test_domain import pyvirt
+from tests.system.domains import pyvirt
 from tests.system.world import World
 
 FOLDERS = ("/run/leasewatch", "/var/lib/leasewatch")

@@ -12,14 +12,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.libvirtd import PREPARE
-from tests.system.conftest import GuestFiles
+from tests.system.asking import finds, has
 from tests.system.containers import INCUS, LXD, Kind, Manager
-from tests.system.test_leases import has, release_v6
-from tests.system.test_libvirt import BRIDGE, DOMAIN, MAC, NETWORK
-from tests.system.test_service import ask_v6, finds
-from tests.system.test_writers_servers import Note, listed, no_source_has_an_error
+from tests.system.dhcpv6 import ask_v6, release_v6
+from tests.system.guest import GuestFiles
+from tests.system.libvirt import BRIDGE, DOMAIN, MAC, NETWORK
 from tests.system.world import World
-from tests.system.writers import Writers
+from tests.system.writers import Note, Writers, listed, no_source_has_an_error
 
 pytestmark = pytest.mark.long
 

@@ -11,16 +11,16 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from tests.system.test_leases import FILE, MAC, NETWORK, RANGES, client, dnsmasq, has, release_v6
-from tests.system.test_service import ask_v6
+from tests.system.asking import has
+from tests.system.dhcpv6 import ask_v6, release_v6
+from tests.system.own_dnsmasq import FILE, MAC, NETWORK, RANGES, client, dnsmasq
 from tests.system.world import World
-from tests.system.writers import Writers
+from tests.system.writers import Note, Writers, listed, no_source_has_an_error
 
 pytestmark = pytest.mark.long
 
 ENDLESS = ("-x", "lease:4294967295")
 OWNER = f'[[host]]\nname = "rack2"\nmac = "{MAC(2)}"\nnetwork = "{{}}"\n'
-Note = Callable[[str, object], None]
 
 
 @pytest.fixture
@@ -34,20 +34,6 @@ def serve(host: World, network: str) -> None:
     """Start the service, which knows the name of client 2's card on `network`."""
     host.run(["tee", "/etc/pyvirt/leasewatch.toml"], input=OWNER.format(network))
     host.serve()
-
-
-def listed(world: World, name: str) -> dict[str, object]:
-    """A row of `leasewatch list`; empty: there is none."""
-    rows = json.loads(world.run(["leasewatch", "list", "-o", "json"]).stdout)
-    return next((row for row in rows if row["name"] == name), {})
-
-
-def no_source_has_an_error(world: World) -> None:
-    def faulty() -> bool:
-        rows = json.loads(world.run(["leasewatch", "sources", "-o", "json"]).stdout)
-        return any(row["error"] or row["state"] == "unreadable" for row in rows)
-
-    world.wait_for("no source to have an error", lambda: not faulty())
 
 
 def guests_come_and_go(host: World, record: Callable[[], None]) -> None:

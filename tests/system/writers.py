@@ -6,9 +6,10 @@ they write is gone with the world. It knows nothing of what is tested.
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.system.world import CHECKOUT, World
@@ -79,3 +80,20 @@ class Writers:
             subprocess.run(
                 ["cp", "-r", self.world.root / path[1:], RECORDED / scene / path[1:]], check=True
             )
+
+
+Note = Callable[[str, object], None]
+
+
+def listed(world: World, name: str) -> dict[str, object]:
+    """A row of `leasewatch list`; empty: there is none."""
+    rows = json.loads(world.run(["leasewatch", "list", "-o", "json"]).stdout)
+    return next((row for row in rows if row["name"] == name), {})
+
+
+def no_source_has_an_error(world: World) -> None:
+    def faulty() -> bool:
+        rows = json.loads(world.run(["leasewatch", "sources", "-o", "json"]).stdout)
+        return any(row["error"] or row["state"] == "unreadable" for row in rows)
+
+    world.wait_for("no source to have an error", lambda: not faulty())

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from nss_pyvirt import snapshot
 from nss_pyvirt.snapshot import Host
+from tests.csrc.contract import ALIVE, HOSTS, address
 from tests.csrc.crafted import crammed
-from tests.csrc.test_contract import ALIVE, HOSTS, address
 
 CORPUS = Path(__file__).with_name("corpus")
 FUNCTIONS = ("name", "name2", "name3", "name4", "addr", "addr2")

@@ -7,9 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,34 +16,7 @@ from leasewatch.daemon import alive
 from leasewatch.files import locks
 from leasewatch.pyvirt import process
 from nss_pyvirt.errors import UserError
-
-HOLD = """
-import sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[2])
-from leasewatch.files import locks
-held = locks.ProcessLock(Path(sys.argv[1]))
-held.take()
-print("held", flush=True)
-sys.stdin.readline()
-held.release()
-print("released", flush=True)
-sys.stdin.readline()
-"""
-
-
-@contextmanager
-def holding(lock: Path) -> Iterator[subprocess.Popen[str]]:
-    argv = [sys.executable, "-c", HOLD, str(lock), str(Path(locks.__file__).parents[2])]
-    with subprocess.Popen(
-        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        try:
-            assert process.stdout.readline() == "held\n"
-            yield process
-        finally:
-            process.kill()
+from tests.leasewatch.holding import holding
 
 
 def test_a_second_process_is_refused_and_told_who_holds_the_place(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from leasewatch.pyvirt.domains.domains import Domains
 from leasewatch.pyvirt.domains.plan import DomainRequest
 from leasewatch.pyvirt.network_files import NetworkFiles
 from nss_pyvirt.errors import UserError
-from tests.leasewatch.files.test_locks import holding
+from tests.leasewatch.holding import holding
 
 
 @pytest.fixture

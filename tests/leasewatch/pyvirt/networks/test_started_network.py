@@ -13,7 +13,7 @@ from leasewatch.paths import Paths
 from leasewatch.pyvirt.domain_files import started_network
 from leasewatch.pyvirt.network_files import NetworkFiles
 from nss_pyvirt.errors import UserError
-from tests.leasewatch.files.test_locks import holding
+from tests.leasewatch.holding import holding
 
 
 @pytest.fixture

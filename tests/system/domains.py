@@ -1,0 +1,92 @@
+"""Domains of a network `lab` as a person has them: defined, started, looked at, logged in to."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from tests.system.guest import GuestFiles
+from tests.system.world import World
+
+LEASES = Path("/var/lib/pyvirt/leases/lab.leases")
+RUN = Path("/run/pyvirt/domains")
+BRIDGE = "pv-lab"
+SERVER = "10.77.0.1"
+
+
+def pyvirt(
+    world: World, *words: str | Path, check: bool = True, user: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    return world.run(["pyvirt", *map(str, words)], check=check, timeout=120, user=user)
+
+
+def define(world: World, guest: GuestFiles, name: str, *options: str | Path) -> None:
+    boot = ("--kernel", guest.kernel, "--initrd", guest.initrd, "--append", "console=ttyS0 quiet")
+    size = ("--memory", "96", "--accel", "tcg")
+    pyvirt(world, "domain", "create", name, "--network", "lab", *boot, *size, *options)
+
+
+def row(world: World, name: str) -> dict[str, str | int | list[str]]:
+    shown = pyvirt(world, "domain", "show", name, "-o", "json").stdout
+    (only,) = json.loads(shown)
+    return dict(only)
+
+
+def read(world: World, file: str | Path) -> str:
+    """A file's text, empty where there is none."""
+    return world.run(["cat", file], check=False).stdout
+
+
+def lease(world: World, name: str, timeout: float = 180) -> str:
+    """The address that `name` leases, waited for."""
+
+    def found() -> str:
+        macs = row(world, name)["macs"]
+        assert isinstance(macs, list)
+        rows = [line.split() for line in read(world, LEASES).splitlines()]
+        return next((fields[2] for fields in rows if fields[1] in macs), "")
+
+    return world.wait_for(f"a lease for {name}", found, timeout)
+
+
+def log_in(world: World, guest: GuestFiles, address: str, command: str) -> str:
+    ssh: list[str | Path] = [
+        "ssh",
+        "-F",
+        guest.ssh_config,
+        "-o",
+        "ConnectTimeout=5",
+        f"root@{address}",
+        command,
+    ]
+
+    def said() -> str:
+        return world.run(ssh, check=False).stdout
+
+    return world.wait_for(f"ssh to {address}", said, 60)
+
+
+def wait_until_stopped(world: World, name: str) -> None:
+    world.wait_for(f"{name} to stop", lambda: row(world, name)["state"] == "stopped", 20)
+
+
+def traces(world: World) -> list[str]:
+    """What a domain that has ended must not leave behind."""
+    links = world.run(["ip", "-brief", "link"]).stdout
+    programs = world.run(["ps", "ax", "-o", "args="]).stdout
+    leases = [line for line in read(world, LEASES).splitlines() if not line.startswith("duid")]
+    ls: list[str | Path] = ["ls", RUN, RUN / "web1", "/run/pyvirt/networks/lab/hosts.d"]
+    files = world.run(ls, check=False).stdout
+    return [
+        *(line for line in links.splitlines() if "pvtap" in line),
+        *(line for line in programs.splitlines() if "domain run" in line or "qemu-system" in line),
+        *leases,
+        *(name for name in files.split() if name in ("web1.json", "qmp", "console", "lock")),
+    ]
+
+
+def mac_of(world: World, name: str) -> str:
+    macs = row(world, name)["macs"]
+    assert isinstance(macs, list)
+    return macs[0]

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from tests import readme
-from tests.system.conftest import GuestFiles
+from tests.system.guest import GuestFiles
 from tests.system.world import World
 
 # What differs from run to run, and how each is written in a comparison.

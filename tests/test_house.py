@@ -45,7 +45,7 @@ _PURE = (
         "api/answers.py",
     ),
     *("api/description.py", "api/interface.py", "api/published.py"),
-    *("history/calm.py", "history/events.py", "history/rows.py"),
+    *("history/holdings.py", "history/intake.py", "history/rows.py"),
     *(f"leases/{name}.py" for name in ("address_book", "allowance", "first_seen", "record_set")),
     "leases/tracker.py",
     *(

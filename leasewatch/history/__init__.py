@@ -16,7 +16,7 @@ event, so the file grows with what happens, not with time (2.1 MiB per 10,000 ho
   queue is bounded; dropped entries are logged.
 - A guest may change its hostname 250 times a second. So each client has an allowance: 20 changes at
   once, then one a minute. Beyond it, changes of an address are held for a minute and written as one
-  (`calm`). Log lines about failed claims have the same limit (`claim_log`).
+  (`intake`). Log lines about failed claims have the same limit (`claim_log`).
 - At a start, and after a loss, the file catches up: what holds is compared with the open holdings.
 - First appearances come from the holdings; there is no second place.
 - A damaged file is renamed and a new one started. A full or read-only disk is logged once and

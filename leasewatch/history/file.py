@@ -1,7 +1,7 @@
-"""The history's SQLite file: events in, holdings and their events kept. Blocking, for one thread.
+"""The history's SQLite file: it stores and finds. Blocking, for one thread.
 
-It decides nothing about what is worth keeping (`events`) or when (`history`); `history_reader`
-asks. Every method may raise sqlite3.Error; `history_damage` says of which the file is the cause.
+What to store is decided elsewhere: `holdings` by the rules, `writer` by the time. Every method may
+raise sqlite3.Error; `damage` tells whether the file is the cause.
 """
 
 from __future__ import annotations
@@ -10,155 +10,43 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from itertools import chain, islice
+from itertools import chain
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from leasewatch import addresses
 from leasewatch.addresses import Address
 from leasewatch.files.replacing import open_regular
-from leasewatch.history import events
+from leasewatch.history import holdings, schema
 from leasewatch.history import prune as history_prune
 from leasewatch.history.damage import DamagedError
-from leasewatch.history.events import Event
-from leasewatch.model import Lease, LeaseChange, Neighbour
+from leasewatch.history.holdings import EventRow, StoredHolding, Write
+from leasewatch.history.intake import Happened, Snapshot
+from leasewatch.model import LeaseChange, Neighbour
 from leasewatch.neighbours.given_back import Past
 
-VERSION: Final = 2
-"""Of the schema (PRAGMA user_version)."""
 _STEP: Final = 1000
-"""Rows that a step of pruning, or of catching up, takes at a time."""
+"""Rows of a step of catching up."""
 _PAUSE: Final = 0.01
-"""Seconds between two steps of catching up: whoever waits for a name goes before them."""
+"""Seconds between two such steps: lookups of names go first."""
 
-_SCHEMA: Final = """
-CREATE TABLE holding (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    network TEXT NOT NULL,
-    address TEXT NOT NULL,
-    origin TEXT NOT NULL,        -- lease or neighbour
-    mac TEXT,
-    client_id TEXT,
-    hostname TEXT,
-    domain TEXT,                 -- that it belongs to
-    verdict TEXT,                -- of its claim to its hostname: refused, conflict; NULL: no fault
-    reason TEXT,                 -- of that verdict, one sentence
-    first_seen REAL NOT NULL,    -- of the client under its hostname
-    since REAL NOT NULL,
-    expires INTEGER NOT NULL,    -- 0: never
-    until REAL,                  -- NULL: it holds
-    ended TEXT,                  -- the kind of event that ended it
-    client TEXT NOT NULL GENERATED ALWAYS AS (coalesce(mac, client_id, address)) VIRTUAL
-);
-CREATE UNIQUE INDEX holding_now ON holding (network, address) WHERE until IS NULL;
-CREATE INDEX holding_address ON holding (address);
-CREATE INDEX holding_client ON holding (client);
-CREATE INDEX holding_hostname ON holding (hostname COLLATE NOCASE);
-CREATE INDEX holding_domain ON holding (domain) WHERE domain IS NOT NULL;
-CREATE INDEX holding_until ON holding (until) WHERE until IS NOT NULL;
-CREATE TABLE event (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given out twice
-    time REAL NOT NULL,
-    kind TEXT NOT NULL,
-    holding INTEGER,
-    name TEXT,
-    why TEXT
-);
-CREATE INDEX event_holding ON event (holding);
+_COLUMNS: Final = StoredHolding.__struct_fields__
+_HOLDING: Final = f"SELECT {', '.join(_COLUMNS)} FROM holding"
+_LAST: Final = f"{_HOLDING} WHERE address = ? AND network = ? ORDER BY id DESC LIMIT 1"
+_OPEN: Final = f"{_HOLDING} WHERE until IS NULL AND id > ? AND id <= ? ORDER BY id LIMIT ?"
+_BEGUN: Final = _COLUMNS[_COLUMNS.index("network") : _COLUMNS.index("verdict")]
+"""The columns of a new holding."""
+_CHANGING: Final = _COLUMNS[_COLUMNS.index("client_id") :]
+"""The columns that change while it is open, or when it ends."""
+_BEGIN: Final = f"INSERT INTO holding ({', '.join(_BEGUN)}) VALUES "
+_ROW: Final = f"({', '.join('?' * len(_BEGUN))})"
+_begun = attrgetter(*_BEGUN)
+_EVENT: Final = "INSERT INTO event (holding, kind, time, name, why) VALUES (?, ?, ?, ?, ?)"
+_EVENTS_OF_NEW: Final = """
+INSERT INTO event (time, kind, holding, why) SELECT since, 'added', id, 'found' FROM holding
+WHERE id > ?
 """
-# Version 1 had verdict and reason in one text, "refused: why".
-_FROM_VERSION_1: Final = """
-ALTER TABLE holding RENAME COLUMN refusal TO reason;
-ALTER TABLE holding ADD COLUMN verdict TEXT;
-UPDATE holding SET
-    verdict = substr(reason, 1, instr(reason, ': ') - 1),
-    reason = substr(reason, instr(reason, ': ') + 2)
-WHERE reason IS NOT NULL;
-"""
-_NOW: Final = "network = :network AND address = :address AND until IS NULL"
-_TELL: Final = f"""
-INSERT INTO event (time, kind, holding, name, why)
-SELECT :time, :kind, id, :name, :why FROM holding WHERE {_NOW}
-"""
-_OPEN: Final = """
-INSERT INTO holding
-    (network, address, origin, mac, client_id, hostname, domain, first_seen, since, expires)
-VALUES
-    (:network, :address, 'lease', :mac, :client_id, :hostname, :domain, :first_seen, :time,
-        :expires)
-"""
-_OPEN_MANY: Final = """
-INSERT INTO holding (network, address, origin, mac, client_id, hostname, first_seen, since, expires)
-VALUES
-"""
-_ROW: Final = "(?, ?, 'lease', ?, ?, ?, ?, ?, ?)"
-_columns = attrgetter(
-    *("network", "address", "mac", "client_id", "hostname", "first_seen", "time", "expires")
-)
-_TELL_MANY: Final = """
-INSERT INTO event (time, kind, holding, why) SELECT since, 'added', id, :why FROM holding
-WHERE id > :last
-"""
-_OF_FORMER_RUN: Final = "origin = 'neighbour' AND since < :started"
-_SEE_AGAIN: Final = """
-UPDATE holding SET until = NULL, ended = NULL
-WHERE origin = 'neighbour' AND mac = :mac AND ended = 'quiet'
-    AND since >= :started AND until > :time - 86400 AND id =
-    (SELECT max(id) FROM holding WHERE network = :network AND address = :address)
-"""
-_SEE: Final = f"""
-INSERT INTO holding (network, address, origin, mac, first_seen, since, expires)
-SELECT :network, :address, 'neighbour', :mac, :time, :time, 0
-WHERE NOT EXISTS (SELECT 1 FROM holding WHERE {_NOW})
-"""
-_CLOSE: Final = f"""
-UPDATE holding SET
-    until = max(since, CASE WHEN expires > 0 THEN min(expires, :time) ELSE :time END),
-    ended = :kind
-WHERE {_NOW}
-"""
-# A DHCP server tells the kernel its client's address before it writes the lease down: what was seen
-# for that moment is the lease.
-_FORESEEN: Final = f"""
-SELECT id FROM holding WHERE {_NOW} AND origin = 'neighbour' AND mac = :mac AND since > :time - 10
-"""
-_FORGET_FORESEEN: Final = (
-    f"DELETE FROM event WHERE holding IN ({_FORESEEN})",
-    f"DELETE FROM holding WHERE id IN ({_FORESEEN})",
-)
-_LOSE_SIGHT: Final = f"{_CLOSE} AND origin = 'neighbour'"
-_TELL_OF_LOSS: Final = f"{_TELL} AND origin = 'neighbour'"
-_RENEW: Final = f"UPDATE holding SET expires = :expires, client_id = :client_id WHERE {_NOW}"
-_NAME: Final = f"UPDATE holding SET domain = :domain WHERE {_NOW} AND domain IS NOT :domain"
-# Of a neighbour, which has no hostname of its own: that of its MAC's lease.
-_NAME_NEIGHBOUR: Final = f"""
-UPDATE holding SET hostname = :name
-WHERE {_NOW} AND origin = 'neighbour' AND hostname IS NOT :name
-"""
-# A conflict is one cause, whoever the rival is: a crowd of one name would tell of each newcomer.
-# A domain that has ended claims its own name until its lease is released: that is nobody's fault.
-_REFUSE: Final = f"""
-UPDATE holding SET verdict = :kind, reason = :why
-WHERE {_NOW} AND (verdict, reason) IS NOT (:kind, :why) AND domain IS NOT :name
-    AND NOT (:kind = 'conflict' AND verdict IS 'conflict')
-"""
-_PUBLISH: Final = f"""
-UPDATE holding SET verdict = NULL, reason = NULL WHERE {_NOW} AND verdict IS NOT NULL
-"""
-_LOSE: Final = "INSERT INTO event (time, kind, why) VALUES (:time, :kind, :why)"
-_QUIET: Final = {"renewed": _RENEW, "quiet": _LOSE_SIGHT, "lost": _LOSE}
-"""What events do that are told of no holding."""
-
-
-def _decision(event: Event) -> str:
-    """The statement for a decision, which changes nothing where that is known already."""
-    if event.domain is not None:
-        return _NAME
-    return {"named": _NAME_NEIGHBOUR, "published": _PUBLISH}.get(event.kind, _REFUSE)
 
 
 class HistoryFile:
@@ -173,32 +61,20 @@ class HistoryFile:
         os.close(file)
         self._db = sqlite3.connect(path, timeout=1.0, isolation_level=None)
         try:
-            self._prepare()
+            self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute("PRAGMA journal_size_limit = 16777216")
+            schema.prepare(self._db)
+            query = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'event'"
+            self.last_seq: int = self._db.execute(query).fetchone()[0]
+            """The last number of an event that was given out."""
         except (sqlite3.Error, DamagedError):
             self._db.close()
             raise
 
-    def _prepare(self) -> None:
-        run = self._db.execute
-        run("PRAGMA auto_vacuum = INCREMENTAL")
-        run("PRAGMA journal_mode = WAL")
-        run("PRAGMA synchronous = NORMAL")
-        run("PRAGMA journal_size_limit = 16777216")
-        (version,) = run("PRAGMA user_version").fetchone()
-        (tables,) = run("SELECT count(*) FROM sqlite_master").fetchone()
-        if version == VERSION:
-            return
-        if version == 1:
-            statements = _FROM_VERSION_1
-        elif not version and not tables:
-            statements = _SCHEMA
-        else:
-            raise DamagedError(f"its schema is {version}, not {VERSION}")
-        script = f"BEGIN IMMEDIATE; {statements} PRAGMA user_version = {VERSION}; COMMIT"
-        self._db.executescript(script)
-
     def close(self) -> None:
-        """Also merges the write-ahead log where nobody else has the file open."""
+        """Close it, and merge the write-ahead log unless another process has the file open."""
         self._db.close()
 
     def is_there(self) -> bool:
@@ -216,9 +92,9 @@ class HistoryFile:
             raise DamagedError(said)
 
     def first_appearances(self, most: int) -> Iterator[tuple[str, str, float]]:
-        """(client, hostname, first seen) of what holds now and of the newest holdings.
+        """(client, hostname, first seen) of the open leases and of the newest `most` holdings.
 
-        The oldest first. They are many: to be taken one by one, before anything is written.
+        The oldest come first. They are many: take them one by one, before anything is written.
         """
         return self._db.execute(
             """
@@ -234,13 +110,12 @@ class HistoryFile:
         )
 
     def failing(self) -> list[tuple[str, Address]]:
-        """(network, address) of the holdings whose claim to a name failed last."""
+        """(network, address) of the open holdings whose claim to a name failed last."""
         sql = "SELECT network, address FROM holding WHERE until IS NULL AND verdict IS NOT NULL"
-        found = self._db.execute(sql)
-        return [(network, addresses.parse(address)) for network, address in found]
+        return [(network, _address(at)) for network, at in self._db.execute(sql)]
 
     def past(self, since: float, most: int) -> list[Past]:
-        """The leases that it knows no end of, and those given back since then (Unix seconds)."""
+        """The open leases, and the newest `most` given back after `since` (Unix seconds)."""
         found = self._db.execute(
             """
             SELECT network, address, mac, expires, until FROM holding
@@ -255,49 +130,35 @@ class HistoryFile:
             """,
             {"since": since, "most": most},
         )
-        return [Past(network, addresses.parse(at), *rest) for network, at, *rest in found]
-
-    @property
-    def last_seq(self) -> int:
-        """The last sequence number that was given out."""
-        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchone()
-        return int(row[0]) if row else 0
+        return [Past(network, _address(at), *rest) for network, at, *rest in found]
 
     def go_on_from(self, seq: int) -> None:
         """Give out no number up to `seq`."""
         if seq > self.last_seq:
-            with self._transaction():
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
                 self._db.execute("DELETE FROM sqlite_sequence WHERE name = 'event'")
                 self._db.execute("INSERT INTO sqlite_sequence VALUES ('event', ?)", (seq,))
+            self.last_seq = seq
 
-    def write(self, happened: Iterable[Event]) -> None:
-        """Take in events, in order: all or, on an error, none."""
-        with self._transaction():
-            for event in happened:
-                self._take_in(event)
-
-    def catch_up(self, held: Iterable[LeaseChange | Neighbour], wall: float) -> None:
-        """Make what holds `held`: leases as though each was just added, and what is seen."""
-        present: dict[str, dict[Address, LeaseChange | Neighbour]] = {}
-        for one in held:
-            there = one.new if isinstance(one, LeaseChange) else one
-            if there is not None:
-                present.setdefault(there.network, {})[there.address] = one
-        with self._transaction():
-            for recorded in self._held():
-                now = present.get(recorded.network, {}).pop(recorded.address, None)
-                for event in events.catch_up(recorded, now, wall):
-                    self._take_in(event)
-            for of_network in present.values():
-                found = (of_network[address] for address in sorted(of_network))
-                self._begin(events.found(found, wall))
+    def write(self, batch: Iterable[Happened | Snapshot]) -> None:
+        """Store what happened, in order: all or, on an error, nothing."""
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            for item in batch:
+                if isinstance(item, Snapshot):
+                    self._catch_up(item)
+                else:
+                    last = self._last(item.network, item.address)
+                    self._store(holdings.after(last, item.what, item.wall))
 
     def prune(self, before: float) -> bool:
-        """Drop a step's worth of what had ended by `before`; returns whether there was any.
+        """Delete a step's worth of what had ended by `before`; returns whether there was any.
 
         `before` infinite: to make room.
         """
-        with self._transaction():
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
             gone = history_prune.prune(self._db, before)
         self._db.executescript("PRAGMA incremental_vacuum")  # `execute` would step it only once
         return gone
@@ -308,90 +169,81 @@ class HistoryFile:
         (page,) = self._db.execute("PRAGMA page_size").fetchone()
         return int(pages) * int(page)
 
-    def _begin(self, found: Iterator[Event]) -> None:
-        """Take in what begins where nothing holds: all there is, at a first start.
+    def _last(self, network: str, address: Address) -> StoredHolding | None:
+        """The open holding of an address, else the last one that ended."""
+        row = self._db.execute(_LAST, (addresses.text(address), network)).fetchone()
+        return StoredHolding(*row) if row else None
 
-        So leases come many to a statement, by address: SQLite is fastest so, and it works without
-        the event loop's lock.
-        """
-        while step := list(islice(found, _STEP)):
-            leases = [event for event in step if event.kind == "added"]
-            if leases:
-                (last,) = self._db.execute("SELECT coalesce(max(id), 0) FROM holding").fetchone()
-                values = list(chain.from_iterable(map(_columns, leases)))
-                self._db.execute(_OPEN_MANY + ", ".join([_ROW] * len(leases)), values)
-                self._db.execute(_TELL_MANY, {"why": leases[0].why, "last": last})
-            for event in step:
-                if event.kind != "added":
-                    self._take_in(event)
+    def _store(self, writes: Iterable[Write]) -> None:
+        run = self._db.execute
+        for old, new, event in writes:
+            holding = old.id if old is not None else 0
+            if new is None:
+                run("DELETE FROM event WHERE holding = ?", (holding,))
+                run("DELETE FROM holding WHERE id = ?", (holding,))
+            elif old is None:
+                holding = run(_BEGIN + _ROW, _begun(new)).lastrowid or 0
+            else:  # only the columns that differ: a renewal touches hardly any index
+                differ = [name for name in _CHANGING if getattr(new, name) != getattr(old, name)]
+                columns = ", ".join(f"{name} = ?" for name in differ)
+                values = [getattr(new, name) for name in differ]
+                run(f"UPDATE holding SET {columns} WHERE id = ?", [*values, holding])
+            if event is not None:
+                self.last_seq = run(_EVENT, (holding, *event)).lastrowid or 0
+
+    def _catch_up(self, snapshot: Snapshot) -> None:
+        """Make the open holdings what the snapshot says, a step at a time."""
+        wall = snapshot.wall
+        present: dict[str, dict[Address, LeaseChange | Neighbour]] = {}
+        for one in snapshot.held:
+            there = one.new if isinstance(one, LeaseChange) else one
+            if there is not None:
+                present.setdefault(there.network, {})[there.address] = one
+        for held in self._open_holdings():
+            now = present.get(held.network, {}).pop(_address(held.address), None)
+            self._store(holdings.after_unseen(held, now, wall))
+        found = [one for there in present.values() for _, one in sorted(there.items())]
+        for begin in range(0, len(found), _STEP):
+            self._begin(found[begin : begin + _STEP], wall)
             time.sleep(_PAUSE)
+        if snapshot.lost:
+            why = f"{snapshot.lost} changes were not written: too much at once"
+            event = EventRow("lost", wall, why=why)
+            self.last_seq = self._db.execute(_EVENT, (None, *event)).lastrowid or 0
 
-    def _take_in(self, event: Event) -> None:
-        run, values = self._db.execute, msgspec.structs.asdict(event)
-        if event.kind in _QUIET:
-            run(_QUIET[event.kind], values)
-        elif event.kind in {"named", "refused", "conflict", "published"}:
-            if run(_decision(event), values).rowcount:
-                run(_TELL, values)
-        elif event.kind == "added":
-            for statement in _FORGET_FORESEEN:
-                run(statement, values)
-            leased = values | {"kind": "replaced", "why": "its address is leased now"}
-            run(_TELL, leased)
-            run(_CLOSE, leased)
-            run(_OPEN, values)
-            run(_TELL, values)
-        elif event.kind == "renamed":
-            (domain,) = run(f"SELECT max(domain) FROM holding WHERE {_NOW}", values).fetchone()
-            run(_CLOSE, values)
-            run(_OPEN, values | {"domain": domain})
-            run(_TELL, values)
-        elif event.kind == "seen":
-            ended = values | {"kind": "gone", "why": "its domain was started since"}
-            run(f"{_TELL} AND {_OF_FORMER_RUN}", ended)
-            run(f"{_CLOSE} AND {_OF_FORMER_RUN}", ended | {"time": event.started})
-            if not run(_SEE_AGAIN, values).rowcount and run(_SEE, values).rowcount:
-                run(_TELL, values)
-        elif event.kind == "gone":
-            run(_TELL_OF_LOSS, values)
-            run(_LOSE_SIGHT, values)
-        else:
-            run(_TELL, values)
-            run(_CLOSE, values)
+    def _begin(self, found: list[LeaseChange | Neighbour], wall: float) -> None:
+        """Store what begins where nothing is open: everything, at a first start.
 
-    def _held(self) -> Iterator[Lease | Neighbour]:
-        """What holds now, by the file, a step at a time: the caller may write in between."""
+        Leases come many to a statement. That is SQLite's fastest way, and the event loop runs on
+        meanwhile.
+        """
+        leases = [
+            holdings.leased(one.new, one.first_seen, wall)
+            for one in found
+            if isinstance(one, LeaseChange) and one.new is not None
+        ]
+        if leases:
+            (last,) = self._db.execute("SELECT coalesce(max(id), 0) FROM holding").fetchone()
+            values = list(chain.from_iterable(map(_begun, leases)))
+            self._db.execute(_BEGIN + ", ".join([_ROW] * len(leases)), values)
+            self.last_seq = self._db.execute(_EVENTS_OF_NEW, (last,)).lastrowid or 0
+        for one in found:
+            if isinstance(one, Neighbour):
+                last_there = self._last(one.network, one.address)
+                self._store(holdings.after_sighting(last_there, one, wall, "found"))
+
+    def _open_holdings(self) -> Iterator[StoredHolding]:
+        """All open holdings, a step at a time: the caller may write in between."""
         last = 0
         (newest,) = self._db.execute("SELECT coalesce(max(id), 0) FROM holding").fetchone()
-        while rows := self._db.execute(
-            """
-            SELECT id, network, address, origin, since, expires, mac, hostname, client_id
-            FROM holding WHERE until IS NULL AND id > ? AND id <= ? ORDER BY id LIMIT ?
-            """,
-            (last, newest, _STEP),
-        ).fetchall():
+        while rows := self._db.execute(_OPEN, (last, newest, _STEP)).fetchall():
             last = rows[-1][0]
-            yield from map(_current, rows)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            self._db.rollback()
-            raise
+            yield from (StoredHolding(*row) for row in rows)
 
 
-def _current(row: tuple[Any, ...]) -> Lease | Neighbour:
-    _, network, text, origin, since, expires, mac, hostname, client_id = row
-    at = addresses.parse(text)
-    if origin == "neighbour":
-        return Neighbour(network=network, address=at, mac=mac, ifindex=0, since=since, seen=since)
-    return Lease(
-        source="history", network=network, address=at, expires=expires,
-        hwaddr=mac,
-        hostname=hostname,
-        client_id=client_id,
-    )  # fmt: skip
+def _address(text: str) -> Address:
+    """The address of a row; raises DamagedError."""
+    try:
+        return addresses.parse(text)
+    except ValueError as error:
+        raise DamagedError(str(error)) from None

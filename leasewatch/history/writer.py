@@ -1,7 +1,7 @@
-"""Writes the history in a thread of its own: the event loop only queues what happened.
+"""The history as the service sees it: the event loop queues, a thread writes.
 
-A batch is one transaction, so that SIGKILL loses at most the last one. Whatever is wrong with the
-file or its disk is said once; the service runs on and this tries again. What an event is: `events`.
+A batch is one transaction, so SIGKILL loses at most the last one. A fault of the file or its disk
+is logged once; the service runs on and the batch is tried again.
 """
 
 from __future__ import annotations
@@ -9,89 +9,81 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from leasewatch.config import History as Settings
-from leasewatch.daemon import logs
-from leasewatch.history import events
-from leasewatch.history.calm import Calm
+from leasewatch.daemon.logs import NOTICE, fields
 from leasewatch.history.damage import DamagedError, is_damage, set_aside
-from leasewatch.history.events import Event
 from leasewatch.history.file import HistoryFile
-from leasewatch.history.queue import Happened, HistoryQueue, Snapshot
+from leasewatch.history.intake import Happened, Intake, Snapshot
 from leasewatch.leases.first_seen import FirstSeen
 from leasewatch.model import Claim, LeaseChange, Neighbour, NeighbourChange
 from leasewatch.neighbours.given_back import Past
 
-BATCH_SECONDS: Final = 0.5
-"""How long what happens is gathered before it is written."""
-BATCH: Final = 2000
-"""Changes and decisions of one transaction at most."""
-RETRY_SECONDS: Final = 10.0
-PRUNE_SECONDS: Final = 600.0
-"""How often what is too old is looked for."""
-STEP_SECONDS: Final = 3600.0
-"""A clock that was set ahead by more is not believed at once: it makes everything too old."""
 REMEMBERED: Final = 250_000
 """First appearances."""
 PAST_SECONDS: Final = 24 * 3600.0
 """How long a lease that was given back contradicts what was seen at its address before."""
-COUNT_SECONDS: Final = 60.0
-"""How often what was joined is counted in a line."""
 MOST_PAST: Final = 10_000
 """Of those given back, the newest."""
-
+COUNT_SECONDS: Final = 60.0
+"""How often joined changes are counted in a line of the log."""
+STEP_SECONDS: Final = 3600.0
+"""A clock that was set ahead by more is not believed at once: it makes everything too old."""
+_FAULTS: Final = (sqlite3.Error, OSError, DamagedError)
 _LOG = logging.getLogger(__name__)
-_FAULTS = (sqlite3.Error, OSError, DamagedError)
+
+
+class Pace(NamedTuple):
+    """How fast the thread works; tests hurry it."""
+
+    batch_seconds: float = 0.5
+    """How long changes are gathered before they are written."""
+    batch: int = 2000
+    """How many of them make a transaction at most."""
+    retry_seconds: float = 10.0
+    prune_seconds: float = 600.0
+    """How often holdings that are too old are looked for."""
+    most_waiting: int = 150_000
+    """Changes that may wait; beyond it all of them are dropped, and a snapshot tells the rest."""
 
 
 class History:
-    """All methods are called in the event loop; only `first_appearances` waits for the disk.
+    """Called in the event loop; only `first_appearances` waits for the disk.
 
-    Before `start` it takes in decisions alone: leases are compared with the file then.
+    Before `start` it takes in claims alone: leases are compared with the file then.
     """
 
-    def __init__(self, path: Path, settings: Settings) -> None:
+    def __init__(self, path: Path, settings: Settings, pace: Pace | None = None) -> None:
+        self.past: list[Past] = []
+        """Leases of earlier times: they may contradict what the bridges see now."""
         self._path = path
         self._settings = settings
-        self._queue = HistoryQueue()
-        self._calm = Calm()
-        self._counted = 0.0
-        """When what was joined was counted last."""
-        self._failing = events.Failing()
-        self.past: list[Past] = []
-        """Leases of earlier times, where they may contradict what the bridges see now."""
+        self._intake = Intake()
+        self._writer = _Writer(path, settings, pace or Pace(), self._ask_to_catch_up)
         self._held: Callable[[], Iterable[LeaseChange | Neighbour]] = tuple
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._stopping = threading.Event()
-        # The rest is the thread's.
-        self._file: HistoryFile | None = None
-        self._checked = False
-        """Whether the file was read as a whole once."""
-        self._behind = False
-        """Whether the file must catch up with the leases."""
-        self._last_seq = 0
-        self._fault = ""
-        """Why nothing is written, as it was said."""
-        self._looked = time.time(), time.monotonic()
-        """When what is too old was looked for last, by both clocks."""
+        self._early: list[Happened] = []
+        """Claims from before `start`."""
+        self._counted = 0.0
+        """When joined changes were counted last."""
 
     def first_appearances(self) -> FirstSeen:
-        """Those that are remembered; none where that fails. Fills `past`, too.
+        """The remembered ones; none if they cannot be read. Fills `past`, too.
 
-        To be called before the first decision: what became of claims is remembered too.
+        To be called before the first claim: which claims failed last is remembered as well.
         """
-        with suppress(*_FAULTS):  # the thread will meet it too, and say so
+        with suppress(*_FAULTS):  # the thread will meet it too, and log it
             if self._settings.enabled and self._path.exists():
                 with closing(HistoryFile(self._path)) as file:
-                    self._failing = events.Failing(file.failing())
+                    self._intake = Intake(file.failing())
                     self.past = file.past(time.time() - PAST_SECONDS, MOST_PAST)
                     return FirstSeen(REMEMBERED, file.first_appearances(REMEMBERED))
         return FirstSeen(REMEMBERED)
@@ -100,86 +92,125 @@ class History:
         """Begin to write; `held()` is all that holds, as `Snapshot` has it."""
         self._held = held
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._run, name="history", daemon=True)
-        self._catch_up(first=True)
-        self._thread.start()
+        self._catch_up()
+        self._put(self._early)
+        self._early = []
+        self._writer.thread.start()
 
     def configure(self, settings: Settings) -> None:
         """Go by other settings."""
         was_off = not self._settings.enabled
-        self._settings = settings
+        self._settings = self._writer.settings = settings
         if was_off:
             self._catch_up()
 
     def changed(self, changes: list[LeaseChange]) -> None:
         """Leases changed."""
-        if self._thread is not None:
-            wall = time.time()
-            self._failing.forget(changes)
-            self._put_calmly([Happened(wall, change) for change in changes])
+        if self._loop is not None:
+            self._put(self._intake.leases(changes, time.time(), time.monotonic()))
 
     def neighbours_changed(self, changes: list[NeighbourChange]) -> None:
         """The neighbour table changed."""
-        if self._thread is not None:
-            wall = time.time()
-            telling = (change for change in changes if events.of_neighbour(change, wall))
-            self._put([Happened(wall, change) for change in telling])
+        if self._loop is not None:
+            self._put(self._intake.neighbours(changes, time.time()))
 
     def decided(self, claim: Claim) -> None:
         """A claim was decided, maybe as before."""
-        if self._failing.tells(claim):
-            self._put_calmly([Happened(time.time(), claim)])
+        happened = self._intake.claim(claim, time.time(), time.monotonic())
+        if happened:
+            self._put(happened)
 
     def tick(self) -> None:
-        """Write what has been held back long enough; to be called every few seconds."""
+        """Write the changes that have waited long enough; call it every few seconds."""
         now = time.monotonic()
-        self._put(self._calm.due(now))
-        if self._calm.joined and now - self._counted >= COUNT_SECONDS:
-            joined, self._calm.joined, self._counted = self._calm.joined, 0, now
-            self._say(logs.NOTICE, "history joined changes of busy clients", count=joined)
+        self._put(self._intake.due(now))
+        if self._intake.joined and now - self._counted >= COUNT_SECONDS:
+            joined, self._intake.joined, self._counted = self._intake.joined, 0, now
+            _LOG.log(NOTICE, "history joined changes of busy clients %s", fields(count=joined))
 
     def fault(self) -> str:
-        """Why nothing is written, empty where it is; any thread may ask."""
-        return self._fault if self._settings.enabled else "the settings switch it off"
+        """Why nothing is written, empty if it is; any thread may ask."""
+        return self._writer.fault if self._settings.enabled else "the settings switch it off"
 
     async def stop(self) -> None:
         """Write what waits, and end; a disk that hangs is given 10 s."""
-        self._put(self._calm.due())
-        self._stopping.set()
-        self._queue.wake()
-        if self._thread is not None:
-            await asyncio.to_thread(self._thread.join, 10)
-
-    def _put_calmly(self, happened: list[Happened]) -> None:
-        now = time.monotonic()
-        self._put([one for each in happened for one in self._calm.take(each, now)])
+        self._put(self._intake.due())
+        await asyncio.to_thread(self._writer.stop)
 
     def _put(self, happened: list[Happened]) -> None:
-        if not (happened and self._settings.enabled):
+        if not self._settings.enabled:
             return
-        lost = self._queue.put(happened)
-        if lost:
-            self._say(logging.ERROR, "too much to write, history lost", changes=lost)
+        if self._loop is None:
+            self._early += happened
+        elif lost := self._writer.put(happened):
+            _LOG.error("too much to write, history lost %s", fields(changes=lost))
             self._catch_up(lost)
 
-    def _catch_up(self, lost: int = 0, *, first: bool = False) -> None:
-        if self._settings.enabled:
-            self._calm.forget_changes()
-            snapshot = Snapshot(time.time(), list(self._held()), lost)
-            self._queue.put_snapshot(snapshot, first=first)
+    def _catch_up(self, lost: int = 0) -> None:
+        if self._settings.enabled and self._loop is not None:
+            self._intake.forget_leases()
+            self._writer.put([Snapshot(time.time(), list(self._held()), lost)])
+
+    def _ask_to_catch_up(self) -> None:
+        """Called in the writer's thread."""
+        if self._loop is not None:
+            with suppress(RuntimeError):  # it has ended
+                self._loop.call_soon_threadsafe(self._catch_up)
+
+
+class _Writer:
+    """Writes what is `put`; calls `catch_up`, in the thread, when it needs a snapshot."""
+
+    def __init__(
+        self, path: Path, settings: Settings, pace: Pace, catch_up: Callable[[], None]
+    ) -> None:
+        self.settings = settings
+        self.fault = ""
+        """Why nothing is written, as it was logged."""
+        self._path = path
+        self._pace = pace
+        self._catch_up = catch_up
+        self._queue: queue.SimpleQueue[Happened | Snapshot | None] = queue.SimpleQueue()
+        self.thread = threading.Thread(target=self._run, name="history", daemon=True)
+        self._stopping = threading.Event()
+        # The rest is the thread's.
+        self._file: HistoryFile | None = None
+        self._checked = False
+        """Whether the file was read as a whole once."""
+        self._behind = False
+        """Whether the file is new and misses what holds."""
+        self._last_seq = 0
+        self._looked = time.time(), time.monotonic()
+        """When it last looked for what is too old, by both clocks."""
+
+    def put(self, items: Sequence[Happened | Snapshot]) -> int:
+        """Let the thread write these, too; returns how many are lost, if too many wait."""
+        waiting = self._queue.qsize()
+        if waiting + len(items) > self._pace.most_waiting:
+            with suppress(queue.Empty):
+                for _ in range(waiting):
+                    self._queue.get_nowait()
+            return waiting + len(items)
+        for item in items:
+            self._queue.put(item)
+        return 0
+
+    def stop(self) -> None:
+        """Write what waits, and end; a disk that hangs is given 10 s. Blocking."""
+        self._stopping.set()
+        self._queue.put(None)
+        if self.thread.is_alive():
+            self.thread.join(10)
 
     # From here on: in the thread.
 
     def _run(self) -> None:
-        batch: list[Happened] | Snapshot = []
+        batch: list[Happened | Snapshot] = []
         while True:
             ending = self._stopping.is_set()
             batch = batch or self._gather(ending=ending)
             try:
-                if not self._settings.enabled:
-                    self._close()
-                elif self._file or _is_worth_a_file(batch) or self._path.exists():
-                    self._write(self._opened(), batch)
+                self._write(batch)
                 batch = []
                 self._prune()
             except _FAULTS as error:
@@ -187,23 +218,41 @@ class History:
                 self._failed(error)
                 if ending:
                     break
-                self._stopping.wait(RETRY_SECONDS if self._fault else BATCH_SECONDS)
+                pace = self._pace
+                self._stopping.wait(pace.retry_seconds if self.fault else pace.batch_seconds)
             else:
-                if ending and not self._queue:
+                if ending and self._queue.empty():
                     break
         self._close()
 
-    def _gather(self, *, ending: bool) -> list[Happened] | Snapshot:
+    def _gather(self, *, ending: bool) -> list[Happened | Snapshot]:
         """The next batch; empty when it is time to look for what is too old."""
-        if not self._queue and not ending:
-            self._queue.wait(max(0.0, self._looked[1] + PRUNE_SECONDS - time.monotonic()))
-            self._stopping.wait(BATCH_SECONDS)
-        return self._queue.take(BATCH)
+        batch: list[Happened | Snapshot | None] = []
+        with suppress(queue.Empty):
+            if self._queue.empty() and not ending:
+                look = self._looked[1] + self._pace.prune_seconds - time.monotonic()
+                batch.append(self._queue.get(timeout=max(0.0, look)))
+                self._stopping.wait(self._pace.batch_seconds)
+            while len(batch) < self._pace.batch:
+                batch.append(self._queue.get_nowait())
+        return [item for item in batch if item is not None]
+
+    def _write(self, batch: list[Happened | Snapshot]) -> None:
+        if not self.settings.enabled:
+            self._close()
+        elif self._file or any(map(_is_worth_a_file, batch)) or self._path.exists():
+            file = self._opened()
+            if batch:
+                file.write(batch)
+                self._last_seq = file.last_seq
+            if self.fault:
+                _LOG.log(NOTICE, "history is written again %s", fields(path=self._path))
+                self.fault = ""
 
     def _opened(self) -> HistoryFile:
         if self._file is not None and not self._file.is_there():
             self._close()
-            self._say(logging.WARNING, "history was removed, beginning another", path=self._path)
+            _LOG.warning("history was removed, beginning another %s", fields(path=self._path))
             self._behind = True
         if self._file is None:
             self._file = HistoryFile(self._path)
@@ -211,9 +260,9 @@ class History:
                 self._file.check()
                 self._checked = True
             self._file.go_on_from(self._last_seq)
-            if self._behind and self._loop is not None:
+            if self._behind:
                 self._behind = False
-                self._loop.call_soon_threadsafe(self._catch_up)
+                self._catch_up()
         return self._file
 
     def _close(self) -> None:
@@ -222,65 +271,38 @@ class History:
                 self._file.close()
             self._file = None
 
-    def _write(self, file: HistoryFile, batch: list[Happened] | Snapshot) -> None:
-        if isinstance(batch, Snapshot):
-            file.catch_up(batch.held, batch.wall)
-            if batch.lost:
-                file.write([events.lost(batch.lost, "too much at once", batch.wall)])
-        elif batch:
-            file.write(event for happened in batch for event in _events(happened))
-        self._last_seq = file.last_seq
-        if self._fault:
-            self._say(logs.NOTICE, "history is written again", path=self._path)
-            self._fault = ""
-
     def _prune(self) -> None:
         """Keep to the settings: what is too old goes, and the oldest where it is too much."""
-        file, days = self._file, self._settings.days
-        while file and file.size() > self._settings.size << 20 and file.prune(math.inf):
+        file, settings = self._file, self.settings
+        while file and file.size() > settings.size << 20 and file.prune(math.inf):
             pass
         (wall, monotonic), (then, began) = (time.time(), time.monotonic()), self._looked
-        if monotonic - began < PRUNE_SECONDS:
+        if monotonic - began < self._pace.prune_seconds:
             return
         self._looked = wall, monotonic
         if wall - then < monotonic - began + STEP_SECONDS:
-            while file and file.prune(wall - days * 86400):
+            while file and file.prune(wall - settings.days * 86400):
                 pass
 
     def _failed(self, error: Exception) -> None:
-        """Set a damaged file aside; say anything else, once."""
+        """Set a damaged file aside; log any other fault, once."""
         if is_damage(error):
             try:
                 kept = set_aside(self._path, time.time())
             except OSError as another:
                 error = another
             else:
-                self._say(logging.ERROR, "history is damaged, set aside", path=kept, why=error)
+                _LOG.error("history is damaged, set aside %s", fields(path=kept, why=error))
                 self._behind = True
                 return
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        if why != self._fault:
-            self._fault = why
-            self._say(
-                logging.WARNING,
-                "history is not written, trying again",
-                path=self._path,
-                why=why,
-                every=f"{RETRY_SECONDS:g}s",
-            )
-
-    def _say(self, level: int, event: str, **values: object) -> None:
-        _LOG.log(level, "%s %s", event, logs.fields(**values))
+        if why != self.fault:
+            self.fault = why
+            every = f"{self._pace.retry_seconds:g}s"
+            shown = fields(path=self._path, why=why, every=every)
+            _LOG.warning("history is not written, trying again %s", shown)
 
 
-def _is_worth_a_file(batch: list[Happened] | Snapshot) -> bool:
-    """A host that never had a lease keeps its folder empty, so that `remove` leaves nothing."""
-    return bool(batch.held if isinstance(batch, Snapshot) else batch)
-
-
-def _events(happened: Happened) -> list[Event]:
-    if isinstance(happened.what, LeaseChange):
-        return events.of_change(happened.what, happened.wall)
-    if isinstance(happened.what, NeighbourChange):
-        return events.of_neighbour(happened.what, happened.wall)
-    return events.of_claim(happened.what, happened.wall)
+def _is_worth_a_file(item: Happened | Snapshot) -> bool:
+    """A host that never had a lease keeps its folder empty: `nss-pyvirt remove` leaves nothing."""
+    return bool(item.held) if isinstance(item, Snapshot) else True

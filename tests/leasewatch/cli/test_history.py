@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from leasewatch.cli.leasewatch import main
-from leasewatch.history import events
 from leasewatch.history.file import HistoryFile
 from leasewatch.model import LeaseChange
 from leasewatch.paths import Paths
 from nss_pyvirt.terminal import show
+from tests.leasewatch.histories import take
 from tests.leasewatch.leasing import change, claim, lease
 
 DAY = 86400
@@ -38,11 +38,11 @@ def paths(tmp_path: Path) -> Paths:
     ]
     with closing(HistoryFile(paths.history)) as file:
         for changed, wall in happened[:2]:
-            file.write(events.of_change(changed, wall))
-        file.write(events.of_claim(claim(WEB, "published", "owner"), then + 1))
-        file.write(events.of_claim(claim(LIAR, "refused", name="wpad"), then + 61))
+            take(file, changed, wall)
+        take(file, claim(WEB, "published", "owner"), then + 1)
+        take(file, claim(LIAR, "refused", name="wpad"), then + 61)
         for changed, wall in happened[2:]:
-            file.write(events.of_change(changed, wall))
+            take(file, changed, wall)
     return paths
 
 

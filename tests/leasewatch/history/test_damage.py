@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from leasewatch.history import events
 from leasewatch.history.damage import DamagedError, is_damage, set_aside
 from leasewatch.history.file import HistoryFile
 from leasewatch.history.reader import HistoryReader
 from leasewatch.history.rows import HistoryParameters
 from nss_pyvirt.errors import UserError
-from tests.leasewatch.leasing import WALL, change, lease
+from tests.leasewatch.histories import add, catch_up
+from tests.leasewatch.leasing import WALL, lease
 
 
 def garbage(path: Path) -> None:
@@ -34,6 +34,11 @@ def newer(path: Path) -> None:
         db.execute("PRAGMA user_version = 7")
 
 
+def no_address(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE holding SET address = 'nowhere' WHERE id = 7")
+
+
 def foreign(path: Path) -> None:
     path.unlink()
     with closing(sqlite3.connect(path)) as db:
@@ -43,8 +48,7 @@ def foreign(path: Path) -> None:
 @pytest.mark.parametrize("harm", [garbage, torn, newer, foreign])
 def test_damage_is_noticed_and_set_aside_with_its_log(path: Path, harm: object) -> None:
     with closing(HistoryFile(path)) as file:
-        leases = (change(None, lease(number)) for number in range(1, 500))
-        file.write(event for new in leases for event in events.of_change(new, WALL))
+        add(file, *(lease(number) for number in range(1, 500)))
     assert callable(harm)
     harm(path)
     with (
@@ -100,3 +104,13 @@ def test_its_path_may_lead_to_another_file(path: Path) -> None:
         assert not file.is_there()
         path.touch()
         assert not file.is_there()
+
+
+def test_a_row_without_an_address_is_damage(path: Path) -> None:
+    with closing(HistoryFile(path)) as file:
+        add(file, *(lease(number) for number in range(1, 9)))
+    no_address(path)
+    with closing(HistoryFile(path)) as file:
+        for read in (lambda: file.past(0, 9), lambda: catch_up(file, wall=WALL)):
+            with pytest.raises(DamagedError, match="'nowhere' is not an IP address"):
+                read()

@@ -12,13 +12,12 @@ import msgspec
 import pytest
 
 from leasewatch.addresses import parse, text
-from leasewatch.history import events
-from leasewatch.history.events import Event
 from leasewatch.history.file import HistoryFile
+from leasewatch.history.intake import Happened
 from leasewatch.history.reader import HistoryReader
 from leasewatch.history.rows import HistoryParameters
 from leasewatch.model import LeaseChange
-from tests.leasewatch.histories import add, happened, holdings, take
+from tests.leasewatch.histories import add, catch_up, happened, happening, holdings, take
 from tests.leasewatch.leasing import LATER, WALL, change, claim, lease
 
 
@@ -59,7 +58,7 @@ def test_another_name_begins_another_holding_of_the_same_domain(
     file: HistoryFile, path: Path
 ) -> None:
     add(file, lease(5, "fedora"))
-    file.write(events.of_claim(claim(lease(5, "fedora"), "published", "owner"), WALL + 1))
+    take(file, claim(lease(5, "fedora"), "published", "owner"), WALL + 1)
     take(file, change(lease(5, "fedora"), lease(5, "debian")), WALL + 9)
     first, second = holdings(path)
     assert [(h.hostname, h.name, h.ended) for h in (first, second)] == [
@@ -75,12 +74,12 @@ def test_a_refusal_is_told_once_and_the_name_is_not_the_holdings(
     liar = lease(5, "wpad")
     add(file, liar)
     for minute in range(5):
-        file.write(events.of_claim(claim(liar, "refused", name="wpad"), WALL + minute))
+        take(file, claim(liar, "refused", name="wpad"), WALL + minute)
     (held,) = holdings(path, "wpad")
     assert (held.name, held.hostname, held.claim) == (None, "wpad", "refused: it is refused")
     assert happened(path) == ["added", "refused"]
     assert file.failing() == [("lab", parse("10.0.0.5"))]
-    file.write(events.of_claim(claim(liar, "published", name="wpad"), WALL + 9))
+    take(file, claim(liar, "published", name="wpad"), WALL + 9)
     (held,) = holdings(path, "wpad")
     assert (held.name, held.claim) == ("wpad", None)
     assert happened(path) == ["added", "refused", "published"]
@@ -91,8 +90,8 @@ def test_what_a_domain_has_had_is_no_refused_claim_once_it_has_ended(
 ) -> None:
     own = lease(5, "web1")
     add(file, own)
-    file.write(events.of_claim(claim(own, "published", "owner"), WALL + 1))
-    file.write(events.of_claim(claim(own, "refused", name="web1"), WALL + 9))
+    take(file, claim(own, "published", "owner"), WALL + 1)
+    take(file, claim(own, "refused", name="web1"), WALL + 9)
     take(file, change(own, None), WALL + 9.1)
     (held,) = holdings(path)
     assert (held.name, held.ended, held.claim) == ("web1", "released", None)
@@ -108,14 +107,14 @@ def test_a_crowd_of_one_name_tells_each_conflict_once_whoever_comes_next(
         for loser in crowd[:count]:
             lost = claim(loser, "conflict", name="debian")
             lost = msgspec.structs.replace(lost, reason=f"{newcomer.hwaddr} claimed it later")
-            file.write(events.of_claim(lost, WALL))
+            take(file, lost, WALL)
     assert happened(path).count("conflict") == len(crowd) - 1
 
 
 def test_a_domain_is_named_once(file: HistoryFile, path: Path) -> None:
     add(file, lease(5, "fedora"))
     for _ in range(3):
-        file.write(events.of_claim(claim(lease(5, "fedora"), "published", "owner"), WALL))
+        take(file, claim(lease(5, "fedora"), "published", "owner"), WALL)
     assert happened(path) == ["added", "named"]
     assert [h.domain for h in holdings(path, "WEB1")] == ["web1"]
 
@@ -149,7 +148,7 @@ def test_names_addresses_and_macs_are_told_apart(
 ) -> None:
     add(file, lease(5, "Web1"), lease(6, "db"), lease(7, "fedora"))
     domain = claim(lease(7, "fedora"), "published", "owner", name="web1.example")
-    file.write(events.of_claim(domain, WALL))
+    take(file, domain, WALL)
     assert [h.address for h in holdings(path, query)] == addresses
 
 
@@ -178,12 +177,12 @@ def test_a_long_history_comes_in_pages_and_a_limit_gives_the_newest(
 def test_a_restart_writes_what_is_different_and_nothing_else(path: Path) -> None:
     now = {number: change(None, lease(number, f"vm{number}")) for number in range(1, 2001)}
     with closing(HistoryFile(path)) as file:
-        file.catch_up(now.values(), WALL)
+        catch_up(file, *now.values(), wall=WALL)
         last = file.last_seq
     assert sorted(h.name or "" for h in holdings(path)) == sorted(f"vm{n}" for n in now)
     assert [happened(path, f"10.0.0.{n}") for n in range(1, 256)] == [["added"]] * 255
     with closing(HistoryFile(path)) as file:
-        file.catch_up(now.values(), WALL + 60)
+        catch_up(file, *now.values(), wall=WALL + 60)
         assert file.last_seq == last
         assert file.size() == path.stat().st_size
         del now[3], now[4]
@@ -191,7 +190,7 @@ def test_a_restart_writes_what_is_different_and_nothing_else(path: Path) -> None
         now[6] = change(None, lease(6, "vm6", client=9999))
         now[7] = change(None, lease(7, "vm7", expires=LATER + 500))
         now[2001] = change(None, lease(2001, "vm2001"))
-        file.catch_up(now.values(), WALL + 90)
+        catch_up(file, *now.values(), wall=WALL + 90)
         assert happened(path)[2000:] == [
             "missed", "missed", "renamed", "replaced", "added", "added",
         ]  # fmt: skip
@@ -205,7 +204,7 @@ def test_what_went_unseen_ends_when_its_lease_did_as_far_as_that_is_known(
 ) -> None:
     add(file, lease(1, "over", expires=LATER), lease(2, "early", expires=LATER + 9000))
     add(file, lease(3, "endless", expires=0))
-    file.catch_up([], LATER + 100)
+    catch_up(file, wall=LATER + 100)
     ends = {h.name: (h.ended, h.until) for h in holdings(path)}
     assert ends == {
         "over": ("expired", LATER),
@@ -305,8 +304,8 @@ def test_a_client_that_fills_it_pushes_out_itself_and_no_other(
 
 
 def test_a_batch_that_fails_leaves_nothing_behind(file: HistoryFile, path: Path) -> None:
-    def broken() -> Iterator[Event]:
-        yield from events.of_change(change(None, lease(1)), WALL)
+    def broken() -> Iterator[Happened]:
+        yield happening(change(None, lease(1)), WALL)
         raise sqlite3.OperationalError("database or disk is full")
 
     with pytest.raises(sqlite3.OperationalError):

@@ -7,10 +7,9 @@ from pathlib import Path
 import msgspec
 
 from leasewatch.addresses import parse
-from leasewatch.history import events
 from leasewatch.history.file import HistoryFile
 from leasewatch.model import NeighbourChange
-from tests.leasewatch.histories import add, happened, holdings
+from tests.leasewatch.histories import add, catch_up, happened, holdings, take
 from tests.leasewatch.leasing import WALL, change, claim, lease, neighbour
 
 
@@ -25,7 +24,7 @@ def look(
 ) -> None:
     """The bridge saw client `old` at fd12::5, and sees `new`; 0: nobody."""
     before, now = (neighbour(c, started=started) if c else None for c in (old, new))
-    file.write(events.of_neighbour(NeighbourChange(before, now, quiet), wall))
+    take(file, NeighbourChange(before, now, quiet), wall)
 
 
 def test_who_is_seen_without_a_lease_is_held_too_and_a_quiet_one_was_there_all_along(
@@ -34,7 +33,7 @@ def test_who_is_seen_without_a_lease_is_held_too_and_a_quiet_one_was_there_all_a
     look(file, 0, 1, WALL)
     named = claim(neighbour(1), "published", name="db")
     for hour in range(1, 9):
-        file.write(events.of_claim(named, WALL))
+        take(file, named, WALL)
         look(file, 1, 0, WALL + 3600 * hour, quiet=True)
         look(file, 0, 1, WALL + 3600 * hour + 1800)
     (held,) = holdings(path, "52:54:00:00:00:01")
@@ -82,8 +81,8 @@ def test_what_was_quiet_holds_on_in_the_same_run_of_its_domain_alone(
 
 def test_a_domain_that_was_started_anew_unseen_holds_anew(file: HistoryFile, path: Path) -> None:
     look(file, 0, 1, WALL, started=WALL - 5)
-    file.catch_up([neighbour(1, started=WALL - 5)], WALL + 60)
-    file.catch_up([neighbour(1, started=WALL + 80)], WALL + 99)
+    catch_up(file, neighbour(1, started=WALL - 5), wall=WALL + 60)
+    catch_up(file, neighbour(1, started=WALL + 80), wall=WALL + 99)
     assert [(h.since, h.until, h.ended) for h in holdings(path)] == [
         (WALL, WALL + 80, "gone"),
         (WALL + 99, None, None),
@@ -126,16 +125,16 @@ def test_who_is_seen_just_before_another_has_the_lease_is_not_forgotten(
 def test_a_link_local_address_may_be_asked_for_with_its_interface(
     file: HistoryFile, path: Path
 ) -> None:
-    file.write(events.found([neighbour(1, "fe80::1")], WALL))
+    catch_up(file, neighbour(1, "fe80::1"), wall=WALL)
     assert [held.address for held in holdings(path, "fe80::1%pv-lab")] == ["fe80::1"]
     assert not holdings(path, "fe80::2%pv-lab")
 
 
 def test_a_restart_that_sees_the_same_writes_nothing_of_it(file: HistoryFile, path: Path) -> None:
-    file.catch_up([neighbour(1), change(None, lease(5))], WALL)
-    file.catch_up([neighbour(1), change(None, lease(5))], WALL + 9)
+    catch_up(file, neighbour(1), change(None, lease(5)), wall=WALL)
+    catch_up(file, neighbour(1), change(None, lease(5)), wall=WALL + 9)
     assert happened(path) == ["added", "seen"]
-    file.catch_up([change(None, lease(5))], WALL + 20)
-    file.catch_up([neighbour(1), change(None, lease(5))], WALL + 30)
+    catch_up(file, change(None, lease(5)), wall=WALL + 20)
+    catch_up(file, neighbour(1), change(None, lease(5)), wall=WALL + 30)
     assert happened(path) == ["added", "seen"]
     assert len(holdings(path)) == 2

@@ -14,25 +14,24 @@ import pytest
 
 from leasewatch.addresses import parse
 from leasewatch.config import History as Settings
-from leasewatch.history import queue as history_queue
-from leasewatch.history import writer as history
-from leasewatch.history.queue import Happened, HistoryQueue, Snapshot
 from leasewatch.history.reader import HistoryReader
 from leasewatch.history.rows import Event, HistoryParameters, Holding
-from leasewatch.history.writer import History
+from leasewatch.history.writer import History, Pace
 from leasewatch.model import Lease, NeighbourChange
 from nss_pyvirt.errors import UserError
 from tests.leasewatch.leasing import WALL, change, claim, lease, neighbour
 from tests.leasewatch.logged import LOG
 
+HURRIED = Pace(batch_seconds=0.01, retry_seconds=0.05)
+
 
 class Kept:
     """A history that is written, and the leases that hold, as the service has them."""
 
-    def __init__(self, path: Path, settings: Settings) -> None:
+    def __init__(self, path: Path, settings: Settings, pace: Pace = HURRIED) -> None:
         self.path = path
         self.leases: dict[bytes, Lease] = {}
-        self.history = History(path, settings)
+        self.history = History(path, settings, pace)
         self.remembered = self.history.first_appearances()
 
     def add(self, *leases: Lease) -> None:
@@ -75,21 +74,15 @@ class Kept:
 
 @asynccontextmanager
 async def keeping(
-    path: Path, *leases: Lease, settings: Settings | None = None
+    path: Path, *leases: Lease, settings: Settings | None = None, pace: Pace = HURRIED
 ) -> AsyncIterator[Kept]:
-    kept = Kept(path, settings or Settings())
+    kept = Kept(path, settings or Settings(), pace)
     kept.leases = {new.address: new for new in leases}
     kept.history.start(lambda: [change(None, new) for new in kept.leases.values()])
     try:
         yield kept
     finally:
         await kept.history.stop()
-
-
-@pytest.fixture(autouse=True)
-def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "BATCH_SECONDS", 0.01)
-    monkeypatch.setattr(history, "RETRY_SECONDS", 0.05)
 
 
 def test_what_happens_is_written_a_moment_later(path: Path) -> None:
@@ -118,12 +111,9 @@ def test_a_host_without_leases_has_no_file(path: Path) -> None:
     assert not path.parent.exists()
 
 
-def test_what_waits_is_written_before_it_stops(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "BATCH_SECONDS", 600.0)
-    monkeypatch.setattr(history, "BATCH", 10)
-
+def test_what_waits_is_written_before_it_stops(path: Path) -> None:
     async def scenario() -> None:
-        async with keeping(path) as kept:
+        async with keeping(path, pace=Pace(batch_seconds=600, batch=10)) as kept:
             kept.add(*(lease(number, f"vm{number}") for number in range(1, 101)))
         assert list(path.parent.iterdir()) == [path]  # the log is merged
         assert len(kept.holdings()) == 100
@@ -281,14 +271,11 @@ def test_it_stops_though_nothing_can_be_written(path: Path) -> None:
     assert "history" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_too_much_at_once_is_lost_and_said_and_what_holds_is_right(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(history_queue, "MAX_WAITING", 50)
-
+def test_too_much_at_once_is_lost_and_said_and_what_holds_is_right(path: Path) -> None:
     async def scenario() -> None:
         path.parent.write_text("in the way")
-        async with keeping(path, lease(1, "web1")) as kept:
+        pace = HURRIED._replace(most_waiting=50)
+        async with keeping(path, lease(1, "web1"), pace=pace) as kept:
             await kept.until_said("history is not written")
             for number in range(2, 120):
                 kept.add(lease(number, f"vm{number}"))
@@ -350,24 +337,12 @@ def test_what_is_too_old_goes_unless_the_clock_has_just_been_set_ahead(
                 kept.history.changed([change(None, lease(1, "old"))])
                 kept.history.changed([change(lease(1, "old"), None)])
             await kept.until("the old one", lambda: kept.holdings("old"))
-            # Once, for the next look is not before another PRUNE_SECONDS.
-            ago = history.PRUNE_SECONDS + 1
-            looked = kept.history._looked = wall - ago - step, time.monotonic() - ago
+            # Once, for the next look is not before another `prune_seconds`.
+            writer, ago = kept.history._writer, HURRIED.prune_seconds + 1
+            looked = writer._looked = wall - ago - step, time.monotonic() - ago
             kept.history.changed([change(None, lease(2, "new"))])
             await kept.until("the new one", lambda: kept.holdings("new"))
-            await kept.until("a look at what is too old", lambda: kept.history._looked != looked)
+            await kept.until("a look at what is too old", lambda: writer._looked != looked)
         assert [h.name for h in kept.holdings()] == kept_names
 
     asyncio.run(scenario())
-
-
-def test_the_queue_gives_a_snapshot_alone_and_in_its_place() -> None:
-    queue = HistoryQueue()
-    changes = [Happened(WALL, change(None, lease(number))) for number in range(5)]
-    first, last = Snapshot(WALL, []), Snapshot(WALL + 1, [])
-    queue.put(changes[:3])
-    queue.put_snapshot(last)
-    queue.put(changes[3:])
-    queue.put_snapshot(first, first=True)
-    taken = [queue.take(2) for _ in range(6)]
-    assert taken == [first, changes[:2], changes[2:3], last, changes[3:], []]

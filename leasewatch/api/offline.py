@@ -28,7 +28,7 @@ from leasewatch.daemon import alive
 from leasewatch.files import run_states
 from leasewatch.history.reader import HistoryReader
 from leasewatch.history.rows import HistoryParameters
-from leasewatch.leases import formats
+from leasewatch.leases.reader import LeaseReader
 from leasewatch.model import DomainState, HostAddress, HostRecord, Lease, LeaseFile, NetworkState
 from leasewatch.names import labels
 from leasewatch.paths import Paths
@@ -198,8 +198,9 @@ def _leases(paths: Paths) -> Iterator[Lease]:
     """What the lease files say that may be read; one that is being rewritten may lack lines."""
     for file in _found(paths).lease_files:
         with contextlib.suppress(OSError):
-            source, read = formats.read(file, formats.first(file))
-            yield from parse(source, read.data, file)[0]
+            reader = LeaseReader(file)
+            data = reader.read().data
+            yield from parse(reader.source, data, file)[0]
 
 
 def _found(paths: Paths) -> Found:

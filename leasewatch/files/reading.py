@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,25 +64,6 @@ def read(path: str | Path) -> Read:
     finally:
         os.close(fd)
     return Read(data, after, torn=_signature(before) != after or len(data) != before.st_size)
-
-
-def read_parts(path: str, before: Iterable[Iterable[str]]) -> Read:
-    """`read`, with older parts of the file in front: those of the first set that is there.
-
-    `before` are sets of suffixes. Raises OSError as `read` does.
-    """
-    choices = [[f"{path}{suffix}" for suffix in suffixes] for suffixes in before]
-    names = [name for names in choices for name in names]
-    there = list(map(signature, names))
-    older = b""
-    for choice in choices:
-        if parts := [read(name) for name in choice if Path(name).exists()]:
-            older = b"".join(part.data for part in parts)
-            break
-    newest = read(path)
-    moved = list(map(signature, names)) != there
-    torn = newest.torn or moved
-    return Read(older + newest.data, newest.signature, torn=torn, older=len(older))
 
 
 def _signature(st: os.stat_result) -> Signature:

@@ -1,6 +1,7 @@
-"""The watched lease files: reads each as often as its tracker asks and passes changes on.
+"""The watched lease files: each is read as often as its tracker asks, and changes are passed on.
 
-It decides nothing about leases (that is `tracker`) or names.
+It decides nothing about leases (that is `tracker`) or names. Everything runs in the event loop; the
+clocks are read here, for the trackers.
 """
 
 from __future__ import annotations
@@ -9,24 +10,22 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from leasewatch.daemon import alive
 from leasewatch.daemon.logs import fields
 from leasewatch.files import reading
-from leasewatch.leases import formats
 from leasewatch.leases.faults import Faults
 from leasewatch.leases.first_seen import FirstSeen
+from leasewatch.leases.reader import LeaseReader
 from leasewatch.leases.tracker import LeaseTracker
 from leasewatch.model import Lease, LeaseChange, LeaseFile
-from leasewatch.sources.source import Source
 
 READS_AT_ONCE = 3
-"""Two tell that a file stands still; one more in case it was just being written."""
+"""Two show that a file stands still; one more in case it was just being written."""
 REREAD_SECONDS = 0.001
 
-
+Subscriber = Callable[[list[LeaseChange]], None]
 _LOG = logging.getLogger(__name__)
 
 
@@ -46,48 +45,17 @@ class FileState(NamedTuple):
     """A fault that it has now."""
 
 
-class _Watched:
-    def __init__(self, source: Source, tracker: LeaseTracker) -> None:
-        self.follow(source, tracker)
-        self.signature: reading.Signature | None = None
-        """Of the last read; None: it could not be read."""
-        self.folder: reading.Identity = None
-        """Of a server that removes its file with the last lease: where the file was last."""
-        self.fault: str | None = None
-        """Why it cannot be read, as it was last said."""
-        self.denied = False
-        self.read = reading.Read(b"", (), torn=False)
-        """The last one."""
-        self.timer: asyncio.TimerHandle | None = None
-
-    def follow(self, source: Source, tracker: LeaseTracker) -> None:
-        """Read the file as `source`'s from now on."""
-        self.source = source
-        self.tracker = tracker
-        self.faults = Faults(tracker.has)
-
-    def is_whole(self) -> bool:
-        """Whether it tells every lease: it can be read and understood, and its writer lives."""
-        understood = self.signature is not None and not self.faults.cost_leases()
-        return understood and not self.has_dead_writer()
-
-    def has_dead_writer(self) -> bool:
-        """Whether the process that writes it is known and dead."""
-        file = self.tracker.file
-        return file.writer_pid != 0 and not alive.is_alive(file.writer_pid, file.writer_born)
-
-
 class LeaseFiles:
-    """Calls `changed(changes)` in the event loop; times are read here, for the trackers."""
+    """The files, by path. Each subscriber gets every list of changes, in the order they joined."""
 
-    def __init__(
-        self,
-        changed: Callable[[list[LeaseChange]], None],
-        appearances: FirstSeen,
-    ) -> None:
-        self._changed = changed
-        self._appearances = appearances
+    def __init__(self, first_seen: FirstSeen) -> None:
+        self._first_seen = first_seen
         self._watched: dict[str, _Watched] = {}
+        self._subscribers: list[Subscriber] = []
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Call `subscriber` with all changes from now on."""
+        self._subscribers.append(subscriber)
 
     def __contains__(self, path: str) -> bool:
         return path in self._watched
@@ -97,45 +65,30 @@ class LeaseFiles:
         return self._watched.keys()
 
     def watch(self, files: Iterable[LeaseFile]) -> None:
-        """Watch these files and no others; the leases of those left out go."""
+        """Watch these files and no others; the leases of the others go."""
         wanted = {file.path: file for file in files}
         for path, watched in list(self._watched.items()):
             file = wanted.get(path)
-            if file is None or _what(file) != _what(watched.tracker.file):
-                self._forget(path)
+            if file is None or not _holds_the_same(file, watched.tracker.file):
+                del self._watched[path]
+                watched.stop()
+                self._publish(watched.tracker.withdraw())
             else:
                 watched.tracker.file = file
         for path, file in wanted.items():
             if path not in self._watched:
-                source = formats.first(file)
-                self._watched[path] = _Watched(source, self._tracker(file, source))
-                self.look(path)
-
-    def _tracker(self, file: LeaseFile, source: Source) -> LeaseTracker:
-        return LeaseTracker(file, source, self._appearances)
+                watched = self._watched[path] = _Watched(file, self._first_seen, self._publish)
+                watched.look()
 
     def look(self, path: str) -> None:
-        """Read the file now, and again for as long as its tracker asks."""
-        watched = self._watched.get(path)
-        if watched is None:
-            return
-        if watched.timer is not None:
-            watched.timer.cancel()
-            watched.timer = None
-        again: float | None = 0.0
-        for _ in range(READS_AT_ONCE):
-            again = self._read(path, watched)
-            if again != 0.0:
-                break
-        if again is not None:
-            delay = max(again, REREAD_SECONDS)
-            watched.timer = asyncio.get_running_loop().call_later(delay, self.look, path)
+        """Read a watched file now, and again for as long as its tracker asks."""
+        self._watched[path].look()
 
     def rescan(self) -> None:
         """Read every file that has changed unseen, or could not be read before."""
         for path, watched in self._watched.items():
             if watched.signature is None or reading.signature(path) != watched.signature:
-                self.look(path)
+                watched.look()
 
     def is_waiting(self) -> bool:
         """Whether some file must be read again before it is known what it holds."""
@@ -145,7 +98,7 @@ class LeaseFiles:
         """Drop the leases whose time is over; `wall` in Unix seconds."""
         changes = [c for w in self._watched.values() for c in w.tracker.expire(wall)]
         if changes:
-            self._changed(changes)
+            self._publish(changes)
 
     def next_expiry(self) -> int | None:
         """When the next lease expires, Unix seconds; None: none will."""
@@ -159,17 +112,7 @@ class LeaseFiles:
 
     def states(self) -> Iterator[FileState]:
         """How each file stands."""
-        for watched in self._watched.values():
-            tracker, read = watched.tracker, watched.signature
-            yield FileState(
-                file=tracker.file,
-                leases=sum(1 for _ in tracker.leases()),
-                source=watched.source.name,
-                modified=reading.modified(read) if read else None,
-                unreadable=watched.fault,
-                denied=watched.denied,
-                malformed=watched.faults.current(watched.read),
-            )
+        return (watched.state() for watched in self._watched.values())
 
     def holds(self, path: str) -> bool:
         """Whether the file has a lease that has not ended."""
@@ -177,7 +120,7 @@ class LeaseFiles:
         return watched is not None and any(True for _ in watched.tracker.leases())
 
     def known_networks(self) -> set[str]:
-        """The networks of which it knows every lease: all their files could be read."""
+        """The networks whose leases are all known: every file of theirs could be read."""
         watched = list(self._watched.values())
         unknown = {w.tracker.file.network for w in watched if not w.is_whole()}
         return {w.tracker.file.network for w in watched} - unknown
@@ -185,52 +128,108 @@ class LeaseFiles:
     def stop(self) -> None:
         """Read no more."""
         for watched in self._watched.values():
-            if watched.timer is not None:
-                watched.timer.cancel()
+            watched.stop()
 
-    def _forget(self, path: str) -> None:
-        watched = self._watched.pop(path)
-        if watched.timer is not None:
-            watched.timer.cancel()
-        self._changed(watched.tracker.withdraw())
+    def _publish(self, changes: list[LeaseChange]) -> None:
+        for subscriber in self._subscribers:
+            subscriber(changes)
 
-    def _read(self, path: str, watched: _Watched) -> float | None:
+
+class _Watched:
+    """One file, read until its tracker knows what it holds."""
+
+    def __init__(self, file: LeaseFile, first_seen: FirstSeen, changed: Subscriber) -> None:
+        self._first_seen = first_seen
+        self._changed = changed
+        self._reader = LeaseReader(file)
+        self._last = reading.Read(b"", (), torn=False)
+        self._unreadable: str | None = None
+        """Why, as it was last logged."""
+        self._denied = False
+        self._begin(file)
+        self.signature: reading.Signature | None = None
+        """Of the last read; None: it could not be read."""
+        self.timer: asyncio.TimerHandle | None = None
+
+    def look(self) -> None:
+        """Read the file now, and again for as long as its tracker asks."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        again: float | None = 0.0
+        for _ in range(READS_AT_ONCE):
+            again = self._read()
+            if again != 0.0:
+                break
+        if again is not None:
+            delay = max(again, REREAD_SECONDS)
+            self.timer = asyncio.get_running_loop().call_later(delay, self.look)
+
+    def stop(self) -> None:
+        """Read no more."""
+        if self.timer is not None:
+            self.timer.cancel()
+
+    def state(self) -> FileState:
+        """How the file stands."""
+        return FileState(
+            file=self.tracker.file,
+            leases=sum(1 for _ in self.tracker.leases()),
+            source=self._source.name,
+            modified=reading.modified(self.signature) if self.signature else None,
+            unreadable=self._unreadable,
+            denied=self._denied,
+            malformed=self._faults.current(self._last),
+        )
+
+    def is_whole(self) -> bool:
+        """Whether every lease is known: the file can be read and understood, its writer lives."""
+        understood = self.signature is not None and not self._faults.cost_leases()
+        return understood and not self._writer_is_dead()
+
+    def _begin(self, file: LeaseFile) -> None:
+        """Nothing is known of what the file holds."""
+        self._source = self._reader.source
+        self.tracker = LeaseTracker(file, self._source, self._first_seen)
+        self._faults = Faults(self.tracker.has)
+
+    def _read(self) -> float | None:
         """One read; returns after how many seconds another is due."""
         try:
-            source, read = self._bytes(path, watched)
+            read = self._reader.read()
         except OSError as error:
-            watched.signature = None
-            why = error.strerror or str(error)
-            if why != watched.fault:
-                _LOG.warning("lease file unreadable %s", fields(path=path, why=why))
-            watched.fault, watched.denied = why, isinstance(error, PermissionError)
+            self._note_unreadable(error)
             return None
-        watched.fault, watched.signature = None, read.signature or None
+        self._unreadable, self.signature = None, read.signature or None
         if read.torn:
-            return REREAD_SECONDS  # what tore it is an event of its own
-        if source is not watched.source:
-            self._changed(watched.tracker.withdraw())
-            watched.follow(source, self._tracker(watched.tracker.file, source))
-        tracker = watched.tracker
-        dead = watched.has_dead_writer()
-        outcome = tracker.observe(read.data, time.monotonic(), time.time(), writer_dead=dead)
+            return REREAD_SECONDS  # the write that tore it is an event of its own
+        if self._reader.source is not self._source:
+            self._changed(self.tracker.withdraw())
+            self._begin(self.tracker.file)
+        now = time.monotonic()
+        dead = self._writer_is_dead()
+        outcome = self.tracker.observe(read.data, now, time.time(), writer_dead=dead)
         if outcome.changes:
             self._changed(outcome.changes)
-        watched.read = read
-        watched.faults.take(read, outcome.faults, time.monotonic())
+        self._last = read
+        if outcome.faults:
+            self._faults.take(read, outcome.faults, now)
         return outcome.again
 
-    def _bytes(self, path: str, watched: _Watched) -> tuple[Source, reading.Read]:
-        """What the file holds; of a server that removes it with its last lease, maybe nothing."""
-        try:
-            source, read = formats.read(watched.tracker.file, watched.source)
-        except FileNotFoundError:
-            if watched.folder is None or watched.folder != reading.identity(Path(path).parent):
-                raise
-            return watched.source, reading.Read(b"", (), torn=False)
-        watched.folder = reading.identity(Path(path).parent) if source.leases_removed else None
-        return source, read
+    def _note_unreadable(self, error: OSError) -> None:
+        self.signature = None
+        why = error.strerror or str(error)
+        if why != self._unreadable:
+            path = self.tracker.file.path
+            _LOG.warning("lease file unreadable %s", fields(path=path, why=why))
+        self._unreadable, self._denied = why, isinstance(error, PermissionError)
+
+    def _writer_is_dead(self) -> bool:
+        """Whether the process that writes it is known and dead."""
+        file = self.tracker.file
+        return file.writer_pid != 0 and not alive.is_alive(file.writer_pid, file.writer_born)
 
 
-def _what(file: LeaseFile) -> tuple[str, str]:
-    return file.network, file.kind
+def _holds_the_same(one: LeaseFile, other: LeaseFile) -> bool:
+    """Whether a file's leases stay what they are."""
+    return (one.network, one.kind) == (other.network, other.kind)

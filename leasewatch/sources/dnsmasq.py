@@ -17,7 +17,7 @@ from leasewatch.errors import ParseError
 from leasewatch.model import Lease, LeaseFile
 from leasewatch.sources import fields, source
 from leasewatch.sources.fields import FieldError
-from leasewatch.sources.source import Source, lines
+from leasewatch.sources.source import Files, Source, lines
 
 _NOTE = re.compile(rb"[a-z][a-z0-9-]{2,31}(?: [0-9A-Fa-f:.]+)+")
 """A word, then addresses, numbers or bytes in hex."""
@@ -77,7 +77,7 @@ SETTINGS = Source(
 )
 SOURCE = Source(
     name="dnsmasq",
-    leases=("/var/lib/misc/dnsmasq.leases",),
+    leases=Files(patterns=("/var/lib/misc/dnsmasq.leases",)),
     network="dnsmasq",
     records=lines,
     parse_record=parse_line,

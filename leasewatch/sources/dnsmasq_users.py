@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from leasewatch.sources import dnsmasq
-from leasewatch.sources.source import Source, lines
+from leasewatch.sources.source import Files, Source, lines
 
 
 def _source(name: str, *leases: str, bridges: tuple[str, ...] = ("{network}",)) -> Source:
     return Source(
         name=name,
-        leases=leases,
+        leases=Files(patterns=leases),
         network=name,
         bridges=bridges,
         records=lines,

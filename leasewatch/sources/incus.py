@@ -16,9 +16,11 @@ from typing import NamedTuple
 from leasewatch.errors import ParseError
 from leasewatch.sources import dnsmasq, fields
 from leasewatch.sources.fields import FieldError
-from leasewatch.sources.source import Owner, Source, lines
+from leasewatch.sources.source import Files, Owner, OwnerFiles, Source, lines
 
 _MAX_LINE = 1024
+_REMOVED_SECONDS = 2.0
+"""A card's file goes with the card, but Incus also removes all of them to write them anew."""
 
 
 class _Instance(NamedTuple):
@@ -88,15 +90,18 @@ def _is_of(file: str, key: str) -> bool:
 
 
 def _source(name: str, *folders: str) -> Source:
+    networks = [f"{folder}/networks/{{network}}" for folder in folders]
     return Source(
         name=name,
-        leases=tuple(f"{folder}/networks/{{network}}/dnsmasq.leases" for folder in folders),
+        leases=Files(patterns=tuple(f"{net}/dnsmasq.leases" for net in networks)),
         bridges=("{network}",),
         records=lines,
         parse_record=dnsmasq.parse_line,
-        owners=tuple(f"{folder}/networks/{{network}}/dnsmasq.hosts/{{file}}" for folder in folders),
-        parse_owners=parse_owners,
-        owners_removed=True,
+        owners=OwnerFiles(
+            patterns=tuple(f"{net}/dnsmasq.hosts/{{file}}" for net in networks),
+            removed_after=_REMOVED_SECONDS,
+            parse=parse_owners,
+        ),
     )
 
 

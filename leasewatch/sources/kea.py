@@ -14,9 +14,9 @@ from typing import Final
 
 from leasewatch.errors import ParseError
 from leasewatch.model import Lease, LeaseFile
-from leasewatch.sources import fields
+from leasewatch.sources import fields, kea_parts
 from leasewatch.sources.fields import FieldError
-from leasewatch.sources.source import Source
+from leasewatch.sources.source import Files, Source
 
 _BEGINS: Final = re.compile(rb"address,(?:hwaddr|duid),")
 _HEADER4: Final = b"address,hwaddr,client_id,valid_lifetime,expire,subnet_id,"
@@ -108,10 +108,10 @@ def _hostname(value: bytes) -> bytes:
 
 SOURCE = Source(
     name="kea",
-    leases=("/var/lib/kea/kea-leases4.csv", "/var/lib/kea/kea-leases6.csv"),
+    leases=Files(patterns=("/var/lib/kea/kea-leases4.csv", "/var/lib/kea/kea-leases6.csv")),
     network="kea",
     begins=_BEGINS,
     records=records,
     parse_record=parse_record,
-    before=((".completed",), (".2", ".1")),
+    reader=kea_parts.reader,
 )

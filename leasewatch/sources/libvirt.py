@@ -17,8 +17,9 @@ from leasewatch.errors import ParseError
 from leasewatch.model import Lease, LeaseFile
 from leasewatch.sources import fields, json_records
 from leasewatch.sources.fields import FieldError
-from leasewatch.sources.source import Owner, Source
+from leasewatch.sources.source import Files, NameFiles, Owner, OwnerFiles, Source
 
+_FOLDER = "/var/lib/libvirt/dnsmasq"
 _BRIDGE = re.compile(rb"^interface=([!-~]{1,15})$", re.MULTILINE)
 
 
@@ -91,15 +92,16 @@ def parse_name(data: bytes, path: str) -> str:
 
 SOURCE = Source(
     name="libvirt",
-    leases=("/var/lib/libvirt/dnsmasq/{network}.status",),
+    leases=Files(patterns=(f"{_FOLDER}/{{network}}.status",)),
     bridges=("{network}",),
     begins=re.compile(rb"\s*\["),
     records=json_records.split,
     parse_record=parse_record,
     replaced=True,
-    owners=("/var/lib/libvirt/dnsmasq/{network}.macs",),
-    parse_owners=parse_owners,
-    owners_run=True,
-    names=("/var/lib/libvirt/dnsmasq/{network}.conf",),
-    parse_name=parse_name,
+    owners=OwnerFiles(
+        patterns=(f"{_FOLDER}/{{network}}.macs",),
+        parse=parse_owners,
+        first_lease_seconds=60,
+    ),
+    names=NameFiles(patterns=(f"{_FOLDER}/{{network}}.conf",), parse=parse_name),
 )

@@ -1,7 +1,7 @@
 """Files that were found before and are not there now: which of them still count.
 
 A lease holds until it ends or its server takes it back. A file that vanishes takes nothing back: it
-may have been moved, or deleted by mistake. It reads no file and decides nothing about leases.
+may have been moved, or deleted by mistake. This module reads no file and knows no leases.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from leasewatch.files.reading import Identity, identity
+from leasewatch.sources.source import Files
 
 
 class _Seen(NamedTuple):
@@ -27,19 +28,16 @@ class MissingFiles:
 
     def with_former(
         self,
-        patterns: tuple[str, ...],
+        files: Files,
         there: Mapping[str, str],
-        lasts: Callable[[str, str], bool],
+        counts: Callable[[str, str], bool],
         now: float,
-        *,
-        removed_after: float | None,
     ) -> dict[str, str]:
-        """What is there (path -> what its pattern left open), behind what vanished and counts on.
+        """The files that are there, behind those that vanished and still count.
 
-        `lasts(path, part)` tells whether what vanished may still be true. `removed_after`: the
-        program itself removes such a file when it has nothing more to say, which is believed after
-        so many seconds; but only in the same folder, for a folder that is gone, or was made anew,
-        says nothing. `now` is monotonic.
+        Both map a path to what its pattern left open. `counts(path, part)` says whether a file that
+        vanished may still be true. `files.removed_after` applies only in the same folder: a folder
+        that is gone, or was made anew, says nothing. `now` is monotonic.
         """
         folders: dict[Path, Identity] = {}
 
@@ -49,13 +47,13 @@ class MissingFiles:
                 folders[parent] = identity(parent)
             return folders[parent]
 
-        def counts(path: str, seen: _Seen) -> bool:
-            if removed_after is not None and folder(path) == seen.folder:
-                return now - seen.at < removed_after
-            return lasts(path, seen.part)
+        def still_counts(path: str, seen: _Seen) -> bool:
+            if files.removed_after is not None and folder(path) == seen.folder:
+                return now - seen.at < files.removed_after
+            return counts(path, seen.part)
 
-        former = self._seen.get(patterns, {})
-        kept = {p: seen for p, seen in former.items() if p not in there and counts(p, seen)}
+        former = self._seen.get(files.patterns, {})
+        kept = {p: seen for p, seen in former.items() if p not in there and still_counts(p, seen)}
         found = {path: _Seen(part, folder(path), now) for path, part in there.items()}
-        self._seen[patterns] = kept | found
-        return {path: seen.part for path, seen in self._seen[patterns].items()}
+        self._seen[files.patterns] = kept | found
+        return {path: seen.part for path, seen in self._seen[files.patterns].items()}

@@ -15,9 +15,9 @@ import msgspec
 
 from leasewatch.errors import ParseError
 from leasewatch.model import Lease, LeaseFile
-from leasewatch.sources import fields, json_records
+from leasewatch.sources import fields, json_records, networkd_removal
 from leasewatch.sources.fields import FieldError
-from leasewatch.sources.source import Source
+from leasewatch.sources.source import Files, Source
 
 _Octet = Annotated[int, msgspec.Meta(ge=0, le=255)]
 _ETHERNET = 1
@@ -88,13 +88,16 @@ def _hex(octets: list[int]) -> bytes:
 
 SOURCE = Source(
     name="networkd",
-    leases=(
-        "/var/lib/systemd/network/dhcp-server-lease/{network}",
-        "/run/systemd/netif/dhcp-server-lease/{network}",
+    leases=Files(
+        patterns=(
+            "/var/lib/systemd/network/dhcp-server-lease/{network}",
+            "/run/systemd/netif/dhcp-server-lease/{network}",
+        ),
+        removed_after=0.0,
     ),
     bridges=("{network}",),
     begins=re.compile(rb"\s*\{"),
-    leases_removed=True,
+    reader=networkd_removal.reader,
     records=records,
     parse_record=parse_record,
     replaced=True,

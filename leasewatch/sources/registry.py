@@ -28,7 +28,7 @@ FORMATS: Final = {"dnsmasq": dnsmasq.SETTINGS} | {
 """What a file of the settings may be, by the name that it has there."""
 TOLD_BY_CONTENT: Final = dnsmasq.SETTINGS.name
 """The kind of a file that the settings say nothing more of."""
-FOREIGN: Final = frozenset(source.name for source in SOURCES if source.leases)
+FOREIGN: Final = frozenset(source.name for source in SOURCES if source.leases.patterns)
 """Those that are looked for by themselves, and can be switched off."""
 
 

@@ -1,19 +1,29 @@
-"""What a source of leases is: where its files live and how their bytes are read. Data only.
+"""What a source of leases is: where its files are, how they are read, what their bytes mean.
 
-Paths are patterns: `{network}` stands for the interface or, in `names`, for the network's name,
-`{file}` for any name, both within one part of the path. `sources.discovery` finds the files;
-nothing is opened here.
+Data and functions; each source's file in this room makes one `Source` or more. Paths are patterns:
+`{network}` stands for the interface or, in `names`, for the network's name; `{file}` stands for any
+name. Either is within one part of the path.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
 from leasewatch.errors import ParseError
+from leasewatch.files import reading
 from leasewatch.model import Lease, LeaseFile
+
+Reader = Callable[[], reading.Read]
+"""Reads one file each time it is called; raises OSError."""
+
+
+def plain_reader(path: str) -> Reader:
+    """Reads the file as it is."""
+    return partial(reading.read, path)
 
 
 class Owner(msgspec.Struct, frozen=True, gc=False):
@@ -25,50 +35,70 @@ class Owner(msgspec.Struct, frozen=True, gc=False):
     mac: str
     """Lower case, colon-separated."""
     aliases: tuple[str, ...] = ()
-    """What the domain answers to, too."""
+    """Further names of the domain."""
+
+
+class Files(msgspec.Struct, frozen=True, kw_only=True):
+    """Files of one kind."""
+
+    patterns: tuple[str, ...] = ()
+    removed_after: float | None = None
+    """Seconds after which a file that vanished counts no longer, as its program removes what has
+    nothing more to say. None: a file that vanishes says nothing."""
+
+
+class OwnerFiles(Files, frozen=True, kw_only=True):
+    """Files that say whose a network card is."""
+
+    parse: Callable[[bytes, str], tuple[list[Owner], list[ParseError]]]
+    """Bytes and path to owners, and what is wrong; raises ParseError if nothing can be read."""
+    first_lease_seconds: int = 0
+    """A domain is listed only while it runs, and its first lease takes so long at most.
+
+    0: it is listed always, so nothing says whether it runs.
+    """
+
+
+class NameFiles(Files, frozen=True, kw_only=True):
+    """Files NETWORK.… that say what `{network}` of the other patterns is, e.g. a bridge."""
+
+    parse: Callable[[bytes, str], str]
+    """Bytes and path to that name; raises ParseError."""
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """One kind of DHCP server or VM manager. Parsers take bytes and, for errors, a path."""
+    """One kind of DHCP server or VM manager."""
 
     name: str
-    records: Callable[[bytes, str], list[bytes]]
-    """The file's records, each the same bytes for as long as it says the same.
+    leases: Files = Files()
+    network: str = ""
+    """The network's name if no pattern says it."""
+    bridges: tuple[str, ...] = ()
+    """The network's interfaces, maybe `{network}`; empty: not known."""
+    owners: OwnerFiles | None = None
+    names: NameFiles | None = None
 
-    Raises ParseError where the file as a whole cannot be understood: what it said before holds.
+    reader: Callable[[str], Reader] = plain_reader
+    """Path to how that lease file is read."""
+    replaced: bool = False
+    """Files are renamed into place: a read is never torn."""
+    begins: re.Pattern[bytes] | None = None
+    """How a lease file begins, if its path does not say what it is."""
+    records: Callable[[bytes, str], list[bytes]]
+    """A lease file's bytes and path to its records: the same bytes while one says the same.
+
+    Raises ParseError if the whole makes no sense: the file then says what it said before.
     """
     parse_record: Callable[[bytes, LeaseFile, list[ParseError]], Lease | None]
-    """None: a record that is no lease.
+    """A record's lease; None: the record is no lease.
 
-    The list gets a LostFieldError for each field that is left out. Raises ParseError where the
-    record does not say whether, where and until when the lease holds.
+    The list gets a LostFieldError for each field that is left out. Raises ParseError if the record
+    does not say whether, where and until when the lease holds.
     """
-    begins: re.Pattern[bytes] | None = None
-    """How a file of this format begins, where its path does not tell what it is."""
-    leases: tuple[str, ...] = ()
-    leases_removed: bool = False
-    """The server removes the file with its last lease; else one that vanishes says nothing."""
-    network: str = ""
-    """The network's name where no pattern tells it."""
-    bridges: tuple[str, ...] = ()
-    """Names of the network's interfaces, which may be `{network}`; empty: not known."""
-    replaced: bool = False
-    """Written elsewhere and renamed into place: a read is never torn."""
-    before: tuple[tuple[str, ...], ...] = ()
-    """Suffixes of older parts, to be read before the file; the first that has any counts."""
-    owners: tuple[str, ...] = ()
-    parse_owners: Callable[[bytes, str], tuple[list[Owner], list[ParseError]]] | None = None
-    owners_removed: bool = False
-    """The file of a card is removed with the card."""
-    owners_run: bool = False
-    """A domain is listed only while it runs."""
-    names: tuple[str, ...] = ()
-    """Files NETWORK.… that tell what `{network}` of the other patterns is, e.g. a bridge."""
-    parse_name: Callable[[bytes, str], str] | None = None
 
     @property
     def by_line(self) -> bool:
-        """Each line is a record, whatever else is in the file."""
+        """Whether each line is a record, whatever else is in the file."""
         return self.records is lines
 
 

@@ -35,7 +35,8 @@ class Files:
         self.path = folder / "leases"
         self.held: dict[str, Lease] = {}
         self.kind = kind
-        self._files = LeaseFiles(self._changed, FirstSeen())
+        self._files = LeaseFiles(FirstSeen())
+        self._files.subscribe(self._changed)
 
     def _changed(self, changes: list[LeaseChange]) -> None:
         for change in changes:

@@ -15,7 +15,8 @@ LINE = "4102444800 52:54:00:00:00:01 10.0.0.5 web1 *\n"
 
 
 def watched(changes: list[LeaseChange], *files: LeaseFile) -> LeaseFiles:
-    made = LeaseFiles(changes.extend, FirstSeen())
+    made = LeaseFiles(FirstSeen())
+    made.subscribe(changes.extend)
     made.watch(files)
     return made
 

@@ -173,16 +173,14 @@ def test_a_tracker_holds_only_what_a_read_said_and_at_last_what_the_file_says(
     assert set(tracker.leases()) == set(parse(source, valid, FILE)[0])
 
 
-@pytest.mark.parametrize(
-    "source", [s for s in registry.SOURCES if s.parse_owners], ids=lambda s: s.name
-)
+@pytest.mark.parametrize("source", [s for s in registry.SOURCES if s.owners], ids=lambda s: s.name)
 @given(data=st.data())
 def test_a_file_of_owners_is_owners_and_typed_errors(source: Source, data: st.DataObject) -> None:
     path = "/n/dnsmasq.hosts/web1.eth0"
-    assert source.parse_owners
+    assert source.owners
     text = data.draw(of(MACS if source.name == "libvirt" else HOSTS))
     try:
-        owners, errors = source.parse_owners(text, path)
+        owners, errors = source.owners.parse(text, path)
     except ParseError as whole:
         owners, errors = [], [whole]
     for error in errors:
@@ -194,10 +192,10 @@ def test_a_file_of_owners_is_owners_and_typed_errors(source: Source, data: st.Da
 
 @given(of(CONF))
 def test_a_configuration_of_libvirts_tells_a_bridge_or_is_the_typed_error(data: bytes) -> None:
-    (source,) = (source for source in registry.SOURCES if source.parse_name)
-    assert source.parse_name
+    (source,) = (source for source in registry.SOURCES if source.names)
+    assert source.names
     try:
-        assert 0 < len(source.parse_name(data, "/l/x.conf")) < 16
+        assert 0 < len(source.names.parse(data, "/l/x.conf")) < 16
     except ParseError as error:
         check_error(error, "/l/x.conf")
 

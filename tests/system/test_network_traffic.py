@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import sys
 import time
 
@@ -195,13 +196,15 @@ RELEASE = """
 import sys
 from pathlib import Path
 import msgspec
+from leasewatch import addresses
 from leasewatch.pyvirt.domains import dhcp_release
 from leasewatch.model import LeaseFile, NetworkState
 from leasewatch.sources import dnsmasq
 state = msgspec.json.decode(Path("/run/pyvirt/networks/lab.json").read_bytes(), type=NetworkState)
 file = LeaseFile(path=state.lease_file, network="lab", suffix="internal")
 leases, _ = dnsmasq.parse(Path(state.lease_file).read_bytes(), file)
-dhcp_release.release(state, [each for each in leases if sys.argv[1] in (each.address, "all")])
+given = [each for each in leases if sys.argv[1] in (addresses.text(each.address), "all")]
+dhcp_release.release(state, given)
 """
 
 
@@ -324,22 +327,28 @@ def test_a_guest_that_asks_for_what_is_refused_does_not_fill_the_hosts_memory(
     assert "DHCPNAK(pv-lab) 10.99.0.1" in log.read_text().splitlines()[-1]
 
 
-def test_a_networks_parent_to_whom_nothing_tells_of_changes_looks_for_them(world: World) -> None:
-    """Here for want of a descriptor; fs.dir-notify-enable is the whole machine's."""
-    started(world)
-    pid = json.loads(read(world, "/run/pyvirt/networks/lab.json"))["pid"]
+POLLING = """
+import errno, os
+from leasewatch.paths import Paths
+from leasewatch.pyvirt.networks.directory_notifier import DirectoryNotifier
+from leasewatch.pyvirt.networks.networks import Networks
+def watch(*_):
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+DirectoryNotifier.watch = watch
+Networks(Paths()).run("lab")
+"""
 
-    def open_files() -> dict[int, str]:
-        find = ["find", f"/proc/{pid}/fd", "-type", "l", "-printf", "%f %l\\n"]
-        lines = world.run(find, check=False).stdout.splitlines()
-        return {int(number): to for number, _, to in (line.partition(" ") for line in lines)}
 
-    world.wait_for("it to be told", lambda: "/run/pyvirt/networks/lab" in open_files().values())
-    world.run(["prlimit", f"--pid={pid}", f"--nofile={max(open_files())}:"])
+def test_a_network_whose_process_gets_no_notification_of_changes_polls_for_them(
+    world: World,
+) -> None:
+    world.run(["pyvirt", "network", "create", "lab"])
+    parent = world.spawn(["python", "-c", POLLING], stderr=subprocess.PIPE)
+    world.wait_for("dnsmasq", lambda: "pv-lab" in world.run(["ss", "-lun"]).stdout)
     for number in range(2):
         world.client(f"c{number}", LAB).dhcp(f"host{number}")
         copy = ["grep", "-q", f"host{number}", "/run/pyvirt/networks/lab/leases.settled"]
         world.wait_for("a copy", lambda copy=copy: not world.run(copy, check=False).returncode)  # type: ignore[misc]
-    said = read(world, "/run/pyvirt/networks/lab/log")
-    assert said.count("nothing tells of changes, so it looks all the time: [Errno 24]") == 1
-    assert json.loads(read(world, "/run/pyvirt/networks/lab.json"))["pid"] == pid
+    world.signal(parent, signal.SIGTERM)
+    _, said = parent.communicate(timeout=30)
+    assert said.count("change notification is unavailable; falling back to polling") == 1

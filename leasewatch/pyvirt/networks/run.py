@@ -35,9 +35,9 @@ from leasewatch.pyvirt.networks import dnsmasq_conf, hosts_entries, sysctl, unma
 from leasewatch.pyvirt.networks import nat as tables
 from leasewatch.pyvirt.networks.backoff import Backoff
 from leasewatch.pyvirt.networks.bridge import delete_bridge, ensure_bridge
+from leasewatch.pyvirt.networks.directory_notifier import DirectoryNotifier
 from leasewatch.pyvirt.networks.diversions import Diversions
 from leasewatch.pyvirt.networks.dnsmasq import SETTLED, Dnsmasq
-from leasewatch.pyvirt.networks.folder_news import DirectoryNotifier
 from leasewatch.pyvirt.networks.kept_names import kept_names
 from leasewatch.pyvirt.networks.losses import FILTER, Losses
 from leasewatch.pyvirt.networks.resolvers import Resolvers
@@ -52,6 +52,7 @@ def run(paths: Paths, network: Network) -> None:
 
     All or nothing: when a step fails the earlier ones are undone and UserError says why.
     """
+    logging.basicConfig(format="%(message)s")
     files = NetworkFiles(paths, network.name)
     held = locks.ProcessLock(files.lock)
     with contextlib.ExitStack() as ours:
@@ -102,10 +103,12 @@ class _Parent:
         self._told = 0
         """When the --dhcp-hostsdir had changed at the last look."""
         self._losses = Losses(files.paths, network)
-        self._news = DirectoryNotifier(files.leases.parent, files.hosts, files.run)
+        self._folders = DirectoryNotifier()
+        self._heard = False
+        """Something has changed in the folders since they were looked at last."""
         self._held = HeldAddresses(files, network)
-        self._deaf = False
-        """Nothing tells of changes: it has to look all the time."""
+        self._is_polling = False
+        """Change notification is unavailable."""
         self._looked = time.monotonic()
         self._look_at: float | None = self._looked
         """When to look at leases, hosts and log next; None: when there is news."""
@@ -151,7 +154,7 @@ class _Parent:
 
     def close(self) -> None:
         """No more news."""
-        self._news.close()
+        self._folders.close()
         self._losses.close()
 
     def watch(self, signals: socket.socket) -> None:
@@ -160,8 +163,6 @@ class _Parent:
             numbers = self._wait(signals)
             if signal.SIGTERM in numbers or signal.SIGINT in numbers:
                 return
-            if signal.SIGIO in numbers:
-                self._look_soon()
             if self._must_mend(asked=signal.SIGHUP in numbers):
                 self._mend()
             elif not self.dnsmasq.is_running():
@@ -174,6 +175,7 @@ class _Parent:
 
     def _look_soon(self) -> None:
         """At leases for the filter at once; at the rest when they may stand still, and seldom."""
+        self._heard = True
         self._held.news()
         if self._look_at is None:
             self._look_at = max(self._looked + _LOOK, time.monotonic() + 2 * SETTLED)
@@ -198,7 +200,7 @@ class _Parent:
                 self._tell_state(f"{error}\n{getattr(error, 'hint', '')}")
 
     def _look(self) -> None:
-        """What changes from now on is told; what has changed until now is looked at."""
+        """Look at all files whose changes matter."""
         if not self._files.hosts.is_dir():
             _log.warning("%s was removed: it is made anew", self._files.hosts)
             self._mend()
@@ -217,27 +219,32 @@ class _Parent:
         except (OSError, UserError) as error:  # it is tried again
             _log.warning("dnsmasq of network %s: %s", self._network.name, error)
         self._looked = time.monotonic()
-        self._look_at = self._looked + _LOOK if self._deaf or not whole else None
+        self._look_at = self._looked + _LOOK if self._is_polling or not whole else None
 
     def _look_at_leases(self) -> None:
-        self._ask()
+        self._watch_folders()
         self._held.look(writer_lives=self.dnsmasq.is_running())
-        if self._deaf:
+        if self._is_polling:
             self._held.news()
             self._look_at = self._looked + _LOOK
 
-    def _ask(self) -> None:
-        """For news. There is none where fs.dir-notify-enable is 0 or no descriptor is left."""
-        was_deaf, self._deaf = self._deaf, False
+    def _watch_folders(self) -> None:
+        """Notice changes from now on, or poll where the kernel has no inotify instance left."""
+        files, domains = self._files, self._files.paths.domain_definitions
+        there = next(folder for folder in (domains, *domains.parents) if folder.is_dir())
+        ours = (files.leases.parent, files.hosts, files.run)
+        self._heard = False
         try:
-            domains = self._files.paths.domain_definitions
-            there = next(folder for folder in (domains, *domains.parents) if folder.is_dir())
-            self._news.ask(there, *self._resolvers.folders())
+            self._folders.watch([*ours, there, *self._resolvers.folders()])
         except OSError as error:
-            self._news.close()
-            self._deaf = True
-            if not was_deaf:
-                _log.warning("nothing tells of changes, so it looks all the time: %s", error)
+            self._folders.close()
+            if not self._is_polling:
+                _log.warning(
+                    "change notification is unavailable; falling back to polling: %s", error
+                )
+            self._is_polling = True
+        else:
+            self._is_polling = False
 
     def _forget(self) -> None:
         """New entries are seen by dnsmasq itself; it keeps what a removed one said until told."""
@@ -254,13 +261,17 @@ class _Parent:
         if self.dnsmasq.is_running():
             poll.register(self.dnsmasq.pidfd, select.POLLIN)
             due = _first(self._look_at, self._held.due)
-        for fileno in self._losses.filenos():
-            poll.register(fileno, select.POLLIN)
+        folders = -1 if self._heard else self._folders.fileno()
+        for fileno in (*self._losses.filenos(), folders):
+            if fileno >= 0:
+                poll.register(fileno, select.POLLIN)
         due = _first(due, self._losses.due)
         timeout = None if due is None else max(0.0, due - time.monotonic()) * 1000
         ready = dict(poll.poll(timeout))
         if not ready.keys().isdisjoint(self._losses.filenos()):
             self._losses.heard(time.monotonic())
+        if folders in ready:
+            self._look_soon()
         return signals.recv(64) if signals.fileno() in ready else b""
 
     def _revive(self) -> None:
@@ -326,8 +337,8 @@ def _is_due(at: float | None) -> bool:
 
 @contextlib.contextmanager
 def _signals() -> Iterator[socket.socket]:
-    """Signals as bytes to read: none is lost, none interrupts a step. SIGIO: there is news."""
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGIO)
+    """Signals as bytes to read: none is lost, none interrupts a step."""
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     reader, writer = socket.socketpair()
     with reader, writer:
         writer.setblocking(False)

@@ -25,7 +25,6 @@ from leasewatch.daemon import alive, memory, notify
 from leasewatch.daemon.logs import Recent, fields
 from leasewatch.files import reading
 from leasewatch.files.state_folder import StateFolder
-from leasewatch.history.claim_log import ClaimLog
 from leasewatch.history.reader import HistoryReader
 from leasewatch.history.writer import History
 from leasewatch.hosttable.pending import PendingServer
@@ -71,7 +70,6 @@ class Service:
         self._paths = paths
         self._faults = Recent()
         """The faults that were logged."""
-        self._claims = ClaimLog()
         self._config = _load(paths)
         self._networks = StateFolder(paths.network_runs, NetworkState)
         self._domains = StateFolder(paths.domain_runs, DomainState)
@@ -289,7 +287,6 @@ class Service:
         for name in touched:
             decision = self._policy.decide(name)
             for claim in decision.claims:
-                self._claims.report(claim)
                 self._history.decided(claim)
             try:
                 self._must_publish |= self._publisher.set(name, decision.records, wall)
@@ -342,7 +339,6 @@ class Service:
         self._files.expire(time.time())
         self._neighbours.rescan()
         self._history.tick()
-        self._claims.count()
         if not self._must_publish and not self._publisher.is_intact():
             _LOG.error("the host table was changed by others, replacing it")
             self._must_publish = True

@@ -1,12 +1,12 @@
-"""Logs the claims to names that fail, and no more of them than one can read.
+"""Logs the claims to names that fail, but no more than a person can read.
 
-A guest can make claims as fast as its DHCP client can ask.
+A guest can make claims as fast as its DHCP client can ask. It reads no clock: `now` is monotonic,
+in seconds.
 """
 
 from __future__ import annotations
 
 import logging
-import time
 from typing import Final
 
 from leasewatch import addresses
@@ -17,15 +17,15 @@ from leasewatch.model import Claim
 OF_CLIENT: Final = 10, 60.0
 """Lines of one client at once, and seconds for each further one."""
 OF_ALL: Final = 1000, 1.0
-"""…and of all clients."""
+"""The same for all clients together."""
 COUNT_SECONDS: Final = 60.0
-"""How often the claims that were not logged are counted in a line."""
+"""How often a line counts the claims that were not logged."""
 _MEMORY: Final = 4096
 _LOG = logging.getLogger(__name__)
 
 
 class ClaimLog:
-    """Decides which claims are worth a line."""
+    """Logs each failed claim once, within the limits."""
 
     def __init__(self) -> None:
         self._failed = Recent(_MEMORY)
@@ -37,15 +37,13 @@ class ClaimLog:
         """The last client whose claim was not logged."""
         self._counted = -COUNT_SECONDS
 
-    def report(self, claim: Claim) -> None:
-        """Log a decision on a claim if it failed, once."""
-        if claim.verdict not in {"refused", "conflict"}:
-            return
+    def failed(self, claim: Claim, now: float) -> None:
+        """A claim was refused or is in conflict, maybe as before."""
         address = addresses.text(claim.address) if claim.address else None
-        told = (claim.verdict, claim.name, claim.network, claim.mac, address, claim.reason)
-        if not self._failed.is_new(*told):
+        what = (claim.verdict, claim.name, claim.network, claim.mac, address, claim.reason)
+        if not self._failed.is_new(*what):
             return
-        now, who = time.monotonic(), f"{claim.mac or address} on {claim.network}"
+        who = f"{claim.mac or address} on {claim.network}"
         if not (self._of_client.take(who, now) and self._of_all.take("", now)):
             self._left_out, self._last = self._left_out + 1, who
             return
@@ -58,9 +56,8 @@ class ClaimLog:
         )
         _LOG.log(NOTICE, "claim %s %s", claim.verdict, shown)
 
-    def count(self) -> None:
-        """Log once in a while how many claims were not logged."""
-        now = time.monotonic()
+    def count(self, now: float) -> None:
+        """Log how many claims were not logged, at most every COUNT_SECONDS."""
         if self._left_out and now - self._counted >= COUNT_SECONDS:
             left_out, self._left_out, self._counted = self._left_out, 0, now
             _LOG.log(NOTICE, "claims not logged %s", fields(count=left_out, last=self._last))

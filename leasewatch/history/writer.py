@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 
 from leasewatch.config import History as Settings
 from leasewatch.daemon.logs import NOTICE, fields
+from leasewatch.history.claim_log import ClaimLog
 from leasewatch.history.damage import DamagedError, is_damage, set_aside
 from leasewatch.history.file import HistoryFile
 from leasewatch.history.intake import Happened, Intake, Snapshot
@@ -66,6 +67,7 @@ class History:
         """Leases of earlier times: they may contradict what the bridges see now."""
         self._path = path
         self._settings = settings
+        self._claim_log = ClaimLog()
         self._intake = Intake()
         self._writer = _Writer(path, settings, pace or Pace(), self._ask_to_catch_up)
         self._held: Callable[[], Iterable[LeaseChange | Neighbour]] = tuple
@@ -115,14 +117,17 @@ class History:
             self._put(self._intake.neighbours(changes, time.time()))
 
     def decided(self, claim: Claim) -> None:
-        """A claim was decided, maybe as before."""
-        happened = self._intake.claim(claim, time.time(), time.monotonic())
-        if happened:
+        """A claim was decided, maybe as before. It is logged if it failed."""
+        now = time.monotonic()
+        if claim.verdict in {"refused", "conflict"}:
+            self._claim_log.failed(claim, now)
+        if happened := self._intake.claim(claim, time.time(), now):
             self._put(happened)
 
     def tick(self) -> None:
         """Write the changes that have waited long enough; call it every few seconds."""
         now = time.monotonic()
+        self._claim_log.count(now)
         self._put(self._intake.due(now))
         if self._intake.joined and now - self._counted >= COUNT_SECONDS:
             joined, self._intake.joined, self._counted = self._intake.joined, 0, now

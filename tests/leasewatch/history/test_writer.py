@@ -312,14 +312,14 @@ def test_the_settings_switch_it_off_and_on_while_it_runs(path: Path) -> None:
 def test_it_stays_below_its_size(path: Path) -> None:
     async def scenario() -> None:
         async with keeping(path, settings=Settings(size=1)) as kept:
-            for begin in range(0, 20_000, 1000):
+            for begin in range(0, 8000, 1000):
                 leases = [lease(number, f"vm{number}") for number in range(begin + 1, begin + 1001)]
                 kept.history.changed([change(None, new) for new in leases])
                 kept.history.changed([change(old, None) for old in leases])
-            await kept.until("the last", lambda: kept.holdings("vm20000"))
+            await kept.until("the last", lambda: kept.holdings("vm8000"))
         kept_names = [h.name for h in kept.holdings()]
         assert len(kept_names) > 1000
-        assert kept_names[-1] == "vm20000"
+        assert kept_names[-1] == "vm8000"
 
     asyncio.run(scenario())
     assert path.stat().st_size <= 1 << 20

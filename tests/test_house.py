@@ -48,11 +48,8 @@ _PURE = (
     *("history/holdings.py", "history/intake.py", "history/rows.py"),
     *(f"leases/{name}.py" for name in ("address_book", "allowance", "first_seen", "record_set")),
     "leases/tracker.py",
-    *(
-        f"names/{name}.py"
-        for name in ("aliases", "claimants", "held", "labels", "ledger", "on_link")
-    ),
-    *(f"names/{name}.py" for name in ("policy", "suffix", "verdicts", "pending")),
+    *(f"names/{name}.py" for name in ("aliases", "claimants", "labels", "ledger", "on_link")),
+    *(f"names/{name}.py" for name in ("pending", "policy", "running", "suffix", "verdicts")),
     *(f"neighbours/{name}.py" for name in ("given_back", "links", "per_network")),
     *("neighbours/prompts.py", "neighbours/table.py"),
     *(f"sources/{name}.py" for name in ("dnsmasq", "dnsmasq_users", "fields", "incus")),

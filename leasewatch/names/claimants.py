@@ -1,4 +1,4 @@
-"""The claimants of one name: what each holds, which of them wins, and its addresses in order.
+"""What is held of an address, and the claimants of one name: which wins, with which addresses.
 
 A claimant is a domain, or a guest with all addresses of its network card. `names.policy` decides
 what a claimant that wins or loses is told.
@@ -7,16 +7,97 @@ what a claimant that wins or loses is told.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+import msgspec
 
 from leasewatch import addresses
-from leasewatch.addresses import Address
-from leasewatch.model import Domain, HostAddress
+from leasewatch.addresses import Address, has_scope
+from leasewatch.model import Claim, Domain, HostAddress, Lease, Neighbour, Trust, Verdict
 from leasewatch.names import labels
-from leasewatch.names.held import Held
 
-MAX_ADDRESSES = 32
+MAX_ADDRESSES: Final = 32
 """Of one host record (csrc/snapshot_format.h)."""
+_AT_ONCE: Final = 0.001
+"""Seconds between the two times of a lease that came with its hostname."""
+
+
+class Held(msgspec.Struct, eq=False, gc=False):
+    """An address on a network. At least one of `lease` and `neighbour` is there."""
+
+    network: str
+    address: Address
+    lease: Lease | None
+    """None: only the neighbour table has the address."""
+    neighbour: Neighbour | None
+    """Whom the bridge sees at the address."""
+    since: float
+    first_seen: float
+    renewed: float
+    """These three as in `LeaseChange`; without a lease those of the neighbour."""
+    mac: str = ""
+    """The MAC that the host saw: the DHCP server, else the bridge. Empty: neither did."""
+    owner: str | None = None
+    """Folded name of the running domain that has a card with this MAC."""
+    guest: str | None = None
+    """The claimed hostname, folded: its own or that of its card's lease. It may be improper."""
+    claimed: float = 0.0
+    """When the client first appeared under the claimed hostname, Unix seconds."""
+    off_link: bool = False
+    """No network of its bridge contains the address."""
+
+    def names(self) -> set[str]:
+        """The names that it claims."""
+        return {name for name in (self.owner, self.guest) if name is not None}
+
+    def claim(self, name: str | None, trust: Trust | None, verdict: Verdict, reason: str) -> Claim:
+        """Its claim to `name`, decided."""
+        return Claim(
+            name=name,
+            trust=trust,
+            verdict=verdict,
+            reason=reason,
+            network=self.network,
+            address=self.address,
+            lease=self.lease,
+            domain=self.owner,
+            mac=self.mac or None,
+            ifindex=self.ifindex,
+        )
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the DHCP server recorded the MAC. For DHCPv6 it mostly does not."""
+        return self.lease is not None and self.lease.hwaddr is not None
+
+    @property
+    def hostname(self) -> str | None:
+        """The hostname of its own lease."""
+        return self.lease.hostname if self.lease is not None else None
+
+    @property
+    def ifindex(self) -> int:
+        """The interface of an IPv6 link-local address (RFC 4007), else 0."""
+        return self.neighbour.ifindex if self.neighbour and has_scope(self.address) else 0
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether its MAC answers at the address."""
+        seen = self.neighbour
+        return seen is not None and seen.reachable and seen.mac == self.mac
+
+    @property
+    def is_renamed(self) -> bool:
+        """Whether its client changed the hostname while it had the address."""
+        return self.first_seen - self.since > _AT_ONCE
+
+    @property
+    def rival(self) -> str:
+        """Another MAC that has answered at the address since it was leased; mostly empty."""
+        seen = self.neighbour
+        if seen is None or not self.is_recorded or not seen.reachable or seen.seen <= self.since:
+            return ""
+        return "" if seen.mac == self.mac else seen.mac
 
 
 class Claimant(NamedTuple):
@@ -134,7 +215,7 @@ def host_addresses(held: Sequence[Held]) -> tuple[HostAddress, ...]:
     found: dict[tuple[Address, int], HostAddress] = {}
     for one in sorted(held, key=_order) if len(held) > 1 else held:
         ifindex = one.ifindex
-        if not ifindex and addresses.has_scope(one.address):
+        if not ifindex and has_scope(one.address):
             continue
         found.setdefault(
             (one.address, ifindex),

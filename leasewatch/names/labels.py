@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 RESERVED: Final = frozenset({"broadcasthost", "isatap", "localhost", "wpad"})
@@ -59,12 +59,12 @@ def owner_fault(name: str) -> str | None:
     return None
 
 
-def qualified(name: str, network: str, suffix: str) -> str | None:
-    """NAME.NETWORK.SUFFIX of a `name` without fault, folded; None where that is no possible name.
+def qualified(name: str, network: str, suffixes: Mapping[str, str]) -> str | None:
+    """NAME.NETWORK.SUFFIX, folded, of a `name` without fault; None: that is no possible name.
 
-    Such a name is no number, so neither is the whole.
+    `suffixes` are by network. The name is no number, so neither is the whole.
     """
-    tail = _tail(network, suffix)
+    tail = _tail(network, suffixes.get(network, "internal"))
     return name + tail if tail and len(name) + len(tail) <= MAX_NAME else None
 
 

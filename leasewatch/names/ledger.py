@@ -12,7 +12,7 @@ from typing import TypeVar
 from leasewatch.addresses import Address
 from leasewatch.model import Lease, LeaseChange, Neighbour, NeighbourChange
 from leasewatch.names import labels
-from leasewatch.names.held import Held
+from leasewatch.names.claimants import Held
 from leasewatch.names.on_link import Networks, Prefix
 
 _K = TypeVar("_K")
@@ -54,8 +54,10 @@ class Ledger:
         if former != prefixes:
             self._networks = {network: Networks(found) for network, found in prefixes.items()}
             for held in self._all():
-                off_link, held.off_link = held.off_link, self._is_off_link(held)
-                touched |= _names(held) if held.off_link != off_link else set()
+                networks = self._networks.get(held.network) if held.lease is not None else None
+                off_link = networks is not None and networks.lack(held.address)
+                touched |= held.names() if held.off_link != off_link else set()
+                held.off_link = off_link
         return touched
 
     def apply(self, changes: Iterable[LeaseChange]) -> set[str]:
@@ -66,18 +68,11 @@ class Ledger:
                 touched |= self._remove(self._of_lease(change.old))
             new = change.new
             if new is not None:
-                held = Held(
-                    network=new.network,
-                    address=new.address,
-                    lease=new,
-                    neighbour=None,
-                    since=change.since,
-                    first_seen=change.first_seen,
-                    renewed=change.renewed,
-                )
-                held.see(self._neighbours.get((new.network, new.address)))
-                held.off_link = self._is_off_link(held)
-                touched |= self._add(held)
+                since, first_seen, renewed = change.since, change.first_seen, change.renewed
+                held = Held(new.network, new.address, new, None, since, first_seen, renewed)
+                networks = self._networks.get(new.network)
+                held.off_link = networks is not None and networks.lack(new.address)
+                touched |= self._add(held, self._neighbours.get((new.network, new.address)))
             for lease in (change.old, new):
                 if lease is not None and (lease.network, lease.address) in self._neighbours:
                     touched |= self._show_neighbour(lease.network, lease.address)
@@ -116,10 +111,6 @@ class Ledger:
     def _all(self) -> Iterator[Held]:
         return (held for there in self.by_address.values() for held in there)
 
-    def _is_off_link(self, held: Held) -> bool:
-        networks = self._networks.get(held.network)
-        return networks is not None and held.lease is not None and networks.lack(held.address)
-
     def _of_lease(self, lease: Lease) -> Held:
         there = self.by_address[lease.address]
         if len(there) == 1:  # common
@@ -130,10 +121,8 @@ class Ledger:
         """Set whom the bridge sees at the address of a lease."""
         if neighbour is not None and _is_same(held.neighbour, neighbour):
             rival, held.neighbour = held.rival, neighbour
-            return set() if held.rival == rival else _names(held)
-        touched = self._remove(held)
-        held.see(neighbour)
-        return touched | self._add(held)
+            return set() if held.rival == rival else held.names()
+        return self._remove(held) | self._add(held, neighbour)
 
     def _show_neighbour(self, network: str, address: Address) -> set[str]:
         """Hold a neighbour if no lease has its address."""
@@ -149,45 +138,52 @@ class Ledger:
         touched = self._remove(shown) if shown is not None else set()
         if neighbour is not None:
             since, seen = neighbour.since, neighbour.seen
-            held = Held(network, address, None, neighbour, since, since, seen, neighbour.mac)
-            touched |= self._add(held)
+            held = Held(network, address, None, None, since, since, seen)
+            touched |= self._add(held, neighbour)
         return touched
 
-    def _add(self, held: Held) -> set[str]:
+    def _add(self, held: Held, neighbour: Neighbour | None) -> set[str]:
+        """`neighbour`: whom the bridge sees at the address."""
+        recorded = held.lease.hwaddr if held.lease is not None else None
+        held.mac = recorded or (neighbour.mac if neighbour is not None else "")
+        held.neighbour = neighbour
         _insert(self.by_address, held.address, held)
         if held.mac:
             _insert(self.by_card, (held.network, held.mac), held)
-        touched = self._link(held)
-        return touched | self._relink_followers(held) if held.hostname is not None else touched
+        return self._link(held) | self._relink_followers(held)
 
     def _remove(self, held: Held) -> set[str]:
         touched = self._unlink(held)
         _discard(self.by_address, held.address, held)
         if held.mac:
             _discard(self.by_card, (held.network, held.mac), held)
-        return touched | self._relink_followers(held) if held.hostname is not None else touched
+        return touched | self._relink_followers(held)
 
     def _relink_followers(self, held: Held) -> set[str]:
         """Work out again which hostname the other addresses of its card claim."""
         touched: set[str] = set()
-        for other in self.by_card.get((held.network, held.mac), ()) if held.mac else ():
-            if other is not held and not other.is_recorded:
-                touched |= self._unlink(other) | self._link(other)
+        if held.mac and held.lease is not None and held.lease.hostname is not None:
+            for other in self.by_card.get((held.network, held.mac), ()):
+                if other is not held and not other.is_recorded:
+                    touched |= self._unlink(other) | self._link(other)
         return touched
 
     def _link(self, held: Held) -> set[str]:
         """Work out which names the address claims, and note them."""
+        lease, named = held.lease, held
+        if held.mac and (lease is None or lease.hwaddr is None):
+            named = self._named(held)
+        hostname = named.lease.hostname if named.lease is not None else None
         held.owner = self.owners.get((held.network, held.mac)) if held.mac else None
-        named = self._named(held) if held.mac and not held.is_recorded else held
-        hostname, held.claimed = named.hostname, named.first_seen
         held.guest = labels.fold(hostname) if hostname else None
-        names = _names(held)
+        held.claimed = named.first_seen
+        names = held.names()
         for name in names:
             _insert(self.by_name, name, held)
         return names
 
     def _unlink(self, held: Held) -> set[str]:
-        names = _names(held)
+        names = held.names()
         for name in names:
             _discard(self.by_name, name, held)
         return names
@@ -204,10 +200,6 @@ class Ledger:
         if not recorded and held.hostname is not None:
             return held
         return max(recorded or named, key=lambda one: one.first_seen, default=held)
-
-
-def _names(held: Held) -> set[str]:
-    return {name for name in (held.owner, held.guest) if name is not None}
 
 
 def _is_same(former: Neighbour | None, now: Neighbour) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple
 
 from leasewatch.addresses import has_scope
-from leasewatch.names.held import Held
+from leasewatch.names.claimants import Held
 
 IPV6_SECONDS: Final = 8
 """How much longer than DHCP a guest's IPv6 address may take: a router advertisement (RFC 4861)

@@ -5,7 +5,7 @@ It works by name: a change returns the names it touches, and `decide` works out 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import Literal
 
@@ -15,27 +15,26 @@ from leasewatch.addresses import Address
 from leasewatch.model import (
     Claim,
     Domain,
+    HostAddress,
     HostRecord,
-    Lease,
     LeaseChange,
     Neighbour,
     NeighbourChange,
-    Nic,
     Trust,
 )
 from leasewatch.names import labels, verdicts
-from leasewatch.names.aliases import Aliases, assign
-from leasewatch.names.claimants import Claimant, by_network, guests, host_addresses, owners_rank
-from leasewatch.names.held import Held
-from leasewatch.names.ledger import Card, Ledger
+from leasewatch.names.claimants import (
+    Claimant,
+    Held,
+    by_network,
+    guests,
+    host_addresses,
+    owners_rank,
+)
+from leasewatch.names.ledger import Ledger
 from leasewatch.names.on_link import Prefix
 from leasewatch.names.pending import NOT_AWAITED, Awaited, awaited
-
-_FORMER_CARDS = 4096
-"""Cards of stopped domains whose last start is remembered."""
-
-_Left = Lease | tuple[str, Address]
-"""A lease, or network and address of a neighbour."""
+from leasewatch.names.running import RunningDomains
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,98 +67,26 @@ class NamePolicy:
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
-        self._domains: dict[str, tuple[Domain, ...]] = {}
-        """By folded name. Several domains may share one; one of them answers to it."""
-        self._of_card: dict[Card, Domain] = {}
-        self._aliases = Aliases()
-        self._dotted: dict[str, str] = {}
-        """NAME by NAME.NETWORK.SUFFIX, for running domains whose NAME has dots itself."""
         self._ledger = Ledger()
-        self._left_over: dict[Card, frozenset[Lease]] = {}
-        """By domain's card: leases from before the domain's start, so from its last run."""
-        self._ended: dict[str, tuple[str, frozenset[_Left]]] = {}
-        """By each folded name of a domain that has ended: its own name, and what it held then and
-        has not given back."""
-        self._started: dict[Card, float] = {}
+        self._running = RunningDomains(self._ledger)
 
     def set_rules(self, rules: Rules) -> set[str]:
         """Use new rules; returns the names to decide again."""
         old, self.rules = self.rules, rules
         touched = self._ledger.set_prefixes(rules.prefixes)
         if _for_all_names(old) != _for_all_names(rules):
-            self._dotted = self._below_dotted()
+            self._running.set_suffixes(rules.suffixes)
             return set(self.names())
         return touched | (old.reserved ^ rules.reserved) | (old.defined ^ rules.defined)
 
     def set_domains(self, domains: Iterable[Domain]) -> set[str]:
         """Set which domains run; returns the names to decide again."""
-        former, self._domains = self._domains, {}
-        former_aliases = self._aliases
-        owners: dict[Card, str] = {}
-        self._of_card = {}
-        for domain in sorted(domains, key=attrgetter("started")):
-            name = labels.fold(domain.name)
-            self._domains[name] = (*self._domains.get(name, ()), domain)
-            cards = list(map(_card, domain.nics))
-            owners |= dict.fromkeys(cards, name)  # if two have one card, it is the newest's
-            self._of_card |= dict.fromkeys(cards, domain)
-        self._note_starts()
-        self._note_ends(former, former_aliases)
-        self._aliases = assign(self._domains)
-        self._dotted = self._below_dotted()
-        touched = {
-            name
-            for name in former.keys() | self._domains.keys()
-            if former.get(name) != self._domains.get(name)
-        }
-        touched |= self._aliases.changed(former_aliases)
-        # Each may be NAME.NETWORK.SUFFIX of another NAME.
-        touched |= {head for name in touched for head in labels.heads(name)}
-        return touched | self._ledger.set_owners(owners)
+        return self._running.set(domains, self.rules.suffixes)
 
-    def _note_starts(self) -> None:
-        """Note which leases the domains that have just started had before."""
-        if len(self._started) > 2 * len(self._of_card) + _FORMER_CARDS:
-            self._started = {card: self._started.get(card, -1.0) for card in self._of_card}
-            self._left_over = {c: self._left_over.get(c, frozenset()) for c in self._of_card}
-        for card, domain in self._of_card.items():
-            if self._started.get(card) != domain.started:
-                self._started[card] = domain.started
-                self._left_over[card] = self._leases_before(card, domain)
-
-    def _leases_before(self, card: Card, domain: Domain) -> frozenset[Lease]:
-        """The leases of its card from before its start; not endless ones, which no renewal changes.
-
-        The time of the lease counts too, because the start may be noticed late.
-        """
-        if not domain.start_seen:
-            return frozenset()
-        held = self._ledger.by_card.get(card, ())
-        old = (one.lease for one in held if one.renewed < domain.started)
-        return frozenset(lease for lease in old if lease is not None and lease.expires)
-
-    def _note_ends(self, former: Mapping[str, tuple[Domain, ...]], aliases: Aliases) -> None:
-        """Note what domains held that run no longer."""
-        for name in former.keys() - self._domains.keys():
-            cards = [_card(nic) for domain in former[name] for nic in domain.nics]
-            left = frozenset(_left(h) for card in cards for h in self._ledger.by_card.get(card, ()))
-            self._ended |= dict.fromkeys((name, *aliases.of(name)), (name, left))
-
-    def _below_dotted(self) -> dict[str, str]:
-        """If `a.b` on `c` and `a` on `b.c` both could be `a.b.c`, the longer NAME has it."""
-        names = sorted((name for name in self._domains if "." in name), key=len)
-        nics = ((name, nic) for name in names for d in self._domains[name] for nic in d.nics)
-        pairs = ((name, nic.network) for name, nic in nics)
-        below = ((self._qualified(name, network), name) for name, network in pairs)
-        return {whole: name for whole, name in below if whole is not None}
-
-    def apply(self, changes: Iterable[LeaseChange]) -> set[str]:
+    def apply(self, changes: Collection[LeaseChange]) -> set[str]:
         """Apply changes of leases; returns the names to decide again."""
-        changes = list(changes)
-        if self._ended:
-            back = {change.old for change in changes if change.new != change.old}
-            left = ((name, (own, held - back)) for name, (own, held) in self._ended.items())
-            self._ended = {name: ended for name, ended in left if ended[1]}
+        if self._running.ended:
+            self._running.forget_returned(changes)
         return self._ledger.apply(changes)
 
     def apply_neighbours(self, changes: Iterable[NeighbourChange]) -> set[str]:
@@ -180,11 +107,11 @@ class NamePolicy:
         """Each name that a lease or a running domain claims, once."""
         claimed = self._ledger.by_name.keys()
         yield from claimed
-        yield from (name for name in self._domains if name not in claimed)
+        yield from (name for name in self._running.by_name if name not in claimed)
 
     def canonical(self, name: str) -> str:
         """The name that `name` (folded) is an alias of, or itself."""
-        return self._aliases.owners.get(name, name)
+        return self._running.aliases.owners.get(name, name)
 
     def names_at(self, address: Address) -> Iterator[str]:
         """The names that `address` is claimed for, owners' first."""
@@ -195,17 +122,17 @@ class NamePolicy:
     def unnamed(self) -> Iterator[Claim]:
         """The leases that claim no name and belong to no running domain."""
         for held in self._ledger.unclaiming():
-            yield verdicts.of_held(held, None, None, "unnamed", "the guest gave no hostname")
+            yield held.claim(None, None, "unnamed", "the guest gave no hostname")
 
     def decide(self, name: str) -> Decision:
         """What `name` (folded) answers, and why."""
         held = self._ledger.by_name.get(name, ())
-        domains = self._domains.get(name)
+        domains = self._running.by_name.get(name)
         if domains is not None:
             return self._decide_domains(name, domains, held)
         refusal = self._refusal(name)
         if refusal is not None:
-            owner = self._aliases.owners.get(name)
+            owner = self._running.aliases.owners.get(name)
             others = (h for h in held if owner is None or h.owner != owner)  # its own guest may
             return Decision((), tuple(self._refused(name, h, refusal) for h in others))
         return self._decide_guests(name, held)
@@ -215,8 +142,8 @@ class NamePolicy:
         fault = labels.guest_fault(name, self.rules.reserved)
         if fault is not None:
             return f'"{name}" {fault}'
-        if name in self._aliases.owners:
-            return f'"{name}" is an alias of domain {self._aliases.owners[name]}'
+        if name in self._running.aliases.owners:
+            return f'"{name}" is an alias of domain {self._running.aliases.owners[name]}'
         if name in self.rules.defined:
             return f'"{name}" is the name of a domain that does not run'
         if self.rules.guest_claims == "off":
@@ -225,11 +152,11 @@ class NamePolicy:
 
     def _refused(self, name: str, held: Held, why: str) -> Claim:
         """A guest's claim that is refused, or left by the last run of a domain of that name."""
-        domain, left = self._ended.get(name, ("", ()))
-        if name in self.rules.defined and _left(held) in left:
+        domain = self._running.left_by(name, held)
+        if domain is not None and name in self.rules.defined:
             why = f"domain {domain} has ended and left this lease"
-            return verdicts.of_held(held, name, "guest", "ended", why)
-        return verdicts.of_held(held, name, "guest", "refused", why)
+            return held.claim(name, "guest", "ended", why)
+        return held.claim(name, "guest", "refused", why)
 
     def _decide_domains(
         self, name: str, domains: tuple[Domain, ...], held: tuple[Held, ...]
@@ -253,7 +180,7 @@ class NamePolicy:
             domain = claimant.domain
             if domain is not None and domain.runs and not claimant.held:
                 claims += [verdicts.pending(name, domain, net) for net in claimant.networks()]
-        for alias, (verdict, why) in self._aliases.lost.get(name, {}).items():
+        for alias, (verdict, why) in self._running.aliases.lost.get(name, {}).items():
             claims.append(verdicts.lost(alias, verdict, why, name, next(iter(of_network), "")))
         fault = labels.owner_fault(name)
         if fault is not None:
@@ -268,24 +195,24 @@ class NamePolicy:
         if held.owner == name and domain is not None:
             if self._is_astray(held):
                 return self._astray(name, "owner", held)
-            if held.lease in self._left_over[held.network, held.mac] and not held.is_seen:
+            if self._running.is_left_over(held) and not held.is_seen:
                 reason = f"domain {domain.name} has not renewed this lease since its start"
-                return verdicts.of_held(held, name, "owner", "pending", reason)
+                return held.claim(name, "owner", "pending", reason)
             rival = held.rival
-            if rival and self._of_card.get((held.network, rival)) is not domain:
+            if rival and self._running.by_card.get((held.network, rival)) is not domain:
                 reason = f"another network card, {rival}, answers at this address"
-                return verdicts.of_held(held, name, "owner", "conflict", reason)
+                return held.claim(name, "owner", "conflict", reason)
             reason = f"domain {domain.name} owns {held.mac}"
-            return verdicts.of_held(held, name, "owner", "published", reason)
+            return held.claim(name, "owner", "published", reason)
         runs = any(domain.runs for domain in domains)
         whose = "the name of a running domain" if runs else "a name that the owner gave"
         reason = f'"{name}" is {whose}'
         if not held.mac:
             reason += ", and nobody has seen whose MAC has this address"
-        return verdicts.of_held(held, name, "guest", "refused", reason)
+        return held.claim(name, "guest", "refused", reason)
 
     def _domain_at(self, held: Held) -> Domain | None:
-        return self._of_card.get((held.network, held.mac))
+        return self._running.by_card.get((held.network, held.mac))
 
     def _decide_guests(self, name: str, held: tuple[Held, ...]) -> Decision:
         """Decide between guests. The winner on a network answers to NAME.NETWORK.SUFFIX too."""
@@ -298,7 +225,10 @@ class NamePolicy:
         claimants = guests(held)
         winner, of_network = claimants[-1], by_network(claimants)
         for one in held:
-            claim = verdicts.of_guest(name, one)
+            reason = "the guest's DHCP hostname"
+            if not one.is_recorded and labels.fold(one.hostname or "") != name:
+                reason = "the hostname of its network card's lease"
+            claim = one.claim(name, "guest", "published", reason)
             if one not in winner.held:
                 why = verdicts.why_a_guest_lost(one, winner)
                 claim = self._beaten(name, claim, one, of_network, why)
@@ -311,7 +241,7 @@ class NamePolicy:
 
     def _astray(self, name: str, trust: Trust, held: Held) -> Claim:
         reason = f"no bridge of network {held.network} has this address in its networks"
-        return verdicts.of_held(held, name, trust, "refused", reason)
+        return held.claim(name, trust, "refused", reason)
 
     def _beaten(
         self, name: str, claim: Claim, held: Held, of_network: Mapping[str, Claimant], why: str
@@ -319,7 +249,8 @@ class NamePolicy:
         """A claim that lost NAME. It may still have NAME.NETWORK.SUFFIX."""
         network = held.network
         if held in of_network[network].held:
-            why += f"; this one answers to {self._qualified(name, network)} alone"
+            whole = labels.qualified(name, network, self.rules.suffixes)
+            why += f"; this one answers to {whole} alone"
         return msgspec.structs.replace(claim, verdict="conflict", reason=why)
 
     def _records(
@@ -334,13 +265,12 @@ class NamePolicy:
         `claimants`: the winner of NAME is the last.
         """
         winner = claimants[-1]
-        wait = self._awaited(winner)
-        found = host_addresses(winner.held)
+        wait, found = self._awaited(winner), host_addresses(winner.held)
         names = [name]
         others: dict[str, HostRecord] = {}
         for network, claimant in of_network.items():
-            whole = self._qualified(name, network)
-            if whole is None or whole in names or whole in others or not self._has(name, whole):
+            whole = self._below(name, network)
+            if whole is None or whole in names or whole in others:
                 continue
             same = claimant is winner or claimant.held == winner.held
             below = found if same else host_addresses(claimant.held)
@@ -348,27 +278,25 @@ class NamePolicy:
             if (below, wait_below) == (found, wait):
                 names.append(whole)
             else:
-                others[whole] = verdicts.record((whole,), below, trust, wait_below)
-        aliases = self._aliases.of(name) if winner.domain is not None else []
+                others[whole] = _record([whole], below, trust, wait_below)
+        aliases = self._running.aliases.of(name) if winner.domain is not None else []
         for claimant in reversed(claimants) if aliases else ():
             own = [a for a in aliases if len(claimants) == 1 or claimant.is_called(a)]
             aliases = [a for a in aliases if a not in own]
             if claimant is winner:
                 names += own
             elif own:
-                wait_own = self._awaited(claimant)
-                record = verdicts.record(tuple(own), host_addresses(claimant.held), trust, wait_own)
-                others[own[0]] = record
-        records = (verdicts.record(tuple(names), found, trust, wait), *others.values())
+                below = host_addresses(claimant.held)
+                others[own[0]] = _record(own, below, trust, self._awaited(claimant))
+        records = (_record(names, found, trust, wait), *others.values())
         return tuple([r for r in records if r.addresses or r.pending_until])
 
-    def _qualified(self, name: str, network: str) -> str | None:
-        return labels.qualified(name, network, self.rules.suffixes.get(network, "internal"))
-
-    def _has(self, name: str, whole: str) -> bool:
-        """Whether `whole`, NAME.NETWORK.SUFFIX of `name`, is nobody else's."""
-        called = whole in self._domains or whole in self._aliases.owners
-        return not called and self._dotted.get(whole, name) == name
+    def _below(self, name: str, network: str) -> str | None:
+        """NAME.NETWORK.SUFFIX, if it is possible and nobody else's."""
+        whole = labels.qualified(name, network, self.rules.suffixes)
+        if whole is None or whole in self._running.by_name or whole in self._running.aliases.owners:
+            return None
+        return whole if self._running.dotted.get(whole, name) == name else None
 
     def _awaited(self, claimant: Claimant, network: str | None = None) -> Awaited:
         """What may still come for a domain, on one of its networks if one is given."""
@@ -379,13 +307,17 @@ class NamePolicy:
         return awaited(claimant.domain.pending_until, claimant.held, ipv6=ipv6)
 
 
-def _card(nic: Nic) -> Card:
-    return nic.network, nic.mac
-
-
-def _left(held: Held) -> _Left:
-    """What a domain leaves when it ends."""
-    return held.lease or (held.network, held.address)
+def _record(
+    names: Iterable[str], addresses: tuple[HostAddress, ...], trust: Trust, wait: Awaited
+) -> HostRecord:
+    """A record of these names, the canonical one first."""
+    return HostRecord(
+        names=tuple(names),
+        addresses=addresses,
+        trust=trust,
+        pending_until=wait.until,
+        awaited=wait.families,
+    )
 
 
 _is_off_link = attrgetter("off_link")

@@ -1,51 +1,9 @@
-"""How claims and host records are worded. `names.policy` decides them."""
+"""Claims without an address, and the reasons of others, in words. `names.policy` decides them."""
 
 from __future__ import annotations
 
-from leasewatch.model import Claim, Domain, HostAddress, HostRecord, Trust, Verdict
-from leasewatch.names import labels
-from leasewatch.names.claimants import Claimant, claimed, is_recorded
-from leasewatch.names.held import Held
-from leasewatch.names.pending import Awaited
-
-
-def record(
-    names: tuple[str, ...], addresses: tuple[HostAddress, ...], trust: Trust, wait: Awaited
-) -> HostRecord:
-    """A record of these names, the canonical one first."""
-    return HostRecord(
-        names=names,
-        addresses=addresses,
-        trust=trust,
-        pending_until=wait.until,
-        awaited=wait.families,
-    )
-
-
-def of_held(
-    held: Held, name: str | None, trust: Trust | None, verdict: Verdict, reason: str
-) -> Claim:
-    """The claim of a held address to `name`."""
-    return Claim(
-        name=name,
-        trust=trust,
-        verdict=verdict,
-        reason=reason,
-        network=held.network,
-        address=held.address,
-        lease=held.lease,
-        domain=held.owner,
-        mac=held.mac or None,
-        ifindex=held.ifindex,
-    )
-
-
-def of_guest(name: str, held: Held) -> Claim:
-    """A guest's claim that wins."""
-    reason = "the guest's DHCP hostname"
-    if not held.is_recorded and labels.fold(held.hostname or "") != name:
-        reason = "the hostname of its network card's lease"
-    return of_held(held, name, "guest", "published", reason)
+from leasewatch.model import Claim, Domain, Verdict
+from leasewatch.names.claimants import Claimant, Held, claimed, is_recorded
 
 
 def pending(name: str, domain: Domain, network: str) -> Claim:

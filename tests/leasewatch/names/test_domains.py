@@ -101,7 +101,7 @@ def test_the_cards_of_former_domains_are_forgotten_when_they_are_many() -> None:
     for number in range(10_000):
         card = Nic("lab", f"52:54:00:01:{number >> 8:02x}:{number & 255:02x}")
         host.policy.set_domains([domain("web1", 1, started=100), domain("x", nics=(card,))])
-    assert len(host.policy._started) < 6000
+    assert len(host.policy._running._started) < 6000
     assert host.verdicts("web1")["10.0.0.5"] == "pending"
     host.run(domain("web1", 1, started=100))
     assert host.verdicts("web1")["10.0.0.5"] == "pending"

@@ -62,5 +62,5 @@ def test_folding_is_ascii_only_and_drops_one_final_dot() -> None:
 
 
 def test_a_qualified_name_that_is_too_long_is_none() -> None:
-    assert labels.qualified("web1", "Lab", "internal.") == "web1.lab.internal"
-    assert labels.qualified("x" * 63, "y" * 63, ".".join(["z" * 63] * 2)) is None
+    assert labels.qualified("web1", "Lab", {"Lab": "internal."}) == "web1.lab.internal"
+    assert labels.qualified("x" * 63, "y" * 63, {"y" * 63: ".".join(["z" * 63] * 2)}) is None

@@ -52,7 +52,6 @@ from nss_pyvirt.errors import UserError
 _APPLY = "sudo systemctl reload-or-restart leasewatch"  # it may not run: it starts with no fault
 _INTERFACE = re.compile(r"[!-.0-9;-~]{1,15}")
 """Printable, without slash, colon or blank (Linux: dev_valid_name)."""
-_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -219,7 +218,7 @@ def _check(config: Config, path: str) -> None:
 def _check_source(path: str, key: str, source: Source) -> None:
     if not PurePosixPath(source.path).is_absolute() or "\0" in source.path:
         raise _fault(path, f"{key}.path", f'"{source.path}" is not an absolute path')
-    if _LABEL.fullmatch(source.network) is None:
+    if not labels.is_label(source.network, underscores=True):
         why = f'"{source.network}" is not one label of lower-case letters, digits and hyphens'
         raise _fault(path, f"{key}.network", why)
     for bridge in filter(None, source.bridges):

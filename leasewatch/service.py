@@ -185,7 +185,7 @@ class Service:
         wall = time.time()
         there = (*self._running_domains(), *self._found.domains)
         domains = [aliases.no_longer_awaited(domain, wall) for domain in there]
-        named = aliases.lend(domains, self._config.hosts())
+        named = aliases.merge_hosts(domains, self._config.hosts())
         self._touched |= self._policy.set_domains(named)
         self._neighbours.watch(self._bridges(), named)
         self._touched |= self._policy.set_rules(self._rules(lease_files))

@@ -1,4 +1,4 @@
-"""Further names of domains: whose each is, and why one is nobody's. Pure; knows no lease."""
+"""Aliases of domains: which domain has each, and why a domain did not get one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from leasewatch.model import Domain, Nic, Verdict
 from leasewatch.names import labels
 
 MAX_BYTES: Final = 512
-"""Of one machine's aliases, a NUL with each: its host record has 2 KiB at most."""
+"""Of one machine's aliases, each with a NUL. Its host record has 2 KiB at most."""
 
 
 class Aliases(msgspec.Struct, frozen=True):
@@ -20,14 +20,14 @@ class Aliases(msgspec.Struct, frozen=True):
     owners: Mapping[str, str] = {}
     """Alias -> the folded name of the domain that has it."""
     lost: Mapping[str, Mapping[str, tuple[Verdict, str]]] = {}
-    """A domain's folded name -> each alias that does not answer for it -> why, as a sentence."""
+    """Folded name of a domain -> each alias that it did not get -> why, as a sentence."""
 
     def of(self, name: str) -> list[str]:
-        """What the domain `name` (folded) is called too, in the order in which it says so."""
+        """The aliases of the domain `name` (folded), in the order of its definition."""
         return [alias for alias, owner in self.owners.items() if owner == name]
 
     def changed(self, former: Aliases) -> set[str]:
-        """The names, of domains too, that answer otherwise than before."""
+        """The names of domains, and the aliases, whose answers changed."""
         touched = {
             name
             for alias in self.owners.keys() | former.owners.keys()
@@ -40,10 +40,10 @@ class Aliases(msgspec.Struct, frozen=True):
 
 
 def assign(domains: Mapping[str, Iterable[Domain]]) -> Aliases:
-    """Whose the aliases of the running `domains` (by folded name) are.
+    """Assign the aliases of the running `domains` (by folded name).
 
-    A domain's own name goes before an alias; of two domains with one alias the newest has it.
-    Those that do not fit must not cost the domain its own name: they are refused.
+    A domain's own name beats an alias. If two domains have one alias, the newest domain gets it.
+    Aliases that do not fit are refused, so that they do not cost the domain its own name.
     """
     owners: dict[str, str] = {}
     lost: dict[str, dict[str, tuple[Verdict, str]]] = {}
@@ -68,17 +68,17 @@ def assign(domains: Mapping[str, Iterable[Domain]]) -> Aliases:
 
 
 def no_longer_awaited(domain: Domain, wall: float) -> Domain:
-    """The domain; without `pending_until` once that has passed (`wall`: Unix seconds)."""
+    """The domain, without `pending_until` if that has passed by `wall` (Unix seconds)."""
     if 0 < domain.pending_until <= wall:
         return msgspec.structs.replace(domain, pending_until=0)
     return domain
 
 
-def lend(domains: Iterable[Domain], hosts: Iterable[Domain]) -> list[Domain]:
-    """The domains, and the hosts that the owner named by a card alone.
+def merge_hosts(domains: Iterable[Domain], hosts: Iterable[Domain]) -> list[Domain]:
+    """The domains, and the `[[host]]` entries of the settings.
 
-    A host one of whose cards is a domain's is that domain, which gets the host's names as aliases,
-    the addresses of its cards, and its cards that are nobody's.
+    If a host shares a card with a domain, it is that domain: the domain gets the host's names as
+    aliases, the addresses of its cards, and those of its cards that no domain has.
     """
     found = sorted(domains, key=lambda domain: domain.started)
     at = {_card(nic): i for i, domain in enumerate(found) for nic in domain.nics}

@@ -1,4 +1,4 @@
-"""The names and aliases of defined domains, running or not; whether they are sound is not asked."""
+"""The names and aliases of defined domains, running or not. They are not checked."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from leasewatch.files.state_folder import names
 
 
 class _Definition(msgspec.Struct):
-    """What matters here of NAME.toml."""
+    """The part of NAME.toml that matters here."""
 
     aliases: tuple[str, ...] = ()
 
 
 class DefinedNames:
-    """Follows the folder of definitions. What cannot be read proves nothing: it stays as it was."""
+    """Reads the folder of definitions. A file that cannot be read keeps its last value."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -26,7 +26,7 @@ class DefinedNames:
         self._names: set[str] = set()
 
     def scan(self) -> set[str]:
-        """Every name and alias, as it is written."""
+        """Each name and alias, as written."""
         found = names(self._folder, ".toml")
         if found is not None:
             self._names = found.copy()

@@ -1,8 +1,8 @@
-"""Which strings may be names; it knows no lease, domain or network.
+"""Which strings may be names.
 
-A guest chooses its DHCP hostname, so that is held to one LDH label (RFC 952, RFC 1123) and kept
-off names that mean something to programs. An owner's name is the host's own choice and held only to
-what the NSS module and glibc can carry.
+A guest chooses its DHCP hostname, so it may be one LDH label only (RFC 952, RFC 1123), and no name
+that means something to programs. The host's owner may choose any name that the NSS module and glibc
+can carry.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 RESERVED: Final = frozenset({"broadcasthost", "isatap", "localhost", "wpad"})
-"""Names that programs trust to mean something else. `ip6-*` is reserved too; `*.localhost`,
-`_gateway` and `_outbound` are no LDH labels."""
+"""Names that mean something else to programs. `ip6-*` is reserved too. `*.localhost`, `_gateway`
+and `_outbound` are no LDH labels."""
 
 MAX_NAME: Final = 253
-"""Characters of a whole name (RFC 1035, without the final dot)."""
+"""Characters of a whole name without the final dot (RFC 1035)."""
 
 _LDH = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _OWNER_NAME = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
@@ -25,7 +25,7 @@ _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
 def fold(name: str) -> str:
-    """The one spelling under which names are compared: ASCII lower case, no final dot."""
+    """The spelling for comparing names: ASCII lower case, no final dot."""
     lower = name.lower() if name.isascii() else name.translate(_LOWER)
     return lower.removesuffix(".")
 
@@ -33,10 +33,15 @@ def fold(name: str) -> str:
 _LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
-def guest_fault(name: str, reserved: Collection[str] = ()) -> str | None:
-    """Why a guest may not have `name` (folded), as the end of a sentence; None: it may.
+def is_label(text: str, *, underscores: bool = False) -> bool:
+    """Whether it is one LDH label in lower case, with underscores if they are allowed."""
+    return _LDH.fullmatch(text.replace("_", "a") if underscores else text) is not None
 
-    `reserved` are further names, folded: the host's own and those of the settings.
+
+def guest_fault(name: str, reserved: Collection[str] = ()) -> str | None:
+    """Why a guest may not have `name`, as the end of a sentence; None: it may.
+
+    `name` and `reserved` are folded. `reserved` has the host's own names and those of the settings.
     """
     if _LDH.fullmatch(name) is None:
         return "is not one label of letters, digits and hyphens"
@@ -48,7 +53,7 @@ def guest_fault(name: str, reserved: Collection[str] = ()) -> str | None:
 
 
 def owner_fault(name: str) -> str | None:
-    """Why `name` (folded) cannot be a domain's name in the host table; None: it can."""
+    """Why `name` (folded) cannot be an owner's name, as the end of a sentence; None: it can."""
     if len(name) > MAX_NAME or _OWNER_NAME.fullmatch(name) is None:
         return "is not made of labels of letters, digits, hyphens and underscores"
     last = name.rpartition(".")[2]
@@ -60,9 +65,9 @@ def owner_fault(name: str) -> str | None:
 
 
 def qualified(name: str, network: str, suffixes: Mapping[str, str]) -> str | None:
-    """NAME.NETWORK.SUFFIX, folded, of a `name` without fault; None: that is no possible name.
+    """NAME.NETWORK.SUFFIX, folded; None: it is too long or not a name.
 
-    `suffixes` are by network. The name is no number, so neither is the whole.
+    `name` has no fault, so it is no number, and neither is the result. `suffixes` are by network.
     """
     tail = _tail(network, suffixes.get(network, "internal"))
     return name + tail if tail and len(name) + len(tail) <= MAX_NAME else None
@@ -75,6 +80,6 @@ def heads(name: str) -> Iterator[str]:
 
 @functools.lru_cache
 def _tail(network: str, suffix: str) -> str:
-    """.NETWORK.SUFFIX, folded, the same for all names of a network; empty where that is none."""
+    """.NETWORK.SUFFIX, folded; empty: no name can end like that."""
     tail = fold(f".{network}.{suffix}")
     return tail if owner_fault(f"x{tail}") is None else ""

@@ -1,14 +1,12 @@
-"""Which DNS suffixes hosts may have, as NAME.NETWORK.SUFFIX. Pure; knows no file and no network."""
+"""Which DNS suffixes are allowed in NAME.NETWORK.SUFFIX."""
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
-HINT: Final = "use internal, or something like lab.internal or lab.test"
+from leasewatch.names.labels import is_label
 
-LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-"""One DNS label in lower case; networks are named so too."""
+HINT: Final = "use internal, or something like lab.internal or lab.test"
 
 _SPECIAL: Final = {
     "local": "multicast DNS (RFC 6762)",
@@ -17,13 +15,13 @@ _SPECIAL: Final = {
     "onion": "Tor (RFC 7686)",
     "alt": "systems that are not DNS (RFC 9476)",
 }
-"""Top-level domains of which resolvers ask somebody else than DNS, or nobody."""
+"""Top-level domains that resolvers do not look up in DNS."""
 
 
 def fault(suffix: str) -> str | None:
-    """Why `suffix` cannot be one, as the end of a sentence; None: it can."""
+    """Why `suffix` is not allowed, as the end of a sentence; None: it is."""
     labels = suffix.split(".")
-    if len(suffix) > 120 or not all(map(LABEL.fullmatch, labels)) or labels[-1].isdigit():
+    if len(suffix) > 120 or not all(map(is_label, labels)) or labels[-1].isdigit():
         return "is no DNS suffix of lower-case labels without a final dot"
     if labels[-1] in _SPECIAL:
         return f"is for {_SPECIAL[labels[-1]]}"

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from leasewatch.names import suffix
+from leasewatch.names import labels, suffix
 from leasewatch.pyvirt.defined import subnets
 from nss_pyvirt.errors import UserError
 
@@ -43,7 +43,7 @@ class Bridge(msgspec.Struct, frozen=True):
 
 def check(network: Network) -> None:
     """Raises UserError where a definition makes no sense, naming the key and the value."""
-    if not suffix.LABEL.fullmatch(network.name) or network.name.isdigit():
+    if not labels.is_label(network.name) or network.name.isdigit():
         raise UserError(
             f"{network.name!r} cannot be a network's name",
             "use up to 63 lower-case letters, digits and inner hyphens, e.g. lab or web-2",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from leasewatch.model import Domain, Nic
-from leasewatch.names.aliases import lend
+from leasewatch.names.aliases import merge_hosts
 from leasewatch.names.policy import Rules
 from tests.leasewatch.naming import MAC, SUFFIXES, Host, domain
 
@@ -151,7 +151,7 @@ def named(name: str, mac: int, *aliases: str, further: tuple[Nic, ...] = ()) -> 
 
 def test_a_card_that_is_no_domains_answers_to_its_owners_name_while_it_has_a_lease() -> None:
     host = Host()
-    host.run(*lend([], [named("printer", 7, "scanner")]))
+    host.run(*merge_hosts([], [named("printer", 7, "scanner")]))
     host.lease("10.0.0.9", "printer", 9)
     assert host.addresses("printer") is None
     lease = host.lease("10.0.0.7", "HP4711", 7)
@@ -167,11 +167,11 @@ def test_a_card_that_is_a_domains_lends_it_its_names_while_that_runs() -> None:
     host = Host()
     settings = [named("db", 1, "db.example")]
     host.lease("10.0.0.1", None, 1)
-    host.run(*lend([domain("vm1", 1, aliases=("web",))], settings))
+    host.run(*merge_hosts([domain("vm1", 1, aliases=("web",))], settings))
     names = ("vm1", "vm1.lab.internal", "web", "db", "db.example")
     assert host.table["vm1"][0].names == names
     assert host.addresses("db") == ["10.0.0.1"]
-    host.run(*lend([], settings))
+    host.run(*merge_hosts([], settings))
     assert host.addresses("vm1") is None
     assert host.addresses("db") == ["10.0.0.1"]
 
@@ -182,7 +182,7 @@ def test_a_host_that_is_a_domain_gives_it_its_other_cards_but_no_other_domains()
     host.lease("10.0.0.2", None, 2)
     host.lease("10.1.0.3", None, 3, "dmz")
     settings = [named("db", 1, further=(Nic("lab", MAC(2)), Nic("dmz", MAC(3))))]
-    host.run(*lend([domain("vm1", 1), domain("vm2", 2)], settings))
+    host.run(*merge_hosts([domain("vm1", 1), domain("vm2", 2)], settings))
     assert sorted(host.addresses("db") or []) == ["10.0.0.1", "10.1.0.3"]
     assert host.addresses("vm2") == ["10.0.0.2"]
 
@@ -194,5 +194,5 @@ def test_the_address_of_a_host_is_that_of_its_domains_card_unless_that_has_one(
     vm = domain("vm1", nics=(Nic("lab", MAC(1), "tap1", own), Nic("dmz", MAC(1))))
     cards = (Nic("lab", MAC(1), address="10.0.0.7"), Nic("lab", MAC(2), address="10.0.0.8"))
     host = Domain(name="db", nics=cards, started=0, pending_until=0, runs=False)
-    (found,) = lend([vm], [host])
+    (found,) = merge_hosts([vm], [host])
     assert found.nics == (Nic("lab", MAC(1), "tap1", kept), Nic("dmz", MAC(1)), cards[1])

@@ -1,4 +1,4 @@
-"""A history file that is damaged: how that is told, and what becomes of it."""
+"""A damaged history file: how it is recognized, and renamed."""
 
 from __future__ import annotations
 
@@ -8,32 +8,30 @@ from pathlib import Path
 from typing import Final
 
 _KEPT: Final = 3
-"""Damaged files that are kept."""
+"""How many damaged files are kept."""
 
 
 class DamagedError(Exception):
-    """The file is a database, but not a whole one of ours."""
+    """The file is a database, but not an intact one of ours."""
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether the file is the cause, so that only another file helps."""
+    """Whether the file is the cause of an error, so only another file helps."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     damage = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
     return isinstance(error, DamagedError) or code in damage
 
 
 def set_aside(path: Path, wall: float) -> Path:
-    """Rename a damaged file, of which so many are kept; returns its name. Raises OSError."""
-    aside = path.with_name(
-        f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime(wall))}"
-    )
+    """Rename a damaged file and return its name; the oldest ones are deleted. Raises OSError."""
+    when = time.strftime("%Y%m%dT%H%M%S", time.gmtime(wall))
+    aside = path.with_name(f"{path.name}.damaged-{when}")
     path.rename(aside)
     path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
     log = path.with_name(f"{path.name}-wal")
     if log.exists():
         log.rename(f"{aside}-wal")
-    older = sorted(path.parent.glob(f"{path.name}.damaged-*[0-9]"))[:-_KEPT]
-    for old in older:
+    for old in sorted(path.parent.glob(f"{path.name}.damaged-*[0-9]"))[:-_KEPT]:
         old.unlink()
         Path(f"{old}-wal").unlink(missing_ok=True)
     return aside

@@ -1,7 +1,7 @@
 """The history's SQLite file: it stores and finds. Blocking, for one thread.
 
-What to store is decided elsewhere: `holdings` by the rules, `writer` by the time. Every method may
-raise sqlite3.Error; `damage` tells whether the file is the cause.
+`holdings` decides what to store, `writer` when. Every method may raise sqlite3.Error or
+DamagedError; `is_damage` tells whether the file is the cause.
 """
 
 from __future__ import annotations
@@ -50,7 +50,10 @@ WHERE id > ?
 
 
 class HistoryFile:
-    """An open history; made if it is not there. Raises OSError, sqlite3.Error, DamagedError."""
+    """An open history; the file is made if it is missing, and converted if it is of version 1.
+
+    Raises OSError, sqlite3.Error, DamagedError.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -78,7 +81,7 @@ class HistoryFile:
         self._db.close()
 
     def is_there(self) -> bool:
-        """Whether its path still leads to it."""
+        """Whether its path still leads to this file."""
         try:
             found = self._path.stat()
         except OSError:
@@ -86,7 +89,7 @@ class HistoryFile:
         return (found.st_dev, found.st_ino) == (self._identity.st_dev, self._identity.st_ino)
 
     def check(self) -> None:
-        """Read all of it; raises DamagedError."""
+        """Read the whole file; raises DamagedError."""
         (said,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
         if said != "ok":
             raise DamagedError(said)
@@ -94,7 +97,7 @@ class HistoryFile:
     def first_appearances(self, most: int) -> Iterator[tuple[str, str, float]]:
         """(client, hostname, first seen) of the open leases and of the newest `most` holdings.
 
-        The oldest come first. They are many: take them one by one, before anything is written.
+        The oldest come first. Read all of them before anything is written.
         """
         return self._db.execute(
             """

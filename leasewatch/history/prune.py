@@ -1,4 +1,4 @@
-"""What the history forgets first: a step of it at a time, in the caller's transaction."""
+"""Which rows the history deletes first. Each call is a step, in the caller's transaction."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import sqlite3
 from typing import Final
 
 STEP: Final = 1000
-"""Rows."""
+"""Rows that one call deletes."""
 MOST_OF_CLIENT: Final = 2 * STEP
-"""Holdings of one client, where room is wanted."""
+"""Holdings of one client; if room is needed, it loses its own beyond these first."""
 
 _OLDEST: Final = "SELECT id FROM holding WHERE until < :before ORDER BY until, id LIMIT :step"
 _BUSIEST: Final = """
@@ -24,11 +24,11 @@ DELETE FROM event WHERE time < :before AND seq IN (SELECT seq FROM event ORDER B
 
 
 def prune(db: sqlite3.Connection, before: float) -> bool:
-    """Drop a step's worth of what had ended by `before` (Unix seconds); whether there was any.
+    """Delete some rows of what had ended by `before` (Unix seconds); return whether there were any.
 
-    The oldest holdings go with their events, then the oldest events of what holds. Where room is
-    wanted (`before` is infinite) the oldest of a client with very many of them go first: one client
-    cannot push out what is kept of the others.
+    The oldest holdings go first, with their events; then the oldest events of open holdings. If
+    `before` is infinite, room is needed. Then a client with very many holdings loses its oldest
+    before all others do, so one client cannot push out what is kept of the others.
     """
     values: dict[str, object] = {"before": before, "step": STEP}
     if before == math.inf:

@@ -1,10 +1,10 @@
-"""Asks the history's file: who held which address when, and what happened. Read-only, blocking.
+"""Reads the history's file: who held which address when, and what happened. Blocking.
 
-The service asks it in threads, the command line where there is no service. Each page opens the file
-anew, so that nobody who reads slowly keeps the writer's log from being merged.
+The service reads in threads; a command reads if no service runs. Each page opens the file anew, so
+a slow reader never keeps SQLite from merging the writer's log.
 
-Root asks, too, and the file is the service user's: it is not trusted. It opens only a regular file,
-reads only plain tables of ours, and gives a page a deadline.
+Root reads, too, but the file belongs to the service's user. So the reader trusts nothing: it opens
+only a regular file, reads only our own plain tables, and gives each page a deadline.
 """
 
 from __future__ import annotations
@@ -31,19 +31,18 @@ PAGE: Final = 500
 PAGE_SECONDS: Final = 20.0
 """How long a page may take."""
 _STEPS: Final = 10_000
-"""SQLite's steps between two looks at the clock."""
+"""The clock is checked after so many of SQLite's steps."""
 _LONGEST: Final = 1 << 20
 """Bytes of a row."""
 _TABLES: Final = {"holding", "event"}
 _FUNCTIONS: Final = {"coalesce", "nullif"}
 _MAX_QUERY: Final = 2 * labels.MAX_NAME
-"""Characters of NAME and NETWORK.SUFFIX: each of its labels costs a look, whoever asks."""
+"""Characters of NAME.NETWORK.SUFFIX; each label more makes the query longer."""
 _BESIDE: Final = ("-wal", "-shm", "-journal")
-"""What SQLite opens beside a database."""
-_HINT: Final = "ask as root, or start the service"
+"""The other files of a database that SQLite opens."""
 _T = TypeVar("_T", list[Holding], list[Event])
 
-# A name that was refused was never the holding's.
+# A holding never had a name that was refused.
 _NAME: Final = "coalesce(domain, CASE verdict WHEN 'refused' THEN NULL ELSE hostname END)"
 _HOLDINGS: Final = f"""
 SELECT holding.id, {_NAME} AS name, network, address, mac, since, until, ended,
@@ -63,36 +62,34 @@ ORDER BY seq DESC LIMIT :page
 
 
 class HistoryReader:
-    """Reads the file at `path`; where there is none, `fault()` is why, or nothing has happened."""
+    """Reads the file at `path`. If there is none, `fault()` says why; empty: nothing has happened.
+
+    Its methods raise UserError.
+    """
 
     def __init__(self, path: Path, fault: Callable[[], str] = str) -> None:
         self._path = path
         self._fault = fault
 
     def holdings(self, asked: HistoryParameters) -> Iterator[list[Holding]]:
-        """Pages of what was held at some time since then, the newest first; raises UserError."""
-        for rows in self._pages(_HOLDINGS, asked, "id"):
-            yield self._checked(rows, list[Holding])
+        """Pages of the holdings that were open at some time since then, the newest first."""
+        return self._pages(_HOLDINGS, asked, "id", list[Holding])
 
     def events(self, asked: HistoryParameters) -> Iterator[list[Event]]:
-        """Pages of what happened since then, the newest first; raises UserError."""
-        for rows in self._pages(_EVENTS, asked, "seq"):
-            yield self._checked(rows, list[Event])
+        """Pages of what happened since then, the newest first."""
+        return self._pages(_EVENTS, asked, "seq", list[Event])
 
-    def _checked(self, rows: list[sqlite3.Row], kind: type[_T]) -> _T:
-        try:
-            return msgspec.convert([dict(row) for row in rows], kind)
-        except msgspec.ValidationError as error:
-            raise UserError(f"{self._path} is harmed: {error}", _HINT, "unavailable") from None
-
-    def _pages(self, sql: str, asked: HistoryParameters, key: str) -> Iterator[list[sqlite3.Row]]:
+    def _pages(self, sql: str, asked: HistoryParameters, key: str, kind: type[_T]) -> Iterator[_T]:
         which, values = _which(asked.query)
         values |= {"since": asked.since or 0.0, "before": 1 << 62}
         left = MAX_ROWS if asked.limit is None else asked.limit
         while left > 0:
             rows = self._read(sql.format(which=which), values | {"page": min(left, PAGE)})
             if rows:
-                yield rows
+                try:
+                    yield msgspec.convert([dict(row) for row in rows], kind)
+                except msgspec.ValidationError as error:
+                    raise _unavailable(f"{self._path} is damaged: {error}") from None
             if len(rows) < PAGE:
                 return
             left -= len(rows)
@@ -107,18 +104,19 @@ class HistoryReader:
         except sqlite3.Error as error:
             if time.monotonic() > deadline:
                 what = f"{self._path} has not answered within {PAGE_SECONDS:g} s"
-                raise UserError(what, _HINT, "unavailable") from None
+                raise _unavailable(what) from None
             if str(error).startswith("no such table") or _is_missing(self._path):
                 if fault := self._fault():
-                    raise UserError(
-                        f"the history is not written: {fault}", code="unavailable"
-                    ) from None
+                    raise _unavailable(f"the history is not written: {fault}", "") from None
                 return []
             if str(error).startswith("no such column"):
                 what = f"{self._path} is of another version of leasewatch"
-                hint = "start the service, which converts it"
-                raise UserError(what, hint, "unavailable") from None
-            raise UserError(f"{self._path}: {error}", _HINT, "unavailable") from None
+                raise _unavailable(what, "start the service, which converts it") from None
+            raise _unavailable(f"{self._path}: {error}") from None
+
+
+def _unavailable(what: str, hint: str = "ask as root, or start the service") -> UserError:
+    return UserError(what, hint, "unavailable")
 
 
 def _opened(path: Path) -> sqlite3.Connection:
@@ -137,20 +135,20 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 
 def _refuse_irregular(path: Path) -> None:
-    """UserError for a FIFO, say, which SQLite would wait for. A missing file is SQLite's affair."""
+    """Raise UserError for a FIFO, for example: SQLite would wait for its writer."""
     try:
         mode = os.lstat(path).st_mode
     except OSError:
         return
     if not stat.S_ISREG(mode):
         hint = f"leasewatch never makes it so; see what it is: ls -l {path}"
-        raise UserError(f"{path} is not a regular file", hint, "unavailable")
+        raise _unavailable(f"{path} is not a regular file", hint)
 
 
 def _authorize(
     action: int, first: str | None, second: str | None, _database: str | None, inside: str | None
 ) -> int:
-    """sqlite3_set_authorizer(3): our SELECTs from our tables; no view, and nothing inside one."""
+    """Allow SELECT from our tables, but no view and nothing inside one (sqlite3_set_authorizer)."""
     allowed = inside is None and (
         action == sqlite3.SQLITE_SELECT
         or (action == sqlite3.SQLITE_READ and first in _TABLES)
@@ -167,7 +165,7 @@ def _is_missing(path: Path) -> bool:
 
 
 def _which(query: str | None) -> tuple[str, dict[str, Any]]:
-    """The condition of the holdings that are meant, and its values; None: all."""
+    """The SQL condition for a name, an address or a MAC, and its values; None: everything."""
     if query is None:
         return "TRUE", {}
     address = addresses.queried(query)
@@ -181,7 +179,7 @@ def _which(query: str | None) -> tuple[str, dict[str, Any]]:
 
 
 def _named(name: str) -> tuple[str, dict[str, Any]]:
-    """NAME, which may hold dots, or NAME.NETWORK.SUFFIX."""
+    """The condition for NAME, which may contain dots, or NAME.NETWORK.SUFFIX."""
     values: dict[str, Any] = {"name": name}
     ways = ["domain = :name", "hostname = :name COLLATE NOCASE"]
     parts = name.split(".")

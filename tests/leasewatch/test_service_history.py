@@ -258,7 +258,7 @@ def ask(served: Served, **call: object) -> bytes:
         ({"limit": "5"}, "limit"),
         ({"since": "yesterday"}, "since"),
         ({"query": 5}, "query"),
-        ([], ""),
+        ([], "query"),
     ],
     ids=repr,
 )

@@ -21,7 +21,7 @@ from tests.leasewatch.histories import add, catch_up, happened, happening, holdi
 from tests.leasewatch.leasing import LATER, WALL, change, claim, lease
 
 
-def test_it_says_who_held_an_address_and_how_that_ended(file: HistoryFile, path: Path) -> None:
+def test_it_has_who_held_an_address_and_how_that_ended(file: HistoryFile, path: Path) -> None:
     add(file, lease(5, "web1"), lease(6, "db"))
     take(file, change(lease(5, "web1"), None), WALL + 60)
     take(file, change(None, lease(5, "fresh", client=9)), WALL + 90)
@@ -68,7 +68,7 @@ def test_another_name_begins_another_holding_of_the_same_domain(
     assert happened(path) == ["added", "named", "renamed"]
 
 
-def test_a_refusal_is_told_once_and_the_name_is_not_the_holdings(
+def test_a_refusal_is_one_event_and_the_name_is_not_the_holdings(
     file: HistoryFile, path: Path
 ) -> None:
     liar = lease(5, "wpad")
@@ -98,7 +98,7 @@ def test_what_a_domain_has_had_is_no_refused_claim_once_it_has_ended(
     assert happened(path) == ["added", "named", "released"]
 
 
-def test_a_crowd_of_one_name_tells_each_conflict_once_whoever_comes_next(
+def test_each_conflict_of_a_crowd_of_one_name_is_one_event_whoever_comes_next(
     file: HistoryFile, path: Path
 ) -> None:
     crowd = [lease(number, "debian") for number in range(1, 30)]
@@ -143,7 +143,7 @@ QUERIES = {
 
 
 @pytest.mark.parametrize(("query", "addresses"), QUERIES.values(), ids=QUERIES)
-def test_names_addresses_and_macs_are_told_apart(
+def test_a_query_is_a_name_an_address_or_a_mac(
     file: HistoryFile, path: Path, query: str | None, addresses: list[str]
 ) -> None:
     add(file, lease(5, "Web1"), lease(6, "db"), lease(7, "fedora"))

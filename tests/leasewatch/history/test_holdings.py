@@ -77,7 +77,7 @@ CHANGES: dict[str, tuple[LeaseChange, float, list[tuple[str | None, str | None]]
 
 
 @pytest.mark.parametrize(("changed", "wall", "kinds"), CHANGES.values(), ids=CHANGES)
-def test_a_change_tells_what_happened(
+def test_a_change_is_worth_these_events(
     changed: LeaseChange, wall: float, kinds: list[tuple[str | None, str | None]]
 ) -> None:
     writes = after(stored(changed.old), changed, wall)
@@ -131,7 +131,7 @@ UNSEEN: dict[str, tuple[Lease, Lease | None, list[str | None]]] = {
 
 
 @pytest.mark.parametrize(("recorded", "now", "kinds"), UNSEEN.values(), ids=UNSEEN)
-def test_what_happened_unseen_is_told_once_it_is_seen(
+def test_a_lease_that_changed_unseen_is_worth_these_events(
     recorded: Lease, now: Lease | None, kinds: list[str | None]
 ) -> None:
     held = stored(recorded)
@@ -163,7 +163,7 @@ SIGHTINGS: dict[str, tuple[Neighbour | None, Neighbour | None, list[tuple[str, s
 
 
 @pytest.mark.parametrize(("old", "new", "kinds"), SIGHTINGS.values(), ids=SIGHTINGS)
-def test_the_neighbour_table_tells_who_comes_and_goes(
+def test_a_change_of_the_neighbour_table_is_worth_these_events(
     old: Neighbour | None, new: Neighbour | None, kinds: list[tuple[str, str]]
 ) -> None:
     last = stored(old) if old and old.mac and old.known else None
@@ -186,7 +186,7 @@ NEIGHBOURS_UNSEEN: dict[
 @pytest.mark.parametrize(
     ("recorded", "now", "kinds"), NEIGHBOURS_UNSEEN.values(), ids=NEIGHBOURS_UNSEEN
 )
-def test_what_became_of_neighbours_unseen_is_told(
+def test_a_neighbour_that_changed_unseen_is_worth_these_events(
     recorded: Lease | Neighbour, now: LeaseChange | Neighbour | None, kinds: list[str | None]
 ) -> None:
     held = stored(recorded)
@@ -305,7 +305,7 @@ CLAIMS: dict[str, tuple[Claim, StoredHolding | None, str | None, dict[str, objec
 
 
 @pytest.mark.parametrize(("decided", "last", "kind", "changed"), CLAIMS.values(), ids=CLAIMS)
-def test_a_claim_tells_whose_name_it_is_or_that_it_failed(
+def test_a_claim_is_an_event_if_it_changes_the_holding(
     decided: Claim, last: StoredHolding | None, kind: str | None, changed: dict[str, object]
 ) -> None:
     writes = after(last, decided, WALL)

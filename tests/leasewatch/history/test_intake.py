@@ -77,7 +77,7 @@ def test_of_a_client_that_renames_itself_all_the_time_the_last_name_of_a_minute_
     assert written.intake.joined > 4900
 
 
-def test_one_that_takes_and_gives_back_its_lease_all_the_time_is_there_or_not_as_it_is(
+def test_a_lease_that_comes_and_goes_all_the_time_ends_as_it_is(
     written: Written, path: Path
 ) -> None:
     for _ in range(500):
@@ -106,7 +106,7 @@ def test_what_other_clients_do_meanwhile_is_written_at_once(written: Written, pa
     assert len({h.address for h in holdings(path)} - {"10.0.0.5"}) == 50
 
 
-def test_whoever_is_calm_is_never_held_back(written: Written) -> None:
+def test_a_client_that_changes_seldom_is_never_delayed(written: Written) -> None:
     old = lease(5)
     written.happens(change(None, old))
     for number in range(1, 500):
@@ -136,7 +136,7 @@ def test_another_client_at_a_busy_ones_address_comes_after_it(written: Written, 
     )  # fmt: skip
 
 
-def test_a_victims_claim_that_somebody_makes_fail_and_hold_again_is_not_told_each_time(
+def test_a_claim_that_another_guest_makes_fail_again_and_again_is_not_written_each_time(
     written: Written, file: HistoryFile, path: Path
 ) -> None:
     victim = lease(5)
@@ -161,7 +161,7 @@ def test_clients_without_a_recorded_mac_count_together(written: Written) -> None
     assert written.count == OF_NETWORK[0] + 501
 
 
-def test_neighbours_pass_and_after_a_catching_up_only_decisions_are_still_to_be_told(
+def test_neighbours_are_never_delayed_and_a_snapshot_leaves_only_claims_to_write(
     written: Written,
 ) -> None:
     old = lease(5, "x0")

@@ -138,7 +138,7 @@ def _convert_and_die(path: Path, steps: int) -> None:
         os._exit(2)
 
 
-def test_whoever_asks_before_the_service_has_started_is_told_to_start_it(former: Path) -> None:
+def test_a_command_that_reads_it_first_says_to_start_the_service(former: Path) -> None:
     with pytest.raises(UserError, match="is of another version of leasewatch") as raised:
         next(HistoryReader(former).holdings(HistoryParameters()))
     assert raised.value.hint == "start the service, which converts it"

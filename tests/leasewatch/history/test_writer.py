@@ -68,7 +68,7 @@ class Kept:
 
         await self.until(f"{names} to be held", held)
 
-    async def until_said(self, text: str) -> None:
+    async def until_logged(self, text: str) -> None:
         await self.until(text, lambda: text in LOG.getvalue())
 
 
@@ -121,7 +121,7 @@ def test_what_waits_is_written_before_it_stops(path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_decisions_from_before_the_start_are_told_of_the_leases_of_the_start(path: Path) -> None:
+def test_claims_from_before_the_start_belong_to_the_leases_of_the_start(path: Path) -> None:
     async def scenario() -> None:
         kept = Kept(path, Settings())
         liar = lease(1, "wpad")
@@ -134,7 +134,7 @@ def test_decisions_from_before_the_start_are_told_of_the_leases_of_the_start(pat
     asyncio.run(scenario())
 
 
-def test_neighbours_are_written_too_but_not_of_macs_that_nobody_knows(path: Path) -> None:
+def test_neighbours_are_written_too_but_no_unknown_macs(path: Path) -> None:
     async def scenario() -> None:
         async with keeping(path) as kept:
             strangers = (neighbour(n, f"fd12::{n}", known=False) for n in range(2, 9))
@@ -164,7 +164,7 @@ def test_a_restart_remembers_first_appearances_and_what_failed(path: Path) -> No
     asyncio.run(scenario())
 
 
-def test_a_damaged_file_is_set_aside_and_said_and_another_begun(path: Path) -> None:
+def test_a_damaged_file_is_renamed_and_logged_and_a_new_one_begun(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"no database at all" * 500)
 
@@ -172,7 +172,7 @@ def test_a_damaged_file_is_set_aside_and_said_and_another_begun(path: Path) -> N
         async with keeping(path, lease(1, "web1")) as kept:
             assert kept.remembered.see(lease(1, "web1"), WALL + 9) == WALL + 9
             await kept.until_held("web1")
-            await kept.until_said("set aside")
+            await kept.until_logged("set aside")
         (line,) = LOG.getvalue().splitlines()
         assert "history is damaged, set aside" in line
         assert "file is not a database" in line
@@ -192,7 +192,7 @@ def test_a_file_that_is_damaged_while_it_is_written_is_replaced_and_the_numbers_
             last = kept.events()[-1].seq
             await asyncio.to_thread(_overwrite, path)
             kept.add(lease(200, "vm200"))
-            await kept.until_said("set aside")
+            await kept.until_logged("set aside")
             await kept.until("all leases", lambda: len(kept.holdings()) == 200)
             assert kept.events()[0].seq > last
 
@@ -224,35 +224,35 @@ def test_a_file_that_others_take_away_is_begun_anew(path: Path, how: str) -> Non
             take_away()
             kept.add(lease(2, "db"))
             await kept.until_held("web1", "db")
-            await kept.until_said("history was removed, beginning another")
+            await kept.until_logged("history was removed, beginning another")
             assert kept.events()[0].seq > 1
 
     asyncio.run(scenario())
 
 
-def test_a_folder_that_cannot_be_had_is_said_once_and_tried_again(path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_logged_once_and_retried(path: Path) -> None:
     async def scenario() -> None:
         path.parent.write_text("in the way")
         async with keeping(path, lease(1, "web1")) as kept:
-            await kept.until_said("history is not written")
+            await kept.until_logged("history is not written")
             kept.add(lease(2, "db"))
             await asyncio.sleep(0.3)  # some tries
             assert len(LOG.getvalue().splitlines()) == 1
             path.parent.unlink()
             await kept.until_held("web1", "db")
-            await kept.until_said("history is written again")
+            await kept.until_logged("history is written again")
 
     asyncio.run(scenario())
 
 
-def test_a_file_that_somebody_else_locks_is_said_and_nothing_is_lost(path: Path) -> None:
+def test_a_file_that_another_program_locks_is_logged_and_nothing_is_lost(path: Path) -> None:
     async def scenario() -> None:
         async with keeping(path, lease(1, "web1")) as kept:
             await kept.until_held("web1")
             with closing(sqlite3.connect(path, isolation_level=None)) as db:
                 db.execute("BEGIN IMMEDIATE")
                 kept.add(lease(2, "db"))
-                await kept.until_said("database is locked")
+                await kept.until_logged("database is locked")
                 kept.drop("10.0.0.1")
                 db.execute("ROLLBACK")
             await kept.until_held("db")
@@ -265,24 +265,24 @@ def test_it_stops_though_nothing_can_be_written(path: Path) -> None:
     async def scenario() -> None:
         path.parent.write_text("in the way")
         async with keeping(path, lease(1, "web1")) as kept:
-            await kept.until_said("history is not written")
+            await kept.until_logged("history is not written")
 
     asyncio.run(scenario())
     assert "history" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_too_much_at_once_is_lost_and_said_and_what_holds_is_right(path: Path) -> None:
+def test_too_much_at_once_is_lost_and_logged_and_what_holds_is_right(path: Path) -> None:
     async def scenario() -> None:
         path.parent.write_text("in the way")
         pace = HURRIED._replace(most_waiting=50)
         async with keeping(path, lease(1, "web1"), pace=pace) as kept:
-            await kept.until_said("history is not written")
+            await kept.until_logged("history is not written")
             for number in range(2, 120):
                 kept.add(lease(number, f"vm{number}"))
             kept.drop("10.0.0.1")
             path.parent.unlink()
             await kept.until_held(*(f"vm{number}" for number in range(2, 120)))
-            await kept.until_said("too much to write, history lost")
+            await kept.until_logged("too much to write, history lost")
             lost = {e.why for e in kept.events() if e.kind == "lost"}
             assert lost == {"51 changes were not written: too much at once"}
 

@@ -35,9 +35,9 @@ size = 256                 # MiB that it takes at most
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
 
@@ -49,9 +49,10 @@ from leasewatch.names.aliases import MAX_BYTES
 from leasewatch.sources import fields, registry
 from nss_pyvirt.errors import UserError
 
-_APPLY = "sudo systemctl reload-or-restart leasewatch"  # it may not run: it starts with no fault
+_APPLY = "sudo systemctl reload-or-restart leasewatch"
 _INTERFACE = re.compile(r"[!-.0-9;-~]{1,15}")
 """Printable, without slash, colon or blank (Linux: dev_valid_name)."""
+_T = TypeVar("_T")
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,10 +108,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: list[Source] = []
     host: list[Host] = []
     sources: dict[str, object] = {}
-    """By name, of `leasewatch.sources.registry`; all that are not false are looked for.
-
-    Checked by `parse`: an error of the decoder would not name the key.
-    """
+    """By name, of `leasewatch.sources.registry`; all that are not false are looked for."""
     names: Names = Names()
     history: History = History()
 
@@ -156,20 +154,149 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return found
 
 
+UNKNOWN: Final = Config(names=Names(guest_claims="off"))
+"""What holds while the file cannot be understood."""
+
+
 def parse(data: bytes, path: str) -> Config:
     """The settings in `data`; raises UserError naming `path` and the key."""
-    try:
-        config = msgspec.toml.decode(data, type=Config)
-    except msgspec.ValidationError as error:
-        why, _, at = str(error).partition(" - at `$")
-        key = at.rstrip("`").lstrip(".")
-        if key in ("source", "host") and "`array`" in why:
-            why = f"there may be several: write [[{key}]] instead of [{key}]"
-        raise _fault(path, key, why[:1].lower() + why[1:]) from None
-    except UNDECODABLE as error:
-        raise UserError(f"{path}: not TOML: {error}", f"correct {path}", "invalid") from None
-    _check(config, path)
+    config, faults = read(data, path)
+    if faults:
+        raise faults[0]
     return config
+
+
+def read(data: bytes, path: str) -> tuple[Config, list[UserError]]:
+    """The settings in `data` that are sound, and an error for each entry that is not.
+
+    A faulty entry is omitted: a source or host, or one key of a table, which then has its default.
+    Two keys fail safe. While [names] has a fault, or the file is no TOML, guests' claims give no
+    names. A source whose switch has a fault is off.
+    """
+    try:
+        raw = msgspec.toml.decode(data)
+    except UNDECODABLE as error:
+        fault = UserError(
+            f"{path}: not TOML: {error}", f"correct {path}, then: {_APPLY}", "invalid"
+        )
+        return UNKNOWN, [fault]
+    reader = _Reader(path)
+    config = Config(
+        source=reader.sources(raw.pop("source", [])),
+        host=reader.hosts(raw.pop("host", [])),
+        sources=reader.switches(raw.pop("sources", {})),
+        names=reader.names(raw.pop("names", {})),
+        history=reader.table(raw.pop("history", {}), History, "history"),
+    )
+    for key in raw:
+        reader.add(key, "there is no such setting")
+    return config, reader.faults
+
+
+class _Reader:
+    """Takes the parts of a file one by one and collects their faults."""
+
+    def __init__(self, path: str) -> None:
+        self.faults: list[UserError] = []
+        self._path = path
+
+    def add(self, key: str, why: str) -> None:
+        """One more fault."""
+        self.faults.append(_fault(self._path, key, why))
+
+    def sources(self, raw: object) -> list[Source]:
+        """The sound [[source]] entries."""
+        found: dict[str, Source] = {}
+        for key, source in self._entries(raw, Source, "source"):
+            try:
+                _check_source(self._path, key, source)
+                if source.path in found:
+                    raise _fault(self._path, f"{key}.path", f'"{source.path}" is there twice')
+                found[source.path] = source
+            except UserError as error:
+                self.faults.append(error)
+        return list(found.values())
+
+    def hosts(self, raw: object) -> list[Host]:
+        """The sound [[host]] entries: each card once, no more aliases than fit."""
+        found: list[Host] = []
+        cards: dict[tuple[str, str], str] = {}
+        aliases: dict[str, set[str]] = {}
+        for key, host in self._entries(raw, Host, "host"):
+            try:
+                _check_host(self._path, key, host)
+                nic = _nic(host)
+                first = cards.setdefault((nic.network, nic.mac), key)
+                if first != key:
+                    why = f"the card is {first}'s already; names go to aliases"
+                    raise _fault(self._path, f"{key}.mac", why)
+                every = aliases.setdefault(labels.fold(host.name), set()) | set(host.aliases)
+                if sum(len(alias) + 1 for alias in every) > MAX_BYTES:
+                    why = f'those of "{host.name}" take more than {MAX_BYTES} bytes in all'
+                    raise _fault(self._path, f"{key}.aliases", why)
+                aliases[labels.fold(host.name)] = every
+                found.append(host)
+            except UserError as error:
+                self.faults.append(error)
+        return found
+
+    def switches(self, raw: object) -> dict[str, object]:
+        """The [sources] table."""
+        found: dict[str, object] = {}
+        if not isinstance(raw, dict):
+            self.add("sources", "expected a table")
+            raw = {}
+        for name, wanted in raw.items():
+            if name not in registry.FOREIGN:
+                why = "is always followed" if name in registry.BY_NAME else "no such source"
+                known = ", ".join(sorted(registry.FOREIGN))
+                self.add(f"sources.{name}", f"{why}; to switch off there are {known}")
+                continue
+            if not isinstance(wanted, bool):
+                self.add(f"sources.{name}", "expected true or false, without quotes")
+            found[name] = wanted is True
+        return found
+
+    def names(self, raw: object) -> Names:
+        """The [names] table."""
+        before = len(self.faults)
+        names = self.table(raw, Names, "names")
+        try:
+            _check_suffix(self._path, "names.suffix", names.suffix)
+        except UserError as error:
+            self.faults.append(error)
+            names = msgspec.structs.replace(names, suffix=Names().suffix)
+        is_sound = len(self.faults) == before
+        return names if is_sound else msgspec.structs.replace(names, guest_claims="off")
+
+    def table(self, raw: object, kind: type[_T], key: str) -> _T:
+        """A table of which every key has a default."""
+        if not isinstance(raw, dict):
+            self.add(key, "expected a table")
+            raw = {}
+        sound = {
+            name: value
+            for name, value in raw.items()
+            if self._converted({name: value}, kind, key) is not None
+        }
+        return msgspec.convert(sound, kind)
+
+    def _entries(self, raw: object, kind: type[_T], key: str) -> Iterator[tuple[str, _T]]:
+        if not isinstance(raw, list):
+            self.add(key, f"there may be several: write [[{key}]] instead of [{key}]")
+            raw = []
+        for i, item in enumerate(raw):
+            entry = self._converted(item, kind, f"{key}[{i}]")
+            if entry is not None:
+                yield f"{key}[{i}]", entry
+
+    def _converted(self, raw: object, kind: type[_T], key: str) -> _T | None:
+        try:
+            return msgspec.convert(raw, kind)
+        except msgspec.ValidationError as error:
+            why, _, at = str(error).partition(" - at `$")
+            self.add(key + at.rstrip("`"), why[:1].lower() + why[1:])
+            return None
 
 
 def _nic(host: Host) -> Nic:
@@ -180,39 +307,6 @@ def _nic(host: Host) -> Nic:
 def _fault(path: str, key: str, why: str) -> UserError:
     where = f"{path}: {key}: " if key else f"{path}: "
     return UserError(where + why, f"correct {path}, then: {_APPLY}", "invalid")
-
-
-def _check(config: Config, path: str) -> None:
-    """What types cannot say."""
-    _check_suffix(path, "names.suffix", config.names.suffix)
-    for name, wanted in config.sources.items():
-        if name not in registry.FOREIGN:
-            fault = "is always followed" if name in registry.BY_NAME else "no such source"
-            known = ", ".join(sorted(registry.FOREIGN))
-            raise _fault(path, f"sources.{name}", f"{fault}; to switch off there are {known}")
-        if not isinstance(wanted, bool):
-            raise _fault(path, f"sources.{name}", "expected true or false, without quotes")
-    cards: dict[tuple[str, str], str] = {}
-    aliases: dict[str, set[str]] = {}
-    for i, host in enumerate(config.host):
-        key = f"host[{i}]"
-        _check_host(path, key, host)
-        nic = _nic(host)
-        first = cards.setdefault((nic.network, nic.mac), key)
-        if first != key:
-            raise _fault(path, f"{key}.mac", f"the card is {first}'s already; names go to aliases")
-        mine = aliases.setdefault(labels.fold(host.name), set())
-        mine.update(host.aliases)
-        if sum(len(alias) + 1 for alias in mine) > MAX_BYTES:
-            why = f'those of "{host.name}" take more than {MAX_BYTES} bytes in all'
-            raise _fault(path, f"{key}.aliases", why)
-    files: set[str] = set()
-    for i, source in enumerate(config.source):
-        key = f"source[{i}]"
-        _check_source(path, key, source)
-        if source.path in files:
-            raise _fault(path, f"{key}.path", f'"{source.path}" is there twice')
-        files.add(source.path)
 
 
 def _check_source(path: str, key: str, source: Source) -> None:

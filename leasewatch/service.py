@@ -16,14 +16,13 @@ from collections.abc import Iterator
 
 import msgspec
 
-from leasewatch import config
+from leasewatch import settings
 from leasewatch.api.answers import Answers
 from leasewatch.api.interface import SourceEntry
 from leasewatch.api.server import VarlinkServer
 from leasewatch.api.source_entries import source_entries
 from leasewatch.daemon import alive, memory, notify
 from leasewatch.daemon.logs import Recent, fields
-from leasewatch.files import reading
 from leasewatch.files.state_folder import StateFolder
 from leasewatch.history.reader import HistoryReader
 from leasewatch.history.writer import History
@@ -70,7 +69,9 @@ class Service:
         self._paths = paths
         self._faults = Recent()
         """The faults that were logged."""
-        self._config = _load(paths)
+        self._config, faults = settings.load(paths.config)
+        for fault in faults:
+            _LOG.error("settings: this entry is omitted %s", fields(why=fault.what))
         self._networks = StateFolder(paths.network_runs, NetworkState)
         self._domains = StateFolder(paths.domain_runs, DomainState)
         self._defined = DefinedNames(paths.domain_definitions)
@@ -346,16 +347,16 @@ class Service:
             self._schedule()
 
     def _reload(self) -> None:
-        """SIGHUP: read the settings anew; faulty ones are said and the old ones kept."""
+        """Read the settings anew on SIGHUP; if they have a fault, log it and keep the old ones."""
         notify.reloading()
         former = self._config.names.pending_wait
-        try:
-            self._config = _load(self._paths)
-        except UserError as error:
-            _LOG.error("reload failed, the former settings stay %s", fields(why=error.what))
-        else:
-            self._must_publish |= self._config.names.pending_wait != former
-            self._history.configure(self._config.history)
+        wanted, faults = settings.load(self._paths.config)
+        for fault in faults:
+            _LOG.error("reload failed, the former settings stay %s", fields(why=fault.what))
+        if not faults:
+            self._config = wanted
+            self._must_publish |= wanted.names.pending_wait != former
+            self._history.configure(wanted.history)
             _LOG.info("reloaded %s", fields(path=self._paths.config))
         self._rescan()
         self._say_ready()
@@ -365,17 +366,3 @@ class Service:
             return
         count = len(self._publisher)
         notify.notify("READY=1", f"STATUS={count} names of {len(self._networks.values)} networks")
-
-
-def _load(paths: Paths) -> config.Config:
-    """The settings; raises UserError naming file and key."""
-    path = str(paths.config)
-    try:
-        data = reading.read(path).data
-    except FileNotFoundError:
-        return config.Config()
-    except OSError as error:
-        raise UserError(
-            f"{path}: {error.strerror or error}", f"make {path} readable", "invalid"
-        ) from None
-    return config.parse(data, path)

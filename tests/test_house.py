@@ -15,7 +15,8 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 # DESIGN "Rooms": a room may import the rooms in front of it, and the files of the first line.
 _ROOMS = (
     *("addresses", "model", "errors", "paths"),
-    *("daemon", "files", "names", "sources", "config", "leases", "neighbours", "history"),
+    *("daemon", "files", "names", "sources", "config", "settings"),
+    *("leases", "neighbours", "history"),
     *("hosttable", "api", "service", "cli", "pyvirt"),
 )
 _PYVIRT = (

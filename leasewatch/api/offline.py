@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Final, TypeVar
 
-from leasewatch import addresses, config
+from leasewatch import addresses, settings
 from leasewatch.api import published
 from leasewatch.api.client import NoSuchNameError
 from leasewatch.api.interface import (
@@ -172,7 +172,7 @@ def _records(paths: Paths, table: snapshot.Snapshot) -> Iterator[HostRecord]:
     domains = [
         *(domain for domain in started if alive.is_alive(domain.pid, domain.born)),
         *_found(paths).domains,
-        *_settings(paths).hosts(),
+        *settings.load(paths.config)[0].hosts(),
     ]
     running = {domain.name.lower() for domain in domains}
     networks = {lease.address: lease.network for lease in _leases(paths)}
@@ -209,13 +209,7 @@ def _found(paths: Paths) -> Found:
         LeaseFile(path=state.lease_file, network=state.name, suffix=state.suffix, kind="pyvirt")
         for state in run_states.read_all(paths.network_runs, NetworkState)
     ]
-    settings = _settings(paths)
+    found, _ = settings.load(paths.config)
     return Discovery(paths.root, holds=lambda _path: False).scan(
-        [*known, *settings.lease_files()], settings.names.suffix, settings.off(), 0.0
+        [*known, *found.lease_files()], found.names.suffix, found.off(), 0.0
     )
-
-
-def _settings(paths: Paths) -> config.Config:
-    with contextlib.suppress(OSError):
-        return config.parse(paths.config.read_bytes(), str(paths.config))
-    return config.Config()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import socket
 
 import click
 
@@ -10,22 +12,28 @@ from leasewatch.daemon import account
 from leasewatch.files import locks
 from leasewatch.paths import Paths
 from nss_pyvirt.errors import UserError
-from nss_pyvirt.terminal import commands
+from nss_pyvirt.terminal import commands, frame
 
 
 @click.command(cls=commands.Command)
+@click.option("--check", is_flag=True, help="Check the settings, report every fault, and exit.")
 @click.pass_obj
-def command(paths: Paths) -> None:
+def command(paths: Paths, *, check: bool) -> int:
     """Watch the lease files and publish the names, until SIGTERM.
 
-    Normally leasewatch.service runs this. SIGHUP reads the settings anew. Started as root it
-    becomes the owner of its folders, or the user leasewatch.
+    Normally leasewatch.service runs this. SIGHUP reads the settings anew. Started as root, it
+    becomes the owner of its folders, or the user leasewatch. --check exits with 1 if the settings
+    have a fault.
     """
+    if check:
+        return _check(paths)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # it would end us until it is handled
     try:
         account.settle(paths)
         held = _the_one_service(paths)
     except OSError as error:
+        if pid := _running(paths):
+            raise _already(pid) from None
         raise UserError(
             f"{error.filename}: {error.strerror}",
             "run as root, or as the user leasewatch",
@@ -35,6 +43,16 @@ def command(paths: Paths) -> None:
         _serve(paths)
     finally:
         held.release()
+    return 0
+
+
+def _check(paths: Paths) -> int:
+    from leasewatch import settings  # noqa: PLC0415  start-up time
+
+    _, faults = settings.load(paths.config)
+    for fault in faults:
+        frame.print_error("leasewatch", fault)
+    return 1 if faults else 0
 
 
 def _the_one_service(paths: Paths) -> locks.ProcessLock:
@@ -42,13 +60,27 @@ def _the_one_service(paths: Paths) -> locks.ProcessLock:
     try:
         held.take()
     except UserError:
-        pid = locks.holder(paths.service_lock)
-        raise UserError(
-            f"another leasewatch serves {paths.service_run}: process {pid}",
-            f"stop it first: sudo systemctl stop leasewatch, or sudo kill {pid}",
-            "running",
-        ) from None
+        raise _already(locks.holder(paths.service_lock)) from None
     return held
+
+
+def _running(paths: Paths) -> int | None:
+    """The process that serves already, for a user who may not look at the lock."""
+    from leasewatch.daemon.seats import peer_pid  # noqa: PLC0415  only here
+
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(1)
+        client.connect(str(paths.varlink))
+        return peer_pid(client)
+    return None
+
+
+def _already(pid: int | None) -> UserError:
+    return UserError(
+        f"leasewatch serves here already: process {pid}",
+        f"to stop it: sudo systemctl stop leasewatch, or sudo kill {pid}",
+        "running",
+    )
 
 
 def _serve(paths: Paths) -> None:

@@ -15,12 +15,23 @@ _UCRED = struct.Struct("3i")
 
 
 def peer_uid(sock: socket.socket | TransportSocket) -> int:
-    """The uid of the process that connected; -1 if the kernel does not tell."""
+    """The uid of the process at the other end; -1 if the kernel does not say."""
+    return _peer(sock)[1]
+
+
+def peer_pid(sock: socket.socket | TransportSocket) -> int:
+    """The pid of the process at the other end; for a client, of the one that listens."""
+    return _peer(sock)[0]
+
+
+def _peer(sock: socket.socket | TransportSocket) -> tuple[int, int, int]:
+    """Pid, uid and gid."""
     try:
         credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     except OSError:
-        return -1
-    return int(_UCRED.unpack(credentials)[1])
+        return (-1, -1, -1)
+    pid, uid, gid = _UCRED.unpack(credentials)
+    return (pid, uid, gid)
 
 
 class Seats(Generic[_T]):

@@ -100,7 +100,7 @@ def remove(root: Path, *, purge: bool) -> None:
 def status(root: Path, output: Literal["table", "json"]) -> int:
     """Show which parts are installed, and how to fix those that are not.
 
-    Exits with 1 if a part is missing, hidden, outdated, broken or disabled.
+    Exits with 1 if a part is missing, hidden, outdated, faulty, broken or disabled.
     """
     from nss_pyvirt.installer.status import status as look  # noqa: PLC0415  start-up time
 

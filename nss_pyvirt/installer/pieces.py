@@ -28,6 +28,7 @@ SYSTEM_FILES: Final = {
 """File of nss_pyvirt/installer/system -> where it goes, on systems with systemd."""
 ENABLED: Final = "/etc/systemd/system/multi-user.target.wants/leasewatch.service"
 """The link to the unit that `systemctl enable` makes."""
+SETTINGS: Final = "/etc/pyvirt/leasewatch.toml"
 RUN: Final = "/run/leasewatch"
 SNAPSHOT: Final = f"{RUN}/hosts.v1"
 HISTORY: Final = "/var/lib/leasewatch"

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.installer import glibc, nsswitch, tools
 from nss_pyvirt.installer.pieces import (
+    SETTINGS,
     SNAPSHOT,
     SYSTEM_FILES,
     UNIT,
@@ -39,7 +40,7 @@ def status(system: System) -> list[Piece]:
     """Every piece that such a system should have, in the order in which a lookup needs them."""
     looks: list[Callable[[System], Piece]] = [_nsswitch, _module]
     if system.running:
-        looks += [_snapshot, _service]
+        looks += [_snapshot, _service, _settings]
     if system.has_systemd:
         looks.append(_unit)
     looks.append(_user)
@@ -78,6 +79,19 @@ def _user(system: System) -> Piece:
     if not user:
         return Piece("user", "missing", f"there is no user {USER}", _install(system))
     return Piece("user", "ok", f"{USER}, uid {user[2]}")
+
+
+def _settings(system: System) -> Piece:
+    """Whether the service's program finds a fault in its settings."""
+    path = system.at(SETTINGS)
+    if not path.exists():
+        return Piece("settings", "ok", f"defaults: {path} does not exist")
+    if not system.at(system.program).exists():
+        return Piece("settings", "unchecked", f"{system.program} is missing", _install(system))
+    found = tools.complaint(system.program, "serve", "--check")
+    if found is not None:
+        return Piece("settings", "faulty", found.what, found.hint)
+    return Piece("settings", "ok", str(path))
 
 
 def _unit(system: System) -> Piece:

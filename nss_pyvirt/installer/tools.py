@@ -60,6 +60,17 @@ def succeeds(*command: str) -> bool:
     return _end(command).returncode == 0
 
 
+def complaint(*command: str) -> UserError | None:
+    """The first error and hint that one of our own programs prints; None if it succeeds."""
+    done = _end(command)
+    if done.returncode == 0:
+        return None
+    lines = [*done.stderr.decode(errors="replace").splitlines(), "", ""]
+    what = lines[0].partition(": ")[2] or "failed"
+    hint = lines[1].partition("  hint: ")[2] or f"see what it says: {' '.join(command)}"
+    return UserError(what, hint)
+
+
 def output(*command: str) -> str:
     """What a command prints on stdout, though it may fail; UserError if it has no end."""
     return _end(command).stdout.decode(errors="replace").strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from leasewatch import config
@@ -198,3 +199,40 @@ def test_each_fault_names_the_file_and_the_key(text: str, key: str) -> None:
         config.parse(text.encode("utf-8", "surrogateescape"), PATH)
     assert caught.value.what.startswith(f"{PATH}: {key}")
     assert caught.value.hint
+
+
+SOUND = b"[[source]]\npath = '/a'\nnetwork = 'lan'\n"
+
+# a fault beside a sound source; what becomes of the rest
+FAULTS = {
+    "[[source]]\npath = 'b'\nnetwork = 'lan'": {},
+    "[[host]]\nname = 'a'": {},
+    "[history]\ndays = 0\nsize = 9": {"history": config.History(size=9)},
+    "[sources]\nkea = 'no'\nlxd = false": {"sources": {"kea": False, "lxd": False}},
+    "[sources]\nkeas = true": {},
+    "[colour]\nred = 3": {},
+    "[names]\nsuffix = '.'\npending_wait = 9": {
+        "names": config.Names(guest_claims="off", pending_wait=9)
+    },
+    "[names]\nreserved = 'wpad'": {"names": config.Names(guest_claims="off")},
+}
+
+
+@pytest.mark.parametrize(("text", "rest"), FAULTS.items(), ids=map(ascii, FAULTS))
+def test_a_fault_costs_its_entry_alone(text: str, rest: dict[str, object]) -> None:
+    settings, faults = config.read(SOUND + text.encode(), PATH)
+    assert len(faults) == 1
+    sound = config.parse(SOUND, PATH)
+    assert settings == msgspec.structs.replace(sound, **rest)
+
+
+def test_without_settings_that_can_be_read_guests_claim_no_names() -> None:
+    settings, (fault,) = config.read(b"[names", PATH)
+    assert (settings.names.guest_claims, settings.source) == ("off", [])
+    assert "not TOML" in fault.what
+
+
+def test_each_of_several_faults_is_reported() -> None:
+    _, faults = config.read(b"[names]\nsuffix = '.'\npending_wait = 99\n[history]\ndays = 0", PATH)
+    keys = [fault.what.split(": ")[1] for fault in faults]
+    assert sorted(keys) == ["history.days", "names.pending_wait", "names.suffix"]

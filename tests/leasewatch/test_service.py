@@ -253,18 +253,15 @@ def test_a_reload_takes_new_settings_and_keeps_the_old_ones_when_they_are_faulty
     served.await_answer("web1")
 
 
-def test_faulty_settings_at_the_start_are_one_line_and_no_service(served: Served) -> None:
-    served.settings("[names]\nsufix = 'x'\n")
-    done = subprocess.run(
-        [sys.executable, "-c", _MAIN, str(served.paths.root)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert f"{served.paths.config}: names: " in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_fault_in_the_settings_costs_its_entry_and_no_other_name(
+    served: Served, dnsmasq: Dnsmasq
+) -> None:
+    dnsmasq.lease(1, "web1")
+    dnsmasq.rewrite()
+    served.settings(served.paths.config.read_text() + "[[source]]\npath = 7\n")
+    served.start()
+    served.await_said("source[1]")
+    assert served.answer("web1") == ["10.0.0.1"]
 
 
 def test_a_damaged_table_is_replaced_at_the_start_and_while_running(

@@ -141,7 +141,7 @@ def test_install_after_an_upgrade_has_the_new_version_run(installed: Machine) ->
     upgrade(installed, "0.1.0", "0.1.1")
     try:
         status = installed.run(["nss-pyvirt", "status"], check=False).stdout
-        assert re.search(r"^unit +other ", status, re.MULTILINE), status
+        assert re.search(r"^unit +outdated ", status, re.MULTILINE), status
         assert "restarted leasewatch.service\n" in installed.run(["nss-pyvirt", "install"]).stdout
         assert main_pid(installed) not in {old, "0"}
         stale = ["systemctl", "show", "-P", "NeedDaemonReload", "leasewatch"]
@@ -216,9 +216,11 @@ def test_settings_with_a_fault_keep_the_service_and_its_names(installed: Machine
     installed.run(["systemctl", "reload", "leasewatch"])
     wait_until_it_resolves(installed, "printer1")
     settings.write_text(SETTINGS.replace("network", "netwrok"))
-    installed.run(["systemctl", "reload", "leasewatch"])
+    assert installed.run(["systemctl", "reload", "leasewatch"], check=False).returncode == 1
     journal = ["journalctl", "-u", "leasewatch", "-o", "cat", "--no-pager"]
     wait_for("the fault in the journal", lambda: "netwrok" in installed.run(journal).stdout)
+    status = installed.run(["nss-pyvirt", "status"], check=False).stdout
+    assert re.search(r"^settings +faulty .*netwrok", status, re.MULTILINE), status
     assert is_active(installed, "leasewatch") == "active"
     assert resolves(installed, "printer1")
 

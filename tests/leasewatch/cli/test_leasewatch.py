@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -374,6 +375,45 @@ def test_without_the_service_other_programs_lease_files_are_shown_too(
     _, out, _ = run(paths, capsys, "list", "-o", "json")
     (row,) = [row for row in json.loads(out) if row["address"] == "10.88.0.9"]
     assert (row["name"], row["network"], row["trust"]) == ("orphan", "virbr0", "owner")
+
+
+@pytest.mark.parametrize(("text", "code"), [("[names]\n", 0), ("[names]\npending_wait = 99\n", 1)])
+def test_a_check_reports_each_fault_of_the_settings(
+    paths: Paths, capsys: pytest.CaptureFixture[str], text: str, code: int
+) -> None:
+    paths.config.parent.mkdir(parents=True, exist_ok=True)
+    paths.config.write_text(text + "[history]\ndays = 0\n" * code)
+    got, out, err = run(paths, capsys, "serve", "--check")
+    assert (got, out, err.count("leasewatch: ")) == (code, "", 2 * code)
+
+
+def test_settings_with_a_fault_hide_no_lease(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths.config.parent.mkdir(parents=True, exist_ok=True)
+    paths.config.write_text("[names\n")
+    code, out, _ = run(paths, capsys, "list", "-o", "name")
+    assert (code, out.split()) == (0, ["guest1", "orphan", "web1"])
+
+
+def test_a_user_who_may_not_serve_is_told_who_serves_already(
+    paths: Paths, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(_: Paths) -> None:
+        raise PermissionError(13, "Permission denied", "lock")
+
+    monkeypatch.setattr("leasewatch.daemon.account.settle", forbidden)
+    code, _, err = run(paths, capsys, "serve")
+    assert (code, err) == (
+        1,
+        "leasewatch: lock: Permission denied\n  hint: run as root, or as the user leasewatch\n",
+    )
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(paths.varlink))
+        server.listen()
+        code, _, err = run(paths, capsys, "serve")
+    assert code == 1
+    assert err.startswith(f"leasewatch: leasewatch serves here already: process {os.getpid()}\n")
 
 
 def test_sources_asks_the_service_alone(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:

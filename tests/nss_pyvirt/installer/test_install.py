@@ -218,7 +218,7 @@ def test_removing_gives_the_image_back_to_the_byte(image: Path) -> None:
 def test_what_somebody_else_changed_is_left_alone(image: Path) -> None:
     install(system(image))
     unit = image / "etc/systemd/system/leasewatch.service"
-    unit.write_text(unit.read_text().replace("RestartSec=1s", "RestartSec=9s"))
+    unit.write_text(unit.read_text().replace("RestartSec=2s", "RestartSec=9s"))
     edited = unit.read_bytes()
     nsswitch = image / "etc/nsswitch.conf"
     nsswitch.write_text(nsswitch.read_text().replace("dns", "resolve dns"))

@@ -1,9 +1,8 @@
-"""The pending socket: programs that look up a domain which has only just been started wait here.
+"""The pending socket: lookups of a domain that was just started wait here for its address.
 
-The protocol is that of csrc/pending.h: a name comes, perhaps with a family, and one word goes back
-once the published table has news of it. Every local user may connect, so no peer may cost more than
-its share. What a name answers is never said here; only the published table is asked, as the NSS
-module asks it.
+The protocol is in csrc/pending.h: a name, perhaps with a family, comes in; one word goes out when
+the published table answers it. The word only ends the wait: the NSS module then reads the table.
+Every local user may connect, so each gets a share of the places.
 """
 
 from __future__ import annotations
@@ -18,28 +17,28 @@ from nss_pyvirt import snapshot
 from nss_pyvirt.snapshot import SnapshotError
 
 NAME_SECONDS = 2.0
-"""A peer must have named its host within so long…"""
+"""A peer must send its name within so long…"""
 WAIT_SECONDS = 32.0
-"""…and is let go after so long: the module waits for 30 s at most."""
+"""…and is dropped after so long: the module waits for 30 s at most."""
 CHECK_SECONDS = 1.0
-"""While somebody waits: how often the clock is looked at. A name may cease to be pending by it."""
+"""How often waiting peers are checked: a name stops being pending at its time."""
 MAX_WAITERS = 512
 MAX_WAITERS_OF_USER = 128
 _BACKLOG = 512
 _AT_ONCE = 64
-"""Connections taken in before anything else has its turn."""
+"""Connections accepted before other work has its turn."""
 _LONGEST = 256
-"""Bytes: one more than a name and a family may have, so that a longer one is none."""
+"""Bytes: one more than a name and a family may have, so that a longer one is unknown."""
 _FAMILIES = {b"": socket.AF_UNSPEC, b"4": socket.AF_INET, b"6": socket.AF_INET6}
 
 
 class _Waiter:
-    """One connection; its name is empty until it is told."""
+    """One connection. `name` is empty until the peer sends it."""
 
     def __init__(self, sock: socket.socket, until: float) -> None:
         self.sock = sock
         self.until = until
-        """On the loop's clock."""
+        """Time of the event loop."""
         self.name = ""
         self.family: int = socket.AF_UNSPEC
 
@@ -56,7 +55,7 @@ class PendingServer:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Replaces a socket that a killed service left; raises OSError."""
+        """Create the socket, replacing one that a killed service left. Raises OSError."""
         self._path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
         try:
@@ -71,7 +70,7 @@ class PendingServer:
         self._listen(listener)
 
     def stop(self) -> None:
-        """Lets everybody go and removes the socket."""
+        """Drop every peer and remove the socket."""
         if self._listener is None:
             return
         if self._timer is not None:
@@ -84,11 +83,11 @@ class PendingServer:
         self._path.unlink(missing_ok=True)
 
     def published(self) -> None:
-        """There is a new table: let those go who waited for what it says."""
+        """Answer the peers whose names the new table answers."""
         asked = {(waiter.name, waiter.family) for waiter in self._waiters}
-        news = {question: self._news(*question) for question in asked}
+        words = {question: self._word_for(*question) for question in asked}
         for waiter in list(self._waiters):
-            self._tell(waiter, news[waiter.name, waiter.family])
+            self._answer(waiter, words[waiter.name, waiter.family])
 
     def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -97,13 +96,13 @@ class PendingServer:
                 sock, _ = listener.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return
-            except OSError:  # no descriptor is left: later
+            except OSError:  # no file descriptor is left: try again later
                 loop.remove_reader(listener)
                 loop.call_later(CHECK_SECONDS, self._listen, listener)
                 return
-            self._take_in(sock)
+            self._admit(sock)
 
-    def _take_in(self, sock: socket.socket) -> None:
+    def _admit(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         waiter = _Waiter(sock, loop.time() + NAME_SECONDS)
         leaving = self._seats.enter(waiter, peer_uid(sock))
@@ -114,7 +113,7 @@ class PendingServer:
             self._drop(leaving)
         sock.setblocking(False)
         self._waiters.add(waiter)
-        loop.add_reader(sock, self._hear, waiter)
+        loop.add_reader(sock, self._read, waiter)
         if self._timer is None:
             self._timer = loop.call_later(CHECK_SECONDS, self._time_passed)
 
@@ -122,23 +121,23 @@ class PendingServer:
         if listener is self._listener:  # not stopped meanwhile
             asyncio.get_running_loop().add_reader(listener, self._accept, listener)
 
-    def _hear(self, waiter: _Waiter) -> None:
-        """The name; whatever else is heard means that the peer has gone, or is none of ours."""
+    def _read(self, waiter: _Waiter) -> None:
+        """Read the name. Anything else means that the peer has gone, or is not the module."""
         try:
-            said = waiter.sock.recv(_LONGEST)
+            data = waiter.sock.recv(_LONGEST)
         except OSError:
-            said = b""
-        name, _, family = said.partition(b"\0")
+            data = b""
+        name, _, family = data.partition(b"\0")
         if not name or waiter.name:
             self._drop(waiter)
             return
         waiter.name = name.decode("ascii", "replace")
         waiter.family = _FAMILIES.get(family, socket.AF_UNSPEC)
         waiter.until = asyncio.get_running_loop().time() + WAIT_SECONDS
-        self._tell(waiter, self._news(waiter.name, waiter.family))
+        self._answer(waiter, self._word_for(waiter.name, waiter.family))
 
-    def _news(self, name: str, family: int) -> bytes:
-        """What is to be said of a name now; nothing while it is pending, or not yet told."""
+    def _word_for(self, name: str, family: int) -> bytes:
+        """The answer for a name; empty while it is pending, or unknown to us."""
         if not name:
             return b""
         try:
@@ -147,10 +146,10 @@ class PendingServer:
             return b"gave up"
         return {"found": b"published", "not yet": b""}.get(status, b"gave up")
 
-    def _tell(self, waiter: _Waiter, news: bytes) -> None:
-        if news:
+    def _answer(self, waiter: _Waiter, word: bytes) -> None:
+        if word:
             with suppress(OSError):
-                waiter.sock.send(news)
+                waiter.sock.send(word)
             self._drop(waiter)
 
     def _drop(self, waiter: _Waiter) -> None:

@@ -1,7 +1,7 @@
-"""The host table on its way to the file that the NSS module reads.
+"""Writes the host table, the file that the NSS module reads.
 
-Each name's records are packed once; a publish builds the whole file, reads it back through the
-module's own reader and renames it into place. Whatever fails, the file that was there stays.
+The records of a name are packed when they change. `publish` builds the whole file, checks it with
+the module's own reader and renames it into place. If anything fails, the old file stays.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from leasewatch.files.reading import signature
-from leasewatch.model import HostAddress, HostRecord
+from leasewatch.model import HostRecord
 from nss_pyvirt import snapshot
 from nss_pyvirt.snapshot import Address, DuplicateNameError, Host
 
 ENDLESS_SECONDS = 24 * 3600
-"""A never-ending lease is published as ending so far ahead…"""
+"""A lease without end is published as ending after so long…"""
 REFRESH_SECONDS = 12 * 3600
-"""…and published anew so often."""
+"""…and published again so often."""
 
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+_BY_SIZE = {4: socket.AF_INET, 16: socket.AF_INET6}
 
 
 class LostName(NamedTuple):
@@ -44,16 +45,16 @@ class Publisher:
         self._owners: dict[str, bytes] = {}
         self._guests: dict[str, bytes] = {}
         self._below: dict[str, tuple[bytes, ...]] = {}
-        """Records of NAME.NETWORK.SUFFIX alone. An address belongs to the first record that holds
-        it, hence the three in this order."""
+        """Records without the bare name, e.g. NAME.NETWORK.SUFFIX. The three are written in this
+        order, because a reverse lookup finds the first record of an address."""
         self._endless: dict[str, tuple[HostRecord, ...]] = {}
         self._refresh_at = 0.0
         self._written: tuple[int, ...] | None = None
 
     def adopt(self, wall: float) -> int:
-        """Go on from the generation of the file that is there; returns how many hosts it holds.
+        """Continue from the generation of the existing file; returns the number of its hosts.
 
-        Raises SnapshotError when it is damaged: it will be replaced.
+        Raises SnapshotError if it is damaged. It will be replaced.
         """
         self.generation = int(wall)
         if not self._path.exists():
@@ -63,19 +64,19 @@ class Publisher:
         return found.hosts
 
     def __len__(self) -> int:
-        """Names that answer."""
+        """How many bare names answer."""
         return len(self._owners) + len(self._guests)
 
     def set(self, name: str, records: tuple[HostRecord, ...], wall: float) -> bool:
-        """What `name` answers from now on: the bare name's record first; none: nothing.
+        """Set what `name` answers, the record of the bare name first.
 
-        Returns whether that changes the table. Raises ValueError where a record does not fit into
-        it; the former ones stay until they end.
+        Returns whether that changes the table. Raises ValueError if a record does not fit; then
+        the old records stay until they end.
         """
         if records and self._endless.get(name) == records:
             return False
         self._endless.pop(name, None)
-        packed = [snapshot.pack(_host(record, wall)) for record in records]
+        packed = [_pack(record, wall) for record in records]
         owner = self._owners.pop(name, None)
         guest = self._guests.pop(name, None)
         below = self._below.pop(name, ())
@@ -91,11 +92,11 @@ class Publisher:
         return now != (owner, guest, below)
 
     def next_refresh(self) -> float | None:
-        """When never-ending leases must be published anew; None: there are none."""
+        """When leases without end must be published again; None: there are none."""
         return self._refresh_at if self._endless else None
 
     def refresh(self, wall: float) -> bool:
-        """Move the ends of never-ending leases ahead if it is time; True: publish."""
+        """Publish later ends for leases without end, if it is time; True: call `publish`."""
         if not self._endless or wall < self._refresh_at:
             return False
         endless, self._endless = self._endless, {}
@@ -105,7 +106,7 @@ class Publisher:
         return True
 
     def publish(self, wall: float, pending_wait: int) -> list[LostName]:
-        """Write the table; raises OSError, SnapshotError or ValueError and keeps the old file.
+        """Write the table. Raises OSError, SnapshotError or ValueError and keeps the old file.
 
         `pending_wait`: seconds that the lookup of a pending name may take. The policy gives each
         name to one host. If it ever fails to, the later record loses the name; the losses are
@@ -165,21 +166,20 @@ def _without_duplicates(records: list[bytes]) -> tuple[list[bytes], list[LostNam
     return kept, lost
 
 
-def _host(record: HostRecord, wall: float) -> Host:
-    addresses = tuple(_address(a, wall) for a in record.addresses)
-    expect = frozenset(_FAMILIES[family] for family in record.awaited)
-    return Host(record.names, addresses, record.pending_until, expect)
-
-
-def _address(address: HostAddress, wall: float) -> Address:
-    packed = address.address
-    family = socket.AF_INET if len(packed) == 4 else socket.AF_INET6
-    expires = address.expires or int(wall) + ENDLESS_SECONDS
-    return Address(family, packed, expires, address.ifindex)
+def _pack(record: HostRecord, wall: float) -> bytes:
+    endless = int(wall) + ENDLESS_SECONDS
+    addresses = tuple(
+        [
+            Address(_BY_SIZE[len(a.address)], a.address, a.expires or endless, a.ifindex)
+            for a in record.addresses
+        ]
+    )
+    expect = frozenset([_FAMILIES[family] for family in record.awaited])
+    return snapshot.pack(Host(record.names, addresses, record.pending_until, expect))
 
 
 def _write(path: Path, parts: Iterable[bytes | memoryview]) -> None:
-    """A new file of mode 0644 whatever the umask is, never through a link."""
+    """Write a new file with mode 0644, whatever the umask is; follow no link."""
     with suppress(FileNotFoundError):
         path.unlink()
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)

@@ -1,8 +1,8 @@
-"""Which changes of leases say that a lease was given back. Pure: times are Unix seconds.
+"""Which leases were given back. Times are Unix seconds.
 
-A lease that is gone before its end contradicts what was seen at its address before. One that ended
-at its time does not: its machine may be asleep, or its DHCP client dead. Neither does a lease file
-that is watched no longer.
+A lease that is gone before its end contradicts what was seen at its address. A lease that ended at
+its time does not: its machine may be asleep, or its DHCP client dead. Nor does a lease file that is
+no longer watched.
 """
 
 from __future__ import annotations
@@ -24,25 +24,23 @@ class Past(NamedTuple):
     expires: int
     """0: never."""
     until: float | None
-    """When it was given back; None: nobody knows of its end."""
+    """When it was given back; None: no end is known."""
 
 
-def given_back(changes: Iterable[LeaseChange], wall: float) -> Iterator[Lease]:
-    """The leases that were given back, or whose address is another client's now."""
-    for change in changes:
-        old, new = change.old, change.new
-        if old is None or change.since == 0 or 0 < old.expires <= wall:
-            continue
-        if new is None or _client(old) != _client(new):
-            yield old
+def is_given_back(change: LeaseChange, wall: float) -> bool:
+    """Whether its lease was given back, or another client has the address now."""
+    old, new = change.old, change.new
+    if old is None or change.since == 0 or 0 < old.expires <= wall:
+        return False
+    return new is None or _client(old) != _client(new)
 
 
 def unseen(
     past: Iterable[Past], held: Iterable[Lease], networks: Iterable[str], wall: float
 ) -> Iterator[tuple[Past, float]]:
-    """Of past leases those that were given back, and by when.
+    """The past leases that were given back while no service ran, and by when.
 
-    `held`: the leases of now, which are all that there are in these `networks`.
+    `held`: all current leases of these `networks`. Other networks are not known completely.
     """
     there = {(lease.network, lease.address, lease.hwaddr) for lease in held}
     known = set(networks)

@@ -1,4 +1,4 @@
-"""rtnetlink(7) as far as the neighbour tables need it: bytes to values, dumps, a filter.
+"""The part of rtnetlink(7) that we need: messages to values, dumps, a socket filter.
 
 pyroute2 can do all of this, but its import costs the service 12 MiB and 200 ms.
 """
@@ -28,7 +28,7 @@ _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MASTER = 1, 3, 10
 _IFF_UP = 0x1
 _SO_ATTACH_FILTER: Final = 26
 _TICKS: Final = 100.0
-"""USER_HZ: ages are told in hundredths of a second."""
+"""USER_HZ: ages are in hundredths of a second."""
 
 _HEADER: Final = struct.Struct("=IHHII")
 _NEIGHBOUR: Final = struct.Struct("=BxxxiHBB")
@@ -37,7 +37,7 @@ _INTERFACE: Final = struct.Struct("=BxHiII")
 _ATTRIBUTE: Final = struct.Struct("=HH")
 _BUFFER: Final = 1 << 18
 _MAX_FILTERED: Final = 400
-"""Interfaces; the kernel takes no filter much longer than this, so with more of them all pass."""
+"""Interfaces. The kernel takes no filter much longer than this, so with more there is none."""
 
 
 class Interface(NamedTuple):
@@ -65,7 +65,7 @@ def messages(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def sighting(kind: int, payload: bytes) -> Sighting | None:
-    """What a message of kind NEWNEIGH or DELNEIGH says; None: it is no IP neighbour's."""
+    """The entry of a NEWNEIGH or DELNEIGH message; None: it is not about an IP address."""
     family, ifindex, state, _flags, _type = _NEIGHBOUR.unpack_from(payload)
     found = attributes(payload, _NEIGHBOUR.size)
     address, lladdr = found.get(_NDA_DST, b""), found.get(_NDA_LLADDR, b"")
@@ -77,7 +77,7 @@ def sighting(kind: int, payload: bytes) -> Sighting | None:
 
 
 def interface(payload: bytes) -> int:
-    """Which interface a message of a link, an address or a neighbour is about."""
+    """The index of the interface of a message about a link, an address or a neighbour."""
     return int(struct.unpack_from("=i", payload, 4)[0])
 
 
@@ -90,7 +90,7 @@ def neighbours(ifindex: int) -> list[Sighting]:
 
 
 def forget(entry: Sighting) -> None:
-    """Delete the kernel's entry; raises OSError, also where it is gone already. Needs root."""
+    """Delete the kernel's entry. Needs root. Raises OSError, also if it is gone already."""
     family = socket.AF_INET6 if len(entry.address) == 16 else socket.AF_INET
     request = _NEIGHBOUR.pack(family, entry.ifindex, 0, 0, 0)
     request += _ATTRIBUTE.pack(4 + len(entry.address), _NDA_DST) + entry.address
@@ -126,7 +126,7 @@ def addresses() -> dict[int, list[tuple[Address, int]]]:
 
 
 def listen() -> socket.socket:
-    """A socket that is told of each change of a link, an address or a neighbour."""
+    """A socket that gets each change of a link, an address or a neighbour."""
     sock = _socket()
     try:
         sock.setblocking(False)
@@ -137,18 +137,18 @@ def listen() -> socket.socket:
     return sock
 
 
-def heed(sock: socket.socket, ifindexes: Iterable[int], *, new_links: bool) -> None:
-    """Have the kernel pass on only what matters, so that other interfaces wake nobody.
+def set_filter(sock: socket.socket, ifindexes: Iterable[int], *, new_links: bool) -> None:
+    """Have the kernel pass on only what matters, so that other interfaces do not wake us.
 
-    Of `ifindexes`: links, addresses, and neighbours that came, went or changed for good; the states
-    in between say nothing. With `new_links` also every other interface that comes or goes.
+    Passed for `ifindexes`: links, addresses, and lasting changes of neighbours. With `new_links`
+    also any other interface that comes or goes.
     """
     code = array.array("B", b"".join(_filter(sorted(ifindexes), new_links=new_links)))
     program = struct.pack("HP", len(code) // 8, code.buffer_info()[0])
     sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
 
 
-# Classic BPF (linux/filter.h): it loads numbers in network order, whatever order they have.
+# Classic BPF (linux/filter.h): it loads numbers in network byte order.
 _HALF, _BYTE, _WORD = 0x28, 0x30, 0x20
 _EQUAL, _ANY_BIT, _RETURN = 0x15, 0x45, 0x06
 _PASS, _DROP = 0xFFFFFFFF, 0
@@ -210,7 +210,7 @@ def _ask(kind: int, flags: int, request: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def attributes(payload: bytes, at: int) -> dict[int, bytes]:
-    """The attributes of a message, from `at` on, by their type."""
+    """The attributes of a message from offset `at` on, by type."""
     found: dict[int, bytes] = {}
     while at + _ATTRIBUTE.size <= len(payload):
         length, kind = _ATTRIBUTE.unpack_from(payload, at)
@@ -222,7 +222,7 @@ def attributes(payload: bytes, at: int) -> dict[int, bytes]:
 
 
 def indexes(bridges: Iterable[str]) -> dict[str, int]:
-    """The index of each bridge that there is."""
+    """The index of each bridge that exists."""
     found = {}
     for bridge in bridges:
         try:
@@ -233,14 +233,14 @@ def indexes(bridges: Iterable[str]) -> dict[str, int]:
 
 
 def ipv6(device: str) -> dict[Address, str]:
-    """IPv6 address -> MAC, from the kernel's neighbour table; empty without the device."""
+    """MAC by IPv6 address, from the kernel's neighbour table; empty without the device."""
     found = _entries(device)
     v6 = (one for one in found if one.mac and len(one.address) == 16)
     return {one.address: one.mac for one in v6}
 
 
 def forget_macs(device: str, macs: Collection[str]) -> None:
-    """Have the kernel forget where these MACs were: whoever has them next proves it anew."""
+    """Delete the kernel's entries of these MACs, so that their next owners prove themselves."""
     for one in _entries(device):
         if one.mac in macs:
             with suppress(OSError):

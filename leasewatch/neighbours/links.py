@@ -19,12 +19,12 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     ifindex: int
     network: str
     addresses: tuple[tuple[Address, int], ...]
-    """Its own ones, with the lengths of their prefixes."""
+    """The host's own, with the lengths of their prefixes."""
 
     def may_hold(self, address: Address) -> bool:
-        """Whether a guest can have it: on this link, and not the host's own.
+        """Whether a guest can have it: it is on this link and not the host's own.
 
-        The kernel notes whoever speaks, so a guest could have it note any address in the world.
+        A guest can make the kernel note any address in the world.
         """
         if any(own == address for own, _ in self.addresses) or not is_host(address):
             return False
@@ -37,9 +37,9 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
         return any(True for _ in self._prefixes())
 
     def guesses(self, mac: str) -> Iterator[Address]:
-        """The addresses that a card makes out of its MAC: link-local, and one in each /64.
+        """The addresses that a card may form from its MAC: link-local, and one in each /64.
 
-        Modified EUI-64 (RFC 4291, appendix A). A guess is worth asking for, and no more.
+        Modified EUI-64 (RFC 4291, appendix A). They are only worth a question.
         """
         of_mac = octets(mac)
         interface = bytes([of_mac[0] ^ 2, *of_mac[1:3], 0xFF, 0xFE, *of_mac[3:]])

@@ -1,4 +1,4 @@
-"""Of a network with several bridges: an address counts once, wherever it is seen. Pure."""
+"""Networks with several bridges: an address counts once, on whichever bridge it is seen."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from leasewatch.model import Neighbour, NeighbourChange
 
 
 class PerNetwork:
-    """Changes of each bridge to changes of each network. With one bridge they are the same.
+    """Turns changes on bridges into changes on networks; with one bridge they are the same.
 
-    Where somebody answers goes before where nobody does, then the bridge that saw it last.
+    A bridge where the address answers goes first, then the bridge that saw it last.
     """
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, Address], dict[int, Neighbour]] = {}
         """By network and address, then by bridge."""
 
-    def take(self, changes: Iterable[NeighbourChange]) -> list[NeighbourChange]:
-        """Take in what has changed on the bridges; returns what follows for the networks."""
-        return [found for change in changes for found in self._take(change)]
+    def apply(self, changes: Iterable[NeighbourChange]) -> list[NeighbourChange]:
+        """Apply changes on bridges; returns what changes on the networks."""
+        return [found for change in changes for found in self._apply(change)]
 
-    def _take(self, change: NeighbourChange) -> list[NeighbourChange]:
+    def _apply(self, change: NeighbourChange) -> list[NeighbourChange]:
         one = change.new or change.old
         if one is None:
             return []

@@ -1,6 +1,6 @@
-"""Asking for addresses: one datagram makes the kernel find out whether anybody is there.
+"""Asks for addresses: one datagram makes the kernel find out whether anybody is there.
 
-What comes of it the kernel's neighbour table says (`io.neighbours`); no answer is ever read here.
+The answer is in the kernel's neighbour table (`kernel`); none is read here.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _LOG = logging.getLogger(__name__)
 _IP_PKTINFO = 8
 """linux/in.h; Python 3.11 does not name it."""
 _DISCARD = 9
-"""RFC 863: whoever gets the datagram, empty as it is, loses nothing by it."""
+"""RFC 863: the receiver ignores the datagram, which is empty anyway."""
 
 
 class Prompter:
-    """Sends when something is due, and has no timer otherwise; `stop` ends it."""
+    """Sends when a question is due and has no timer otherwise; `stop` ends it."""
 
     def __init__(self) -> None:
         self._prompts = Prompts()
@@ -32,21 +32,21 @@ class Prompter:
         self._timer: asyncio.TimerHandle | None = None
 
     def ask(self, target: Target, steps: tuple[float, ...] = AFTER) -> None:
-        """Ask for it, now or in a moment, and again as `steps` say (`Prompts.ask`)."""
+        """Ask for it after the first of `steps` (seconds), and again after each other one."""
         if self._sockets[len(target[1])] is not None:
             self._prompts.ask(target, asyncio.get_running_loop().time(), steps)
             self._arm()
 
     def answered(self, target: Target) -> None:
-        """Ask no more for it."""
+        """Stop asking for it."""
         self._prompts.answered(target)
 
     def keep(self, ifindexes: set[int]) -> None:
-        """Ask on no other interfaces."""
+        """Stop asking on other interfaces."""
         self._prompts.keep(ifindexes)
 
     def stop(self) -> None:
-        """Ask no more."""
+        """Stop asking."""
         if self._timer is not None:
             self._timer.cancel()
         for sock in filter(None, self._sockets.values()):
@@ -56,18 +56,18 @@ class Prompter:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        due = self._prompts.next()
+        due = self._prompts.next_due()
         if due is not None:
             self._timer = asyncio.get_running_loop().call_at(due, self._send)
 
     def _send(self) -> None:
         self._timer = None
-        for target in self._prompts.take(asyncio.get_running_loop().time()):
+        for target in self._prompts.due(asyncio.get_running_loop().time()):
             self._prompt(target)
         self._arm()
 
     def _prompt(self, target: Target) -> None:
-        """No route, a full table, a firewall: then nobody is found, and that is all."""
+        """Send it. Without a route, or with a full table, nobody is found, and that is all."""
         ifindex, address = target
         sock = self._sockets[len(address)]
         to: tuple[str, int] | tuple[str, int, int, int]
@@ -83,7 +83,7 @@ class Prompter:
 
 
 def _socket(length: int) -> socket.socket | None:
-    """A socket for addresses of so many bytes; None: the kernel has no such family."""
+    """A socket for addresses of `length` bytes; None: the kernel lacks the family."""
     family = socket.AF_INET if length == 4 else socket.AF_INET6
     try:
         sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)

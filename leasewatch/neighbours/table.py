@@ -1,7 +1,6 @@
-"""From what the kernel says of its neighbours to whom an address belongs.
+"""Decides from the kernel's entries who has an address. The page of this room says what counts.
 
-It reads no socket and no clock: `now` is monotonic, `wall` Unix seconds. What counts, and for how
-long, is on the page of this package.
+`now` is monotonic, `wall` Unix seconds.
 """
 
 from __future__ import annotations
@@ -21,46 +20,46 @@ REACHABLE, STALE, DELAY, PROBE, FAILED, PERMANENT = 0x02, 0x04, 0x08, 0x10, 0x20
 VALID: Final = REACHABLE | STALE | DELAY | PROBE | PERMANENT
 
 MAX_OF_CARD: Final = 16
-"""Addresses of one MAC: a guest can make thousands…"""
+"""Addresses of one MAC. A guest can make thousands…"""
 SETTLED_SECONDS: Final = 60.0
-"""…and one that has proved to be there within so long is not pushed out by a newer one."""
+"""…but a newer one does not push out an address that was proven so recently."""
 FAILED_SECONDS: Final = 60.0
-"""An address that nobody has answered at for so long is gone."""
+"""After so long without an answer an address is gone."""
 DOUBT_SECONDS: Final = 90.0
-"""How long proof is looked for of one whose card gave a lease back."""
+"""How long the kernel is asked for proof of a card that gave a lease back."""
 ASK_SECONDS: Final = 3600.0
-"""One that has not proved to be there for so long is asked for…"""
+"""After so long without proof an address is asked for…"""
 MAX_AGE: Final = 24 * 3600.0
-"""…and gone after so long."""
+"""…and after so long it is gone."""
 _SLACK: Final = 0.5
-"""The kernel tells ages in hundredths of a second, and a little later than they were."""
+"""The kernel gives ages in hundredths of a second, and a little late."""
 
 
 class Sighting(NamedTuple):
-    """An entry of the kernel's table as one of its messages has it (rtnetlink(7), ndmsg)."""
+    """An entry of the kernel's table, from one of its messages (rtnetlink(7), ndmsg)."""
 
     ifindex: int
     address: Address
     state: int
     """0: deleted."""
     mac: str
-    """Lower case, colon-separated; empty where there is none."""
+    """Empty: none."""
     confirmed: float
-    """Seconds since it last proved to be there."""
+    """Seconds since the last proof."""
 
 
 class _Entry(msgspec.Struct, eq=False, gc=False):
     neighbour: Neighbour
     proved: float
-    """Monotonic: when it last proved to be there, or by when it must have."""
+    """Monotonic time of the last proof, or the time after which proof is needed."""
     in_kernel: bool = True
     hidden: bool = False
-    """Known from before the domain's start or end, and not proved since."""
+    """From before the domain's start or end, without proof since."""
     failed: float = 0.0
-    """Since when nobody answers, monotonic; 0: somebody does."""
+    """Since when it does not answer, monotonic; 0: it answers."""
     asked: float = 0.0
     doubted: float = 0.0
-    """When its card gave a lease back, monotonic, and it has not proved itself since; 0: never."""
+    """When its card gave a lease back, monotonic, without proof since; 0: never."""
 
 
 _Key = tuple[int, Address]
@@ -68,10 +67,10 @@ _Key = tuple[int, Address]
 
 
 class NeighbourTable:
-    """Every method that returns changes has made them.
+    """The changes that its methods return are done already.
 
-    `knows(network, mac)`: a running domain or a lease has the MAC. Of others nothing is kept that
-    the kernel does not hold itself.
+    `knows(network, mac)`: whether a running domain or a lease has the MAC. Entries of other MACs
+    are kept only as long as the kernel keeps them.
     """
 
     def __init__(self, knows: Callable[[str, str], bool]) -> None:
@@ -81,11 +80,10 @@ class NeighbourTable:
         self._of_card: defaultdict[tuple[str, str], set[_Key]] = defaultdict(set)
         """By network and MAC."""
         self._started: dict[tuple[str, str], tuple[float, float]] = {}
-        """The running domains' cards: when each domain started, Unix seconds (0: not known) and
-        monotonic."""
+        """By card of a running domain: its start, Unix seconds (0: not known) and monotonic."""
 
     def set_links(self, links: Iterable[Link]) -> list[NeighbourChange]:
-        """The bridges that there are; what was on others, or is on its link no more, goes."""
+        """Set the bridges; entries on others, or outside their bridge's networks, go."""
         self._links = {link.ifindex: link for link in links}
         gone = [key for key, entry in self._entries.items() if not self._fits(key, entry)]
         return [change for key in gone for change in self._remove(key, quiet=True)]
@@ -93,10 +91,10 @@ class NeighbourTable:
     def set_domains(
         self, domains: Iterable[Domain], now: float, wall: float
     ) -> list[NeighbourChange]:
-        """The domains that run.
+        """Set the running domains.
 
-        What was seen of a card before its domain started or ended must prove itself anew. Of one
-        whose start nobody saw that is not known.
+        What was seen of a card before its domain started or ended must prove itself again. If
+        nobody saw the start, everything counts.
         """
         former = self._started
         running = ((d.started if d.start_seen else 0.0, d.nics) for d in domains if d.runs)
@@ -104,16 +102,16 @@ class NeighbourTable:
         self._started = {card: (at, now - (wall - at)) for card, at in started.items()}
         changes: list[NeighbourChange] = []
         for card in former.keys() - self._started.keys():
-            changes += self._doubt(card, now)
+            changes += self._hide_older(card, now)
         for card, (at, since) in self._started.items():
             if card not in former or former[card][0] != at:
-                changes += self._doubt(card, since - _SLACK)
+                changes += self._hide_older(card, since - _SLACK)
         return changes
 
     def observe(
         self, sighting: Sighting, now: float, wall: float, *, event: bool
     ) -> list[NeighbourChange]:
-        """Take in an entry; `event`: the kernel tells of it because it has just changed."""
+        """Apply an entry of the kernel; `event`: it has just changed."""
         link = self._links.get(sighting.ifindex)
         if link is None or not link.may_hold(sighting.address):
             return []
@@ -129,7 +127,7 @@ class NeighbourTable:
         back = entry is not None and entry.failed != 0
         proved = now - sighting.confirmed
         if (event and not same) or back or sighting.state & PERMANENT:
-            proved = now  # whoever has just been noted has just spoken
+            proved = now  # a new entry means that its machine has just spoken
         if entry is not None and same:
             return self._seen_again(entry, proved, now, wall)
         changes = self._remove(key)
@@ -140,7 +138,7 @@ class NeighbourTable:
     def resync(
         self, ifindex: int, sightings: Iterable[Sighting], now: float, wall: float
     ) -> list[NeighbourChange]:
-        """Take in the whole table of a bridge."""
+        """Apply the whole table of a bridge."""
         changes: list[NeighbourChange] = []
         there: set[_Key] = set()
         for sighting in sightings:
@@ -151,14 +149,14 @@ class NeighbourTable:
         return changes
 
     def sweep(self, now: float) -> tuple[list[NeighbourChange], list[_Key]]:
-        """What is gone by the passing of time, and what is to be asked whether it is there."""
+        """What is gone because of its age, and what to ask for."""
         changes: list[NeighbourChange] = []
         doubtful: list[_Key] = []
         for key, entry in list(self._entries.items()):
             neighbour = entry.neighbour
             known = neighbour.mac and self._knows(neighbour.network, neighbour.mac)
             if known and not neighbour.known:
-                changes += self._get_to_know(entry)
+                changes += self._set_known(entry)
             if entry.failed:
                 if neighbour.mac and now - entry.failed >= FAILED_SECONDS:
                     changes += self._give_up(key, entry)
@@ -169,19 +167,19 @@ class NeighbourTable:
                 doubtful.append(key)
         return changes, doubtful
 
-    def get_to_know(self, network: str, mac: str) -> list[NeighbourChange]:
-        """The MAC has a lease or a domain since."""
+    def set_known(self, network: str, mac: str) -> list[NeighbourChange]:
+        """A lease or a domain has the MAC now."""
         entries = [self._entries[key] for key in self.of_card(network, mac)]
-        return [c for e in entries if not e.neighbour.known for c in self._get_to_know(e)]
+        return [c for e in entries if not e.neighbour.known for c in self._set_known(e)]
 
     def given_back(
         self, network: str, address: Address, mac: str | None, until: float, now: float
     ) -> tuple[list[NeighbourChange], list[_Key]]:
-        """The lease of an address was given back: what was seen there must prove itself anew.
+        """The lease of an address was given back: what was seen there must prove itself again.
 
-        `mac`: the lease's, None where the server did not record it. What has proved itself after
-        `until` (Unix seconds) stays. Also returns what to ask for: the address and all others of
-        its card, whose machine may be gone. One that does not answer then goes at once.
+        `mac`: the lease's, None: not recorded. Entries with proof after `until` (Unix seconds)
+        stay. Also returns what to ask for: the address and all others of its card, whose machine
+        may be gone. An entry that does not answer then goes at once.
         """
         links = (link.ifindex for link in self._links.values() if link.network == network)
         there = [key for index in links if (key := (index, address)) in self._entries]
@@ -197,20 +195,20 @@ class NeighbourTable:
         return changes, doubtful
 
     def doubtful_links(self, now: float) -> set[int]:
-        """Where somebody has been doubted not long ago.
+        """The bridges with entries that were doubted recently.
 
-        The kernel does not tell of who goes on talking with it: its table has to be read.
+        The kernel sends no message if an entry stays in use, so its table must be read.
         """
         entries = self._entries.items()
         return {key[0] for key, e in entries if e.doubted and now - e.doubted < DOUBT_SECONDS}
 
     def is_proved(self, ifindex: int, address: Address) -> bool:
-        """Whether somebody is known to be there."""
+        """Whether somebody is there for sure."""
         entry = self._entries.get((ifindex, address))
         return entry is not None and not (entry.hidden or entry.failed or entry.doubted)
 
     def of_card(self, network: str, mac: str) -> list[_Key]:
-        """Where the card has been seen, proved or not."""
+        """Where the card was seen, proven or not."""
         return list(self._of_card.get((network, mac), ()))
 
     def _fits(self, key: _Key, entry: _Entry) -> bool:
@@ -219,8 +217,8 @@ class NeighbourTable:
             link is not None and link.network == entry.neighbour.network and link.may_hold(key[1])
         )
 
-    def _doubt(self, card: tuple[str, str], until: float) -> list[NeighbourChange]:
-        """What was proved until then proves nothing any more."""
+    def _hide_older(self, card: tuple[str, str], until: float) -> list[NeighbourChange]:
+        """Hide the entries of a card without proof since `until`."""
         changes: list[NeighbourChange] = []
         for key in self._of_card.get(card, ()):
             entry = self._entries[key]
@@ -237,7 +235,7 @@ class NeighbourTable:
     def _seen_again(
         self, entry: _Entry, proved: float, now: float, wall: float
     ) -> list[NeighbourChange]:
-        """The same MAC is there as before."""
+        """The entry still has the same MAC."""
         entry.in_kernel = True
         if proved <= entry.proved + _SLACK:
             return []
@@ -253,8 +251,8 @@ class NeighbourTable:
         )
         return [NeighbourChange(former, entry.neighbour)]
 
-    def _get_to_know(self, entry: _Entry) -> list[NeighbourChange]:
-        """Its MAC is known since."""
+    def _set_known(self, entry: _Entry) -> list[NeighbourChange]:
+        """Its MAC is known now."""
         former = entry.neighbour
         entry.neighbour = msgspec.structs.replace(former, known=True)
         return [] if entry.hidden else [NeighbourChange(former, entry.neighbour)]
@@ -289,7 +287,7 @@ class NeighbourTable:
         return not has_scope(key[1]), self._entries[key].proved
 
     def _failed(self, key: _Key, link: Link, now: float, wall: float) -> list[NeighbourChange]:
-        """The kernel has asked in vain: whoever was there may be back in a moment."""
+        """The kernel asked in vain. Who was there may be back in a moment."""
         entry = self._entries.get(key)
         if entry is None:
             neighbour = _neighbour(key, link, "", wall, wall, reachable=False)
@@ -307,7 +305,7 @@ class NeighbourTable:
         return [NeighbourChange(former, entry.neighbour)]
 
     def _give_up(self, key: _Key, entry: _Entry) -> list[NeighbourChange]:
-        """Nobody is there any more."""
+        """Nobody has the address any more."""
         former, hidden, failed = entry.neighbour, entry.hidden, entry.failed
         if hidden or not entry.in_kernel:
             return self._remove(key)
@@ -317,7 +315,7 @@ class NeighbourTable:
         return [NeighbourChange(former, nobody)]
 
     def _deleted(self, key: _Key) -> list[NeighbourChange]:
-        """The kernel forgets what is not used: that contradicts nothing."""
+        """The kernel forgot an entry. It forgets what is unused, so that contradicts nothing."""
         entry = self._entries.get(key)
         if entry is None:
             return []

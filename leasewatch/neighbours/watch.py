@@ -1,7 +1,6 @@
-"""Whom the kernel sees on the networks' bridges: its neighbour tables, followed as they change.
+"""Follows the kernel's neighbour tables of the watched bridges. `table` decides what counts.
 
-What counts of them `neighbours.table` says, and whose it is the name policy. Unused it sleeps: the
-kernel wakes it for lasting changes on watched bridges alone.
+Only lasting changes on watched bridges wake it.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from leasewatch.addresses import Address
 from leasewatch.daemon.logs import Recent, fields
 from leasewatch.model import Domain, Lease, LeaseChange, NeighbourChange, Nic
 from leasewatch.neighbours import kernel as rtnetlink
-from leasewatch.neighbours.given_back import Past, given_back
+from leasewatch.neighbours.given_back import Past, is_given_back
 from leasewatch.neighbours.links import Link
 from leasewatch.neighbours.per_network import PerNetwork
 from leasewatch.neighbours.prompter import Prompter
@@ -27,12 +26,12 @@ from leasewatch.neighbours.prompts import AFTER, AGAIN, AT_ONCE, LATER, ONCE
 from leasewatch.neighbours.table import NeighbourTable
 
 SWEEP_SECONDS = 30.0
-"""How often the passing of time is looked at."""
+"""How often the ages of all entries are checked."""
 BUSY_SECONDS = 0.1
-"""Of a guest that keeps the table busy, so much is taken in at a time."""
+"""Pause between two reads if a guest keeps the table busy."""
 _LOG = logging.getLogger(__name__)
 _BATCH = 200
-"""Messages taken in before others have their turn."""
+"""Messages read before others have their turn."""
 
 
 class _Card(NamedTuple):
@@ -41,15 +40,15 @@ class _Card(NamedTuple):
     started: float
     """When its domain was started."""
     address: Address
-    """The one that the owner gave it; empty: none."""
+    """The address that the owner assigned; empty: none."""
     runs: bool
     """Whether the domain is known to run."""
 
 
 class NeighbourWatch:
-    """Calls `changed(changes)` in the event loop, and `links_changed()` when bridges have.
+    """Calls `changed(changes)` in the event loop, and `links_changed()` if bridges changed.
 
-    `knows(network, mac)`: a running domain or a lease has the MAC.
+    `knows(network, mac)`: whether a running domain or a lease has the MAC.
     """
 
     def __init__(
@@ -68,9 +67,9 @@ class NeighbourWatch:
         """Network by bridge."""
         self._links: dict[int, Link] = {}
         self._cards: dict[tuple[str, str], _Card] = {}
-        """Of the running domains, by network and MAC."""
+        """The running domains' cards, by network and MAC."""
         self._turn = 0
-        """How many given addresses have been asked for."""
+        """How many assigned addresses have been asked for."""
         self._socket = rtnetlink.listen()
         self._read_at = 0.0
         self._paused: asyncio.TimerHandle | None = None
@@ -78,11 +77,11 @@ class NeighbourWatch:
         self._listen()
 
     def watch(self, bridges: Mapping[str, Iterable[str]], domains: Iterable[Domain]) -> None:
-        """The networks and their bridges, and the domains that run, as they are now."""
+        """Set the networks with their bridges, and the running domains."""
         of_bridge: dict[str, str] = {}
         for network, of_network in bridges.items():
             for bridge in of_network:
-                of_bridge.setdefault(bridge, network)  # a bridge's neighbours are one network's
+                of_bridge.setdefault(bridge, network)  # a bridge belongs to one network
         known = list(domains)
         cards = {
             (nic.network, nic.mac): _card(domain, nic) for domain in known for nic in domain.nics
@@ -90,39 +89,40 @@ class NeighbourWatch:
         new = [card for card, what in cards.items() if self._cards.get(card) != what]
         if cards != self._cards:
             self._cards = cards
-            self._tell(self._table.set_domains(known, time.monotonic(), time.time()))
+            self._report(self._table.set_domains(known, time.monotonic(), time.time()))
             for network, mac in new:
-                self._tell(self._table.get_to_know(network, mac))
+                self._report(self._table.set_known(network, mac))
         if of_bridge != self._bridges:
             self._bridges = of_bridge
-            self._look_at_links()
+            self._read_links()
         for network, mac in new:
             self._ask_for_card(network, mac)
 
     def ipv6_networks(self) -> frozenset[str]:
-        """Where guests may get a global IPv6 address."""
+        """The networks where guests may get a global IPv6 address."""
         return frozenset(link.network for link in self._links.values() if link.has_ipv6())
 
     def prefixes(self) -> dict[str, tuple[tuple[Address, int], ...]]:
-        """The addresses of each network's bridges, with the lengths of their prefixes."""
+        """By network: the addresses of its bridges, with the lengths of their prefixes."""
         found: dict[str, tuple[tuple[Address, int], ...]] = {}
         for link in self._links.values():
             found[link.network] = (*found.get(link.network, ()), *link.addresses)
         return found
 
     def leases_changed(self, changes: Collection[LeaseChange]) -> None:
-        """Whose MAC is known now; and ask for what is likely: its address, its card's others."""
-        for old in given_back(changes, time.time()):
-            self._given_back(old.network, old.address, old.hwaddr)
+        """Note the MACs of leases, and ask for likely addresses: theirs, and others of a card."""
+        wall = time.time()
         for change in changes:
+            old = change.old
+            if old is not None and is_given_back(change, wall):
+                self._given_back(old.network, old.address, old.hwaddr)
+        for change in changes if self._links else ():
             lease = change.new
-            if lease is None:
-                continue
-            links = self._links_of(lease.network)
-            if not links:
+            links = self._links_of(lease.network) if lease is not None else []
+            if lease is None or not links:
                 continue
             if lease.hwaddr is not None:
-                self._tell(self._table.get_to_know(lease.network, lease.hwaddr))
+                self._report(self._table.set_known(lease.network, lease.hwaddr))
             if lease.hwaddr is not None and (lease.network, lease.hwaddr) in self._cards:
                 self._ask_for_card(lease.network, lease.hwaddr)
             elif lease.hwaddr is None and _is_new_ipv6(change.old, lease):
@@ -130,21 +130,21 @@ class NeighbourWatch:
                     self._ask(link, lease.address)
 
     def were_given_back(self, past: Iterable[tuple[Past, float]]) -> None:
-        """Leases that were given back by so many Unix seconds, before this watch began."""
+        """Leases that were given back before this watch began, and by when (Unix seconds)."""
         for lease, until in past:
             self._given_back(lease.network, lease.address, lease.mac, until)
 
     def _given_back(
         self, network: str, address: Address, mac: str | None, until: float = math.inf
     ) -> None:
-        """What was seen at the address by then counts no more; whether its machine stays, ask."""
+        """Doubt what was seen at the address until then, and ask whether its machine stays."""
         changes, doubtful = self._table.given_back(network, address, mac, until, time.monotonic())
         for target in doubtful:
             self._prompter.ask(target, LATER if target[1] == address else AFTER)
-        self._tell(changes)
+        self._report(changes)
 
     def rescan(self) -> None:
-        """What only the passing of time tells."""
+        """Check what depends on time; to be called every few seconds."""
         now = time.monotonic()
         self._ask_for_given(all_cards=now >= self._sweep_at)
         for ifindex in self._table.doubtful_links(now):
@@ -156,25 +156,25 @@ class NeighbourWatch:
         for target in doubtful:
             if len(target[1]) == 16:
                 self._prompter.ask(target, ONCE)
-        self._tell(changes)
+        self._report(changes)
 
     def stop(self) -> None:
-        """Hear and ask no more."""
+        """Stop listening and asking."""
         if self._paused is not None:
             self._paused.cancel()
         asyncio.get_running_loop().remove_reader(self._socket)
         self._socket.close()
         self._prompter.stop()
 
-    def _tell(self, changes: list[NeighbourChange]) -> None:
+    def _report(self, changes: list[NeighbourChange]) -> None:
         for change in changes:
-            self._follow(change)
-        found = self._per_network.take(changes)
+            self._ask_after(change)
+        found = self._per_network.apply(changes)
         if found:
             self._changed(found)
 
-    def _follow(self, change: NeighbourChange) -> None:
-        """Ask for what a change makes doubtful or likely."""
+    def _ask_after(self, change: NeighbourChange) -> None:
+        """Ask for addresses that a change makes doubtful or likely."""
         old, new = change.old, change.new
         if new is None or not new.mac:
             return
@@ -187,11 +187,11 @@ class NeighbourWatch:
             self._prompter.ask(target, AGAIN)
             return
         if old is None and (new.network, new.mac) in self._cards:
-            self._prompter.ask(target, ONCE)  # it may have been said without being true
+            self._prompter.ask(target, ONCE)  # a guest may claim what is not true
             self._ask_for_card(new.network, new.mac)
 
     def _ask_for_card(self, network: str, mac: str) -> None:
-        """Ask for where a domain's card has been, and may be by its MAC."""
+        """Ask where a domain's card was seen, and at the addresses of its MAC."""
         been = self._table.of_card(network, mac)
         for link in self._links_of(network):
             here = (at for ifindex, at in been if ifindex == link.ifindex and len(at) == 16)
@@ -199,9 +199,9 @@ class NeighbourWatch:
                 self._ask(link, address)
 
     def _ask_for_given(self, *, all_cards: bool) -> None:
-        """Ask where the owner says that cards are and nobody was seen yet, some at a time.
+        """Ask for assigned addresses where nobody was seen yet, some at a time.
 
-        Without `all_cards` only for those of machines that are known to run.
+        Without `all_cards`, only for machines that are known to run.
         """
         wanted = [
             (link.ifindex, card.address)
@@ -221,15 +221,15 @@ class NeighbourWatch:
             self._prompter.ask((link.ifindex, address))
 
     def _is_open(self, link: Link, address: Address) -> bool:
-        """Whether a neighbour may have the address, and nobody is known to be there."""
+        """Whether a neighbour may have the address, and nobody is there for sure."""
         return link.may_hold(address) and not self._table.is_proved(link.ifindex, address)
 
     def _links_of(self, network: str) -> list[Link]:
         return [link for link in self._links.values() if link.network == network]
 
-    def _look_at_links(self) -> None:
-        """Which bridges there are, what addresses they have, and whom the kernel knows there."""
-        indexes = self._heed()
+    def _read_links(self) -> None:
+        """Read which bridges exist, their addresses, and the kernel's entries there."""
+        indexes = self._set_filter()
         try:
             own = rtnetlink.addresses() if indexes else {}
         except OSError as error:
@@ -247,7 +247,7 @@ class NeighbourWatch:
             return
         former, self._links = self._links, links
         self._prompter.keep(set(links))
-        self._tell(self._table.set_links(links.values()))
+        self._report(self._table.set_links(links.values()))
         for ifindex, link in links.items():
             if former.get(ifindex) != link:
                 self._resync(ifindex)
@@ -255,18 +255,18 @@ class NeighbourWatch:
             self._ask_for_card(network, mac)
         self._links_changed()
 
-    def _heed(self) -> dict[str, int]:
-        """Hear of the bridges that there are, and of new links where one is missing.
+    def _set_filter(self) -> dict[str, int]:
+        """Listen to the bridges that exist, and to new links if one is missing.
 
-        Returns their indexes: what changes from then on is told.
+        Returns their indexes. Changes from then on are received.
         """
-        heard = None
-        while (indexes := rtnetlink.indexes(self._bridges)) != heard:
-            heard = indexes
+        filtered = None
+        while (indexes := rtnetlink.indexes(self._bridges)) != filtered:
+            filtered = indexes
             missing = len(indexes) < len(self._bridges)
             try:
-                rtnetlink.heed(self._socket, set(indexes.values()), new_links=missing)
-            except OSError as error:  # more wakes us up, and that is all
+                rtnetlink.set_filter(self._socket, set(indexes.values()), new_links=missing)
+            except OSError as error:  # then we wake up too often, and that is all
                 if self._faults.is_new(str(error)):
                     _LOG.warning("rtnetlink filter refused %s", fields(why=error))
         return indexes
@@ -277,14 +277,14 @@ class NeighbourWatch:
         except OSError as error:
             _LOG.error("the neighbour table cannot be read %s", fields(why=error))
             return
-        self._tell(self._table.resync(ifindex, found, time.monotonic(), time.time()))
+        self._report(self._table.resync(ifindex, found, time.monotonic(), time.time()))
 
     def _listen(self) -> None:
         self._paused = None
         asyncio.get_running_loop().add_reader(self._socket, self._read)
 
     def _read(self) -> None:
-        """Take in what has happened; whoever keeps us busy is heard only so often."""
+        """Read what has changed, with a pause if a guest keeps the table busy."""
         loop = asyncio.get_running_loop()
         if loop.time() - self._read_at < BUSY_SECONDS:
             loop.remove_reader(self._socket)
@@ -298,15 +298,15 @@ class NeighbourWatch:
                 changes += self._observe(kind, payload)
             else:
                 links_changed |= self._is_of_link(kind, payload)
-        self._tell(changes)
+        self._report(changes)
         if links_changed:
-            self._look_at_links()
+            self._read_links()
         if lost:
             for ifindex in list(self._links):
                 self._resync(ifindex)
 
     def _receive(self) -> tuple[list[tuple[int, bytes]], bool]:
-        """Some messages, and whether others were lost for want of room."""
+        """Some messages, and whether the socket's buffer overflowed."""
         received: list[tuple[int, bytes]] = []
         lost = False
         for _ in range(_BATCH):
@@ -327,7 +327,7 @@ class NeighbourWatch:
         return self._table.observe(sighting, time.monotonic(), time.time(), event=True)
 
     def _is_of_link(self, kind: int, payload: bytes) -> bool:
-        """Whether it may change what `_look_at_links` has found."""
+        """Whether it may change what `_read_links` found."""
         if kind in {rtnetlink.NEWADDR, rtnetlink.DELADDR}:
             return rtnetlink.interface(payload) in self._links
         return set(rtnetlink.indexes(self._bridges).values()) != self._links.keys()

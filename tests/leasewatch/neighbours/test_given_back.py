@@ -8,7 +8,7 @@ import pytest
 
 from leasewatch.addresses import parse
 from leasewatch.model import Lease, LeaseChange
-from leasewatch.neighbours.given_back import Past, given_back, unseen
+from leasewatch.neighbours.given_back import Past, is_given_back, unseen
 from leasewatch.neighbours.table import (
     DOUBT_SECONDS,
     FAILED,
@@ -38,11 +38,11 @@ from tests.leasewatch.naming import MAC
 def test_a_lease_that_goes_before_its_end_was_given_back(
     old: Lease | None, new: Lease | None, wall: float, given: bool
 ) -> None:
-    assert list(given_back([change(old, new)], wall)) == ([old] if given else [])
+    assert is_given_back(change(old, new), wall) == given
 
 
 def test_a_file_that_is_watched_no_longer_gives_nothing_back() -> None:
-    assert list(given_back([LeaseChange(lease(1), None, 0, 0)], WALL)) == []
+    assert not is_given_back(LeaseChange(lease(1), None, 0, 0), WALL)
 
 
 def past(number: int, until: float | None = None, expires: int = LATER) -> Past:

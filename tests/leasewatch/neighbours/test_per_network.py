@@ -36,35 +36,35 @@ def test_of_one_bridge_every_change_passes_as_it_is() -> None:
         NeighbourChange(None, neighbour(2)),
         gone(neighbour(2)),
     ]
-    assert PerNetwork().take(changes) == changes
+    assert PerNetwork().apply(changes) == changes
 
 
 def test_who_asks_in_vain_on_one_bridge_takes_nothing_from_another() -> None:
     one = neighbour(1)
     nobody = replace(NOBODY, ifindex=SECOND, seen=WALL + 9)
     networks = PerNetwork()
-    assert networks.take([NeighbourChange(None, one)]) == [NeighbourChange(None, one)]
-    assert networks.take([NeighbourChange(None, nobody)]) == []
-    assert networks.take([gone(nobody)]) == []
-    assert networks.take([NeighbourChange(None, nobody), gone(one)]) == [
+    assert networks.apply([NeighbourChange(None, one)]) == [NeighbourChange(None, one)]
+    assert networks.apply([NeighbourChange(None, nobody)]) == []
+    assert networks.apply([gone(nobody)]) == []
+    assert networks.apply([NeighbourChange(None, nobody), gone(one)]) == [
         NeighbourChange(one, nobody)
     ]
-    assert networks.take([gone(nobody)]) == [gone(nobody)]
+    assert networks.apply([gone(nobody)]) == [gone(nobody)]
 
 
 def test_an_address_is_where_it_was_seen_last() -> None:
     one, moved = neighbour(1), there(1, 5)
     networks = PerNetwork()
-    networks.take([NeighbourChange(None, one)])
-    assert networks.take([NeighbourChange(None, moved)]) == [NeighbourChange(one, moved)]
-    assert networks.take([gone(one, quiet=True)]) == []
-    assert networks.take([gone(moved, quiet=True)]) == [gone(moved, quiet=True)]
+    networks.apply([NeighbourChange(None, one)])
+    assert networks.apply([NeighbourChange(None, moved)]) == [NeighbourChange(one, moved)]
+    assert networks.apply([gone(one, quiet=True)]) == []
+    assert networks.apply([gone(moved, quiet=True)]) == [gone(moved, quiet=True)]
 
 
 def test_other_addresses_and_other_networks_are_none_of_its_business() -> None:
     others = [neighbour(1), there(1, 1, address=parse("fd12::6")), there(1, 2, network="lan")]
     changes = [NeighbourChange(None, one) for one in others]
-    assert PerNetwork().take(changes) == changes
+    assert PerNetwork().apply(changes) == changes
 
 
 def test_whatever_happens_on_the_bridges_each_network_hears_a_consistent_story() -> None:
@@ -79,7 +79,7 @@ def test_whatever_happens_on_the_bridges_each_network_hears_a_consistent_story()
             who = neighbour(randomly.choice([0, 1, 2]), text(place[1]))
             new = replace(who, ifindex=place[0], seen=WALL + step, reachable=who.mac != "")
             bridges[place] = new
-        for change in networks.take([NeighbourChange(old, new)]):
+        for change in networks.apply([NeighbourChange(old, new)]):
             one = change.new or change.old
             assert one is not None
             assert told.pop((one.network, one.address), None) == change.old

@@ -12,8 +12,8 @@ def target(number: int) -> Target:
 def asked(prompts: Prompts) -> list[tuple[float, Target]]:
     """What is asked for until nothing is left, and when."""
     found: list[tuple[float, Target]] = []
-    while (at := prompts.next()) is not None:
-        found += [(at, one) for one in prompts.take(at)]
+    while (at := prompts.next_due()) is not None:
+        found += [(at, one) for one in prompts.due(at)]
     return found
 
 
@@ -26,18 +26,18 @@ def test_an_address_is_asked_for_a_few_times_in_growing_steps() -> None:
 def test_whoever_answers_is_asked_no_more() -> None:
     prompts = Prompts()
     prompts.ask(target(1), 100)
-    assert prompts.take(100) == [target(1)]
+    assert prompts.due(100) == [target(1)]
     prompts.answered(target(1))
-    assert prompts.next() is None
+    assert prompts.next_due() is None
 
 
 def test_asking_for_what_is_asked_for_already_begins_anew_if_that_is_sooner() -> None:
     prompts = Prompts()
     prompts.ask(target(1), 100)
     prompts.ask(target(1), 100)
-    assert prompts.take(100) == [target(1)]
+    assert prompts.due(100) == [target(1)]
     prompts.ask(target(1), 101)
-    assert prompts.take(101) == [target(1)]
+    assert prompts.due(101) == [target(1)]
     prompts.ask(target(1), 102, (10.0,))
     assert len(asked(prompts)) == len(AFTER) - 1
 
@@ -46,8 +46,8 @@ def test_few_are_asked_for_at_a_time_and_all_in_the_end() -> None:
     prompts = Prompts()
     for number in range(100):
         prompts.ask(target(number), 0, ONCE)
-    assert len(prompts.take(0)) == AT_ONCE
-    assert prompts.take(PAUSE / 2) == []
+    assert len(prompts.due(0)) == AT_ONCE
+    assert prompts.due(PAUSE / 2) == []
     assert len(asked(prompts)) == 100 - AT_ONCE
 
 
@@ -60,4 +60,4 @@ def test_what_is_asked_for_has_a_limit_and_what_is_on_a_gone_bridge_is_forgotten
     assert len(asked(prompts)) == MOST
     prompts.ask(target(1), 0)
     prompts.keep([8])
-    assert prompts.next() is None
+    assert prompts.next_due() is None

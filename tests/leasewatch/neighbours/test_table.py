@@ -279,9 +279,9 @@ def test_a_mac_is_known_once_it_has_a_lease_and_stays_so() -> None:
     kernel.passes(30)
     assert kernel.shown["fd77::3"].known
     kernel.says("fd77::6", STALE, 6)
-    kernel.take(kernel.table.get_to_know("lab", MAC(6)))
+    kernel.take(kernel.table.set_known("lab", MAC(6)))
     assert kernel.shown["fd77::6"].known
-    assert kernel.table.get_to_know("lab", MAC(6)) == kernel.table.get_to_know("lab", MAC(9)) == []
+    assert kernel.table.set_known("lab", MAC(6)) == kernel.table.set_known("lab", MAC(9)) == []
 
 
 def test_getting_to_know_a_mac_shows_nothing_that_must_prove_itself_first() -> None:

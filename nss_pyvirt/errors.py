@@ -10,6 +10,7 @@ from typing import Literal
 Code = Literal[
     "exists",
     "failed",
+    "incomplete",
     "invalid",
     "missing",
     "needs-root",

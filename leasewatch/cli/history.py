@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-import msgspec
 
-from leasewatch.cli import ask, since
+from leasewatch.cli import ask, since, words
 from leasewatch.history.rows import MAX_ROWS, Event, HistoryParameters, Holding
 from leasewatch.paths import Paths
 from nss_pyvirt.errors import UserError
@@ -41,7 +40,7 @@ class _Moment(click.ParamType[float]):
         "leasewatch history web1 --since yesterday",
         "leasewatch history 52:54:00:12:34:56 --since 2026-11-01",
         "leasewatch history --events --since 2h            what happened",
-        "leasewatch history --events -o json | jq '.[] | select(.kind == \"refused\")'",
+        "leasewatch history --events -o json | jq '.[] | select(.event == \"refused\")'",
     ),
 )
 @click.argument("query", metavar="[NAME|ADDRESS|MAC]", required=False)
@@ -81,7 +80,8 @@ def command(
     long, one too many of its MAC, or its bridge or prefix went: it holds on if it is seen again
     within a day). A claim to a name that failed comes with it. Events are what begins a holding,
     what ends it other than quiet, and what became of names.
-    JSON and CSV give times in Unix seconds. Exits with 3 if nothing is known.
+    JSON and CSV have the same words, the failed claim apart, and times in Unix
+    seconds. Exits with 3 if nothing is known.
     """
     asked = HistoryParameters(query=query, since=then, limit=min(limit + 1, MAX_ROWS))
     found: Sequence[Holding | Event] = (
@@ -91,14 +91,15 @@ def command(
         raise _nothing(query, then)
     if len(found) > limit:
         found = found[:limit]
-        click.echo(f"leasewatch: these are the newest {limit}; --limit shows more", err=True)
-    rows = [msgspec.structs.asdict(row) for row in reversed(found)]
+        what = f"these are the newest {limit}; --limit shows more"
+        frame.print_warning("leasewatch", UserError(what, code="incomplete"))
+    rows = [words.row(row) for row in reversed(found)]
     if output == "name":
         names = dict.fromkeys(row["name"] for row in rows if row["name"] is not None)
         rows = [{"name": name} for name in names]
-    elif output != "json":
-        rows = [_shown(row, table=output == "table") for row in rows]
-    columns = _EVENTS if events else _HOLDINGS
+    elif output == "table":
+        rows = [_shown(row) for row in rows]
+    columns = _EVENTS if events else (*_HOLDINGS, *(["claim"] if output == "csv" else []))
     click.echo(frame.render(rows, columns, output, name="name", spare=_SPARE), nl=False)
 
 
@@ -113,10 +114,10 @@ def _nothing(query: str | None, then: float | None) -> UserError:
     return UserError(what, "leasewatch history shows all there is", "not-found", exit_code=3)
 
 
-def _shown(row: dict[str, Any], *, table: bool) -> dict[str, Any]:
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    """A row for people: local times, and the failed claim beside the state."""
     times = {key: row[key] for key in ("time", "since", "until") if row.get(key) is not None}
-    if table:
-        row |= {key: show.moment(then) for key, then in times.items()}
-    if "kind" in row:
-        return row | {"event": row["kind"]}
-    return row | {"state": "; ".join(filter(None, (row["ended"] or "holds", row["claim"])))}
+    row |= {key: show.moment(then) for key, then in times.items()}
+    if row.get("claim"):
+        row["state"] += f"; {row['claim']}"
+    return row

@@ -6,10 +6,9 @@ import socket
 import time
 
 import click
-import msgspec
 
 from leasewatch.api.interface import Entry
-from leasewatch.cli import ask
+from leasewatch.cli import ask, words
 from leasewatch.paths import Paths
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame, show
@@ -27,7 +26,7 @@ _EVIDENT = {"published", "unnamed"}
     epilog=frame.examples(
         "leasewatch list",
         "leasewatch list -o name",
-        "leasewatch list -o json | jq '.[] | select(.verdict == \"conflict\")'",
+        "leasewatch list -o json | jq '.[] | select(.state == \"conflict\")'",
     ),
 )
 @frame.output_option
@@ -38,16 +37,17 @@ def command(paths: Paths, output: frame.Format) -> None:
     FROM is lease, or neighbour: the host sees the address in use, by that MAC. STATE is published,
     pending (a running domain without a lease), refused, conflict, ended (left by a domain that has)
     or expired, with the reason, or unnamed: the guest gave no hostname. `-o name` prints the names
-    that are published. JSON and CSV give expiry in Unix seconds; none: the lease never ends.
+    that are published. JSON and CSV have the same words, the reason apart, and the expiry in Unix
+    seconds; none: the lease never ends.
     """
     entries = sorted(ask.list_entries(paths).entries, key=_order)
     if output == "name":
         names = {entry.name for entry in entries if entry.verdict == "published"}
         rows: list[dict[str, object]] = [{"name": name} for name in sorted(filter(None, names))]
     elif output == "json":
-        rows = [msgspec.structs.asdict(entry) for entry in entries]
+        rows = [words.row(entry) for entry in entries]
     elif output == "csv":
-        rows = [_csv_row(entry) for entry in entries]
+        rows = [words.row(entry) | {"address": _address(entry)} for entry in entries]
     else:
         now = time.time()
         rows = [_row(entry, now) for entry in entries]
@@ -65,11 +65,6 @@ def _order(entry: Entry) -> tuple[object, ...]:
         family = socket.AF_INET6 if entry.family == 6 else socket.AF_INET
         packed = socket.inet_pton(family, entry.address)
     return (entry.name is None, entry.name or "", entry.network, entry.family or 0, packed)
-
-
-def _csv_row(entry: Entry) -> dict[str, object]:
-    shown = {"address": _address(entry), "state": entry.verdict, "from": entry.origin}
-    return msgspec.structs.asdict(entry) | shown
 
 
 def _address(entry: Entry) -> str | None:

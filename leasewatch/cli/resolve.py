@@ -11,12 +11,12 @@ import msgspec
 
 from leasewatch.api.client import NoSuchNameError
 from leasewatch.api.interface import Address, Entry, ResolveReply
-from leasewatch.cli import ask
+from leasewatch.cli import ask, words
 from leasewatch.paths import Paths
 from nss_pyvirt.terminal import commands, frame, show
 
 _ANSWER = ("name", "address", "network", "from", "expires", "trust")
-_CANDIDATES = ("name", "trust", "network", "address", "mac", "from", "verdict", "reason", "source")
+_CANDIDATES = ("name", "trust", "network", "address", "mac", "from", "state", "reason", "source")
 
 
 @click.command(
@@ -47,11 +47,18 @@ def command(paths: Paths, query: str, output: frame.Format, *, explain: bool) ->
             _print_candidates(error.candidates, output)
         raise
     if output == "json":
-        click.echo(json.dumps(msgspec.to_builtins(reply), indent=2))
+        click.echo(json.dumps(_object(reply), indent=2))
     elif explain:
         _print_candidates(reply.candidates, output)
     else:
         _print_answer(reply, output)
+
+
+def _object(reply: ResolveReply) -> dict[str, object]:
+    """What JSON shows."""
+    addresses, candidates = map(words.row, reply.addresses), map(words.row, reply.candidates)
+    shown = {"addresses": list(addresses), "candidates": list(candidates)}
+    return msgspec.structs.asdict(reply) | shown
 
 
 def _print_answer(reply: ResolveReply, output: frame.Format) -> None:
@@ -79,7 +86,7 @@ def _expires(address: Address, now: float) -> str | None:
 
 
 def _print_candidates(entries: Sequence[Entry], output: frame.Format) -> None:
-    rows = [msgspec.structs.asdict(entry) | {"from": entry.origin} for entry in entries]
+    rows = [words.row(entry) for entry in entries]
     if output != "json":
         for row, entry in zip(rows, entries, strict=True):
             row["address"] = show.address(entry.address, entry.ifindex) if entry.address else None

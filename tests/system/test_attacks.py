@@ -59,7 +59,7 @@ class Town:
     def check_said(self, address: str, name: str, verdict: str, reason: str) -> None:
         """The verdict is in `list`, in `resolve --explain` and in the log."""
         entry = self.await_entry(address)
-        assert (entry["name"], entry["verdict"], entry["reason"]) == (name, verdict, reason)
+        assert (entry["name"], entry["state"], entry["reason"]) == (name, verdict, reason)
         ask = ["leasewatch", "resolve", name, "--explain", "-o", "json"]
         shown = json.loads(self.world.run(ask, check=False).stdout)
         candidates = shown["candidates"] if isinstance(shown, dict) else shown
@@ -144,7 +144,7 @@ def test_a_guest_gets_no_name_that_is_not_its_own(
     address = liar.dhcp(options=[f"{option}{said}"])
     claimed = CLAIMS[said]
     if claimed is None:
-        assert town.await_entry(address)["verdict"] == "unnamed"
+        assert town.await_entry(address)["state"] == "unnamed"
     else:
         name, why = claimed
         town.check_said(address, name, "refused", f'"{name}" {why}')
@@ -170,9 +170,9 @@ def test_of_a_name_with_dots_a_guest_gets_its_first_label_at_most(
     address = liar.dhcp(said)
     entry = town.await_entry(address)
     if name == "web1":
-        assert entry["verdict"] == "unnamed"
+        assert entry["state"] == "unnamed"
     else:
-        assert (entry["name"], entry["verdict"]) == (name, "published")
+        assert (entry["name"], entry["state"]) == (name, "published")
         town.world.wait_for(f"{name} to answer", lambda: finds(town.world, name) == [address])
         assert finds(town.world, f"{name}.lab.internal") == [address]
     if said != f"{name}.lab.internal":
@@ -220,7 +220,7 @@ def test_bytes_that_no_client_would_send_name_nobody_else(
     entry = entries(town.world)[address]
     # dnsmasq takes what is before a NUL.
     assert (
-        entry["verdict"] == {None: "unnamed", "web1": "refused", "evil": "published"}[entry["name"]]
+        entry["state"] == {None: "unnamed", "web1": "refused", "evil": "published"}[entry["name"]]
     )
     town.check_as_before(before, liar)
     for argv in (["leasewatch", "list"], ["cat", LOG]):
@@ -235,7 +235,7 @@ def test_of_two_guests_the_newest_has_the_name_and_the_other_is_named(
     address = liar.dhcp("app1")
     town.world.wait_for("the newest to answer", lambda: finds(town.world, "app1") == [address])
     # dnsmasq has taken the name from the older one's line too.
-    assert entries(town.world)[town.app1]["verdict"] in {"unnamed", "conflict"}
+    assert entries(town.world)[town.app1]["state"] in {"unnamed", "conflict"}
     assert finds(town.world, "web1") == [town.web1]
 
 
@@ -256,7 +256,7 @@ def test_a_forged_duid_and_name_join_no_domain(town: Town, liar: Client) -> None
     address = ask_v6(liar, "web1", duid=f"00:03:00:01:{mac}")
     entry = town.await_entry(address)
     assert mac.replace(":", "") in entry["client_id"].replace(":", "")
-    assert entry["verdict"] in {"refused", "unnamed"}
+    assert entry["state"] in {"refused", "unnamed"}
     town.check_as_before(before, liar)
     assert town.world.run(["getent", "hosts", address], check=False).returncode == 2
 
@@ -288,7 +288,7 @@ def test_a_stopped_domains_name_ends_and_one_made_again_answers_at_once(
     stolen = thief.dhcp("web1")
     lab.wait_for("the claim to be seen", lambda: stolen in entries(lab))
     # For a moment dnsmasq still knows the name of this MAC.
-    assert entries(lab)[stolen]["verdict"] in {"refused", "unnamed"}
+    assert entries(lab)[stolen]["state"] in {"refused", "unnamed"}
     assert finds(lab, "web1") == []
     pyvirt(lab, "domain", "delete", "web1")
     define(lab, guest_files, "web1")
@@ -298,7 +298,7 @@ def test_a_stopped_domains_name_ends_and_one_made_again_answers_at_once(
     assert len(second) == 1
     assert second[0] != stolen
     assert entries(lab)[second[0]]["mac"] == mac_of(lab, "web1")
-    assert entries(lab)[stolen]["verdict"] in {"refused", "unnamed"}
+    assert entries(lab)[stolen]["state"] in {"refused", "unnamed"}
 
 
 def _one_of_many(number: int) -> list[str]:
@@ -337,6 +337,6 @@ def test_a_flood_of_clients_takes_no_name_and_no_lease_from_anybody(
     assert finds(lab, "web1") == [web1]
     assert finds(lab, "app2") == [guests["app2"]]
     assert lab.run(["getent", "hosts", web1]).stdout.split()[1] == "web1"
-    published = [entry for entry in entries(lab).values() if entry["verdict"] == "published"]
+    published = [entry for entry in entries(lab).values() if entry["state"] == "published"]
     assert {e["mac"] for e in published if e["name"] == "web1"} == {mac_of(lab, "web1")}
     lab.wait_for("all of it to be known", lambda: len(entries(lab)) > 240)

@@ -105,18 +105,18 @@ def test_it_says_who_had_an_address_one_after_the_other(host: Host) -> None:
     )
     assert renewed["since"] == row["since"]
     first.release()
-    host.await_rows("the release", address, lambda rows: rows[0]["ended"] == "released")
+    host.await_rows("the release", address, lambda rows: rows[0]["state"] == "released")
     second = host.world.client("c2", "br0")
     assert second.dhcp("db1") == address
     rows = host.await_rows("the second", address, lambda rows: len(rows) == 2)
-    assert [(r["name"], r["mac"], r["ended"]) for r in rows] == [
+    assert [(r["name"], r["mac"], r["state"]) for r in rows] == [
         ("web1", first.mac, "released"),
-        ("db1", second.mac, None),
+        ("db1", second.mac, "holds"),
     ]
     assert rows[0]["until"] <= rows[1]["since"]
     for query in ("web1", first.mac.upper(), "web1.own.internal"):
         assert [r["address"] for r in host.asked(query)] == [address], query
-    kinds = [e["kind"] for e in host.asked("--events", address)]
+    kinds = [e["event"] for e in host.asked("--events", address)]
     assert kinds == ["added", "released", "added"]
     table = host.world.run(["leasewatch", "history", address], user="nobody").stdout
     assert [line.split()[-1] for line in table.splitlines()] == ["STATE", "released", "holds"]
@@ -134,7 +134,11 @@ def test_a_refused_claim_is_an_event_once(host: Host) -> None:
     assert (row["name"], row["hostname"]) == (None, "ip6-gateway")
     assert row["claim"] == 'refused: "ip6-gateway" is reserved'
     added, refused = host.asked("--events", address)
-    assert (added["kind"], refused["kind"], refused["name"]) == ("added", "refused", "ip6-gateway")
+    assert (added["event"], refused["event"], refused["name"]) == (
+        "added",
+        "refused",
+        "ip6-gateway",
+    )
     assert refused["mac"] == liar.mac
 
 
@@ -154,7 +158,7 @@ def test_of_two_guests_the_one_that_claimed_later_keeps_the_name_over_a_restart(
     host.renew(first)
     host.serve()
     assert finds(world, "web1") == [two]
-    assert [e["kind"] for e in host.asked("--events")].count("added") == 2
+    assert [e["event"] for e in host.asked("--events")].count("added") == 2
     host.end()
     world.run(["sh", "-c", f"rm {HISTORY}/history.db*"])
     host.serve()
@@ -196,7 +200,7 @@ def test_a_full_disk_is_said_once_and_what_happened_is_written_when_there_is_roo
     assert host.said().count("history is not written") == 1
     world.run(["rm", f"{HISTORY}/filler"])
     rows = host.await_rows("the rest", address, lambda rows: len(rows) == 2)
-    assert [(r["name"], r["ended"]) for r in rows] == [("web1", "released"), ("db1", None)]
+    assert [(r["name"], r["state"]) for r in rows] == [("web1", "released"), ("db1", "holds")]
     host.await_said("history is written again")
 
 

@@ -158,27 +158,27 @@ def test_slaac_and_link_local_addresses_answer_before_the_guest_has_said_a_word(
     for asked in (["list"], ["resolve", "web1"], ["resolve", "web1", "--explain"]):
         assert f",{LINK_LOCAL}%{BRIDGE}," in lab.run(["leasewatch", *asked, "-o", "csv"]).stdout
     row = entries(lab)[slaac]
-    assert [row["origin"], row["mac"], row["source"]] == ["neighbour", MAC, None]
+    assert [row["from"], row["mac"], row["source"]] == ["neighbour", MAC, None]
 
 
 def test_the_history_has_what_is_seen_without_a_lease_from_when_it_is_seen(lab: World) -> None:
-    def told_of(address: str) -> list[tuple[str, str, str | None]]:
+    def told_of(address: str) -> list[tuple[str, str, str]]:
         asked = ["leasewatch", "history", address, "-o", "json"]
         rows = json.loads(lab.run(asked, check=False).stdout or "[]")
-        return [(row["origin"], row["name"], row["ended"]) for row in rows]
+        return [(row["from"], row["name"], row["state"]) for row in rows]
 
     lab.client("machine", BRIDGE, MAC)
     run_domain(lab, "web1", MAC)
     slaac = within(lab, EUI64)
-    lab.wait_for("it to be seen", lambda: told_of(slaac) == [("neighbour", "web1", None)])
+    lab.wait_for("it to be seen", lambda: told_of(slaac) == [("neighbour", "web1", "holds")])
     stop_domain(lab, "web1")
     ended = [("neighbour", "web1", "gone")]
     lab.wait_for("its end", lambda: told_of(slaac) == ended)
     lab.run(["ip", "neighbour", "flush", "dev", BRIDGE])  # as a domain's end does
     run_domain(lab, "web1", MAC)
-    lab.wait_for("another run", lambda: told_of(slaac) == [*ended, ("neighbour", "web1", None)])
+    lab.wait_for("another run", lambda: told_of(slaac) == [*ended, ("neighbour", "web1", "holds")])
     shown = lab.run(["leasewatch", "history", "--events", slaac, "-o", "json"]).stdout
-    kinds = [row["kind"] for row in json.loads(shown)]
+    kinds = [row["event"] for row in json.loads(shown)]
     assert kinds == ["seen", "named", "gone", "seen", "named"]
 
 
@@ -237,7 +237,7 @@ def test_a_dhcpv6_lease_is_the_domains_that_has_its_address_and_not_of_whom_it_n
     lab.wait_for("the lease", lambda: lease in knows(lab, "web1"))
     assert lease not in knows(lab, "db1")
     row = entries(lab)[lease]
-    assert [row["origin"], row["mac"]] == ["lease", MAC]
+    assert [row["from"], row["mac"]] == ["lease", MAC]
 
 
 def test_who_forges_duid_and_name_gets_nothing_though_the_host_sees_it(lab: World) -> None:
@@ -247,7 +247,7 @@ def test_who_forges_duid_and_name_gets_nothing_though_the_host_sees_it(lab: Worl
     add(liar, f"{lease}/64", "nodad")
     speak(liar, host6(lab), "-I", lease)
     lab.wait_for("its MAC to be seen", lambda: entries(lab)[lease]["mac"] == OTHER_MAC)
-    assert entries(lab)[lease]["verdict"] == "refused"
+    assert entries(lab)[lease]["state"] == "refused"
     assert knows(lab, "web1") == set()
     assert lab.run(["getent", "hosts", lease], check=False).returncode == 2
 

@@ -26,7 +26,7 @@ def test_a_domain_and_a_plain_client_answer_as_libvirts_own_modules_say(libvirt:
 
     def listed() -> list[tuple[str, str, str]]:
         rows = json.loads(libvirt.world.run(["leasewatch", "list", "-o", "json"]).stdout)
-        return [(r["name"], r["network"], r["verdict"]) for r in rows]
+        return [(r["name"], r["network"], r["state"]) for r in rows]
 
     libvirt.wait("vm1 to be pending", lambda: listed() == [("vm1", "labnat", "pending")])
     client = libvirt.world.client("web1", BRIDGE)
@@ -72,7 +72,7 @@ def test_names_that_libvirt_gives_to_a_liar_are_refused(libvirt: Libvirt) -> Non
     assert libvirt.theirs("libvirt", "isatap") == {proxy}
     assert libvirt.ours("isatap") == set()
     rows = json.loads(libvirt.world.run(["leasewatch", "list", "-o", "json"]).stdout)
-    verdicts = {row["address"]: row["verdict"] for row in rows}
+    verdicts = {row["address"]: row["state"] for row in rows}
     assert (verdicts[stolen], verdicts[proxy]) == ("refused", "refused")
 
 
@@ -176,7 +176,7 @@ def test_a_forged_mac_moves_libvirts_lease_and_not_the_name(
     libvirt.wait("vm1 to be where it is seen", lambda: libvirt.ours("vm1") == {vm1})
     rows = json.loads(libvirt.world.run(["leasewatch", "list", "-o", "json"]).stdout)
     (lost,) = [row for row in rows if row["address"] == stolen]
-    assert lost["verdict"] == "conflict"
+    assert lost["state"] == "conflict"
     assert f"another network card, {thief.mac}, answers" in lost["reason"]
     assert libvirt.theirs("libvirt_guest", "vm1") == {stolen}
 

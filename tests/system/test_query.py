@@ -29,8 +29,8 @@ def test_the_service_tells_addresses_verdicts_and_reasons(world: World) -> None:
     listed = world.run(["leasewatch", "list", "-o", "json"])
     assert listed.stderr == ""
     entries = {entry["address"]: entry for entry in json.loads(listed.stdout)}
-    assert (entries["10.77.0.5"]["name"], entries["10.77.0.5"]["verdict"]) == ("web1", "published")
-    assert (entries["10.77.0.6"]["verdict"], entries["10.77.0.6"]["expires"]) == ("refused", None)
+    assert (entries["10.77.0.5"]["name"], entries["10.77.0.5"]["state"]) == ("web1", "published")
+    assert (entries["10.77.0.6"]["state"], entries["10.77.0.6"]["expires"]) == ("refused", None)
     assert world.run(["leasewatch", "ip", "WEB1.lab.internal."]).stdout == "10.77.0.5\n"
     assert world.run(["leasewatch", "resolve", "10.77.0.5", "-o", "name"]).stdout == "web1\n"
     refused = world.run(["leasewatch", "resolve", "wpad", "--explain"], check=False)
@@ -56,7 +56,7 @@ def test_names_are_told_from_the_table_once_the_service_is_killed(world: World) 
     assert "is not running" in down
     assert "sudo " in hint
     listed = json.loads(world.run(["leasewatch", "list", "-o", "json"]).stdout)
-    assert {entry["name"]: entry["verdict"] for entry in listed} == {
+    assert {entry["name"]: entry["state"] for entry in listed} == {
         "web1": "published",
         "wpad": "refused",
     }

@@ -58,7 +58,7 @@ def test_a_dhcpv6_lease_of_a_guest_answers_beside_its_ipv4_one(lab: World) -> No
         "both addresses", lambda: four in finds(lab, "db1") and six in finds(lab, "db1", 6)
     )
     assert "db1" in lab.run(["getent", "hosts", six]).stdout
-    assert entries(lab)[six]["verdict"] == "published"
+    assert entries(lab)[six]["state"] == "published"
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_a_client_gets_no_name_that_is_not_its_own(lab: World, victim: str, name
     lab.wait_for("the claim to be seen", lambda: liar in entries(lab))
     # Of some names (wpad) dnsmasq itself leaves nothing: "unnamed". A domain's it does not know.
     verdicts = {"refused"} if name.lower() == VICTIM else {"refused", "unnamed"}
-    assert entries(lab)[liar]["verdict"] in verdicts
+    assert entries(lab)[liar]["state"] in verdicts
     assert entries(lab)[liar]["reason"]
     assert liar not in finds(lab, name)
     assert finds(lab, name) == before
@@ -99,7 +99,7 @@ def test_a_forged_duid_and_hostname_do_not_join_a_domain(lab: World, victim: str
     forged = f"00:03:00:01:{entries(lab)[victim]['mac']}"
     liar = ask_v6(lab.client("liar", BRIDGE), VICTIM, duid=forged)
     lab.wait_for("the claim to be seen", lambda: liar in entries(lab))
-    assert entries(lab)[liar]["verdict"] == "refused"
+    assert entries(lab)[liar]["state"] == "refused"
     assert finds(lab, VICTIM) == [victim]
 
 
@@ -109,7 +109,7 @@ def test_a_hostname_of_control_bytes_reaches_neither_the_table_nor_the_terminal(
     client = lab.client("c1", BRIDGE)
     address = client.dhcp("x\x1b[31m")
     lab.wait_for("the lease to be seen", lambda: address in entries(lab))
-    assert entries(lab)[address]["verdict"] in {"unnamed", "refused"}
+    assert entries(lab)[address]["state"] in {"unnamed", "refused"}
     assert "\x1b" not in lab.run(["leasewatch", "list"]).stdout
 
 

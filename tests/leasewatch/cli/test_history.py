@@ -115,6 +115,19 @@ def test_csv_and_names_are_for_programs(paths: Paths, capsys: pytest.CaptureFixt
     assert run(paths, capsys, "--events", "-o", "name")[1].split() == ["web1", "wpad", "db"]
 
 
+def test_json_and_csv_have_the_words_of_the_table(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for argv in (["wpad"], ["wpad", "--events"]):
+        heads = cells(run(paths, capsys, *argv)[1].splitlines()[0])
+        row, *_ = json.loads(run(paths, capsys, *argv, "-o", "json")[1])
+        line, *_ = csv.DictReader(io.StringIO(run(paths, capsys, *argv, "-o", "csv")[1]))
+        assert {head.lower() for head in heads} <= row.keys() & line.keys()
+        assert line.keys() <= row.keys()
+    (holding,) = json.loads(run(paths, capsys, "wpad", "-o", "json")[1])
+    assert (holding["state"], holding["claim"]) == ("holds", "refused: it is refused")
+
+
 def test_a_limit_gives_the_newest_and_says_so(
     paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:

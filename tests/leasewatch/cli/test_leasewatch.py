@@ -143,6 +143,20 @@ def test_csv_has_one_header_and_the_reason_apart(
     assert rows["10.77.0.6"]["expires"] == ""
 
 
+@pytest.mark.parametrize("argv", [["list"], ["resolve", "web1", "--explain"]])
+def test_json_and_csv_have_the_words_of_the_table(
+    paths: Paths, capsys: pytest.CaptureFixture[str], argv: list[str]
+) -> None:
+    heads = run(paths, capsys, *argv)[1].splitlines()[0].lower().split()
+    shown = json.loads(run(paths, capsys, *argv, "-o", "json")[1])
+    row = (shown if isinstance(shown, list) else shown["candidates"])[0]
+    line = next(csv.DictReader(io.StringIO(run(paths, capsys, *argv, "-o", "csv")[1])))
+    assert set(heads) <= row.keys() & line.keys()
+    assert line.keys() <= row.keys()
+    assert row["state"] == line["state"]
+    assert row["from"] == line["from"] or (row["from"], line["from"]) == (None, "")
+
+
 def test_names_are_those_that_answer_now_each_once(
     paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:

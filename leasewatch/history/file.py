@@ -21,7 +21,7 @@ from leasewatch.files.replacing import open_regular
 from leasewatch.history import holdings, schema
 from leasewatch.history import prune as history_prune
 from leasewatch.history.damage import DamagedError
-from leasewatch.history.holdings import EventRow, StoredHolding, Write
+from leasewatch.history.holdings import StoredHolding, Write
 from leasewatch.history.intake import Happened, Snapshot
 from leasewatch.model import LeaseChange, Neighbour
 from leasewatch.neighbours.given_back import Past
@@ -42,7 +42,7 @@ _CHANGING: Final = _COLUMNS[_COLUMNS.index("client_id") :]
 _BEGIN: Final = f"INSERT INTO holding ({', '.join(_BEGUN)}) VALUES "
 _ROW: Final = f"({', '.join('?' * len(_BEGUN))})"
 _begun = attrgetter(*_BEGUN)
-_EVENT: Final = "INSERT INTO event (holding, kind, time, name, why) VALUES (?, ?, ?, ?, ?)"
+_EVENT: Final = "INSERT INTO event (holding, time, kind, why, name) VALUES (?, ?, ?, ?, ?)"
 _EVENTS_OF_NEW: Final = """
 INSERT INTO event (time, kind, holding, why) SELECT since, 'added', id, 'found' FROM holding
 WHERE id > ?
@@ -153,7 +153,7 @@ class HistoryFile:
                     self._catch_up(item)
                 else:
                     last = self._last(item.network, item.address)
-                    self._store(holdings.after(last, item.what, item.wall))
+                    self._store(holdings.after(last, item.what, item.wall), item.wall)
 
     def prune(self, before: float) -> bool:
         """Delete a step's worth of what had ended by `before`; returns whether there was any.
@@ -177,9 +177,9 @@ class HistoryFile:
         row = self._db.execute(_LAST, (addresses.text(address), network)).fetchone()
         return StoredHolding(*row) if row else None
 
-    def _store(self, writes: Iterable[Write]) -> None:
+    def _store(self, writes: Iterable[Write], wall: float) -> None:
         run = self._db.execute
-        for old, new, event in writes:
+        for old, new, kind, why, name in writes:
             holding = old.id if old is not None else 0
             if new is None:
                 run("DELETE FROM event WHERE holding = ?", (holding,))
@@ -187,12 +187,12 @@ class HistoryFile:
             elif old is None:
                 holding = run(_BEGIN + _ROW, _begun(new)).lastrowid or 0
             else:  # only the columns that differ: a renewal touches hardly any index
-                differ = [name for name in _CHANGING if getattr(new, name) != getattr(old, name)]
-                columns = ", ".join(f"{name} = ?" for name in differ)
-                values = [getattr(new, name) for name in differ]
+                differ = [c for c in _CHANGING if getattr(new, c) != getattr(old, c)]
+                columns = ", ".join(f"{column} = ?" for column in differ)
+                values = [getattr(new, column) for column in differ]
                 run(f"UPDATE holding SET {columns} WHERE id = ?", [*values, holding])
-            if event is not None:
-                self.last_seq = run(_EVENT, (holding, *event)).lastrowid or 0
+            if kind is not None:
+                self.last_seq = run(_EVENT, (holding, wall, kind, why, name)).lastrowid or 0
 
     def _catch_up(self, snapshot: Snapshot) -> None:
         """Make the open holdings what the snapshot says, a step at a time."""
@@ -204,15 +204,15 @@ class HistoryFile:
                 present.setdefault(there.network, {})[there.address] = one
         for held in self._open_holdings():
             now = present.get(held.network, {}).pop(_address(held.address), None)
-            self._store(holdings.after_unseen(held, now, wall))
+            self._store(holdings.after_unseen(held, now, wall), wall)
         found = [one for there in present.values() for _, one in sorted(there.items())]
         for begin in range(0, len(found), _STEP):
             self._begin(found[begin : begin + _STEP], wall)
             time.sleep(_PAUSE)
         if snapshot.lost:
             why = f"{snapshot.lost} changes were not written: too much at once"
-            event = EventRow("lost", wall, why=why)
-            self.last_seq = self._db.execute(_EVENT, (None, *event)).lastrowid or 0
+            lost = self._db.execute(_EVENT, (None, wall, "lost", why, None))
+            self.last_seq = lost.lastrowid or 0
 
     def _begin(self, found: list[LeaseChange | Neighbour], wall: float) -> None:
         """Store what begins where nothing is open: everything, at a first start.
@@ -233,7 +233,7 @@ class HistoryFile:
         for one in found:
             if isinstance(one, Neighbour):
                 last_there = self._last(one.network, one.address)
-                self._store(holdings.after_sighting(last_there, one, wall, "found"))
+                self._store(holdings.after_sighting(last_there, one, wall, "found"), wall)
 
     def _open_holdings(self) -> Iterator[StoredHolding]:
         """All open holdings, a step at a time: the caller may write in between."""

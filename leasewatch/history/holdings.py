@@ -77,24 +77,18 @@ class StoredHolding(msgspec.Struct, frozen=True, gc=False):
     ended: str | None = None
 
 
-class EventRow(NamedTuple):
-    """An event to store; `name` is the name that was claimed or given."""
-
-    kind: Kind
-    time: float
-    name: str | None = None
-    why: str | None = None
-
-
 class Write(NamedTuple):
     """One change of the file: a holding as it was and as it is now, and the event that tells of it.
 
-    Without `old` the holding is new. Without `new` it is deleted with all its events.
+    Without `old` the holding is new. Without `new` it is deleted with all its events. Without
+    `kind` there is no event. `name` is the name that was claimed or given.
     """
 
     old: StoredHolding | None
     new: StoredHolding | None
-    event: EventRow | None = None
+    kind: Kind | None = None
+    why: str | None = None
+    name: str | None = None
 
 
 def after(
@@ -105,7 +99,7 @@ def after(
         return _after_neighbour(last, what, wall)
     held = last if last is not None and last.until is None else None
     if isinstance(what, Claim):
-        return [] if held is None else _after_claim(held, what, wall)
+        return [] if held is None else _after_claim(held, what)
     if what.new is not None:
         return after_lease(held, what.new, what.first_seen, wall)
     if held is None or held.origin == "neighbour":
@@ -146,13 +140,13 @@ def after_lease(
         new = msgspec.structs.replace(held, expires=lease.expires, client_id=lease.client_id)
         return [Write(held, new)]
     new = leased(lease, first_seen, wall)
-    added = Write(None, new, EventRow("added", wall, why=why))
+    added = Write(None, new, "added", why)
     if held is None:
         return [added]
     if of_client:
         new = msgspec.structs.replace(new, domain=held.domain)
         former = f"was {held.hostname}" if held.hostname else "had no name"
-        renamed = Write(None, new, EventRow("renamed", wall, why=former))
+        renamed = Write(None, new, "renamed", former)
         return [Write(held, _ended(held, "renamed", wall)), renamed]
     if is_foreseen(held, lease, wall):
         return [Write(held, None), added]
@@ -167,7 +161,7 @@ def after_sighting(
     """What to write when a MAC is seen at an address; `why` is the reason of `seen`."""
     place = neighbour.network, addresses.text(neighbour.address)
     new = StoredHolding(0, *place, "neighbour", neighbour.mac, first_seen=wall, since=wall)
-    seen = Write(None, new, EventRow("seen", wall, why=why))
+    seen = Write(None, new, "seen", why)
     if last is None or last.until is not None:
         if last is None or not goes_on(last, neighbour, wall):
             return [seen]
@@ -177,8 +171,8 @@ def after_sighting(
     if last.mac != neighbour.mac:
         return [_over(last, "gone", wall, f"{neighbour.mac} is there now"), seen]
     if last.since < neighbour.started:
-        event = EventRow("gone", wall, why="its domain was started since")
-        return [Write(last, _ended(last, "gone", neighbour.started), event), seen]
+        ended = _ended(last, "gone", neighbour.started)
+        return [Write(last, ended, "gone", "its domain was started since"), seen]
     return []
 
 
@@ -219,7 +213,7 @@ def _after_neighbour(
     return [_over(last, "gone", wall, why)]
 
 
-def _after_claim(held: StoredHolding, claim: Claim, wall: float) -> list[Write]:
+def _after_claim(held: StoredHolding, claim: Claim) -> list[Write]:
     """What to write when a claim is published, refused or in conflict, maybe as before.
 
     - A domain that has ended claims its own name until its lease is released: that is no fault.
@@ -238,8 +232,7 @@ def _after_claim(held: StoredHolding, claim: Claim, wall: float) -> list[Write]:
     elif held.domain == claim.name or held.verdict == claim.verdict == "conflict":
         return []
     new = msgspec.structs.replace(held, **changed)
-    event = EventRow(kind, wall, claim.name, claim.reason)
-    return [Write(held, new, event)] if new != held else []
+    return [Write(held, new, kind, claim.reason, claim.name)] if new != held else []
 
 
 def _client(held: StoredHolding) -> str:
@@ -252,7 +245,7 @@ def _is_over(held: StoredHolding, wall: float) -> bool:
 
 
 def _over(held: StoredHolding, kind: End, wall: float, why: str | None = None) -> Write:
-    return Write(held, _ended(held, kind, wall), EventRow(kind, wall, why=why))
+    return Write(held, _ended(held, kind, wall), kind, why)
 
 
 def _ended(held: StoredHolding, how: End, wall: float) -> StoredHolding:

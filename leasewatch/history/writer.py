@@ -245,30 +245,36 @@ class _Writer:
     def _write(self, batch: list[Happened | Snapshot]) -> None:
         if not self.settings.enabled:
             self._close()
-        elif self._file or any(map(_is_worth_a_file, batch)) or self._path.exists():
-            file = self._opened()
-            if batch:
-                file.write(batch)
-                self._last_seq = file.last_seq
-            if self.fault:
-                _LOG.log(NOTICE, "history is written again %s", fields(path=self._path))
-                self.fault = ""
-
-    def _opened(self) -> HistoryFile:
+            return
         if self._file is not None and not self._file.is_there():
-            self._close()
             _LOG.warning("history was removed, beginning another %s", fields(path=self._path))
+            self._close()
             self._behind = True
         if self._file is None:
-            self._file = HistoryFile(self._path)
+            if not any(map(_is_worth_a_file, batch)) and not self._path.exists():
+                return
+            self._file = self._opened()
+        if batch:
+            self._file.write(batch)
+            self._last_seq = self._file.last_seq
+        if self.fault:
+            _LOG.log(NOTICE, "history is written again %s", fields(path=self._path))
+            self.fault = ""
+
+    def _opened(self) -> HistoryFile:
+        file = HistoryFile(self._path)
+        try:
             if not self._checked:
-                self._file.check()
+                file.check()
                 self._checked = True
-            self._file.go_on_from(self._last_seq)
-            if self._behind:
-                self._behind = False
-                self._catch_up()
-        return self._file
+            file.go_on_from(self._last_seq)
+        except _FAULTS:
+            file.close()
+            raise
+        if self._behind:
+            self._behind = False
+            self._catch_up()
+        return file
 
     def _close(self) -> None:
         if self._file is not None:
@@ -278,15 +284,15 @@ class _Writer:
 
     def _prune(self) -> None:
         """Keep to the settings: what is too old goes, and the oldest where it is too much."""
-        file, settings = self._file, self.settings
-        while file and file.size() > settings.size << 20 and file.prune(math.inf):
+        file = self._file
+        while file and file.size() > self.settings.size << 20 and file.prune(math.inf):
             pass
         (wall, monotonic), (then, began) = (time.time(), time.monotonic()), self._looked
         if monotonic - began < self._pace.prune_seconds:
             return
         self._looked = wall, monotonic
         if wall - then < monotonic - began + STEP_SECONDS:
-            while file and file.prune(wall - settings.days * 86400):
+            while file and file.prune(wall - self.settings.days * 86400):
                 pass
 
     def _failed(self, error: Exception) -> None:

@@ -18,6 +18,8 @@ from leasewatch.api import interface
 from leasewatch.api.client import NoHistoryError
 from leasewatch.history import rows
 from leasewatch.history.rows import Event, HistoryParameters, Holding
+from tests.leasewatch.histories import CLAIMS_1, write_version_1
+from tests.leasewatch.leasing import WALL
 from tests.leasewatch.serving import Dnsmasq, Served
 from tests.waiting import wait_for
 
@@ -182,6 +184,18 @@ def test_a_kill_at_any_moment_loses_the_last_batch_at_most(
         assert published > 0
         served.start()
         wait_for("what was missed", lambda: len(holdings(served)) == seen)  # noqa: B023
+    assert "damaged" not in served.said()
+
+
+def test_the_history_of_the_former_version_goes_on(served: Served, dnsmasq: Dnsmasq) -> None:
+    write_version_1(served.paths.history)
+    dnsmasq.lease(1, "vm1")
+    dnsmasq.rewrite()
+    served.start()
+    await_held(served, "10.0.0.1")
+    found = [(h.address, h.claim, h.since, h.ended) for h in holdings(served)]
+    ended = {"10.0.0.1": None, "10.0.0.2": "missed", "10.0.0.3": "missed"}
+    assert found == [(at, claim, WALL, ended[at]) for at, claim in CLAIMS_1.items()]
     assert "damaged" not in served.said()
 
 

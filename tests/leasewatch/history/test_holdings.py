@@ -8,7 +8,6 @@ import pytest
 from leasewatch.history.holdings import (
     FORESEEN_SECONDS,
     QUIET_SECONDS,
-    EventRow,
     StoredHolding,
     Write,
     after,
@@ -39,8 +38,7 @@ def stored(what: Lease | Neighbour | None, **more: object) -> StoredHolding | No
 
 def told(writes: list[Write]) -> list[tuple[str | None, str | None]]:
     """The kinds of the events and why; a change without an event is (None, None)."""
-    silent_end = [w for w in writes if w.event is None and len(writes) == 1]
-    return [(w.event.kind, w.event.why) for w in writes if w.event] or [RENEWED for _ in silent_end]
+    return [(write.kind, write.why) for write in writes if write.kind] or [RENEWED for _ in writes]
 
 
 # The change, when, and the kinds of events with why.
@@ -80,9 +78,7 @@ CHANGES: dict[str, tuple[LeaseChange, float, list[tuple[str | None, str | None]]
 def test_a_change_is_worth_these_events(
     changed: LeaseChange, wall: float, kinds: list[tuple[str | None, str | None]]
 ) -> None:
-    writes = after(stored(changed.old), changed, wall)
-    assert told(writes) == kinds
-    assert {write.event.time for write in writes if write.event} <= {wall}
+    assert told(after(stored(changed.old), changed, wall)) == kinds
 
 
 def test_a_new_holding_has_all_of_its_lease() -> None:
@@ -101,7 +97,7 @@ def test_a_new_holding_has_all_of_its_lease() -> None:
             since=WALL,
             expires=LATER,
         ),
-        EventRow("added", WALL),
+        "added",
     )
     replaced, added = after(stored(WEB), change(WEB, lease(5, "db", client=6)), WALL)
     assert replaced.new == stored(WEB, until=WALL, ended="replaced")
@@ -168,7 +164,7 @@ def test_a_change_of_the_neighbour_table_is_worth_these_events(
 ) -> None:
     last = stored(old) if old and old.mac and old.known else None
     writes = after(last, NeighbourChange(old, new), WALL)
-    holdings = [(w.event.kind, w.new.mac or "") for w in writes if w.event and w.new]
+    holdings = [(w.kind, w.new.mac or "") for w in writes if w.kind and w.new]
     assert [(kind, mac[-2:]) for kind, mac in holdings] == kinds
 
 
@@ -218,8 +214,8 @@ def test_what_was_seen_just_before_the_lease_is_the_lease(
     if is_the_lease:
         assert first == Write(held, None)
     else:
-        assert first.event == EventRow("replaced", WALL, why="its address is leased now")
-    assert second.event == EventRow("added", WALL)
+        assert first[2:] == ("replaced", "its address is leased now", None)
+    assert second.kind == "added"
 
 
 @pytest.mark.parametrize(
@@ -242,7 +238,7 @@ def test_a_quiet_holding_goes_on_if_its_mac_is_seen_within_a_day_in_the_same_run
     if goes_on:
         assert write == Write(last, stored(neighbour(1)))
     else:
-        assert write.event == EventRow("seen", WALL + seconds)
+        assert write.kind == "seen"
 
 
 # A claim, the holding, the event's kind (None: no row), and what changes.
@@ -313,7 +309,6 @@ def test_a_claim_is_an_event_if_it_changes_the_holding(
         assert writes == []
     else:
         (write,) = writes
-        assert write.event is not None
-        assert (write.event.kind, write.event.name) == (kind, "web1")
-        assert write.event.why == f"it is {decided.verdict}"
+        assert (write.kind, write.name) == (kind, "web1")
+        assert write.why == f"it is {decided.verdict}"
         assert write.new == REPLACE(last, **changed)

@@ -14,70 +14,16 @@ from leasewatch.history.file import HistoryFile
 from leasewatch.history.reader import HistoryReader
 from leasewatch.history.rows import HistoryParameters
 from nss_pyvirt.errors import UserError
-from tests.leasewatch.histories import add, happened, holdings, take
-from tests.leasewatch.leasing import LATER, WALL, change, lease
+from tests.leasewatch.histories import CLAIMS_1, add, happened, holdings, take, write_version_1
+from tests.leasewatch.leasing import WALL, change, lease
 
-# As 0.1.0 made it, word for word.
-VERSION_1 = """
-CREATE TABLE holding (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    network TEXT NOT NULL,
-    address TEXT NOT NULL,
-    origin TEXT NOT NULL,        -- lease or neighbour
-    mac TEXT,
-    client_id TEXT,
-    hostname TEXT,
-    domain TEXT,                 -- that it belongs to
-    refusal TEXT,                -- how its claim to its hostname failed last
-    first_seen REAL NOT NULL,    -- of the client under its hostname
-    since REAL NOT NULL,
-    expires INTEGER NOT NULL,    -- 0: never
-    until REAL,                  -- NULL: it holds
-    ended TEXT,                  -- the kind of event that ended it
-    client TEXT NOT NULL GENERATED ALWAYS AS (coalesce(mac, client_id, address)) VIRTUAL
-);
-CREATE UNIQUE INDEX holding_now ON holding (network, address) WHERE until IS NULL;
-CREATE INDEX holding_address ON holding (address);
-CREATE INDEX holding_client ON holding (client);
-CREATE INDEX holding_hostname ON holding (hostname COLLATE NOCASE);
-CREATE INDEX holding_domain ON holding (domain) WHERE domain IS NOT NULL;
-CREATE INDEX holding_until ON holding (until) WHERE until IS NOT NULL;
-CREATE TABLE event (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given out twice
-    time REAL NOT NULL,
-    kind TEXT NOT NULL,
-    holding INTEGER,
-    name TEXT,
-    why TEXT
-);
-CREATE INDEX event_holding ON event (holding);
-PRAGMA user_version = 1;
-"""
-CLAIMS = {
-    "10.0.0.1": None,
-    "10.0.0.2": "refused: it is refused",
-    "10.0.0.3": "conflict: 52:54:00:00:00:09: it has the name",
-}
-"""What became of the claims of three leases, as version 1 wrote it."""
 KILLED = 9
-INSERT = """
-INSERT INTO holding (network, address, origin, mac, hostname, refusal, first_seen, since, expires)
-VALUES ('lab', ?, 'lease', ?, ?, ?, ?, ?, ?)
-"""
 
 
 @pytest.fixture
 def former(path: Path) -> Path:
-    """A file of version 1: three leases hold, each with its event."""
-    path.parent.mkdir()
-    with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        db.execute("PRAGMA journal_mode = WAL")
-        db.executescript(VERSION_1)
-        for number, (address, claim) in enumerate(CLAIMS.items(), 1):
-            mac, name = f"52:54:00:00:00:0{number}", f"vm{number}"
-            db.execute(INSERT, (address, mac, name, claim, WALL, WALL, LATER))
-            db.execute("INSERT INTO event (time, kind, holding) VALUES (9, 'added', ?)", (number,))
+    """A file of version 1."""
+    write_version_1(path)
     return path
 
 
@@ -89,14 +35,14 @@ def version(path: Path) -> int:
 def test_a_history_of_the_former_version_is_converted_and_goes_on(former: Path) -> None:
     with closing(HistoryFile(former)) as file:
         assert sorted(file.failing()) == [("lab", parse("10.0.0.2")), ("lab", parse("10.0.0.3"))]
-        assert {h.address: h.claim for h in holdings(former)} == CLAIMS
+        assert {h.address: h.claim for h in holdings(former)} == CLAIMS_1
         assert [h.name for h in holdings(former)] == ["vm1", None, "vm3"]
         take(file, change(lease(1, "vm1"), None), WALL + 60)
         add(file, lease(4, "vm4"))
         file.check()
     assert happened(former) == ["added"] * 3 + ["released", "added"]
     with closing(HistoryFile(former)):
-        assert {h.address: h.claim for h in holdings(former)} == CLAIMS | {"10.0.0.4": None}
+        assert {h.address: h.claim for h in holdings(former)} == CLAIMS_1 | {"10.0.0.4": None}
 
 
 def test_a_kill_at_any_moment_of_the_conversion_loses_nothing(former: Path) -> None:
@@ -118,7 +64,7 @@ def test_a_kill_at_any_moment_of_the_conversion_loses_nothing(former: Path) -> N
     assert code == 0
     assert kills > 5
     with closing(HistoryFile(former)):
-        assert {h.address: h.claim for h in holdings(former)} == CLAIMS
+        assert {h.address: h.claim for h in holdings(former)} == CLAIMS_1
 
 
 def _convert_and_die(path: Path, steps: int) -> None:

@@ -10,34 +10,33 @@ import msgspec
 from leasewatch.addresses import Address
 
 Trust = Literal["owner", "guest"]
-"""Who vouches for a name: the host's owner (a domain's name) or the guest (DHCP hostname)."""
+"""Who chose a name: the host's owner (a domain's name) or the guest (DHCP hostname)."""
 
 Origin = Literal["lease", "neighbour"]
-"""How an address is known: from a lease file, or from the kernel's neighbour table alone."""
+"""Where an address comes from: a lease file, or only the kernel's neighbour table."""
 
 Verdict = Literal["published", "pending", "refused", "conflict", "ended", "expired", "unnamed"]
-"""What became of a claim; `ended`: a lease that a domain of that name held when it ended,
-`unnamed`: one with no hostname that belongs to no domain."""
+"""The result of a claim. `ended`: a domain of that name left this lease when it ended. `unnamed`:
+the lease has no hostname and belongs to no domain."""
 
 
 class Lease(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One lease as its file says it. Times are Unix seconds; `expires` 0 means never.
-
-    `hwaddr` is lower case, colon-separated, and for DHCPv6 there only where the server recorded
-    what it saw (libvirt's does): a DUID proves nothing;
-    `hostname` is the first label of what the guest calls itself; `client_id` holds the client id
-    (IPv4) or DUID (IPv6); `iaid` is set for DHCPv6 alone.
-    """
+    """One lease, as its file has it. Times are Unix seconds."""
 
     source: str
     """Path of the lease file."""
     network: str
     address: Address
     expires: int
+    """0: never."""
     hwaddr: str | None = None
+    """The MAC that the server saw. DHCPv6 servers mostly record none; a DUID proves nothing."""
     hostname: str | None = None
+    """The first label of the hostname that the guest sent."""
     client_id: str | None = None
+    """Client id (IPv4) or DUID (IPv6)."""
     iaid: int | None = None
+    """DHCPv6 only."""
 
 
 class LeaseFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,18 +47,18 @@ class LeaseFile(msgspec.Struct, frozen=True, kw_only=True):
     suffix: str
     """DNS suffix; hosts are NAME.NETWORK.SUFFIX."""
     kind: str = "settings"
-    """Name of its source in `leasewatch.sources.registry`, which tells how it is read."""
+    """Name of its source in `leasewatch.sources.registry`, which knows the format."""
     writer_pid: int = 0
-    """The dnsmasq that writes it, 0: unknown. While it is dead, vanished leases stay."""
+    """The dnsmasq that writes it; 0: not known. While it is dead, vanished leases stay."""
     writer_born: int = 0
-    """When that was started (`io.alive.born`); 0: not known."""
+    """When that process was started (`daemon.alive.born`); 0: not known."""
 
 
 class LeaseChange(msgspec.Struct, frozen=True, gc=False):
-    """One difference of the tracked leases: added (old None), removed (new None) or changed.
+    """A lease was added (old None), removed (new None) or changed. Times are Unix seconds.
 
-    Times are Unix seconds. The first two are each given out only once: they order leases strictly.
-    Both 0: the lease did not end, its file is watched no longer.
+    No two leases have the same `since` or `first_seen`, so these order them strictly. Both are 0
+    if the lease did not end, but its file is no longer watched.
     """
 
     old: Lease | None
@@ -67,49 +66,49 @@ class LeaseChange(msgspec.Struct, frozen=True, gc=False):
     since: float
     """When this client was first seen at this address."""
     first_seen: float
-    """When this client was first seen under this hostname: renewals never change it."""
+    """When this client was first seen under this hostname. Renewals never change it."""
     renewed: float = math.inf
-    """When the file last changed what it says of the lease; infinite: not known."""
+    """When the file last changed the lease; infinite: not known."""
 
 
 class Neighbour(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Whom the kernel sees at an address of a network's bridge. Times are Unix seconds."""
+    """Who has an address on a network's bridge, says the kernel. Times are Unix seconds."""
 
     network: str
     address: Address
     mac: str
-    """Lower case, colon-separated; empty: nobody is there."""
+    """Empty: nobody has the address."""
     ifindex: int
-    """Of the bridge."""
+    """The bridge's."""
     since: float
     """When this MAC was first seen at the address."""
     seen: float
-    """When it last proved to be there."""
+    """When it was last proven to be there."""
     reachable: bool = True
-    """False: the kernel has asked for the address in vain."""
+    """False: the kernel asked for the address and got no answer."""
     known: bool = True
-    """Whether the MAC is, or was, a running domain's or a lease's; guests can make up others."""
+    """Whether a running domain or a lease has, or had, the MAC; guests can make up others."""
     started: float = 0.0
-    """When the running domain was started whose card it is; 0: not known, or no such domain's."""
+    """When the running domain with this card was started; 0: not known, or no domain."""
 
 
 class NeighbourChange(msgspec.Struct, frozen=True, gc=False):
-    """One difference of the neighbours: come (old None), gone (new None) or changed."""
+    """A neighbour came (old None), went (new None) or changed."""
 
     old: Neighbour | None
     new: Neighbour | None
     quiet: bool = False
-    """It went, and nothing says that nobody is there: it was not heard of for long, say."""
+    """It went, but may still be there: e.g. it was silent for long."""
 
 
 class Nic(msgspec.Struct, frozen=True, gc=False):
-    """A domain's network interface; `mac` is lower case, colon-separated."""
+    """A domain's network card."""
 
     network: str
     mac: str
     tap: str = ""
     address: str = ""
-    """The IPv4 address that is this card's alone; empty: whichever it leases."""
+    """The IPv4 address that the owner assigned, as text; empty: any that it leases."""
 
 
 class NetworkState(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,12 +125,12 @@ class NetworkState(msgspec.Struct, frozen=True, kw_only=True):
     """The `pyvirt network run` process."""
     started: float
     born: int = 0
-    """When that process was started (`io.alive.born`); 0: not known."""
+    """When that process was started (`daemon.alive.born`); 0: not known."""
     dnsmasq_pid: int = 0
     """0: not running, or not known."""
     dnsmasq_born: int = 0
     fault: str = ""
-    """What was not mended the last time, and on a second line what to type."""
+    """What could not be repaired last, and on a second line what to type."""
 
 
 class Domain(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,15 +139,15 @@ class Domain(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     nics: tuple[Nic, ...]
     started: float
-    """Unix seconds; of a domain that others manage: when the host wrote its name down."""
+    """Unix seconds. For a domain that others manage: when its name was written down."""
     pending_until: int
-    """Unix seconds; until then look-ups of the name wait for a lease, then it is unknown."""
+    """Unix seconds. Until then lookups of the name wait for a lease; then it is unknown."""
     runs: bool = True
-    """False: the manager does not tell, so a missing lease means nothing."""
+    """False: the manager does not say, so a missing lease means nothing."""
     aliases: tuple[str, ...] = ()
-    """Further names that answer what `name` does, as they are written."""
+    """Further names with the same answer, as written."""
     start_seen: bool = True
-    """False: it was there before anybody looked, so it started at any time before `started`."""
+    """False: it ran before the service did, so it started at some time before `started`."""
 
 
 class DomainState(Domain, frozen=True, kw_only=True):
@@ -157,13 +156,13 @@ class DomainState(Domain, frozen=True, kw_only=True):
     pid: int
     """The `pyvirt domain run` process."""
     born: int = 0
-    """When that process was started (`io.alive.born`); 0: not known."""
+    """When that process was started (`daemon.alive.born`); 0: not known."""
     mac_filtering: bool = True
-    """Whether its cards may send from their own MACs alone."""
+    """Whether its cards may send only from their own MACs."""
 
 
 class HostAddress(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One address of a host record; `ifindex` only for link-local ones."""
+    """One address of a host record."""
 
     address: Address
     expires: int
@@ -174,10 +173,10 @@ class HostAddress(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class HostRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What one name answers. `names[0]` is canonical, aliases follow; lower case, no final dot.
+    """What some names answer. `names[0]` is canonical; lower case, no final dot.
 
-    `pending_until` in the future: the domain was started a moment ago and has no address yet of
-    the families in `awaited`.
+    `pending_until` in the future: the domain was just started and has no address yet of the
+    families in `awaited`.
     """
 
     names: tuple[str, ...]
@@ -188,7 +187,7 @@ class HostRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """One candidate for a name, and what became of it: a row of `list`, `resolve --explain`."""
+    """One candidate for a name, and its result: a row of `list` and `resolve --explain`."""
 
     name: str | None
     trust: Trust | None

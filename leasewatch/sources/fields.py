@@ -1,7 +1,7 @@
-"""Values of lease files, checked: untrusted bytes to typed fields. It knows no file format.
+"""Checks the values of lease files: untrusted bytes to typed fields, of any format.
 
-A field that says who has the lease is `optional`: one that cannot be read is left out. Whether,
-where and until when the lease holds must be readable: without its end it would hold for ever.
+Fields that say who has the lease are `optional`: an unreadable one is omitted. The address and the
+end must be readable, because a lease without its end would hold for ever.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _CLIENT_ID = re.compile(_HEX_PAIRS)
 _NAME = re.compile(rb"[!-~]{1,255}")
 _T = TypeVar("_T")
 _ETHERNET = 1
-"""Hardware type (RFC 1700); dnsmasq and libvirt write any other as a prefix, `06-`."""
+"""Hardware type (RFC 1700). dnsmasq and libvirt write any other as a prefix, `06-`."""
 
 
 class FieldError(Exception):
-    """What is wrong with one field; `at` makes the typed error of it."""
+    """What is wrong with one field; `at` adds the place."""
 
     def __init__(self, field: str, expected: str, got: bytes) -> None:
         super().__init__(field)
@@ -44,14 +44,14 @@ def show(value: bytes) -> str:
 
 
 def number(field: str, value: bytes) -> int:
-    """Decimal, of at most 18 digits."""
+    """A decimal number of at most 18 digits."""
     if not value.isdigit() or len(value) > 18:
         raise FieldError(field, "Unix seconds" if field == "expires" else "a number", value)
     return int(value)
 
 
 def address(value: bytes) -> Address:
-    """An address that no host can have (`0.0.0.0`, loopback, multicast…) is a fault."""
+    """A host's address. FieldError for `0.0.0.0`, loopback, multicast and so on."""
     try:
         found = addresses.parse(value.decode("ascii"))
     except ValueError:
@@ -62,12 +62,12 @@ def address(value: bytes) -> Address:
 
 
 def hwaddr(value: bytes) -> str | None:
-    """Lower case; a type other than Ethernet stays as a prefix, so it never equals a MAC."""
+    """Lower case. A type other than Ethernet stays as a prefix, so it never equals a MAC."""
     match = _HWADDR.fullmatch(value)
     if match is None or not value or len(value) > 64:
         raise FieldError("hwaddr", "colon-separated hex bytes", value)
     kind, octets = match.groups()
-    if octets is None:  # `ff-`: a client without a hardware address
+    if octets is None:  # `ff-`: the client has none
         return None
     if kind is not None and int(kind, 16) != _ETHERNET:
         return value.decode("ascii").lower()
@@ -83,17 +83,17 @@ def mac(value: bytes) -> str:
 
 
 def name(value: bytes) -> str:
-    """Printable ASCII without spaces; whether it may be a name is for `names` to say."""
+    """Printable ASCII without spaces. `names` decides whether it may be a name."""
     if _NAME.fullmatch(value) is None:
         raise FieldError("hostname", "printable ASCII", value)
     return value.decode("ascii")
 
 
 def hostname(value: bytes) -> str:
-    """What a guest calls itself: a `name`, up to its first dot.
+    """The hostname that a guest sent, up to its first dot.
 
     A guest may qualify it (RFC 2132, 3.14; RFC 4702), and so does Kea (ddns-qualifying-suffix).
-    dnsmasq cuts the domain off itself; all servers' guests are to have the same names.
+    dnsmasq removes the domain itself, so with any server a guest has the same name.
     """
     label = name(value).partition(".")[0]
     if not label:
@@ -116,14 +116,14 @@ def iaid(value: bytes) -> int:
 
 
 def encoded(text: str | None) -> bytes | None:
-    """The bytes of a decoded value; None: there is none."""
+    """The bytes of a text; None: it is missing or empty."""
     return text.encode("utf-8", "replace") if text else None
 
 
 def optional(
     parse: Callable[[bytes], _T], value: bytes | None, file: LeaseFile, faults: list[ParseError]
 ) -> _T | None:
-    """`parse(value)`; None without a value, or with one that cannot be read: `faults` gets why."""
+    """`parse(value)`, or None without a readable value; then `faults` gets the reason."""
     if value is None:
         return None
     try:

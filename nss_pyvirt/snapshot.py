@@ -166,7 +166,8 @@ def assemble(
     header.seed = seed or os.urandom(16)
     index = ffi.new("struct pv_index *")
     built = lib.pv_index_build(ffi.from_buffer(body), len(body), header, index)
-    _check_built(built, body, index.at, len(records))
+    if built != lib.PV_BUILT:
+        raise _not_built(built, body, index.at, len(records))
     start = ffi.gc(index.bytes, lambda _: lib.pv_index_free(index), index.len)
     if index.len + len(body) > lib.PV_FILE_MAX:
         raise _too_large(len(records))
@@ -270,16 +271,13 @@ def _flags(expect: frozenset[int]) -> int:
     return int(flags)
 
 
-def _check_built(built: int, body: bytes, at: int, hosts: int) -> None:
-    if built == lib.PV_BAD_RECORD:
-        raise ValueError(f"not a packed record at byte {at}")
-    if built == lib.PV_DUPLICATE_NAME:
+def _not_built(why: int, body: bytes, at: int, hosts: int) -> Exception:
+    if why == lib.PV_BAD_RECORD:
+        return ValueError(f"not a packed record at byte {at}")
+    if why == lib.PV_DUPLICATE_NAME:
         name = body[at : body.index(0, at)].decode("ascii")
-        raise DuplicateNameError(f"two hosts have the name {name}")
-    if built == lib.PV_TOO_LARGE:
-        raise _too_large(hosts)
-    if built == lib.PV_NO_MEMORY:
-        raise MemoryError
+        return DuplicateNameError(f"two hosts have the name {name}")
+    return _too_large(hosts) if why == lib.PV_TOO_LARGE else MemoryError()
 
 
 def _too_large(hosts: int) -> SnapshotError:

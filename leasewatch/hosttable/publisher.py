@@ -10,6 +10,7 @@ import os
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -118,11 +119,17 @@ class Publisher:
             *chain.from_iterable(self._below.values()),
         ]
         lost: list[LostName] = []
+        assemble = partial(
+            snapshot.assemble,
+            generation=self.generation + 1,
+            published=int(wall),
+            pending_wait=pending_wait * 1000,
+        )
         try:
-            parts = self._assemble(records, wall, pending_wait)
+            parts = assemble(records)
         except DuplicateNameError:
             records, lost = _without_duplicates(records)
-            parts = self._assemble(records, wall, pending_wait)
+            parts = assemble(records)
         temporary = self._path.with_name(f".{self._path.name}.new")
         try:
             _write(temporary, parts)
@@ -135,16 +142,6 @@ class Publisher:
         self.generation += 1
         self._written = signature(self._path)
         return lost
-
-    def _assemble(
-        self, records: list[bytes], wall: float, pending_wait: int
-    ) -> tuple[memoryview, bytes]:
-        return snapshot.assemble(
-            records,
-            generation=self.generation + 1,
-            published=int(wall),
-            pending_wait=pending_wait * 1000,
-        )
 
     def is_intact(self) -> bool:
         """Whether the file is still the one that was written last."""

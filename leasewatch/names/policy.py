@@ -226,7 +226,8 @@ class NamePolicy:
         winner, of_network = claimants[-1], by_network(claimants)
         for one in held:
             reason = "the guest's DHCP hostname"
-            if not one.is_recorded and labels.fold(one.hostname or "") != name:
+            own = one.lease.hostname if one.lease is not None else None
+            if own != name and labels.fold(own or "") != name:
                 reason = "the hostname of its network card's lease"
             claim = one.claim(name, "guest", "published", reason)
             if one not in winner.held:

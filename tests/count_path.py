@@ -21,8 +21,7 @@ from contextlib import closing
 from pathlib import Path
 from types import CodeType, FrameType
 
-from leasewatch import service
-from leasewatch.cli.leasewatch import main as leasewatch
+from leasewatch.cli.serve import serve
 from leasewatch.paths import Paths
 from nss_pyvirt import snapshot
 from tests.waiting import wait_for
@@ -95,13 +94,12 @@ def count(root: Path) -> LeasePath:
             passed.recording = False
             os.kill(os.getpid(), signal.SIGTERM)
 
-    service.RESCAN_SECONDS = 86400  # nothing but the lease shall cause work
     driver = threading.Thread(target=follow_one_lease)
     driver.start()
     threading.setprofile(passed.profile)  # for the history's thread, not the driver's
     sys.setprofile(passed.profile)
     try:
-        leasewatch(["serve"], paths)
+        serve(paths, rescan_seconds=86400)  # nothing but the lease causes work
     finally:
         sys.setprofile(None)
         threading.setprofile(None)

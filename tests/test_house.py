@@ -17,7 +17,7 @@ _ROOMS = (
     *("addresses", "model", "errors", "paths"),
     *("daemon", "files", "names", "sources", "config", "settings"),
     *("leases", "neighbours", "history"),
-    *("hosttable", "api", "service", "cli", "pyvirt"),
+    *("hosttable", "api", "inventory", "service", "cli", "pyvirt"),
 )
 _PYVIRT = (
     *("say", "process", "nft", "ip", "network_files", "domain_files"),

@@ -27,6 +27,12 @@ def command(paths: Paths, *, check: bool) -> int:
     """
     if check:
         return _check(paths)
+    serve(paths)
+    return 0
+
+
+def serve(paths: Paths, **times: float) -> None:
+    """Be the one service of these paths; `times` are the `Service`'s. Raises UserError."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # it would end us until it is handled
     try:
         account.settle(paths)
@@ -40,10 +46,9 @@ def command(paths: Paths, *, check: bool) -> int:
             "needs-root",
         ) from None
     try:
-        _serve(paths)
+        _run(paths, **times)
     finally:
         held.release()
-    return 0
 
 
 def _check(paths: Paths) -> int:
@@ -83,14 +88,14 @@ def _already(pid: int | None) -> UserError:
     )
 
 
-def _serve(paths: Paths) -> None:
+def _run(paths: Paths, **times: float) -> None:
     import asyncio  # noqa: PLC0415 (the service's imports are not for --help)
 
     from leasewatch.daemon import logs  # noqa: PLC0415
     from leasewatch.service import Service  # noqa: PLC0415
 
     async def run() -> None:
-        await Service(paths).run()
+        await Service(paths, **times).run()
 
     logs.start()
     asyncio.run(run())

@@ -6,13 +6,13 @@ clocks are read here, for the trackers.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from leasewatch.daemon import alive
+from leasewatch.daemon.alarm import Alarm
 from leasewatch.daemon.logs import fields
 from leasewatch.files import reading
 from leasewatch.leases.faults import Faults
@@ -52,6 +52,7 @@ class LeaseFiles:
         self._first_seen = first_seen
         self._watched: dict[str, _Watched] = {}
         self._subscribers: list[Subscriber] = []
+        self._expiry = Alarm(self.expire)
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Call `subscriber` with all changes from now on."""
@@ -71,7 +72,7 @@ class LeaseFiles:
             file = wanted.get(path)
             if file is None or not _holds_the_same(file, watched.tracker.file):
                 del self._watched[path]
-                watched.stop()
+                watched.again.cancel()
                 self._publish(watched.tracker.withdraw())
             else:
                 watched.tracker.file = file
@@ -92,18 +93,12 @@ class LeaseFiles:
 
     def is_waiting(self) -> bool:
         """Whether some file must be read again before it is known what it holds."""
-        return any(watched.timer is not None for watched in self._watched.values())
+        return any(watched.again.is_set() for watched in self._watched.values())
 
-    def expire(self, wall: float) -> None:
-        """Drop the leases whose time is over; `wall` in Unix seconds."""
-        changes = [c for w in self._watched.values() for c in w.tracker.expire(wall)]
-        if changes:
-            self._publish(changes)
-
-    def next_expiry(self) -> int | None:
-        """When the next lease expires, Unix seconds; None: none will."""
-        due = (w.tracker.next_expiry() for w in self._watched.values())
-        return min((at for at in due if at is not None), default=None)
+    def expire(self) -> None:
+        """Drop the leases whose time is over; to be called if the clock may have been set."""
+        wall = time.time()
+        self._publish([c for w in self._watched.values() for c in w.tracker.expire(wall)])
 
     def expired(self) -> Iterator[Lease]:
         """Leases that files still list though their time is over."""
@@ -127,12 +122,16 @@ class LeaseFiles:
 
     def stop(self) -> None:
         """Read no more."""
+        self._expiry.cancel()
         for watched in self._watched.values():
-            watched.stop()
+            watched.again.cancel()
 
     def _publish(self, changes: list[LeaseChange]) -> None:
-        for subscriber in self._subscribers:
-            subscriber(changes)
+        if changes:
+            for subscriber in self._subscribers:
+                subscriber(changes)
+        due = (w.tracker.next_expiry() for w in self._watched.values())
+        self._expiry.set_at(min((at for at in due if at is not None), default=None))
 
 
 class _Watched:
@@ -149,26 +148,18 @@ class _Watched:
         self._begin(file)
         self.signature: reading.Signature | None = None
         """Of the last read; None: it could not be read."""
-        self.timer: asyncio.TimerHandle | None = None
+        self.again = Alarm(self.look)
 
     def look(self) -> None:
         """Read the file now, and again for as long as its tracker asks."""
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
+        self.again.cancel()
         again: float | None = 0.0
         for _ in range(READS_AT_ONCE):
             again = self._read()
             if again != 0.0:
                 break
         if again is not None:
-            delay = max(again, REREAD_SECONDS)
-            self.timer = asyncio.get_running_loop().call_later(delay, self.look)
-
-    def stop(self) -> None:
-        """Read no more."""
-        if self.timer is not None:
-            self.timer.cancel()
+            self.again.set(max(again, REREAD_SECONDS))
 
     def state(self) -> FileState:
         """How the file stands."""

@@ -22,7 +22,10 @@ _MAIN = (
     "import sys; from pathlib import Path; from leasewatch.cli.leasewatch import main;"
     "from leasewatch.paths import Paths; sys.exit(main(['serve'], Paths(Path(sys.argv[1]))))"
 )
-_NEVER_RESCAN = "from leasewatch import service; service.RESCAN_SECONDS = 86400;"
+_NEVER_RESCAN = (
+    "import sys; from pathlib import Path; from leasewatch.cli.serve import serve;"
+    "from leasewatch.paths import Paths; serve(Paths(Path(sys.argv[1])), rescan_seconds=86400)"
+)
 
 
 class Served:
@@ -50,7 +53,7 @@ class Served:
 
         Without `rescans` what it does not notice by itself stays unnoticed.
         """
-        main = _MAIN if rescans else _NEVER_RESCAN + _MAIN
+        main = _MAIN if rescans else _NEVER_RESCAN
         with self.stderr.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", main, str(self.paths.root)],

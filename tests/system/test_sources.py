@@ -34,11 +34,10 @@ chmod 0700 /var/lib/NetworkManager
 chmod 0600 {LIBVIRT}/lab.conf
 """
 NEVER_RESCAN = """
-from leasewatch import service
-from leasewatch.cli.leasewatch import main
+from leasewatch.cli.serve import serve
+from leasewatch.paths import Paths
 
-service.RESCAN_SECONDS = 86400
-main(["serve"])
+serve(Paths(), rescan_seconds=86400)
 """
 
 

@@ -1,0 +1,143 @@
+"""Keeps the published host table true: decides names anew when something touches them.
+
+In: changes of leases, neighbours, domains and rules, as the names they touch. Out: the table's
+file, and each claim as decided. What changes before the event loop gets here goes into one table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from leasewatch.daemon.alarm import Alarm
+from leasewatch.daemon.logs import Recent, fields
+from leasewatch.hosttable.publisher import Publisher
+from leasewatch.model import Claim, LeaseChange, NeighbourChange
+from leasewatch.names.policy import NamePolicy
+from nss_pyvirt.errors import UserError
+from nss_pyvirt.snapshot import SnapshotError
+
+_LOG = logging.getLogger(__name__)
+
+
+class HostTable:
+    """`decided` gets each claim that was decided, maybe as before; `published` is called after."""
+
+    def __init__(
+        self,
+        policy: NamePolicy,
+        path: Path,
+        decided: Callable[[Claim], None],
+        published: Callable[[], None],
+    ) -> None:
+        self._policy = policy
+        self._publisher = Publisher(path)
+        self._decided = decided
+        self._published = published
+        self._pending_wait = 0
+        self._touched: set[str] = set()
+        """Names to decide anew."""
+        self._due = True
+        """The file does not say what the table holds."""
+        self._started = False
+        self._soon: asyncio.Handle | None = None
+        self._refresh = Alarm(self._refresh_endless)
+        self._logged = Recent()
+
+    def __len__(self) -> int:
+        """Names that answer."""
+        return len(self._publisher)
+
+    def generation(self) -> int:
+        """Of the published table: it grows with each."""
+        return self._publisher.generation
+
+    def configure(self, pending_wait: int) -> None:
+        """`pending_wait`: seconds that the lookup of a pending name may take."""
+        self._due |= pending_wait != self._pending_wait
+        self._pending_wait = pending_wait
+
+    def adopt(self) -> int:
+        """Go on from the table that is published; returns how many hosts it holds."""
+        try:
+            return self._publisher.adopt(time.time())
+        except SnapshotError as error:
+            _LOG.error("damaged host table, replacing it %s", fields(why=error.what))
+            return 0
+
+    def start(self) -> None:
+        """Publish now, and whenever something changes from now on."""
+        self._started = True
+        self._update()
+
+    def stop(self) -> None:
+        """Publish no more; the file stays."""
+        self._started = False
+        self._refresh.cancel()
+        if self._soon is not None:
+            self._soon.cancel()
+
+    def leases_changed(self, changes: list[LeaseChange]) -> None:
+        """Decide the names of these leases anew."""
+        self.touch(self._policy.apply(changes))
+
+    def neighbours_changed(self, changes: list[NeighbourChange]) -> None:
+        """Decide the names of these neighbours anew."""
+        self.touch(self._policy.apply_neighbours(changes))
+
+    def touch(self, names: set[str]) -> None:
+        """Decide these names anew, and publish if that changes the table."""
+        self._touched |= names
+        if (self._touched or self._due) and self._started and self._soon is None:
+            self._soon = asyncio.get_running_loop().call_soon(self._update)
+
+    def check(self) -> None:
+        """Publish again if that failed before, or if another program changed the file."""
+        if not self._due and not self._publisher.is_intact():
+            _LOG.error("the host table was changed by others, replacing it")
+            self._due = True
+        self.touch(set())
+
+    def decide(self) -> None:
+        """Decide the touched names, without publishing."""
+        wall = time.time()
+        touched, self._touched = self._touched, set()
+        for name in touched:
+            decision = self._policy.decide(name)
+            for claim in decision.claims:
+                self._decided(claim)
+            try:
+                self._due |= self._publisher.set(name, decision.records, wall)
+            except ValueError as error:
+                self._log_once("name keeps what it had", name=name, why=error)
+
+    def _update(self) -> None:
+        self._soon = None
+        self.decide()
+        if self._due:
+            self._publish()
+        self._refresh.set_at(self._publisher.next_refresh())
+
+    def _publish(self) -> None:
+        """Write the table; if that fails, the old one stays and `check` tries again."""
+        try:
+            lost = self._publisher.publish(time.time(), self._pending_wait)
+        except (OSError, ValueError, UserError) as error:
+            self._due = True
+            self._log_once("publishing failed, the former table stays", why=error)
+            return
+        self._due = False
+        self._published()
+        for name, host, other in lost:
+            self._log_once("name left out", name=name, of=host, why=f"{other} answers to it")
+
+    def _refresh_endless(self) -> None:
+        self._due |= self._publisher.refresh(time.time())
+        self._update()
+
+    def _log_once(self, event: str, **values: object) -> None:
+        if self._logged.is_new(shown := fields(**values)):
+            _LOG.error("%s %s", event, shown)

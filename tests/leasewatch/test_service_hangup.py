@@ -32,7 +32,7 @@ hang_up_in(*{!r})
     [
         ("leasewatch.daemon.account", "settle"),
         ("leasewatch.files.locks", "ProcessLock", "take"),
-        ("leasewatch.service", "_load"),
+        ("leasewatch.settings", "load"),
         ("leasewatch.service", "Service", "run"),
         ("leasewatch.service", "Watcher"),
         ("leasewatch.service", "Service", "_settle"),

@@ -95,13 +95,13 @@ class Intake:
         return admitted
 
     def neighbours(self, changes: list[NeighbourChange], wall: float) -> list[Happened]:
-        """The changes to write; none is delayed, as the neighbour table limits them."""
+        """The changes to write; none is delayed. Most of them only say that a MAC answered again."""
         admitted = []
         for change in changes:
             there = change.new or change.old
+            if there is not None and change.new is None:
+                self._forget(there.network, there.address)
             if there is not None and _who(change.old) != _who(change.new):
-                if change.new is None:
-                    self._forget(there.network, there.address)
                 admitted.append(Happened(wall, there.network, there.address, change))
         return admitted
 

@@ -95,7 +95,7 @@ class Intake:
         return admitted
 
     def neighbours(self, changes: list[NeighbourChange], wall: float) -> list[Happened]:
-        """The changes to write; none is delayed. Most of them only say that a MAC answered again."""
+        """The changes to write; none is delayed. Most only say that a MAC answered again."""
         admitted = []
         for change in changes:
             there = change.new or change.old

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
+import socket
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -15,6 +16,7 @@ import pytest
 from leasewatch import config
 from leasewatch.api import client
 from leasewatch.api.client import NoSuchNameError
+from leasewatch.cli.leasewatch import command as leasewatch_command
 from leasewatch.cli.leasewatch import main as leasewatch
 from leasewatch.files import locks
 from leasewatch.paths import Paths
@@ -29,7 +31,7 @@ from leasewatch.pyvirt.process import find_program
 from nss_pyvirt import snapshot
 from nss_pyvirt.errors import Code, UserError
 from nss_pyvirt.installer.cli import command as nss_pyvirt
-from nss_pyvirt.terminal import frame
+from nss_pyvirt.terminal import commands, frame
 from tests.leasewatch.holding import holding
 
 MANUAL = Path(__file__).parents[1] / "packaging/man/pyvirt.1"
@@ -198,3 +200,59 @@ def test_the_exit_code_does_not_depend_on_the_output(paths: Paths, output: str) 
     paths.snapshot.write_bytes(snapshot.encode([], generation=1, published=1))
     paths.snapshot.chmod(0o644)
     assert leasewatch(["resolve", "web9", "-o", output], paths) == 3
+
+
+@click.command(cls=commands.Command)
+def acting() -> int:
+    frame.print_done("domain web1 is started", domain="web1")
+    frame.print_note("pyvirt", "this takes\nlong")
+    frame.print_warning("pyvirt", UserError("web2 is left", "pyvirt domain list", "running"))
+    frame.print_hint("ssh web1")
+    return 3
+
+
+def test_a_command_that_prints_no_rows_tells_what_it_has_done_in_json_too(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert frame.run(acting, "pyvirt", ["-o", "json"]) == 3
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == {"domain": "web1", "done": "domain web1 is started"}
+    assert [json.loads(line) for line in printed.err.splitlines()] == [
+        {"note": "this takes\nlong"},
+        {"warning": {"code": "running", "message": "web2 is left", "hint": "pyvirt domain list"}},
+        {"hint": "ssh web1"},
+    ]
+    assert frame.run(acting, "pyvirt", []) == 3
+    printed = capsys.readouterr()
+    assert printed.out == "domain web1 is started\n"
+    assert printed.err.splitlines() == [
+        "pyvirt: this takes\\nlong",
+        "pyvirt: web2 is left",
+        "  hint: pyvirt domain list",
+        "  hint: ssh web1",
+    ]
+
+
+def leaves(command: click.Command) -> Iterator[click.Command]:
+    if not isinstance(command, click.Group):
+        yield command
+        return
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        yield from leaves(command.get_command(context, name) or command)
+
+
+@pytest.mark.parametrize("group", [leasewatch_command, pyvirt, nss_pyvirt])
+def test_every_command_takes_json(group: click.Command) -> None:
+    for leaf in leaves(group):
+        choices = [p.type for p in leaf.params if p.name == "output"]
+        assert [isinstance(c, click.Choice) and "json" in c.choices for c in choices] == [True]
+
+
+def test_ip_prints_addresses_as_json(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    address = snapshot.Address(socket.AF_INET, bytes([10, 0, 0, 1]), 1 << 40)
+    hosts = [snapshot.Host(("web1",), (address,))]
+    paths.snapshot.write_bytes(snapshot.encode(hosts, generation=1, published=1))
+    paths.snapshot.chmod(0o644)
+    assert leasewatch(["ip", "web1", "-o", "json"], paths) == 0
+    assert json.loads(capsys.readouterr().out) == ["10.0.0.1"]

@@ -36,4 +36,9 @@ def command(paths: Paths, name: str, *, ipv4: bool, ipv6: bool) -> None:
             f"{reply.name} has no IPv{wanted[0]} address", code="not-found", exit_code=3
         )
     shown = [frame.printable(show.address(a.address, a.ifindex)) for a in found]
+    if commands.prints_json():
+        import json  # noqa: PLC0415  start-up time
+
+        click.echo(json.dumps(shown))
+        return
     click.echo("\n".join(shown))  # at once: `| head -n 1` is no broken pipe

@@ -116,7 +116,7 @@ def status(root: Path, output: Literal["table", "json"]) -> int:
 
 def _say(done: list[str], nothing: str) -> None:
     for line in done or [nothing]:
-        click.echo(frame.printable(line))
+        frame.print_done(line)
 
 
 def main() -> int:

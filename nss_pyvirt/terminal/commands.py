@@ -12,16 +12,29 @@ import click
 
 from nss_pyvirt.errors import UserError
 
+_JSON = f"{__name__}.json"
+"""Key of a context's `meta`: whether the command was given `-o json`."""
+
+
+def prints_json() -> bool:
+    """Whether the running command was given `-o json`."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.meta.get(_JSON))
+
 
 class Command(click.Command):
     """click's command, which refuses an option that is given twice unless it is repeatable.
 
     `needs_root`: refuse to do anything for other users, and print the command to type.
+    A command that has no option `-o` of its own takes `-o text|json`.
     """
 
     def __init__(self, *args: Any, needs_root: bool = False, **attrs: Any) -> None:
         super().__init__(*args, **attrs)
         self.needs_root = needs_root
+        self._prints_rows = any(param.name == "output" for param in self.params)
+        if not self._prints_rows:
+            self.params.append(_output_option())
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the words; UsageError for `--disk a --disk b`: click would take the last."""
@@ -34,12 +47,25 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; UserError where only root may."""
+        ctx.meta[_JSON] = ctx.params["output"] == "json"
+        if not self._prints_rows:
+            del ctx.params["output"]  # the command's function does not take it
         if self.needs_root and os.geteuid() != 0:
             import shlex  # noqa: PLC0415  start-up time
 
             typed = shlex.join([str(ctx.find_root().info_name), *sys.argv[1:]])
             raise UserError(f"{ctx.command_path} needs root", f"sudo {typed}", "needs-root")
         return super().invoke(ctx)
+
+
+def _output_option() -> click.Option:
+    return click.Option(
+        ["-o", "--output"],
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="How to print results and errors.",
+    )
 
 
 def _is_single(param: click.Parameter) -> bool:

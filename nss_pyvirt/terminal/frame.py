@@ -111,34 +111,53 @@ def print_error(prog: str, error: UserError, *, as_json: bool | None = None) -> 
     `{"error": {"code": …, "message": …, "hint": …}}`; hint is null if there is none.
     `as_json` None: as JSON if the running command was given `-o json`.
     """
-    _print_report(prog, "error", error, _prints_json() if as_json is None else as_json)
+    _print_report(prog, "error", error, commands.prints_json() if as_json is None else as_json)
 
 
 def print_warning(prog: str, warning: UserError) -> None:
     """Print, as `print_error` does, what the user should know though the command goes on."""
-    _print_report(prog, "warning", warning, _prints_json())
-
-
-def _prints_json() -> bool:
-    context = click.get_current_context(silent=True)
-    return context is not None and context.params.get("output") == "json"
+    _print_report(prog, "warning", warning, commands.prints_json())
 
 
 def _print_report(prog: str, kind: str, error: UserError, as_json: bool) -> None:
     if as_json:
-        import json  # noqa: PLC0415  start-up time
-
         said = {"code": error.code, "message": error.what, "hint": error.hint or None}
-        click.echo(json.dumps({kind: said}), err=True)
+        _print_json({kind: said}, err=True)
         return
     click.echo(f"{prog}: {printable(error.what)}", err=True)
     if error.hint:
         print_hint(error.hint)
 
 
+def print_note(prog: str, sentence: str) -> None:
+    """Print on stderr what a person who waits wants to know."""
+    if commands.prints_json():
+        _print_json({"note": sentence}, err=True)
+    else:
+        click.echo(f"{prog}: {printable(sentence)}", err=True)
+
+
 def print_hint(hint: str) -> None:
     """Print what to type next, on stderr."""
-    click.echo(f"  hint: {printable(hint)}", err=True)
+    if commands.prints_json():
+        _print_json({"hint": hint}, err=True)
+    else:
+        click.echo(f"  hint: {printable(hint)}", err=True)
+
+
+def print_done(sentence: str, **facts: object) -> None:
+    """Print what a command has done: the sentence, or with `-o json` the facts and the sentence."""
+    if commands.prints_json():
+        _print_json(facts | {"done": sentence})
+    else:
+        click.echo(printable(sentence))
+
+
+def _print_json(value: object, *, err: bool = False) -> None:
+    """One line, in ASCII."""
+    import json  # noqa: PLC0415  start-up time
+
+    click.echo(json.dumps(value), err=err)
 
 
 def printable(text: str) -> str:

@@ -153,7 +153,8 @@ def create(**wish: Any) -> None:
 
     domain = _domains().create(DomainRequest(**wish))
     cards = ", ".join(f"MAC {nic.mac} on {nic.network}" for nic in domain.nics)
-    click.echo(f"domain {domain.name} is defined: {cards}")
+    macs = [nic.mac for nic in domain.nics]
+    frame.print_done(f"domain {domain.name} is defined: {cards}", domain=domain.name, macs=macs)
 
 
 @command.command(name="list")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import click
-
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import frame
 
@@ -18,7 +16,7 @@ def each(kind: str, names: Sequence[str], act: Callable[[str], str]) -> int:
     code = 0
     for name in names:
         try:
-            click.echo(f"{kind} {name} {act(name)}")
+            frame.print_done(f"{kind} {name} {act(name)}", **{kind: name})
         except UserError as error:
             frame.print_error("pyvirt", error)
             code = error.exit_code

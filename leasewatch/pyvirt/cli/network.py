@@ -92,7 +92,8 @@ def create(
 ) -> None:
     """Define a network. `pyvirt network start NAME` brings it up."""
     network = networks.create(name, subnet, mode, suffix, say, host_access=host_access)
-    click.echo(f"network {name} is defined: {network.subnet}, {network.subnet6}")
+    sentence = f"network {name} is defined: {network.subnet}, {network.subnet6}"
+    frame.print_done(sentence, network=name, subnet=network.subnet, subnet6=network.subnet6)
 
 
 @command.command("list")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import click
+from nss_pyvirt.terminal import frame
 
 
 def say(sentence: str) -> None:
     """One line on stderr."""
-    click.echo(f"pyvirt: {sentence}", err=True)
+    frame.print_note("pyvirt", sentence)

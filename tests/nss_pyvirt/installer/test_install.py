@@ -383,7 +383,7 @@ def test_the_status_of_a_bare_image_says_what_is_missing_and_what_to_type(
     assert [(row["piece"], row["state"]) for row in rows] == [
         ("nsswitch", "missing"), ("module", "missing"), ("unit", "missing"), ("user", "ok"),
     ]  # fmt: skip
-    assert f"hint: sudo nss-pyvirt install --root {image}\n" in output.err
+    assert json.loads(output.err) == {"hint": f"sudo nss-pyvirt install --root {image}"}
 
 
 def test_a_root_that_is_no_folder_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+import click
+
 from leasewatch.api import client as varlink_client
 from leasewatch.api.interface import (
     EventsReply,
@@ -16,9 +18,24 @@ from leasewatch.api.interface import (
 from leasewatch.history.rows import HistoryParameters
 from leasewatch.paths import Paths
 from nss_pyvirt.errors import UserError
-from nss_pyvirt.terminal import frame
+from nss_pyvirt.terminal import frame, show
 
 _T = TypeVar("_T")
+
+
+def complete_name(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """The names that a shell may put here: those of all leases and running domains."""
+    return complete(ctx, "name", incomplete)
+
+
+def complete(ctx: click.Context, field: str, incomplete: str) -> list[str]:
+    """The values of a field of `list`, sorted; none where the service does not answer."""
+    try:
+        entries = varlink_client.list_entries((ctx.obj or Paths()).varlink).entries
+    except UserError:
+        return []
+    found = {str(getattr(entry, field) or "") for entry in entries}
+    return sorted((v for v in found if v and v.startswith(incomplete)), key=show.natural)
 
 
 def list_entries(paths: Paths) -> ListReply:
@@ -50,7 +67,7 @@ def resolve(paths: Paths, query: str) -> ResolveReply:
             raise
         defined = state_folder.names(paths.domain_definitions, ".toml") or set()
         if query in defined:
-            error.hint = f"that domain does not run: sudo pyvirt domain start {query}"
+            error.hint = f"domain {query} is not running: sudo pyvirt domain start {query}"
         elif meant := hints.likely(query, defined):
             error.hint = f"did you mean {meant}?"
         raise

@@ -15,9 +15,9 @@ from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame, show
 
 _HOLDINGS = ("name", "network", "address", "mac", "since", "until", "state")
-_EVENTS = ("seq", "time", "event", "name", "network", "address", "mac", "why")
-_SPARE = ("seq", "mac", "network")
-"""What a terminal that is too narrow goes without, in this order."""
+_EVENTS = ("time", "event", "name", "network", "address", "mac", "why")
+_WIDE = {"network": 80, "until": 100, "mac": 130}
+"""The least width of a terminal that shows these."""
 
 
 class _Moment(click.ParamType[float]):
@@ -43,22 +43,25 @@ class _Moment(click.ParamType[float]):
         "leasewatch history --events -o json | jq '.[] | select(.event == \"refused\")'",
     ),
 )
-@click.argument("query", metavar="[NAME|ADDRESS|MAC]", required=False)
+@click.argument(
+    "query", metavar="[NAME|ADDRESS|MAC]", required=False, shell_complete=ask.complete_name
+)
 @click.option(
     "--since",
     "then",
     type=_Moment(),
-    help="Leave out what had ended by then: 2h, 3d, today, yesterday, 14:30, 2026-11-26, "
-    "2026-11-26T14:30.",
+    help="Show only what was still there after that time: 2h, 3d, today, yesterday, 14:30, "
+    "2026-11-26, 2026-11-26T14:30.",
 )
 @click.option("--events", is_flag=True, help="Show what happened, one event a row.")
 @click.option(
     "-n",
     "--limit",
-    type=click.IntRange(1, MAX_ROWS),
+    metavar="NUMBER",
+    type=commands.WholeNumber(1, MAX_ROWS),
     default=10_000,
     show_default=True,
-    help="Show the newest rows, so many at most.",
+    help="Show the newest rows, at most so many.",
 )
 @frame.output_option
 @click.pass_obj
@@ -73,16 +76,21 @@ def command(
 ) -> None:
     """Show who held which address when, the newest last.
 
-    STATE is holds, or how it ended: expired, released (before its time), renamed (by the guest),
-    replaced (by another client, or a lease), withdrawn (its lease file is watched no longer),
-    missed (gone when leasewatch looked again) or, of an address that the bridge saw without a
-    lease, gone (its domain ended, or nobody or another answers there) or quiet (not heard of for
-    long, one too many of its MAC, or its bridge or prefix went: it holds on if it is seen again
-    within a day). A claim to a name that failed comes with it. Events are what begins a holding,
-    what ends it other than quiet, and what became of names.
-    JSON and CSV have the same words, the failed claim apart, and times in Unix
-    seconds. Exits with 3 if nothing is known.
-    """
+    \b
+    STATE is holds, or how it ended:
+      expired    at the lease's end
+      released   before the lease's end
+      renamed    by the guest
+      replaced   by another client, or by a lease
+      withdrawn  its lease file is no longer watched
+      missed     gone when leasewatch looked again
+      gone       no lease: its domain ended, or the address is silent or another's
+      quiet      no lease: not seen for long; it holds again if seen within a day
+
+    Failed claims to a name are listed as well. Events are what begins a holding, what ends it
+    (except quiet), and what became of names. JSON and CSV have the same words, the failed claim
+    apart, times in Unix seconds, and a number for each event. Exits with 3 if nothing is known.
+    """  # noqa: D301  click keeps the lines after this mark
     asked = HistoryParameters(query=query, since=then, limit=min(limit + 1, MAX_ROWS))
     found: Sequence[Holding | Event] = (
         ask.events(paths, asked).events if events else ask.history(paths, asked).holdings
@@ -99,8 +107,9 @@ def command(
         rows = [{"name": name} for name in names]
     elif output == "table":
         rows = [_shown(row) for row in rows]
-    columns = _EVENTS if events else (*_HOLDINGS, *(["claim"] if output == "csv" else []))
-    click.echo(frame.render(rows, columns, output, name="name", spare=_SPARE), nl=False)
+    more = output == "csv"
+    columns = (*["seq"] * more, *_EVENTS) if events else (*_HOLDINGS, *["claim"] * more)
+    click.echo(frame.render(rows, columns, output, name="name", wide=_WIDE), nl=False)
 
 
 def _nothing(query: str | None, then: float | None) -> UserError:

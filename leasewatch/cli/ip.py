@@ -14,7 +14,7 @@ from nss_pyvirt.terminal import commands, frame, show
     cls=commands.Command,
     epilog=frame.examples("leasewatch ip web1", "ping $(leasewatch ip -4 web1 | head -n 1)"),
 )
-@click.argument("name")
+@click.argument("name", shell_complete=ask.complete_name)
 @click.option("-4", "ipv4", is_flag=True, help="IPv4 only.")
 @click.option("-6", "ipv6", is_flag=True, help="IPv6 only.")
 @click.pass_obj

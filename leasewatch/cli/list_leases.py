@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Sequence
 
 import click
 
@@ -14,10 +15,15 @@ from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame, show
 
 _COLUMNS = ("name", "network", "address", "mac", "from", "expires", "trust", "state")
-_SPARE = ("trust", "from", "mac", "network")
-"""What a terminal that is too narrow goes without, in this order."""
+_WIDE = {"network": 70, "mac": 100, "from": 120, "trust": 120}
+"""The least width of a terminal that shows these."""
 _EVIDENT = {"published", "unnamed"}
 """These need no reason."""
+_STATES = ("published", "pending", "refused", "conflict", "ended", "expired", "unnamed")
+
+
+def _complete_network(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    return ask.complete(ctx, "network", incomplete)
 
 
 @click.command(
@@ -25,25 +31,80 @@ _EVIDENT = {"published", "unnamed"}
     cls=commands.Command,
     epilog=frame.examples(
         "leasewatch list",
+        "leasewatch list web1",
+        "leasewatch list --network lab --state refused",
         "leasewatch list -o name",
         "leasewatch list -o json | jq '.[] | select(.state == \"conflict\")'",
     ),
 )
+@click.argument(
+    "wanted",
+    metavar="[NAME|ADDRESS|MAC]...",
+    nargs=-1,
+    shell_complete=ask.complete_name,
+)
+@click.option(
+    "--network",
+    "networks",
+    metavar="NETWORK",
+    multiple=True,
+    shell_complete=_complete_network,
+    help="Only leases on this network (repeatable).",
+)
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice(_STATES),
+    multiple=True,
+    help="Only leases in this state (repeatable).",
+)
 @frame.output_option
 @click.pass_obj
-def command(paths: Paths, output: frame.Format) -> None:
+def command(
+    paths: Paths,
+    wanted: Sequence[str],
+    networks: Sequence[str],
+    states: Sequence[str],
+    output: frame.Format,
+) -> None:
     """List every lease, and what became of its name.
 
     FROM is lease, or neighbour: the host sees the address in use, by that MAC. STATE is published,
-    pending (a running domain without a lease), refused, conflict, ended (left by a domain that has)
-    or expired, with the reason, or unnamed: the guest gave no hostname. `-o name` prints the names
-    that are published. JSON and CSV have the same words, the reason apart, and the expiry in Unix
-    seconds; none: the lease never ends.
+    pending (a running domain without a lease), refused, conflict, ended (left over from a domain
+    that has ended) or expired, with the reason, or unnamed: the guest gave no hostname.
+
+    `-o name` prints the names that are published. JSON and CSV have the same words, the reason
+    apart, and the expiry in Unix seconds; none: the lease never ends. Exits with 3 if a name,
+    address, MAC or option leaves nothing to list.
     """
-    entries = sorted(ask.list_entries(paths).entries, key=_order)
+    entries = ask.list_entries(paths).entries
+    chosen = [entry for entry in entries if _is_chosen(entry, wanted, networks, states)]
+    if not chosen and (wanted or networks or states):
+        hint = "leasewatch list shows every lease"
+        raise UserError("no lease is like that", hint, "not-found", exit_code=3)
+    if not chosen and output == "table":
+        empty = UserError("no leases yet", "leasewatch sources shows where it looks", "not-found")
+        frame.print_warning("leasewatch", empty)
+    _print(sorted(chosen, key=_order), output)
+
+
+def _is_chosen(
+    entry: Entry, wanted: Sequence[str], networks: Sequence[str], states: Sequence[str]
+) -> bool:
+    """Whether an entry is one of those asked for; empty: of all."""
+    asked = {word.lower().removesuffix(".") for word in wanted}
+    own = {value.lower() for value in (entry.name, entry.address, entry.mac) if value}
+    return (
+        (not asked or bool(asked & own))
+        and (not networks or entry.network in networks)
+        and (not states or entry.verdict in states)
+    )
+
+
+def _print(entries: Sequence[Entry], output: frame.Format) -> None:
     if output == "name":
-        names = {entry.name for entry in entries if entry.verdict == "published"}
-        rows: list[dict[str, object]] = [{"name": name} for name in sorted(filter(None, names))]
+        names = {entry.name for entry in entries if entry.name and entry.verdict == "published"}
+        rows: list[dict[str, object]] = [{"name": n} for n in sorted(names, key=show.natural)]
     elif output == "json":
         rows = [words.row(entry) for entry in entries]
     elif output == "csv":
@@ -51,20 +112,18 @@ def command(paths: Paths, output: frame.Format) -> None:
     else:
         now = time.time()
         rows = [_row(entry, now) for entry in entries]
-    if not rows and output == "table":
-        what = "there is no lease"
-        frame.print_error("leasewatch", UserError(what, "leasewatch sources says where it looks"))
     columns = (*_COLUMNS, "reason") if output == "csv" else _COLUMNS
-    click.echo(frame.render(rows, columns, output, name="name", spare=_SPARE), nl=False)
+    click.echo(frame.render(rows, columns, output, name="name", wide=_WIDE), nl=False)
 
 
 def _order(entry: Entry) -> tuple[object, ...]:
-    """By name, unnamed last, then network and address, IPv4 first."""
+    """By name (host2 before host10), unnamed last, then network and address, IPv4 first."""
     packed = b""
     if entry.address:
         family = socket.AF_INET6 if entry.family == 6 else socket.AF_INET
         packed = socket.inet_pton(family, entry.address)
-    return (entry.name is None, entry.name or "", entry.network, entry.family or 0, packed)
+    name, network = show.natural(entry.name or ""), show.natural(entry.network)
+    return (entry.name is None, name, network, entry.family or 0, packed)
 
 
 def _address(entry: Entry) -> str | None:

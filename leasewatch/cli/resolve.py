@@ -16,7 +16,11 @@ from leasewatch.paths import Paths
 from nss_pyvirt.terminal import commands, frame, show
 
 _ANSWER = ("name", "address", "network", "from", "expires", "trust")
-_CANDIDATES = ("name", "trust", "network", "address", "mac", "from", "state", "reason", "source")
+_CANDIDATES = ("name", "trust", "network", "address", "mac", "from", "source", "state", "reason")
+
+_WIDE = {"network": 70, "from": 70, "trust": 90}
+_CANDIDATES_WIDE = {"mac": 110, "trust": 130, "from": 130, "source": 150}
+"""The least width of a terminal that shows these."""
 
 
 @click.command(
@@ -28,7 +32,7 @@ _CANDIDATES = ("name", "trust", "network", "address", "mac", "from", "state", "r
         "leasewatch resolve web1 -o json | jq -r '.addresses[0].address'",
     ),
 )
-@click.argument("query", metavar="NAME|ADDRESS")
+@click.argument("query", metavar="NAME|ADDRESS", shell_complete=ask.complete_name)
 @click.option(
     "--explain", is_flag=True, help="List each candidate, and why it was or was not chosen."
 )
@@ -77,8 +81,7 @@ def _print_answer(reply: ResolveReply, output: frame.Format) -> None:
     if not rows:
         rows = [shared | {"address": None, "network": None, "from": None, "expires": "not yet"}]
     rows = rows[:1] if output == "name" else rows
-    spare = ("trust", "from", "network")
-    click.echo(frame.render(rows, _ANSWER, output, name="name", spare=spare), nl=False)
+    click.echo(frame.render(rows, _ANSWER, output, name="name", wide=_WIDE), nl=False)
 
 
 def _expires(address: Address, now: float) -> str | None:
@@ -90,5 +93,6 @@ def _print_candidates(entries: Sequence[Entry], output: frame.Format) -> None:
     if output != "json":
         for row, entry in zip(rows, entries, strict=True):
             row["address"] = show.address(entry.address, entry.ifindex) if entry.address else None
-    spare = ("source", "from", "trust", "mac", "network")
-    click.echo(frame.render(rows, _CANDIDATES, output, name="name", spare=spare), nl=False)
+    click.echo(
+        frame.render(rows, _CANDIDATES, output, name="name", wide=_CANDIDATES_WIDE), nl=False
+    )

@@ -13,8 +13,8 @@ from leasewatch.paths import Paths
 from nss_pyvirt.terminal import commands, frame, show
 
 _COLUMNS = ("source", "state", "network", "leases", "age", "path", "error")
-_SPARE = ("age", "leases", "network")
-"""What a terminal that is too narrow goes without, in this order."""
+_WIDE = {"network": 90, "leases": 100, "age": 110}
+"""The least width of a terminal that shows these."""
 _CSV = tuple("modified" if column == "age" else column for column in _COLUMNS)
 
 
@@ -30,11 +30,12 @@ _CSV = tuple("modified" if column == "age" else column for column in _COLUMNS)
 def command(paths: Paths, output: frame.Format) -> None:
     """List where leases come from, and what is wrong there.
 
-    Each lease file has a row, and each kind of server that has none here. STATE is watched,
+    Each lease file has a row, and so has each kind of server that has none here. STATE is watched,
     unreadable (the error says why), absent, or off by the settings ([sources] in leasewatch.toml;
     pyvirt's own networks are always followed). AGE is how long ago the file was written; JSON and
-    CSV give the time in Unix seconds. ERROR says what is wrong in the file now; a field that is
-    left out costs no lease. This asks the service: what it may read is not what you may.
+    CSV give the time in Unix seconds. ERROR says what is wrong in the file now; a lease still
+    counts if one of its fields is omitted. The service answers this, because it can read files
+    that you may not.
     """
     entries = varlink_client.sources(paths.varlink).sources
     if output == "json":
@@ -43,7 +44,7 @@ def command(paths: Paths, output: frame.Format) -> None:
         now = time.time()
         rows = [_row(entry, now) for entry in entries]
     columns = _CSV if output == "csv" else _COLUMNS
-    click.echo(frame.render(rows, columns, output, name="path", spare=_SPARE), nl=False)
+    click.echo(frame.render(rows, columns, output, name="path", wide=_WIDE), nl=False)
 
 
 def _row(entry: SourceEntry, now: float) -> dict[str, object]:

@@ -27,7 +27,7 @@ output_option = click.option(
     type=click.Choice(["table", "json", "csv", "name"]),
     default="table",
     show_default=True,
-    help="How to print the rows. A table leaves out what a narrow terminal has no room for.",
+    help="How to print the rows. A wide terminal shows more columns of a table.",
 )
 
 
@@ -173,13 +173,14 @@ def render(
     output: Format,
     *,
     name: str,
-    spare: Sequence[str] = (),
+    wide: Mapping[str, int] = {},
 ) -> str:
     """The rows as text.
 
     `columns` are keys, which a table heads in capitals; `name` is the key for `-o name`. JSON keeps
     every key of the rows and their types; None prints as `-` in a table, as nothing in CSV. A
-    terminal gets what `table.fitted` makes of it, without some of the `spare` columns if need be.
+    terminal shows a `wide` column only if it has at least so many characters a line. A table
+    without rows has no heading either.
     """
     if output == "json":
         import json  # noqa: PLC0415  start-up time
@@ -192,12 +193,14 @@ def render(
     ]
     if output == "csv":
         return _csv([columns, *cells])
+    if not rows:
+        return ""
     from nss_pyvirt.terminal import table  # noqa: PLC0415  start-up time
 
     lines = [[key.upper() for key in columns], *([c or table.NOTHING for c in r] for r in cells)]
     by_column = dict(zip(columns, zip(*lines, strict=True), strict=True))
     terminal = _terminal()
-    return table.fitted(by_column, spare, terminal) if terminal else table.plain(by_column)
+    return table.fitted(by_column, wide, terminal) if terminal else table.plain(by_column)
 
 
 def _csv(lines: Sequence[Sequence[str]]) -> str:

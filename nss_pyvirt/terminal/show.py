@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 
@@ -23,6 +24,12 @@ def age(then: float, now: float) -> str:
 def moment(then: float) -> str:
     """A time of the past, local: `2026-11-26 14:30:05`."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(then))
+
+
+def natural(text: str) -> list[str | int]:
+    """The key by which a person sorts: `host2` before `host10`, in whatever case."""
+    parts = re.split(r"([0-9]+)", text.lower())
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)]
 
 
 def _duration(whole: int) -> str:

@@ -20,10 +20,8 @@ if TYPE_CHECKING:
     from leasewatch.pyvirt.domains.domains import Domains
 
 _COLUMNS = ("name", "state", "networks", "macs", "addresses")
-_SPARE = ("macs", "networks")
-"""What a terminal that is too narrow goes without, in this order."""
-_FEW = 2
-"""How much of a list a table's cell shows; `show` and the other formats have all of it."""
+_WIDE = {"networks": 60, "macs": 110}
+"""The least width of a terminal that shows these."""
 
 
 def _domains() -> Domains:
@@ -162,13 +160,17 @@ def create(**wish: Any) -> None:
 def list_(output: frame.Format) -> None:
     """Show all domains."""
     domains = _domains()
+    names = sorted(domains.names(), key=look.natural)
     rows = []
-    for name in domains.names():
+    for name in names:
         try:
             rows.append(domains.describe(name))
         except UserError as error:  # one broken definition hides no other domain
             frame.print_error("pyvirt", error)
-    shown = frame.render(_shown(rows, output), _COLUMNS, output, name="name", spare=_SPARE)
+    if not names and output == "table":
+        hint = "sudo pyvirt domain create web1 --network lab --disk IMAGE"
+        frame.print_warning("pyvirt", UserError("no domains yet", hint, "not-found"))
+    shown = frame.render(_shown(rows, output), _COLUMNS, output, name="name", wide=_WIDE)
     click.echo(shown, nl=False)
 
 
@@ -287,19 +289,17 @@ def _word(key: str, value: object) -> object:
 
 
 def _shown(rows: list[dict[str, object]], output: frame.Format) -> list[Mapping[str, object]]:
-    """Rows for people and for CSV have their lists in one cell, a table's no more than fits."""
+    """The rows with each list in one cell; JSON keeps the lists."""
     if output == "json":
         return list(rows)
-    most = _FEW if output == "table" else None
+    cell = _first if output == "table" else ",".join
     return [
-        {
-            key: _cell(value, most) if isinstance(value, list) else value
-            for key, value in row.items()
-        }
+        {key: cell(value) if isinstance(value, list) else value for key, value in row.items()}
         for row in rows
     ]
 
 
-def _cell(values: list[str], most: int | None) -> str:
-    text = ",".join(values[:most])
-    return text if len(values) <= (most or len(values)) else f"{text} +{len(values[most:])}"
+def _first(values: list[str]) -> str:
+    """The first value, and how many more `show` and the other formats have."""
+    more = f" (and {len(values) - 1} more)" if len(values) > 1 else ""
+    return "".join(values[:1]) + more

@@ -13,10 +13,11 @@ from leasewatch.pyvirt.defined.network import Mode, Network, bridge_name
 from leasewatch.pyvirt.networks.networks import Networks
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame
+from nss_pyvirt.terminal import show as look
 
 _COLUMNS = ("name", "state", "mode", "subnet", "subnet6", "bridge", "suffix")
-_SPARE = ("suffix", "subnet6")
-"""What a terminal that is too narrow goes without, in this order."""
+_WIDE = {"subnet6": 80, "suffix": 100}
+"""The least width of a terminal that shows these."""
 
 
 def _complete(_context: click.Context, _argument: click.Parameter, typed: str) -> list[str]:
@@ -102,12 +103,15 @@ def create(
 def list_(networks: Networks, output: frame.Format) -> None:
     """Show all networks."""
     rows, faults = [], []
-    for name in networks.names():
+    for name in sorted(networks.names(), key=look.natural):
         try:
             rows.append(_row(networks, networks.get(name)))
         except UserError as error:
             faults.append(error)
-    click.echo(frame.render(rows, _COLUMNS, output, name="name", spare=_SPARE), nl=False)
+    click.echo(frame.render(rows, _COLUMNS, output, name="name", wide=_WIDE), nl=False)
+    if not rows and not faults and output == "table":
+        empty = UserError("no networks yet", "sudo pyvirt network create lab", "not-found")
+        frame.print_warning("pyvirt", empty)
     for fault in faults[:1]:  # the others' turn comes when it is mended
         raise fault
 

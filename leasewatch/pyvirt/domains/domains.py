@@ -359,7 +359,12 @@ def _lookup(table: Path, name: str) -> list[str] | None:
         return None
     if answer.status == "unknown":
         return None
-    return [_text(address) for address in answer.addresses]
+    return [_text(address) for address in sorted(answer.addresses, key=_rank)]
+
+
+def _rank(address: snapshot.Address) -> tuple[bool, int]:
+    """IPv4 first, then IPv6, link-local last."""
+    return (bool(address.ifindex), address.family)
 
 
 def _text(address: snapshot.Address) -> str:

@@ -88,20 +88,22 @@ def test_a_claim_that_was_refused_is_found_under_the_name_that_it_was_for(
     assert (row["name"], row["hostname"], row["until"]) == (None, "wpad", None)
 
 
-def test_events_have_their_numbers_and_come_in_order(
+def test_events_come_in_order_and_programs_get_their_numbers(
     paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = [cells(line) for line in run(paths, capsys, "--events")[1].splitlines()]
-    assert lines[0] == ["SEQ", "TIME", "EVENT", "NAME", "NETWORK", "ADDRESS", "MAC", "WHY"]
-    assert [(row[0], row[2], row[3]) for row in lines[1:]] == [
-        ("1", "added", "web1"),
-        ("2", "added", "-"),
-        ("3", "named", "web1"),
-        ("4", "refused", "wpad"),
-        ("5", "released", "web1"),
-        ("6", "added", "db"),
+    assert lines[0] == ["TIME", "EVENT", "NAME", "NETWORK", "ADDRESS", "MAC", "WHY"]
+    assert [(row[1], row[2]) for row in lines[1:]] == [
+        ("added", "web1"),
+        ("added", "-"),
+        ("named", "web1"),
+        ("refused", "wpad"),
+        ("released", "web1"),
+        ("added", "db"),
     ]
     assert lines[4][-1] == "it is refused"
+    numbered = csv.DictReader(io.StringIO(run(paths, capsys, "--events", "-o", "csv")[1]))
+    assert [row["seq"] for row in numbered] == ["1", "2", "3", "4", "5", "6"]
     recent = run(paths, capsys, "--events", "--since", "1d", "-o", "json")[1]
     assert [row["seq"] for row in json.loads(recent)] == [6]
 
@@ -155,7 +157,7 @@ FAILURES = {
     "no time": (["--since", "soon"], 2, '"soon": write 2h, 3d, today, yesterday'),
     "a time to come": (["--since", "2099-01-01"], 2, '"2099-01-01": that is in the future'),
     "a time that drives the terminal": (["--since", "\x1b[2J"], 2, '"\\x1b[2J": write 2h'),
-    "no limit": (["--limit", "0"], 2, "0 is not in the range"),
+    "no limit": (["--limit", "0"], 2, '"0" is not a whole number from 1'),
     "two names": (["web1", "web2"], 2, "unexpected extra argument"),
     "a name that drives the terminal": (["\x1b[2J"], 3, 'nothing is known of "\\x1b[2J"'),
 }

@@ -15,7 +15,9 @@ from pathlib import Path
 import click
 import msgspec
 import pytest
+from click.shell_completion import ShellComplete
 
+from leasewatch.api.interface import Entry, ListReply
 from leasewatch.cli.leasewatch import command, main
 from leasewatch.model import DomainState, NetworkState, Nic
 from leasewatch.paths import Paths
@@ -121,6 +123,68 @@ def test_the_list_shows_every_lease_and_why_it_does_not_answer(
     ]  # fmt: skip
     assert table["orphan", "10.88.0.9"][3:5] == ["-", "-"]
     assert ("web1", f"fe80::5%{LOOPBACK}") in table
+
+
+# what is asked for, the addresses that are listed
+FILTERS = {
+    "a name": (["web1"], {"10.77.0.5", "fd12::5", "fe80::5"}),
+    "a name in capitals with a final dot": (["WEB1."], {"10.77.0.5", "fd12::5", "fe80::5"}),
+    "an address": (["10.77.0.7"], {"10.77.0.7"}),
+    "a MAC": (["52:54:00:00:00:09"], {"10.77.0.9"}),
+    "two of them": (["wpad", "10.77.0.6"], {"10.77.0.6", "10.77.0.7"}),
+    "a state": (["--state", "refused"], {"10.77.0.7"}),
+    "two states": (["--state", "expired", "--state", "unnamed"], {"10.77.0.8", "10.77.0.9"}),
+    "a name and a network": (["web1", "--network", "lab"], {"10.77.0.5"}),
+}
+
+
+@pytest.mark.parametrize(("argv", "addresses"), FILTERS.values(), ids=FILTERS)
+def test_the_list_can_be_limited(
+    paths: Paths, capsys: pytest.CaptureFixture[str], argv: list[str], addresses: set[str]
+) -> None:
+    code, out, _ = run(paths, capsys, "list", *argv, "-o", "json")
+    assert (code, {entry["address"] for entry in json.loads(out)}) == (0, addresses)
+
+
+@pytest.mark.parametrize("argv", [["web9"], ["--network", "lan"], ["wpad", "--state", "published"]])
+def test_a_list_of_what_is_not_there_fails(
+    paths: Paths, capsys: pytest.CaptureFixture[str], argv: list[str]
+) -> None:
+    code, out, err = run(paths, capsys, "list", *argv)
+    assert (code, out) == (3, "")
+    assert "leasewatch: no lease is like that\n" in err
+
+
+def test_names_come_in_the_order_in_which_a_person_counts(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["host1", "host2", "host10", "host010a", "hosts"]
+    hosts = [snapshot.Host((name,), (v4(f"10.9.0.{9 - i}"),)) for i, name in enumerate(names)]
+    publish(paths, hosts[::-1])
+    assert run(paths, capsys, "list", "-o", "name")[1].split() == names
+    rows = run(paths, capsys, "list", "-o", "csv")[1].splitlines()[1:]
+    assert [row.split(",")[0] for row in rows if row.split(",")[0] in names] == names
+
+
+@pytest.mark.parametrize("typed", ["leasewatch ip w", "leasewatch history w", "leasewatch list w"])
+def test_a_shell_completes_names_that_the_service_knows(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    known = [
+        Entry(name=name, trust="owner", verdict="published", reason="", network="lab")
+        for name in ("web1", "db", None)
+    ]
+    reply = ListReply(entries=known, generation=1)
+    monkeypatch.setattr("leasewatch.api.client.list_entries", lambda _: reply)
+    _, *words, last = typed.split()
+    completion = ShellComplete(command, {"obj": paths}, "leasewatch", "_X")
+    found = completion.get_completions(words, last)
+    assert [item.value for item in found] == ["web1"]
+
+
+def test_a_shell_gets_no_names_and_no_error_without_the_service(paths: Paths) -> None:
+    completion = ShellComplete(command, {"obj": paths}, "leasewatch", "_X")
+    assert completion.get_completions(["ip"], "w") == []
 
 
 def test_json_gives_numbers_and_null_for_never(
@@ -236,7 +300,7 @@ def test_who_asks_for_a_domain_that_does_not_run_is_told_how_to_start_it(
         3,
         [
             'leasewatch: nothing answers to "db1"',
-            "  hint: that domain does not run: sudo pyvirt domain start db1",
+            "  hint: domain db1 is not running: sudo pyvirt domain start db1",
         ],
     )
 
@@ -254,9 +318,9 @@ def test_an_empty_list_says_where_to_look_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, err = run(Paths(root=tmp_path), capsys, "list")
-    assert (code, len(out.splitlines())) == (0, 1)
+    assert (code, out) == (0, "")
     assert err.endswith(
-        "leasewatch: there is no lease\n  hint: leasewatch sources says where it looks\n"
+        "leasewatch: no leases yet\n  hint: leasewatch sources shows where it looks\n"
     )
     assert "no lease" not in run(Paths(root=tmp_path), capsys, "list", "-o", "csv")[2]
 

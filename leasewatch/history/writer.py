@@ -29,21 +29,21 @@ from leasewatch.model import Claim, LeaseChange, Neighbour, NeighbourChange
 from leasewatch.neighbours.given_back import Past
 
 REMEMBERED: Final = 250_000
-"""First appearances."""
+"""How many first appearances are remembered."""
 PAST_SECONDS: Final = 24 * 3600.0
 """How long a lease that was given back contradicts what was seen at its address before."""
 MOST_PAST: Final = 10_000
-"""Of those given back, the newest."""
+"""How many of those leases are read, the newest first."""
 COUNT_SECONDS: Final = 60.0
 """How often joined changes are counted in a line of the log."""
 STEP_SECONDS: Final = 3600.0
-"""A clock that was set ahead by more is not believed at once: it makes everything too old."""
+"""After the clock was set ahead by more, pruning waits: everything would seem too old."""
 _FAULTS: Final = (sqlite3.Error, OSError, DamagedError)
 _LOG = logging.getLogger(__name__)
 
 
 class Pace(NamedTuple):
-    """How fast the thread works; tests hurry it."""
+    """Times and sizes of the thread's work; tests shorten them."""
 
     batch_seconds: float = 0.5
     """How long changes are gathered before they are written."""
@@ -53,18 +53,18 @@ class Pace(NamedTuple):
     prune_seconds: float = 600.0
     """How often holdings that are too old are looked for."""
     most_waiting: int = 150_000
-    """Changes that may wait; beyond it all of them are dropped, and a snapshot tells the rest."""
+    """How many changes may wait. If there are more, all are dropped and a snapshot follows."""
 
 
 class History:
-    """Called in the event loop; only `first_appearances` waits for the disk.
+    """The history's side in the event loop; only `first_appearances` waits for the disk.
 
-    Before `start` it takes in claims alone: leases are compared with the file then.
+    Before `start` it takes in only claims: `start` compares the leases with the file.
     """
 
     def __init__(self, path: Path, settings: Settings, pace: Pace | None = None) -> None:
         self.past: list[Past] = []
-        """Leases of earlier times: they may contradict what the bridges see now."""
+        """Earlier leases: they may contradict what the bridges see now."""
         self._path = path
         self._settings = settings
         self._claim_log = ClaimLog()
@@ -78,11 +78,11 @@ class History:
         """When joined changes were counted last."""
 
     def first_appearances(self) -> FirstSeen:
-        """The remembered ones; none if they cannot be read. Fills `past`, too.
+        """Read first appearances from the file; none if it cannot be read. Fills `past`, too.
 
-        To be called before the first claim: which claims failed last is remembered as well.
+        Call it before the first claim: it also reads which claims failed last.
         """
-        with suppress(*_FAULTS):  # the thread will meet it too, and log it
+        with suppress(*_FAULTS):  # the thread will have the same fault, and log it
             if self._settings.enabled and self._path.exists():
                 with closing(HistoryFile(self._path)) as file:
                     self._intake = Intake(file.failing())
@@ -91,7 +91,7 @@ class History:
         return FirstSeen(REMEMBERED)
 
     def start(self, held: Callable[[], Iterable[LeaseChange | Neighbour]]) -> None:
-        """Begin to write; `held()` is all that holds, as `Snapshot` has it."""
+        """Begin to write. `held()` returns all that holds, as in `Snapshot`."""
         self._held = held
         self._loop = asyncio.get_running_loop()
         self._catch_up()
@@ -100,7 +100,7 @@ class History:
         self._writer.thread.start()
 
     def configure(self, settings: Settings) -> None:
-        """Go by other settings."""
+        """Use other settings."""
         was_off = not self._settings.enabled
         self._settings = self._writer.settings = settings
         if was_off:
@@ -134,11 +134,11 @@ class History:
             _LOG.log(NOTICE, "history joined changes of busy clients %s", fields(count=joined))
 
     def fault(self) -> str:
-        """Why nothing is written, empty if it is; any thread may ask."""
+        """Why nothing is written; empty: it is written. Any thread may call it."""
         return self._writer.fault if self._settings.enabled else "the settings switch it off"
 
     async def stop(self) -> None:
-        """Write what waits, and end; a disk that hangs is given 10 s."""
+        """Write what waits, and end; wait 10 s at most for the disk."""
         self._put(self._intake.due())
         await asyncio.to_thread(self._writer.stop)
 
@@ -164,14 +164,14 @@ class History:
 
 
 class _Writer:
-    """Writes what is `put`; calls `catch_up`, in the thread, when it needs a snapshot."""
+    """The thread. It writes what is `put`, and calls `catch_up` when it needs a snapshot."""
 
     def __init__(
         self, path: Path, settings: Settings, pace: Pace, catch_up: Callable[[], None]
     ) -> None:
         self.settings = settings
         self.fault = ""
-        """Why nothing is written, as it was logged."""
+        """Why nothing is written, as logged; empty: it is written."""
         self._path = path
         self._pace = pace
         self._catch_up = catch_up
@@ -186,7 +186,7 @@ class _Writer:
         """Whether the file is new and misses what holds."""
         self._last_seq = 0
         self._looked = time.time(), time.monotonic()
-        """When it last looked for what is too old, by both clocks."""
+        """When it last looked for holdings that are too old, by both clocks."""
 
     def put(self, items: Sequence[Happened | Snapshot]) -> int:
         """Let the thread write these, too; returns how many are lost, if too many wait."""
@@ -201,7 +201,7 @@ class _Writer:
         return 0
 
     def stop(self) -> None:
-        """Write what waits, and end; a disk that hangs is given 10 s. Blocking."""
+        """Write what waits, and end; wait 10 s at most for the disk. Blocking."""
         self._stopping.set()
         self._queue.put(None)
         if self.thread.is_alive():
@@ -231,7 +231,7 @@ class _Writer:
         self._close()
 
     def _gather(self, *, ending: bool) -> list[Happened | Snapshot]:
-        """The next batch; empty when it is time to look for what is too old."""
+        """The next batch; empty when it is time to prune."""
         batch: list[Happened | Snapshot | None] = []
         with suppress(queue.Empty):
             if self._queue.empty() and not ending:
@@ -283,7 +283,7 @@ class _Writer:
             self._file = None
 
     def _prune(self) -> None:
-        """Keep to the settings: what is too old goes, and the oldest where it is too much."""
+        """Delete what is too old by the settings, and the oldest rows of a file that is too large."""
         file = self._file
         while file and file.size() > self.settings.size << 20 and file.prune(math.inf):
             pass
@@ -296,7 +296,7 @@ class _Writer:
                 pass
 
     def _failed(self, error: Exception) -> None:
-        """Set a damaged file aside; log any other fault, once."""
+        """Rename a damaged file; log any other fault once."""
         if is_damage(error):
             try:
                 kept = set_aside(self._path, time.time())

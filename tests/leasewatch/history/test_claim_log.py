@@ -1,4 +1,4 @@
-"""What is logged of claims that fail: each once, and not as fast as a guest can make them."""
+"""Each failed claim is logged once, but not as fast as a guest can make them."""
 
 from __future__ import annotations
 

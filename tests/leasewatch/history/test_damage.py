@@ -1,4 +1,4 @@
-"""The history's file harmed or taken away: what counts as damage, and what becomes of it."""
+"""The history's file is damaged or taken away: what counts as damage, and what happens then."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The history's file: holdings and events from what happened, and what is asked of them."""
+"""The history's file stores holdings and events, and the reader finds them."""
 
 from __future__ import annotations
 

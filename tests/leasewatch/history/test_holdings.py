@@ -1,4 +1,4 @@
-"""How holdings begin, change and end: which rows a change or a claim is worth, by pure rules."""
+"""Holdings begin, change and end by pure rules: what each change and claim writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Root asks for a history whose file belongs to the service user, who may put anything there."""
+"""Root reads a history whose file belongs to the service's user, who may put anything there."""
 
 from __future__ import annotations
 

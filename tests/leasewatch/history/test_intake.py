@@ -1,4 +1,4 @@
-"""One guest that changes all the time is held back in the history, and what holds is not lost."""
+"""Changes of a guest that changes all the time are delayed, and nothing that holds is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the history's file keeps of addresses that the bridge sees without a lease."""
+"""The history's file has the addresses that a bridge sees without a lease, too."""
 
 from __future__ import annotations
 

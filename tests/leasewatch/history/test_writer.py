@@ -1,4 +1,4 @@
-"""The history's thread: what is queued gets written, whatever happens to the file and its disk."""
+"""The history's thread writes what is queued, whatever happens to the file and its disk."""
 
 from __future__ import annotations
 

@@ -283,7 +283,7 @@ class _Writer:
             self._file = None
 
     def _prune(self) -> None:
-        """Delete what is too old by the settings, and the oldest rows of a file that is too large."""
+        """Delete what is too old, and the oldest rows of a file that is too large."""
         file = self._file
         while file and file.size() > self.settings.size << 20 and file.prune(math.inf):
             pass

@@ -151,10 +151,7 @@ class Service:
         await self._history.stop()
 
     def _paths_changed(self, paths: set[str]) -> None:
-        lease_files = {path for path in paths if path in self._files}
-        for path in lease_files:
-            self._files.look(path)
-        if paths != lease_files:
+        if self._files.look(paths):
             self._look_at_everything()
 
     def _look_at_everything(self) -> None:

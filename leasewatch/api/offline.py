@@ -28,11 +28,11 @@ from leasewatch.daemon import alive
 from leasewatch.files import run_states
 from leasewatch.history.reader import HistoryReader
 from leasewatch.history.rows import HistoryParameters
-from leasewatch.leases.reader import LeaseReader
 from leasewatch.model import DomainState, HostAddress, HostRecord, Lease, LeaseFile, NetworkState
 from leasewatch.names import labels
 from leasewatch.paths import Paths
 from leasewatch.sources.discovery import Discovery, Found
+from leasewatch.sources.registry import LeaseReader
 from leasewatch.sources.source import parse
 from nss_pyvirt import snapshot
 from nss_pyvirt.errors import UserError

@@ -17,9 +17,9 @@ from leasewatch.daemon.logs import fields
 from leasewatch.files import reading
 from leasewatch.leases.faults import Faults
 from leasewatch.leases.first_seen import FirstSeen
-from leasewatch.leases.reader import LeaseReader
 from leasewatch.leases.tracker import LeaseTracker
 from leasewatch.model import Lease, LeaseChange, LeaseFile
+from leasewatch.sources.registry import LeaseReader
 
 READS_AT_ONCE = 3
 """Two show that a file stands still; one more in case it was just being written."""
@@ -58,9 +58,6 @@ class LeaseFiles:
         """Call `subscriber` with all changes from now on."""
         self._subscribers.append(subscriber)
 
-    def __contains__(self, path: str) -> bool:
-        return path in self._watched
-
     def paths(self) -> Iterable[str]:
         """Of every watched file."""
         return self._watched.keys()
@@ -81,9 +78,12 @@ class LeaseFiles:
                 watched = self._watched[path] = _Watched(file, self._first_seen, self._publish)
                 watched.look()
 
-    def look(self, path: str) -> None:
-        """Read a watched file now, and again for as long as its tracker asks."""
-        self._watched[path].look()
+    def look(self, paths: set[str]) -> set[str]:
+        """Read the watched ones of these files; returns the other paths."""
+        watched = [self._watched[path] for path in paths if path in self._watched]
+        for each in watched:
+            each.look()
+        return paths - self._watched.keys() if len(watched) < len(paths) else set()
 
     def rescan(self) -> None:
         """Read every file that has changed unseen, or could not be read before."""
@@ -98,12 +98,12 @@ class LeaseFiles:
     def expire(self) -> None:
         """Drop the leases whose time is over; to be called if the clock may have been set."""
         wall = time.time()
-        self._publish([c for w in self._watched.values() for c in w.tracker.expire(wall)])
+        self._publish([c for w in self._watched.values() for c in w.tracker.book.expire(wall)])
 
     def expired(self) -> Iterator[Lease]:
         """Leases that files still list though their time is over."""
         for watched in self._watched.values():
-            yield from watched.tracker.expired()
+            yield from watched.tracker.book.expired.values()
 
     def states(self) -> Iterator[FileState]:
         """How each file stands."""
@@ -112,7 +112,7 @@ class LeaseFiles:
     def holds(self, path: str) -> bool:
         """Whether the file has a lease that has not ended."""
         watched = self._watched.get(path)
-        return watched is not None and any(True for _ in watched.tracker.leases())
+        return watched is not None and any(True for _ in watched.tracker.book.leases())
 
     def known_networks(self) -> set[str]:
         """The networks whose leases are all known: every file of theirs could be read."""
@@ -130,7 +130,7 @@ class LeaseFiles:
         if changes:
             for subscriber in self._subscribers:
                 subscriber(changes)
-        due = (w.tracker.next_expiry() for w in self._watched.values())
+        due = (w.tracker.book.next_expiry() for w in self._watched.values())
         self._expiry.set_at(min((at for at in due if at is not None), default=None))
 
 
@@ -165,7 +165,7 @@ class _Watched:
         """How the file stands."""
         return FileState(
             file=self.tracker.file,
-            leases=sum(1 for _ in self.tracker.leases()),
+            leases=sum(1 for _ in self.tracker.book.leases()),
             source=self._source.name,
             modified=reading.modified(self.signature) if self.signature else None,
             unreadable=self._unreadable,

@@ -27,7 +27,6 @@ is Unix seconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -70,7 +69,8 @@ class LeaseTracker:
         self.file = file
         self._source = source
         self._records = RecordSet(source.records, by_line=source.by_line)
-        self._book = AddressBook(first_seen)
+        self.book = AddressBook(first_seen)
+        """The leases that hold."""
         self._data: bytes | None = None
         """The last read…"""
         self._equal_since = 0.0
@@ -98,8 +98,10 @@ class LeaseTracker:
         equal = data == self._data
         if equal and self._settled:
             return Outcome([], [], None)
-        version = not equal and self._is_version(data)
+        version = False
         if not equal:
+            goes_on = self._data is not None and data.startswith(self._data)
+            version = bool(data) and not goes_on  # what goes on may be the same rewrite
             self._data, self._equal_since, self._settled = data, now, False
         rewrite = self._equal_since + SHRUNK_SECONDS - now
         if rewrite > 0 and self._held and self._ends_inside_a_line(data):
@@ -121,33 +123,13 @@ class LeaseTracker:
 
     def withdraw(self) -> list[LeaseChange]:
         """Every lease goes: the file is watched no longer."""
-        return [LeaseChange(lease, None, 0, 0) for lease in self.leases()]
-
-    def expire(self, wall: float) -> list[LeaseChange]:
-        """Leases whose time is over go; those of a clock that was set back return."""
-        return self._book.expire(wall)
-
-    def next_expiry(self) -> int | None:
-        """Unix seconds of the next lease to expire; None: none will."""
-        return self._book.next_expiry()
+        return [LeaseChange(lease, None, 0, 0) for lease in self.book.leases()]
 
     def has(self, record: bytes | None) -> bool:
         """Whether the last read has this record, and it counts; None: whether it makes no sense."""
         if record is None:
             return not self._understood
         return record in self._held and record not in self._absent
-
-    def leases(self) -> Iterable[Lease]:
-        """The leases that hold."""
-        return self._book.leases()
-
-    def expired(self) -> Iterable[Lease]:
-        """Leases that the file still lists though their time is over."""
-        return self._book.expired.values()
-
-    def _is_version(self, data: bytes) -> bool:
-        """Whether the file was written anew: a read that only goes on may be the same rewrite."""
-        return bool(data) and not (self._data is not None and data.startswith(self._data))
 
     def _ends_inside_a_line(self, data: bytes) -> bool:
         return not self._source.replaced and not data.endswith(b"\n")
@@ -200,11 +182,11 @@ class LeaseTracker:
             if self._awaited:
                 for mark in _marks(lease):
                     self._awaited.pop(mark, None)
-            former = self._book.record_at(lease.address)
+            former = self.book.record_at(lease.address)
             renewed = former is not None and former in self._absent
             if former is not None and renewed:
                 del self._held[former], self._absent[former]
-            changes += self._book.put(record, lease, wall, replace=renewed)
+            changes += self.book.put(record, lease, wall, replace=renewed)
         return changes, faults
 
     def _gone(self, now: float) -> list[bytes]:
@@ -233,7 +215,7 @@ class LeaseTracker:
             del self._absent[record]
             lease = self._held.pop(record)
             if isinstance(lease, Lease):
-                changes += self._book.drop(record, lease, wall)
+                changes += self.book.drop(record, lease, wall)
         return changes
 
     def _again(self, now: float, *, equal: bool, writer_dead: bool) -> float | None:

@@ -118,7 +118,6 @@ class _Inotify(InotifyFD):
     def __init__(self) -> None:
         super().__init__()
         self._is_reading = False  # so that `close` closes
-        self._overflowed = False
         self.seen: set[str] = set()
 
     def fileno(self) -> int:
@@ -126,16 +125,12 @@ class _Inotify(InotifyFD):
 
     def take(self) -> tuple[set[str], bool]:
         """The paths that had events since the last call, and whether events were lost."""
+        overflowed = False
         for event in self.read_events():
+            overflowed |= event.is_queue_overflow
             self.handle_event(event)
-        seen, overflowed = self.seen, self._overflowed
-        self.seen, self._overflowed = set(), False
+        seen, self.seen = self.seen, set()
         return seen, overflowed
-
-    def handle_event(self, event: InotifyEvent) -> None:
-        if event.is_queue_overflow:
-            self._overflowed = True
-        super().handle_event(event)
 
 
 class _Watch:

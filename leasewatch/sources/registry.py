@@ -1,9 +1,11 @@
-"""Every source, one line each; `leasewatch.sources.discovery` looks for them in this order."""
+"""Every source, one line each, in the order in which `discovery` looks for them."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from leasewatch.files.reading import Read
+from leasewatch.model import LeaseFile
 from leasewatch.sources import dnsmasq, dnsmasq_users, incus, kea, libvirt, networkd
 from leasewatch.sources.source import Source
 
@@ -25,14 +27,39 @@ BY_NAME: Final = {source.name: source for source in SOURCES}
 FORMATS: Final = {"dnsmasq": dnsmasq.SETTINGS} | {
     source.name: source for source in (libvirt.SOURCE, networkd.SOURCE, kea.SOURCE)
 }
-"""What a file of the settings may be, by the name that it has there."""
+"""What a file of the settings may be, by its name there."""
 TOLD_BY_CONTENT: Final = dnsmasq.SETTINGS.name
-"""The kind of a file that the settings say nothing more of."""
+"""The kind of a file for which the settings give none."""
 FOREIGN: Final = frozenset(source.name for source in SOURCES if source.leases.patterns)
-"""Those that are looked for by themselves, and can be switched off."""
+"""Those that are discovered automatically and can be switched off."""
 
 
 def told_by(data: bytes) -> Source | None:
-    """Of what format a file is that holds `data`; None: it is empty, or like nothing known."""
+    """The source whose format `data` begins in; None: it is empty, or like nothing known."""
     known = (source for source in FORMATS.values() if source.begins)
     return next((source for source in known if source.begins and source.begins.match(data)), None)
+
+
+class LeaseReader:
+    """Reads one lease file: as its source's, or as what it begins like if the settings do not say.
+
+    `source` says what the last read holds; before the first, what is known of the file.
+    """
+
+    def __init__(self, file: LeaseFile) -> None:
+        self.source = BY_NAME[file.kind]
+        self._path = file.path
+        self._told_by_content = file.kind == TOLD_BY_CONTENT
+        self._read = self.source.reader(file.path)
+
+    def read(self) -> Read:
+        """The file's bytes; raises OSError."""
+        read = self._read()
+        begins = self.source.begins
+        if not self._told_by_content or (begins is not None and begins.match(read.data)):
+            return read
+        source = told_by(read.data)
+        if source is None:
+            return read
+        self.source, self._read = source, source.reader(self._path)
+        return self._read()

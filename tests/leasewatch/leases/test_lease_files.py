@@ -53,7 +53,7 @@ class Files:
         """What is said of the file as it is."""
         file = LeaseFile(path=str(self.path), network="lab", suffix="internal", kind=self.kind)
         self._files.watch([file])
-        self._files.look(str(self.path))
+        self._files.look({str(self.path)})
         for _ in range(6000):  # a minute
             if not self._files.is_waiting():
                 break

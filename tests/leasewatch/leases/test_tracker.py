@@ -54,7 +54,7 @@ class Reader:
                 del self.held[address]
             else:
                 self.held[address] = change.new
-        assert set(self.tracker.leases()) == set(self.held.values())
+        assert set(self.tracker.book.leases()) == set(self.held.values())
 
     @property
     def numbers(self) -> set[int]:
@@ -282,15 +282,15 @@ def test_of_two_lines_for_one_address_the_one_that_lasts_longer_speaks() -> None
 def test_leases_end_in_their_second_and_never_ending_ones_do_not() -> None:
     reader = Reader()
     reader.twice(line(1, int(WALL) + 10) + line(2, int(WALL) + 20) + line(3, 0))
-    assert reader.tracker.next_expiry() == WALL + 10
-    reader.take(reader.tracker.expire(WALL + 9.9))
+    assert reader.tracker.book.next_expiry() == WALL + 10
+    reader.take(reader.tracker.book.expire(WALL + 9.9))
     assert reader.numbers == {1, 2, 3}
-    reader.take(reader.tracker.expire(WALL + 10))
+    reader.take(reader.tracker.book.expire(WALL + 10))
     assert reader.numbers == {2, 3}
-    assert [text(lease.address) for lease in reader.tracker.expired()] == ["10.0.0.1"]
-    reader.take(reader.tracker.expire(WALL + 1e9))
+    assert [text(lease.address) for lease in reader.tracker.book.expired.values()] == ["10.0.0.1"]
+    reader.take(reader.tracker.book.expire(WALL + 1e9))
     assert reader.numbers == {3}
-    assert reader.tracker.next_expiry() is None
+    assert reader.tracker.book.next_expiry() is None
 
 
 def test_a_lease_that_has_ended_is_not_taken_up_and_a_renewal_takes_it_up() -> None:
@@ -304,11 +304,11 @@ def test_a_lease_that_has_ended_is_not_taken_up_and_a_renewal_takes_it_up() -> N
 def test_a_clock_that_is_set_back_brings_ended_leases_back() -> None:
     reader = Reader()
     reader.twice(line(1, int(WALL) + 10))
-    reader.take(reader.tracker.expire(WALL + 3600))
+    reader.take(reader.tracker.book.expire(WALL + 3600))
     assert reader.numbers == set()
-    reader.take(reader.tracker.expire(WALL))
+    reader.take(reader.tracker.book.expire(WALL))
     assert reader.numbers == {1}
-    assert reader.tracker.next_expiry() == WALL + 10
+    assert reader.tracker.book.next_expiry() == WALL + 10
 
 
 def test_leases_first_read_by_a_clock_that_was_ahead_hold_once_it_is_right() -> None:
@@ -316,7 +316,7 @@ def test_leases_first_read_by_a_clock_that_was_ahead_hold_once_it_is_right() -> 
     reader.wall = WALL + 3600
     reader.twice(line(1, int(WALL) + 10))
     assert reader.numbers == set()
-    reader.take(reader.tracker.expire(WALL))
+    reader.take(reader.tracker.book.expire(WALL))
     assert reader.numbers == {1}
 
 
@@ -324,7 +324,7 @@ def test_many_renewals_keep_the_due_list_short() -> None:
     reader = Reader()
     for i in range(1000):
         reader.twice(line(1, LATER + i))
-    assert len(reader.tracker._book._due) < 100
+    assert len(reader.tracker.book._due) < 100
 
 
 def test_a_malformed_line_is_told_once_and_costs_only_itself() -> None:
@@ -387,7 +387,7 @@ def test_a_file_that_is_replaced_whole_needs_no_second_read_and_no_wait() -> Non
     assert read(b"[%s]" % web1.replace(b'"web1"', b'"new"')) == {("web2", None), ("web1", "new")}
     (fault,) = tracker.observe(b"[", 0.0, WALL).faults
     assert fault[1].field == "JSON"
-    assert [lease.hostname for lease in tracker.leases()] == ["new"]
+    assert [lease.hostname for lease in tracker.book.leases()] == ["new"]
     tracker.observe(b"[7]", 0.0, WALL)
-    assert [lease.hostname for lease in tracker.leases()] == ["new"]
+    assert [lease.hostname for lease in tracker.book.leases()] == ["new"]
     assert read(b"") == {("new", None)}

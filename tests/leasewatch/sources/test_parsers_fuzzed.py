@@ -168,9 +168,9 @@ def test_a_tracker_holds_only_what_a_read_said_and_at_last_what_the_file_says(
         said.update(parse(source, text, FILE)[0])
         for _, error in tracker.observe(text, now, 1000.0).faults:
             check_error(error, FILE.path)
-        assert set(tracker.leases()) <= said
+        assert set(tracker.book.leases()) <= said
     tracker.observe(valid, now + 1, 1000.0)
-    assert set(tracker.leases()) == set(parse(source, valid, FILE)[0])
+    assert set(tracker.book.leases()) == set(parse(source, valid, FILE)[0])
 
 
 @pytest.mark.parametrize("source", [s for s in registry.SOURCES if s.owners], ids=lambda s: s.name)

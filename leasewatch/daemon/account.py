@@ -1,6 +1,6 @@
-"""Become the service's user: who owns its folders may put anything there, which root must not obey.
+"""Become the service's user and keep one capability: to read every file, as its unit does.
 
-It keeps of root's powers one, to read every file, as leasewatch.service does.
+Whoever owns the service's folders may put anything there, so root must not use them.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _Sets = ctypes.c_uint32 * 6
 
 
 def settle(paths: Paths) -> None:
-    """Make the service's run folder where it is missing; as root become its owner for good.
+    """Make the service's run folder if it is missing; as root, become its owner for good.
 
-    Its owner is whoever has it already. Where that is root, or it is missing, it becomes the user
-    leasewatch's if `paths` are this system's and that user is there; else root serves itself.
-    Raises OSError, or UserError where this process may not become that user.
+    A folder keeps its owner. If that is root, or the folder is missing, it goes to the user
+    leasewatch, if that exists and `paths` are this system's. Otherwise root runs the service.
+    Raises OSError, or UserError if this process may not become that user.
     """
     run = paths.service_run
     user = _owner(paths) if os.geteuid() == 0 else None
@@ -67,14 +67,14 @@ def _owner(paths: Paths) -> Account | None:
 
 
 def _make(folder: Path, mode: int) -> None:
-    """With that mode whatever our umask is."""
+    """Make it with that mode, whatever our umask is."""
     if not folder.exists():
         folder.mkdir(parents=True)
         folder.chmod(mode)
 
 
 def _hand_over(folder: Path, user: Account) -> None:
-    """Give it a folder of root's, and what root left there. One of another user's stays."""
+    """Give the user a folder of root's, and what root left there; another user's folder stays."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         if os.fstat(fd).st_uid == 0:
@@ -86,7 +86,7 @@ def _hand_over(folder: Path, user: Account) -> None:
 
 
 def become(account: Account) -> None:
-    """Be that user for good; UserError where this process may not."""
+    """Become that user for good; raises UserError if this process may not."""
     libc = ctypes.CDLL(None, use_errno=True)
     try:
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
@@ -104,7 +104,7 @@ def become(account: Account) -> None:
 
 
 def _keep_capability(libc: ctypes.CDLL) -> None:
-    """Of those that it has (a container may have taken it from root already)."""
+    """Keep the capability if root has it: a container may have taken it away."""
     header, sets = _Header(_VERSION_3, 0), _Sets()
     if libc.capget(ctypes.byref(header), sets):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
@@ -115,7 +115,7 @@ def _keep_capability(libc: ctypes.CDLL) -> None:
 
 
 def _give(folder: int, name: str, account: Account) -> None:
-    """A file of several names may be anybody's."""
+    """Give the user a file; not one with several names, which may be any user's."""
     status = os.stat(name, dir_fd=folder, follow_symlinks=False)
     if not stat.S_ISDIR(status.st_mode) and status.st_nlink == 1:
         os.chown(name, *account, dir_fd=folder, follow_symlinks=False)

@@ -1,6 +1,6 @@
-"""Whether a process that is written down somewhere is still that one, and not another of its pid.
+"""Whether a recorded process still runs, and is not another one with the same pid.
 
-For whoever may not ask the kernel for a lock's holder (`place`): the service and plain users.
+For those who may not ask the kernel for a lock's holder: the service and plain users.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ _PF_EXITING: Final = 4
 
 
 def born(pid: int) -> int:
-    """When the process was started, in clock ticks after the boot (proc_pid_stat(5), field 22).
+    """When the process was started, in clock ticks since the boot (proc_pid_stat(5), field 22).
 
-    Together with the pid it names one process of this boot. 0: there is none, or it is hidden.
+    With the pid it identifies one process of this boot. 0: no such process, or it is hidden.
     """
     fields = _stat(pid)
     return int(fields[19]) if fields else 0
 
 
 def is_alive(pid: int, started: int = 0) -> bool:
-    """Whether the process runs; a zombie does not. `started` is what `born` said; 0: any.
+    """Whether the process runs; a zombie does not. `started` is as from `born`; 0: any.
 
     A process that is hidden from this user (hidepid) counts as alive.
     """
@@ -42,9 +42,9 @@ def is_alive(pid: int, started: int = 0) -> bool:
 
 
 def is_ending(pid: int) -> bool:
-    """Whether the process was killed, or ends, and will hold nothing in a moment.
+    """Whether the process was killed or is ending, so it will hold nothing in a moment.
 
-    False where it runs, is gone or is hidden.
+    False if it runs, is gone or is hidden.
     """
     fields = _stat(pid)
     if not fields:
@@ -60,7 +60,7 @@ def is_ending(pid: int) -> bool:
 
 
 def _stat(pid: int) -> list[bytes]:
-    """The fields from the third, the state, on: the name before it may hold anything."""
+    """The fields from the third (state) on: the name before them may hold anything."""
     try:
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:

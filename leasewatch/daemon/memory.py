@@ -1,4 +1,4 @@
-"""How a process that lives long keeps its memory: less of it, and without pauses."""
+"""Keep a long-running process small and free of pauses."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _MIB = 1 << 20
 
 
 def begin() -> None:
-    """What is made from now on until `settle` stays: no garbage is looked for in it.
+    """Collect no garbage until `settle`: what is made until then stays.
 
-    Large buffers come and go with each change. glibc would keep what the largest of them took, and
-    give small ones back each time: both cost, one memory and the other time (mallopt(3)).
+    Large buffers come and go with each change. By default glibc keeps the memory of the largest and
+    returns that of small ones each time: one costs memory, the other time (mallopt(3)).
     """
     gc.disable()
     libc = ctypes.CDLL(None)
@@ -22,6 +22,6 @@ def begin() -> None:
 
 
 def settle() -> None:
-    """Look for garbage again, and never in what there is now."""
+    """Collect garbage again, but never among the objects that exist now."""
     gc.freeze()
     gc.enable()

@@ -1,4 +1,4 @@
-"""sd_notify(3): report the state of this process to whoever started it."""
+"""sd_notify(3): report the state of this process to the program that started it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import time
 from typing import Final
 
 DESCRIPTOR: Final = "PYVIRT_NOTIFY_FD"
-"""Environment variable: an inherited descriptor to write to, where no systemd listens."""
+"""Environment variable: an inherited descriptor to write to, if systemd does not run."""
 _PATIENCE: Final = 2
-"""Seconds. Any local user may write to a service manager's socket, and so fill its queue."""
+"""Seconds. Any local user may write to a service manager's socket and fill its queue."""
 
 
 def notify(*lines: str) -> None:
     """Send e.g. `READY=1`, `STATUS=…` to $PYVIRT_NOTIFY_FD, else to $NOTIFY_SOCKET.
 
-    Without either, or when it fails, it does nothing. It waits for room for 2 s at most.
+    Without either, or if it fails, it does nothing. It waits at most 2 s for room.
     """
     message = "\n".join(lines).encode()
     address = os.environ.get("NOTIFY_SOCKET", "")
@@ -26,12 +26,12 @@ def notify(*lines: str) -> None:
             os.write(int(os.environ[DESCRIPTOR]), message + b"\n")
         elif address.startswith(("/", "@")):
             _send(message, address)
-    except (OSError, ValueError):  # a manager that does not listen must not stop the service
+    except (OSError, ValueError):  # a deaf service manager must not stop the service
         return
 
 
 def reloading() -> None:
-    """The message that `Type=notify-reload` asks for; `READY=1` ends the reload."""
+    """The message that `Type=notify-reload` expects; `READY=1` ends the reload."""
     notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
 
@@ -39,6 +39,6 @@ def _send(message: bytes, address: str) -> None:
     if address.startswith("@"):
         address = "\0" + address[1:]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-        # The kernel's own wait keeps the order of the senders; Python's timeout would poll.
+        # The kernel's wait keeps the senders in order; Python's timeout would poll.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _PATIENCE, 0))
         sock.sendto(message, address)

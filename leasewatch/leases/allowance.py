@@ -1,6 +1,6 @@
-"""How often each of many may do something: a burst, then once in so many seconds.
+"""Limits how often each of many clients may do something: a burst, then once in so many seconds.
 
-It reads no clock: `now` is in seconds, of any clock, also one that is set back.
+It reads no clock: `now` is in seconds, of any clock, even of one that is set back.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from collections import OrderedDict
 
 
 class Allowance:
-    """Remembers `keys` at most; those that came first are forgotten, which gives them a new burst.
+    """Remembers at most `keys` clients; it forgets the first ones, which then get a new burst.
 
-    A generic cell rate algorithm (ITU-T I.371): one number for each key.
+    This is the generic cell rate algorithm (ITU-T I.371): one number for each key.
     """
 
     def __init__(self, burst: int, seconds: float, *, keys: int = 8192) -> None:
@@ -19,10 +19,10 @@ class Allowance:
         self._seconds = seconds
         self._keys = keys
         self._due: OrderedDict[str, float] = OrderedDict()  # a dict is slow to find its first key
-        """When each would have used up nothing of its burst."""
+        """When each will have its whole burst again."""
 
     def take(self, key: str, now: float) -> bool:
-        """Use one up; whether there was one."""
+        """Whether `key` may do it now; counts it if so."""
         due = max(self._due.pop(key, now), now)
         if due > now + self._ahead + self._seconds:
             due = now  # the clock was set back

@@ -1,4 +1,4 @@
-"""What is wrong with a lease file: in the log once, and for as long as the file has it.
+"""What is wrong with a lease file: each fault is logged once, and shown while the file has it.
 
 It decides nothing about leases and reads no file.
 """
@@ -13,46 +13,44 @@ from leasewatch.errors import LostFieldError, ParseError
 from leasewatch.files import reading
 
 MAX_FAULTS = 10
-"""Lines of one file to log…"""
+"""How many faults of one file are logged…"""
 SECONDS = 60.0
-"""…within so long: a guest may choose what cannot be read, with each packet of its own."""
+"""…in so many seconds: a guest can cause a new fault with each of its packets."""
 
 _LOG = logging.getLogger(__name__)
 _Fault = tuple[bytes | None, ParseError]
 
 
 class Faults:
-    """Of one file. `stands(record)`: the file has it now; None: it is not understood at all."""
+    """Of one file. `has(record)`: the last read has it; `has(None)`: that makes no sense at all."""
 
-    def __init__(self, stands: Callable[[bytes | None], bool]) -> None:
-        self._stands = stands
+    def __init__(self, has: Callable[[bytes | None], bool]) -> None:
+        self._has = has
         self._known: dict[bytes | None, ParseError] = {}
-        """Those of former reads may be gone by now."""
+        """By record; the file may have lost some since."""
         self._recent = Recent()
         self._since = -SECONDS
         self._logged = 0
-        self._unsaid = 0
+        self._left_out = 0
 
     def take(self, read: reading.Read, faults: list[_Fault], now: float) -> None:
-        """Log what has been found in a read; `now` is monotonic, in seconds."""
-        if not faults:
-            return
+        """Log the faults of a read; `now` is monotonic, in seconds."""
         known = self._known | dict(reversed(faults))
-        self._known = {record: fault for record, fault in known.items() if self._stands(record)}
+        self._known = {record: fault for record, fault in known.items() if self._has(record)}
         first = now - self._since >= SECONDS
         if first:
-            self._say_unsaid(faults[0][1].file)
+            self._log_left_out(faults[0][1].file)
             self._since, self._logged = now, 0
         for record, fault in faults:
             self._log(read, record, fault)
         if first:
-            self._say_unsaid(faults[0][1].file)
+            self._log_left_out(faults[0][1].file)
 
     def _log(self, read: reading.Read, record: bytes | None, fault: ParseError) -> None:
         if self._logged == MAX_FAULTS:
-            self._unsaid += 1
+            self._left_out += 1
             return
-        if isinstance(fault, LostFieldError):  # its line moves with each renewal of any lease
+        if isinstance(fault, LostFieldError):  # the number of its line changes with each renewal
             at, event = fault.file, "field left out"
         else:
             at, event = f"{fault.file}:{fault.line or _line_of(record, read)}", "malformed"
@@ -61,13 +59,13 @@ class Faults:
             self._logged += 1
             _LOG.warning("%s %s", event, shown)
 
-    def _say_unsaid(self, path: str) -> None:
-        if self._unsaid:
-            _LOG.warning("malformed %s", fields(path=path, more_lines=self._unsaid))
-        self._unsaid = 0
+    def _log_left_out(self, path: str) -> None:
+        if self._left_out:
+            _LOG.warning("malformed %s", fields(path=path, more_lines=self._left_out))
+        self._left_out = 0
 
     def current(self, read: reading.Read) -> str | None:
-        """What is wrong with the file, last read so: with the whole, a lease or a field of one."""
+        """What is wrong with the file, `read` last: the whole, a lease or a field of one."""
         standing = list(self._standing())
         if not standing:
             return None
@@ -77,11 +75,11 @@ class Faults:
         return f"{f'line {line}: ' if line else ''}{fault.field}{left_out}: {fault.why}"
 
     def cost_leases(self) -> bool:
-        """Whether the file has more leases than can be read."""
+        """Whether some leases of the file cannot be read."""
         return any(not isinstance(fault, LostFieldError) for _, fault in self._standing())
 
     def _standing(self) -> Iterator[_Fault]:
-        return (one for one in self._known.items() if self._stands(one[0]))
+        return (one for one in self._known.items() if self._has(one[0]))
 
 
 def _rank(one: _Fault) -> tuple[bool, bool]:
@@ -90,7 +88,7 @@ def _rank(one: _Fault) -> tuple[bool, bool]:
 
 
 def _line_of(record: bytes | None, read: reading.Read) -> int:
-    """Where the record begins, counted from 1; 0: in none of the file itself."""
+    """The number of the line where the record begins; 0: not in the file itself."""
     data = b"\n" + read.data[read.older :]
     if record is None:
         return 0

@@ -1,7 +1,7 @@
-"""When clients were first seen under their names: it settles which of two claims is the newer.
+"""When each client was first seen with each hostname: this decides which of two claims is newer.
 
-It reads no clock and no file: what was remembered before a restart is given to it, and what it says
-of a lease stands in the `first_seen` of the lease's change.
+In: leases as they appear, and what the history remembers. Out: `LeaseChange.first_seen`. It reads
+no clock and no file.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from leasewatch.leases.allowance import Allowance
 from leasewatch.model import Lease
 
 NEW_NAMES = 32, 60.0
-"""Hostnames of one client that are remembered at once, and seconds for each further one."""
+"""New hostnames of one client that are remembered at once; seconds for each further one."""
 
 
 class FirstSeen:
-    """First appearances of (client, hostname), shared by all trackers: no two times are equal.
+    """Shared by all trackers: no two of its times are equal.
 
-    It remembers clients that have gone, up to `limit` in all, then forgets those that appeared
-    first. `remembered` are (client, hostname, Unix seconds), the oldest first, as `client_of` names
-    clients.
+    It remembers up to `limit` pairs of client and hostname, even of clients that have gone. Then it
+    forgets the oldest. `remembered`: (client as of `client_of`, hostname, Unix seconds), the oldest
+    first.
     """
 
     def __init__(
         self, limit: int = 250_000, remembered: Iterable[tuple[str, str, float]] = ()
     ) -> None:
         self._seen: dict[str, float] = {}
-        """By client and hostname in one: a pair of strings would take twice as much."""
+        """By client and hostname in one string: a pair would take twice the memory."""
         self._limit = limit
         self._new_names = Allowance(*NEW_NAMES)
         self._last = 0.0
@@ -50,7 +50,7 @@ class FirstSeen:
         seen = self._seen.get(key)
         if seen is None:
             seen = self.tick(wall)
-            if self._new_names.take(client_of(lease), wall):  # it must not push out all others
+            if self._new_names.take(client_of(lease), wall):  # one guest must not push out the rest
                 self._note(key, seen)
         return seen
 
@@ -65,5 +65,5 @@ def _key(client: str, hostname: str) -> str:
 
 
 def client_of(lease: Lease) -> str:
-    """Who holds the lease, as far as the file tells."""
+    """Who holds the lease, as far as the file says."""
     return lease.hwaddr or lease.client_id or addresses.text(lease.address)

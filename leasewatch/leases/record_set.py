@@ -1,7 +1,8 @@
-"""The records of a file, and which of them each read adds or lacks: work follows the change.
+"""The records of a file, and which of them each read adds or lacks.
 
-Of a file of lines only what differs between two reads is split. It reads no file, parses no record
-and knows no time; whether a read is to be believed is for the tracker to say.
+The work follows the change: if records are lines, only the part that differs from the last read is
+split. This module reads no file, parses no record and knows no time. The tracker decides whether to
+trust a read.
 """
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 Split = Callable[[bytes, str], list[bytes]]
-"""A file's bytes and its path to its records; raises ParseError for a file that has none."""
+"""A file's bytes and path to its records; raises ParseError if it makes no sense."""
 
 _CHUNK = 1 << 16
-"""Bytes that are compared at once."""
+"""How many bytes are compared at once."""
 
 
 class RecordSet:
-    """What the last read held. `by_line`: each line is a record, whatever else is in the file."""
+    """The records of the last read. `by_line`: each line is a record on its own."""
 
     def __init__(self, split: Split, *, by_line: bool) -> None:
         self._split = split
@@ -24,7 +25,7 @@ class RecordSet:
         self._data: bytes | None = None
         self._records: set[bytes] = set()
         self._distinct = True
-        """No record stood in the last read twice."""
+        """No record was in the last read twice."""
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._records)
@@ -33,9 +34,9 @@ class RecordSet:
         return len(self._records)
 
     def take(self, data: bytes, path: str) -> tuple[set[bytes], set[bytes]]:
-        """A new read: the records that came with it, and those that it lacks.
+        """Take in a read; returns the records that it adds, and those that it lacks.
 
-        Raises ParseError as `split` does; what the last read held stays then.
+        Raises ParseError as `split` does, and keeps the records of the last read.
         """
         if data == self._data:
             return set(), set()
@@ -51,9 +52,9 @@ class RecordSet:
     def _by_parts(
         self, former: bytes, data: bytes, path: str
     ) -> tuple[set[bytes], set[bytes]] | None:
-        """Split the lines between the same beginning and the same end alone.
+        """Split only the lines between the same beginning and the same end of both reads.
 
-        None where a line stands in the file twice: one that went may still be elsewhere.
+        None if a line is in the file twice: one that went may still be elsewhere.
         """
         begin = data.rfind(b"\n", 0, _same_begin(data, former)) + 1
         same = _same_end(data, former, begin)

@@ -1,9 +1,9 @@
-"""Which files changed: watchdog's inotify, read in the event loop; it reads none of the files.
+"""Which files changed, by inotify(7). It reads none of the files.
 
-watchdog's observers pass each event through three threads, take every one of a thousand writes by
-itself and stall or end in ways one must know. So only the layer below them is used, and without its
-thread: what happens while we work waits in the kernel, which joins equal events. Folders that went
-and came back are found by `check`, to be called every few seconds.
+It uses only watchdog's inotify layer, in the event loop and without its thread. watchdog's
+observers pass each event through three threads, handle each of a thousand writes on its own, and
+may stall or end. Here, events wait in the kernel while we work, and the kernel joins equal ones.
+`check` finds folders that went and came back; call it every few seconds.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from watchdog.observers.inotify_c import (
     WatchDescriptor,
 )
 
-# OPEN and CLOSE_NOWRITE would tell of our own reads.
+# OPEN and CLOSE_NOWRITE would report our own reads.
 _MASK = Mask(
     InotifyConstants.IN_MODIFY
     | InotifyConstants.IN_CLOSE_WRITE
@@ -35,9 +35,9 @@ _MASK = Mask(
 
 
 class Watcher:
-    """Calls `changed(paths)` in the event loop with the interesting paths that had events.
+    """Calls `changed` with the watched paths that had events; made and used in the event loop.
 
-    `overflowed()` says that events were lost: look at everything.
+    It calls `overflowed` if events were lost, so any path may have changed.
     """
 
     def __init__(self, changed: Callable[[set[str]], None], overflowed: Callable[[], None]) -> None:
@@ -46,27 +46,24 @@ class Watcher:
         self._files: frozenset[str] = frozenset()
         self._folders: dict[str, tuple[str, ...]] = {}
         self._awaited: frozenset[str] = frozenset()
-        """Paths whose appearance lets a folder be watched, or be watched from nearer."""
+        """Missing folders: each is watched, or a folder below it, as soon as it appears."""
         self._watches: dict[str, tuple[_Watch, tuple[int, int]]] = {}
         self._inotify = _Inotify()
         asyncio.get_running_loop().add_reader(self._inotify.fileno(), self._read)
 
     def watch(self, files: Collection[str], folders: Mapping[str, Collection[str]]) -> set[str]:
-        """Be interested in these files, and in what is directly in these folders.
+        """Watch these files, and the files directly in these folders.
 
-        Of a folder matter the names with one of the ends it maps to; hidden ones are files being
-        written. Neither need exist. Returns the folders that are watched from now on: what happened
-        in them before was not seen.
+        A folder maps to the ends of the names to watch in it. Hidden files are ignored: they are
+        being written. Neither need exist. Returns the folders that are watched from now on: earlier
+        events in them were missed.
         """
         self._files = frozenset(files)
         self._folders = {folder: tuple(ends) for folder, ends in folders.items()}
         return self.check()
 
     def check(self) -> set[str]:
-        """Follow folders that went, came or were replaced.
-
-        Returns the folders that are watched anew, as `watch` does.
-        """
+        """Follow folders that went, came or were replaced; returns what `watch` returns."""
         wanted: dict[str, tuple[int, int]] = {}
         awaited: set[str] = set()
         for folder in {_parent(file) for file in self._files} | self._folders.keys():
@@ -92,7 +89,7 @@ class Watcher:
             return False
         try:
             watch = _Watch(self._inotify, path)
-        except OSError:  # gone again, closed to us, or no watches left: `check` comes back to it
+        except OSError:  # gone again, closed to us, or no watches left: `check` tries again
             return False
         self._watches[path] = (watch, identity)
         return True
@@ -124,7 +121,7 @@ class _Inotify(InotifyFD):
         return self._inotify_fd
 
     def take(self) -> tuple[set[str], bool]:
-        """The paths that had events since the last call, and whether events were lost."""
+        """The paths that had events since the last call; whether events were lost."""
         overflowed = False
         for event in self.read_events():
             overflowed |= event.is_queue_overflow
@@ -134,14 +131,14 @@ class _Inotify(InotifyFD):
 
 
 class _Watch:
-    """One watched folder; raises OSError where it cannot be watched."""
+    """One watched folder; raises OSError if it cannot be watched."""
 
     def __init__(self, inotify: _Inotify, folder: str) -> None:
         self._inotify = inotify
         self._folder = folder
         self._id = CallbackId(id(self))
         self._number = inotify.add_callback(os.fsencode(folder), _MASK, self, self._id)
-        if self._number < 0:  # for want of rights; watchdog does not say so
+        if self._number < 0:  # no permission; watchdog does not report it
             self.end()
             raise PermissionError(folder)
 
@@ -154,14 +151,14 @@ class _Watch:
         self._inotify.seen.add(f"{self._folder.rstrip('/')}/{name}" if name else self._folder)
 
     def on_watch_deleted(self, wd: WatchDescriptor) -> None:
-        """The folder is gone: `check` sees it."""
+        """Nothing to do: `check` finds that the folder is gone."""
 
     def on_queue_overflow(self) -> None:
-        """The whole instance says it."""
+        """Nothing to do: `take` reports it."""
 
 
 def _nearest(folder: str) -> tuple[str, str | None, tuple[int, int]]:
-    """The folder, or its nearest ancestor that exists; what is missing below that; its identity."""
+    """The folder or its nearest existing ancestor; what is missing right below; its identity."""
     missing = None
     while True:
         try:

@@ -1,6 +1,6 @@
-"""Patterns of paths, and what is there of them. It lists folders and opens no file.
+"""Expands patterns of paths. It lists folders and opens no file.
 
-A pattern's parts may hold one `{network}` or `{file}` each, for any name (sources.source).
+Each part of a pattern may hold one `{network}` or `{file}`, for any name (`source`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ _PLACE = re.compile(r"\{(network|file)\}")
 
 
 class Folders:
-    """Collects, while patterns are expanded, where more may appear and what may not be read.
+    """Expands patterns, and collects where more may appear and what cannot be listed.
 
-    A folder that cannot be listed now holds what it held before: `former` listings, by folder.
+    A folder that cannot be listed holds what it held before: `former`, names by folder.
     """
 
     def __init__(self, root: Path, former: Mapping[str, list[str]]) -> None:
@@ -26,10 +26,10 @@ class Folders:
         self.watched: dict[str, set[str]] = {}
         """Folder, there or not -> ends of the names that matter in it."""
         self.denied: set[str] = set()
-        """Folders that this process may not list: inotify tells nothing of them either."""
+        """Folders that this process may not list; inotify does not report on them either."""
 
     def expand(self, pattern: str) -> Iterator[tuple[str, str]]:
-        """Each path that is there, and what `{network}` stands for in it (or nothing)."""
+        """Each path that is there, and what `{network}` stands for in it, or an empty string."""
         return self._expand(self._root, pattern.strip("/").split("/"), "")
 
     def _expand(self, folder: str, parts: list[str], network: str) -> Iterator[tuple[str, str]]:
@@ -50,14 +50,14 @@ class Folders:
                 yield from self._expand(path, rest, found) if rest else ((path, found),)
 
     def _has(self, folder: str, name: str) -> bool:
-        """Whether it is there; one may reach a file in a folder that one may not list."""
+        """Whether it is there; a file can be reached even in a folder that cannot be listed."""
         self.watched.setdefault(folder, set()).add(name)
         return name in self._names(folder) or (
             folder in self.denied and Path(folder, name).exists()
         )
 
     def _names(self, folder: str) -> list[str]:
-        """Sorted, without hidden ones: those are files being written."""
+        """Sorted, without hidden ones: those files are being written."""
         try:
             names = sorted(n for n in os.listdir(folder) if not n.startswith("."))  # noqa: PTH208 (a Path for each of many names costs more than the call)
         except (FileNotFoundError, NotADirectoryError):
@@ -70,7 +70,7 @@ class Folders:
 
 
 def _between(name: str, before: str, after: str) -> str | None:
-    """What stands between the two; None where they do not fit."""
+    """What is between the two; None if they do not fit."""
     if not (name.startswith(before) and name.endswith(after)):
         return None
     return name[len(before) : len(name) - len(after)] or None

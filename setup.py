@@ -35,6 +35,7 @@ FLAGS = (
     "-fvisibility=hidden",
     "-D_GNU_SOURCE",
     "-D_FILE_OFFSET_BITS=64",
+    "-D_TIME_BITS=64",
     # A failed check of either of these would abort the program that we are a guest in.
     "-fno-stack-protector",
     "-U_FORTIFY_SOURCE",

@@ -16,27 +16,6 @@
 
 #define WAIT_MAX 30000 /* ms, whatever the snapshot says */
 
-/* What pthread_cleanup_push() was before it became a macro. The macro needs either a newer glibc
- * than we ask, or libgcc's unwinder. Until 2.33 these are in libpthread, hence weak: where they are
- * missing the program has no threads that could be cancelled. The versions are the oldest ones. */
-#if defined __x86_64__
-#define OLDEST "GLIBC_2.2.5"
-#elif defined __i386__
-#define OLDEST "GLIBC_2.0"
-#elif defined __aarch64__
-#define OLDEST "GLIBC_2.17"
-#elif defined __riscv && __riscv_xlen == 64
-#define OLDEST "GLIBC_2.27"
-#endif
-#ifdef OLDEST
-__asm__(".symver _pthread_cleanup_push, _pthread_cleanup_push@" OLDEST);
-__asm__(".symver _pthread_cleanup_pop, _pthread_cleanup_pop@" OLDEST);
-#endif
-__attribute__((weak)) void _pthread_cleanup_push(struct _pthread_cleanup_buffer *buffer,
-                                                 void (*routine)(void *), void *argument);
-__attribute__((weak)) void _pthread_cleanup_pop(struct _pthread_cleanup_buffer *buffer,
-                                                int execute);
-
 /* A connection. In a long wait another thread may closefrom() and give the number to a file of its
  * own, which is not ours to close; the inode tells. */
 struct connection {
@@ -50,7 +29,7 @@ static void hang_up(void *argument)
     const struct connection *connection = argument;
     struct stat status;
 
-    if (pv_status(connection->fd, &status) == 0 && status.st_dev == connection->device &&
+    if (fstat(connection->fd, &status) == 0 && status.st_dev == connection->device &&
         status.st_ino == connection->inode)
         close(connection->fd);
 }
@@ -88,7 +67,7 @@ static bool call_service(const char *path, uid_t owner, struct connection *ret)
     if (ret->fd < 0)
         return false;
     if (connect(ret->fd, (struct sockaddr *)&address, sizeof address) == 0 &&
-        is_trusted(ret->fd, owner) && pv_status(ret->fd, &status) == 0) {
+        is_trusted(ret->fd, owner) && fstat(ret->fd, &status) == 0) {
         ret->device = status.st_dev;
         ret->inode = status.st_ino;
         return true;
@@ -142,18 +121,12 @@ bool pv_wait(const char *path, const struct pv_key *key, int family, const struc
 {
     const uint64_t deadline = pv_milliseconds(CLOCK_MONOTONIC) + patience(host, now);
     struct connection service;
-    struct _pthread_cleanup_buffer cleanup;
 
     if (host->pending_wait == 0 || !call_service(path, host->owner, &service))
         return false;
-    if (_pthread_cleanup_push == NULL)
-        cancel_state = PTHREAD_CANCEL_DISABLE;
-    else
-        _pthread_cleanup_push(&cleanup, hang_up, &service);
+    pthread_cleanup_push(hang_up, &service);
     if (ask(service.fd, key, family) >= 0)
         await_packet(service.fd, deadline, cancel_state);
-    if (_pthread_cleanup_push != NULL)
-        _pthread_cleanup_pop(&cleanup, 0);
-    hang_up(&service);
+    pthread_cleanup_pop(1);
     return true;
 }

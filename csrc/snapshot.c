@@ -20,29 +20,6 @@ _Static_assert(offsetof(struct pv_address, bytes) == offsetof(struct pv_address,
  * not hang the program. */
 #define ATTEMPTS 100
 
-/* fstat() itself needs GLIBC_2.33 when built against it; __fxstat is in every glibc with these
- * machines, and its first argument is the layout's version. */
-#if defined __x86_64__
-#define STAT_VERSION 1
-#elif defined __i386__
-#define STAT_VERSION 3
-#elif defined __aarch64__ || (defined __riscv && __riscv_xlen == 64)
-#define STAT_VERSION 0
-#endif
-
-int pv_status(int fd, struct stat *ret)
-{
-#ifdef STAT_VERSION
-#ifdef __i386__
-#define __fxstat __fxstat64
-#endif
-    extern int __fxstat(int version, int fd, struct stat *ret);
-    return __fxstat(STAT_VERSION, fd, ret);
-#else
-    return fstat(fd, ret);
-#endif
-}
-
 static bool power_of_two(uint32_t n)
 {
     return n != 0 && (n & (n - 1)) == 0;
@@ -112,7 +89,7 @@ static int check_file(struct pv_snapshot *snapshot)
 {
     struct stat status;
 
-    if (pv_status(snapshot->fd, &status) != 0)
+    if (fstat(snapshot->fd, &status) != 0)
         return errno;
     if (!S_ISREG(status.st_mode) || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
         return EPERM;

@@ -34,11 +34,6 @@ void pv_close(const struct pv_snapshot *snapshot);
  * `to` may be `start`. */
 int pv_read(const struct pv_snapshot *snapshot, void *to, uint64_t off, size_t len);
 
-struct stat;
-
-/* fstat(2) under a name that every glibc has. */
-int pv_status(int fd, struct stat *ret);
-
 /* CRC-32 as zlib's crc32(0, data, len); `len` is a multiple of 8 and 4 more, as of every part of the
  * file that is summed without its sum. */
 uint32_t pv_crc32(const void *data, size_t len);

@@ -9,6 +9,8 @@ from nss_pyvirt.errors import UserError
 from nss_pyvirt.installer import rootfs
 
 MODULE: Final = "libnss_pyvirt.so.2"
+OLDEST: Final = "2.34"
+"""The glibc whose symbols the module needs."""
 
 _FOLDERS: Final = (
     "usr/lib/*-linux-gnu*",
@@ -32,7 +34,8 @@ def built_module() -> Path:
 def module_folder(root: Path) -> Path:
     """The folder of the libc.so.6 below `root` that is of our module's architecture.
 
-    It is on the loader's built-in path. UserError without such a glibc.
+    It is on the loader's built-in path. UserError without such a glibc, or if it is older than
+    `OLDEST`.
     """
     wanted = _architecture(built_module())
     for pattern in _FOLDERS:
@@ -40,12 +43,23 @@ def module_folder(root: Path) -> Path:
             inside = rootfs.locate(root, f"/{folder.relative_to(root)}")
             libc = rootfs.locate(root, f"/{inside.relative_to(root)}/libc.so.6")
             if libc.is_file() and _architecture(libc) == wanted:
+                _check_version(libc)
                 return inside
     raise UserError(
         f"no glibc of this architecture below {root}: NSS modules are glibc's alone",
         "on musl (Alpine) and NixOS use leasewatch's lists instead of the module",
         "missing",
     )
+
+
+def _check_version(libc: Path) -> None:
+    """A glibc names the versions of all its symbols."""
+    if f"GLIBC_{OLDEST}\0".encode() not in libc.read_bytes():
+        raise UserError(
+            f"{libc} is older than glibc {OLDEST}",
+            "use leasewatch's lists instead of the module, or a newer system",
+            "missing",
+        )
 
 
 def _architecture(path: Path) -> tuple[bytes, bytes]:

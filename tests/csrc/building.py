@@ -17,7 +17,8 @@ MODULE_SOURCES = [CSRC / f"{name}.c" for name in ("crc32", "snapshot", "lookup",
 ]
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
 SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-COMMON = ("-std=c11", "-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64", "-I", str(CSRC), *WARNINGS)
+DEFINES = ("-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64", "-D_TIME_BITS=64")
+COMMON = ("-std=c11", *DEFINES, "-I", str(CSRC), *WARNINGS)
 
 VARIANTS = {
     "gcc-sanitized": ("gcc", *SANITIZERS),
@@ -49,8 +50,10 @@ def usable(variant: tuple[str, ...]) -> bool:
 
 
 WRAPPED = (
-    *("open64", "pread64", "__fxstat", "__fxstat64", "clock_gettime", "syscall"),
+    *("open64", "pread64", "fstat64", "clock_gettime"),
     *("socket", "fcntl64", "connect", "getsockopt", "send", "poll"),
+    # The same in 32-bit programs with times of 64 bits.
+    *("__fstat64_time64", "__clock_gettime64", "__fcntl_time64", "__getsockopt64"),
 )
 WRAP = [f"-Wl,--wrap={call}" for call in WRAPPED]
 

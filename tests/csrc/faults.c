@@ -17,18 +17,26 @@
 #include <sys/types.h>
 #include <time.h>
 
+/* In 32-bit programs with times of 64 bits these calls have other names. */
+#ifdef __i386__
+#define __real_fstat64 __real___fstat64_time64
+#define __wrap_fstat64 __wrap___fstat64_time64
+#define __real_clock_gettime __real___clock_gettime64
+#define __wrap_clock_gettime __wrap___clock_gettime64
+#define __real_fcntl64 __real___fcntl_time64
+#define __wrap_fcntl64 __wrap___fcntl_time64
+#define __real_getsockopt __real___getsockopt64
+#define __wrap_getsockopt __wrap___getsockopt64
+#endif
+
 int __real_open64(const char *path, int flags, ...);
 ssize_t __real_pread64(int fd, void *to, size_t len, off_t off);
 int __wrap_open64(const char *path, int flags, ...);
 ssize_t __wrap_pread64(int fd, void *to, size_t len, off_t off);
-int __real___fxstat(int version, int fd, struct stat *ret);
-int __wrap___fxstat(int version, int fd, struct stat *ret);
-int __real___fxstat64(int version, int fd, struct stat *ret);
-int __wrap___fxstat64(int version, int fd, struct stat *ret);
+int __real_fstat64(int fd, struct stat *ret);
+int __wrap_fstat64(int fd, struct stat *ret);
 int __real_clock_gettime(clockid_t clock, struct timespec *ret);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ret);
-long __real_syscall(long number, long first, long second);
-long __wrap_syscall(long number, long first, long second);
 
 int __real_socket(int domain, int type, int protocol);
 int __wrap_socket(int domain, int type, int protocol);
@@ -73,18 +81,11 @@ int __wrap_open64(const char *path, int flags, ...)
     return error == NO_FAULT ? __real_open64(path, flags) : failing(error);
 }
 
-int __wrap___fxstat(int version, int fd, struct stat *ret)
+int __wrap_fstat64(int fd, struct stat *ret)
 {
     const int error = fault("fstat");
 
-    return error == NO_FAULT ? __real___fxstat(version, fd, ret) : failing(error);
-}
-
-int __wrap___fxstat64(int version, int fd, struct stat *ret)
-{
-    const int error = fault("fstat");
-
-    return error == NO_FAULT ? __real___fxstat64(version, fd, ret) : failing(error);
+    return error == NO_FAULT ? __real_fstat64(fd, ret) : failing(error);
 }
 
 ssize_t __wrap_pread64(int fd, void *to, size_t len, off_t off)
@@ -101,14 +102,6 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *ret)
     const int error = fault("clock_gettime");
 
     return error == NO_FAULT ? __real_clock_gettime(clock, ret) : failing(error);
-}
-
-/* In 32-bit programs the clock is first asked in this way. */
-long __wrap_syscall(long number, long first, long second)
-{
-    const int error = fault("clock_gettime");
-
-    return error == NO_FAULT ? __real_syscall(number, first, second) : failing(error);
 }
 
 int __wrap_socket(int domain, int type, int protocol)

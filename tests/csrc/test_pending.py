@@ -32,8 +32,6 @@ SLACK = 50
 NOT_YET = "-2 11 2"  # TRYAGAIN, EAGAIN, TRY_AGAIN
 UNKNOWN = "0 0 1"
 FOUND = "1 0 0 10.77.0.5"
-NO_THREADS = ("-D_pthread_cleanup_push=absent_push", "-D_pthread_cleanup_pop=absent_pop")
-"""As with a glibc before 2.34 in a program without libpthread."""
 LEASED = WEB1._replace(
     addresses=(Address(socket.AF_INET, socket.inet_aton("10.77.0.5"), FAR),), pending_until=0
 )
@@ -145,14 +143,6 @@ def test_a_cancelled_thread_leaves_the_wait_and_nothing_else(plain: Path, place:
 
 def test_a_thread_that_does_not_want_to_be_cancelled_is_not(plain: Path, place: Place) -> None:
     result = meet(place, plain, peers.silent, "uncancel")
-    assert (result.said, result.descriptors) == (NOT_YET, "same")
-
-
-def test_without_cleanup_handlers_a_cancelled_thread_ends_its_wait_first(
-    place: Place, tmp_path: Path
-) -> None:
-    program = build(tmp_path, "gcc", "-O2", *NO_THREADS)
-    result = meet(place, program, peers.silent, "cancel")
     assert (result.said, result.descriptors) == (NOT_YET, "same")
 
 
@@ -340,31 +330,27 @@ def test_many_threads_wait_at_once(place: Place, plain: Path) -> None:
 def test_the_tests_take_every_branch_of_the_wait(place: Place, tmp_path: Path) -> None:
     if not usable(("gcc", "--coverage")):
         pytest.skip("no gcc here: packaging/test installs it")
-    builds = []
-    for name, options in {"threads": (), "no-threads": NO_THREADS}.items():
-        (tmp_path / name).mkdir()
-        builds.append(build(tmp_path / name, "gcc", "-O0", "--coverage", *options))
-    for program in builds:
-        for peer in (peers.silent, peers.absent):
-            meet(place, program, peer)
-        for how in ("bare", "full", "closed", "file", "socket", "alarms", "ipv4", "ipv6"):
-            meet(place, program, peers.silent, how)
-        meet(place, program, peers.absent, "self")
-        place.service.unlink()
-        with peers.silent(place.service):
-            for call, error in FAULTS:
-                place.look_up(program, fault=f"{call} 0 {error}")
-            place.look_up(program, fault="fstat 2 5")
-            place.look_up(program, fault="poll 0 4")  # interrupted until the time is over
-            place.publish(WEB1, wait=2**32 - 1)
-            place.look_up(program, fault="poll 1 0")
-            for wait, fault in ((30_000, "poll 1 0"), (WAIT, ""), (0, "")):
-                place.publish(WEB1._replace(pending_until=int(time.time()) + 20), wait=wait)
-                place.look_up(program, fault=fault)
-            place.publish(WEB1)
-            if os.geteuid() == 0:
-                os.chown(place.table, 65534, -1)
-            place.look_up(program, fault="getsockopt 1 -1")
-        place.service.unlink()
+    program = build(tmp_path, "gcc", "-O0", "--coverage")
+    for peer in (peers.silent, peers.absent):
+        meet(place, program, peer)
+    for how in ("bare", "full", "closed", "file", "socket", "alarms", "cancel", "ipv4", "ipv6"):
+        meet(place, program, peers.silent, how)
+    meet(place, program, peers.absent, "self")
+    place.service.unlink()
+    with peers.silent(place.service):
+        for call, error in FAULTS:
+            place.look_up(program, fault=f"{call} 0 {error}")
+        place.look_up(program, fault="fstat 2 5")
+        place.look_up(program, fault="poll 0 4")  # interrupted until the time is over
+        place.publish(WEB1, wait=2**32 - 1)
+        place.look_up(program, fault="poll 1 0")
+        for wait, fault in ((30_000, "poll 1 0"), (WAIT, ""), (0, "")):
+            place.publish(WEB1._replace(pending_until=int(time.time()) + 20), wait=wait)
+            place.look_up(program, fault=fault)
         place.publish(WEB1)
-    assert not_reached(tmp_path / "threads", tmp_path / "no-threads", of=["pending.c"]) == []
+        if os.geteuid() == 0:
+            os.chown(place.table, 65534, -1)
+        place.look_up(program, fault="getsockopt 1 -1")
+    place.service.unlink()
+    place.publish(WEB1)
+    assert not_reached(tmp_path, of=["pending.c"]) == []

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from nss_pyvirt.snapshot import Host
-from tests.csrc.building import compile_c
 from tests.system.answers import (
     ANSWERS,
     CANONNAME,
@@ -33,7 +32,6 @@ from tests.system.lookups import (
     publish,
     publish_each_kind,
 )
-from tests.system.suites import suite_in_a_chroot
 from tests.system.world import CHECKOUT, World
 
 NSCD = CHECKOUT / ".cache/nscd/usr/sbin/nscd"
@@ -105,36 +103,6 @@ def test_programs_find_names_and_addresses_through_nscd(libc: Libc, shared: str)
     with nscd(libc, f"{KEEPING}shared hosts {shared}\n") as through:
         for _ in range(2):
             assert through.ask(*ANSWERS) == ANSWERS | CHANGED_BY_NSCD
-
-
-NO_SELINUX = "".join(
-    f"int {name}(void) {{ return 0; }}\n"
-    for name in (
-        *("avc_cache_stats", "avc_context_to_sid", "avc_has_perm", "avc_init", "freecon", "getcon"),
-        *("getpeercon", "is_selinux_enabled", "security_deny_unknown", "sidput"),
-        *("string_to_av_perm", "string_to_security_class"),
-        *("audit_log_user_avc_message", "audit_open"),
-        *("cap_free", "cap_init", "cap_set_flag", "cap_set_proc"),
-    )
-)
-"""For nscd in a root of libc_root.sh, which lacks the libraries where it asks for SELinux."""
-
-
-def test_an_nscd_that_brings_the_first_tuple_itself_finds_all_addresses(
-    furnished: World, tmp_path: Path
-) -> None:
-    """That of glibc before 2.37; Debian 12 has mended its 2.36."""
-    libc = suite_in_a_chroot(furnished, "bullseye-updates", tmp_path)
-    libc.set_hosts_line("pyvirt")
-    (tmp_path / "none.c").write_text(NO_SELINUX)
-    (tmp_path / "none.map").write_text("LIBSELINUX_1.0 { global: *; };\n")
-    options = ("cc", "-shared", "-nostdlib", f"-Wl,--version-script={tmp_path}/none.map")
-    none = compile_c(tmp_path / "none", options, tmp_path / "none.c")
-    for name in ("libselinux.so.1", "libaudit.so.1", "libcap.so.2"):
-        furnished.run(["cp", none, f"{libc.root}/usr/lib/{name}"])
-    publish_each_kind(furnished)
-    with nscd(libc, KEEPING, "/usr/sbin/nscd") as through:
-        assert through.ask(*ANSWERS) == ANSWERS | CHANGED_BY_NSCD
 
 
 # What is said of a table of each kind, and of this one.

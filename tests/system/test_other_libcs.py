@@ -1,8 +1,8 @@
 """The shipped module in programs of other C libraries than the one it was built with.
 
-Those of an older and a newer Debian, each alone in a chroot into which `nss-pyvirt install --root`
-has put the module, and the 32-bit one of this Debian. Each is asked the same as this Debian's own;
-what is in the table and in /etc/hosts is in lookups.py.
+That of a newer Debian, alone in a chroot into which `nss-pyvirt install --root` has put the module,
+and the 32-bit one of this Debian. Each is asked the same as this Debian's own; what is in the table
+and in /etc/hosts is in lookups.py.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def this_one_of_32_bits(world: World, folder: Path, source: Path) -> Libc:
 
 
 THIS, THIS_32 = "this", "this-32-bit"
-RELEASES = {"bullseye-updates": "2.31", "trixie": "2.41"}
+RELEASES = {"trixie": "2.41"}
 
 
 @pytest.fixture(

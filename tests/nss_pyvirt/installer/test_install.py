@@ -354,6 +354,13 @@ def test_a_glibc_of_another_architecture_is_not_ours(tmp_path: Path) -> None:
         glibc.module_folder(tmp_path)
 
 
+def test_a_glibc_that_lacks_the_modules_symbols_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "usr/lib").mkdir(parents=True)
+    (tmp_path / "usr/lib/libc.so.6").write_bytes(LIBC.read_bytes().replace(b"_2.34\0", b"_2.33\0"))
+    with pytest.raises(UserError, match=r"libc.so.6 is older than glibc 2\.34"):
+        glibc.module_folder(tmp_path)
+
+
 def test_an_image_without_the_program_is_refused(image: Path) -> None:
     (image / "opt/pyvirt/bin/leasewatch").unlink()
     before = tree(image)

@@ -93,7 +93,7 @@ class Names(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds; the NSS module never waits for longer than 30."""
 
 
-class History(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class HistorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The `[history]` table."""
 
     enabled: bool = True
@@ -110,7 +110,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sources: dict[str, object] = {}
     """By name, of `leasewatch.sources.registry`; all that are not false are looked for."""
     names: Names = Names()
-    history: History = History()
+    history: HistorySettings = HistorySettings()
 
     def off(self) -> set[str]:
         """The sources that are switched off."""
@@ -186,7 +186,7 @@ def read(data: bytes, path: str) -> tuple[Config, list[UserError]]:
         host=reader.hosts(raw.pop("host", [])),
         sources=reader.switches(raw.pop("sources", {})),
         names=reader.names(raw.pop("names", {})),
-        history=reader.table(raw.pop("history", {}), History, "history"),
+        history=reader.table(raw.pop("history", {}), HistorySettings, "history"),
     )
     for key in raw:
         reader.add(key, "there is no such setting")

@@ -124,10 +124,10 @@ def test_the_settings_in_the_page_are_valid_and_all_that_there_are() -> None:
     raw = msgspec.toml.decode(settings)
     assert set(raw) == set(config.Config.__struct_fields__)
     assert set(raw["names"]) == set(config.Names.__struct_fields__)
-    assert set(raw["history"]) == set(config.History.__struct_fields__)
+    assert set(raw["history"]) == set(config.HistorySettings.__struct_fields__)
     assert set(raw["source"][0]) == set(config.Source.__struct_fields__)
     assert set(raw["host"][0]) == set(config.Host.__struct_fields__)
     shown = {key: value for key, value in raw["names"].items() if key != "reserved"}
     assert shown == {key: getattr(config.Names(), key) for key in shown}  # the defaults, it says
-    assert parsed.history == config.History()
+    assert parsed.history == config.HistorySettings()
     assert parsed.source

@@ -22,7 +22,7 @@ from leasewatch.history import holdings, schema
 from leasewatch.history import prune as history_prune
 from leasewatch.history.damage import DamagedError
 from leasewatch.history.holdings import StoredHolding, Write
-from leasewatch.history.intake import Happened, Snapshot
+from leasewatch.history.intake import CatchUp, Happened
 from leasewatch.model import LeaseChange, Neighbour
 from leasewatch.neighbours.given_back import Past
 
@@ -144,12 +144,12 @@ class HistoryFile:
                 self._db.execute("INSERT INTO sqlite_sequence VALUES ('event', ?)", (seq,))
             self.last_seq = seq
 
-    def write(self, batch: Iterable[Happened | Snapshot]) -> None:
+    def write(self, batch: Iterable[Happened | CatchUp]) -> None:
         """Store what happened, in order: all or, on an error, nothing."""
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
             for item in batch:
-                if isinstance(item, Snapshot):
+                if isinstance(item, CatchUp):
                     self._catch_up(item)
                 else:
                     last = self._last(item.network, item.address)
@@ -194,11 +194,11 @@ class HistoryFile:
             if kind is not None:
                 self.last_seq = run(_EVENT, (holding, wall, kind, why, name)).lastrowid or 0
 
-    def _catch_up(self, snapshot: Snapshot) -> None:
-        """Make the open holdings what the snapshot says, a step at a time."""
-        wall = snapshot.wall
+    def _catch_up(self, to: CatchUp) -> None:
+        """Make the open holdings what `to` says, a step at a time."""
+        wall = to.wall
         present: dict[str, dict[Address, LeaseChange | Neighbour]] = {}
-        for one in snapshot.held:
+        for one in to.held:
             there = one.new if isinstance(one, LeaseChange) else one
             if there is not None:
                 present.setdefault(there.network, {})[there.address] = one
@@ -209,8 +209,8 @@ class HistoryFile:
         for begin in range(0, len(found), _STEP):
             self._begin(found[begin : begin + _STEP], wall)
             time.sleep(_PAUSE)
-        if snapshot.lost:
-            why = f"{snapshot.lost} changes were not written: too much at once"
+        if to.lost:
+            why = f"{to.lost} changes were not written: too much at once"
             lost = self._db.execute(_EVENT, (None, wall, "lost", why, None))
             self.last_seq = lost.lastrowid or 0
 

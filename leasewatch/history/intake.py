@@ -39,7 +39,7 @@ class Happened(NamedTuple):
     what: LeaseChange | NeighbourChange | Claim
 
 
-class Snapshot(NamedTuple):
+class CatchUp(NamedTuple):
     """All that holds at `wall` (Unix seconds). A history that missed something catches up with it.
 
     `held`: leases as though each was just added, and what is seen without a lease.
@@ -135,7 +135,7 @@ class Intake:
         return [latest[kind] for latest in waited for kind in order if kind in latest]
 
     def forget_leases(self) -> None:
-        """A snapshot will tell of the leases; only delayed claims are still to be written."""
+        """A `CatchUp` follows with all leases; only delayed claims are still to be written."""
         for delayed in self._delayed.values():
             delayed.latest.pop("lease", None)
 

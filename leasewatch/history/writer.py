@@ -18,12 +18,12 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from leasewatch.config import History as Settings
+from leasewatch.config import HistorySettings
 from leasewatch.daemon.logs import NOTICE, fields
 from leasewatch.history.claim_log import ClaimLog
 from leasewatch.history.damage import DamagedError, is_damage, set_aside
 from leasewatch.history.file import HistoryFile
-from leasewatch.history.intake import Happened, Intake, Snapshot
+from leasewatch.history.intake import CatchUp, Happened, Intake
 from leasewatch.leases.first_seen import FirstSeen
 from leasewatch.model import Claim, LeaseChange, Neighbour, NeighbourChange
 from leasewatch.neighbours.given_back import Past
@@ -53,7 +53,7 @@ class Pace(NamedTuple):
     prune_seconds: float = 600.0
     """How often holdings that are too old are looked for."""
     most_waiting: int = 150_000
-    """How many changes may wait. If there are more, all are dropped and a snapshot follows."""
+    """How many changes may wait. If there are more, all are dropped and a `CatchUp` follows."""
 
 
 class History:
@@ -62,7 +62,7 @@ class History:
     Before `start` it takes in only claims: `start` compares the leases with the file.
     """
 
-    def __init__(self, path: Path, settings: Settings, pace: Pace | None = None) -> None:
+    def __init__(self, path: Path, settings: HistorySettings, pace: Pace | None = None) -> None:
         self.past: list[Past] = []
         """Earlier leases: they may contradict what the bridges see now."""
         self._path = path
@@ -91,7 +91,7 @@ class History:
         return FirstSeen(REMEMBERED)
 
     def start(self, held: Callable[[], Iterable[LeaseChange | Neighbour]]) -> None:
-        """Begin to write. `held()` returns all that holds, as in `Snapshot`."""
+        """Begin to write. `held()` returns all that holds, as in `CatchUp`."""
         self._held = held
         self._loop = asyncio.get_running_loop()
         self._catch_up()
@@ -99,7 +99,7 @@ class History:
         self._early = []
         self._writer.thread.start()
 
-    def configure(self, settings: Settings) -> None:
+    def configure(self, settings: HistorySettings) -> None:
         """Use other settings."""
         was_off = not self._settings.enabled
         self._settings = self._writer.settings = settings
@@ -154,7 +154,7 @@ class History:
     def _catch_up(self, lost: int = 0) -> None:
         if self._settings.enabled and self._loop is not None:
             self._intake.forget_leases()
-            self._writer.put([Snapshot(time.time(), list(self._held()), lost)])
+            self._writer.put([CatchUp(time.time(), list(self._held()), lost)])
 
     def _ask_to_catch_up(self) -> None:
         """Called in the writer's thread."""
@@ -164,10 +164,10 @@ class History:
 
 
 class _Writer:
-    """The thread. It writes what is `put`, and calls `catch_up` when it needs a snapshot."""
+    """The thread. It writes what is `put`, and calls `catch_up` when it needs a `CatchUp`."""
 
     def __init__(
-        self, path: Path, settings: Settings, pace: Pace, catch_up: Callable[[], None]
+        self, path: Path, settings: HistorySettings, pace: Pace, catch_up: Callable[[], None]
     ) -> None:
         self.settings = settings
         self.fault = ""
@@ -175,7 +175,7 @@ class _Writer:
         self._path = path
         self._pace = pace
         self._catch_up = catch_up
-        self._queue: queue.SimpleQueue[Happened | Snapshot | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Happened | CatchUp | None] = queue.SimpleQueue()
         self.thread = threading.Thread(target=self._run, name="history", daemon=True)
         self._stopping = threading.Event()
         # The rest is the thread's.
@@ -188,7 +188,7 @@ class _Writer:
         self._looked = time.time(), time.monotonic()
         """When it last looked for holdings that are too old, by both clocks."""
 
-    def put(self, items: Sequence[Happened | Snapshot]) -> int:
+    def put(self, items: Sequence[Happened | CatchUp]) -> int:
         """Let the thread write these, too; returns how many are lost, if too many wait."""
         waiting = self._queue.qsize()
         if waiting + len(items) > self._pace.most_waiting:
@@ -210,7 +210,7 @@ class _Writer:
     # From here on: in the thread.
 
     def _run(self) -> None:
-        batch: list[Happened | Snapshot] = []
+        batch: list[Happened | CatchUp] = []
         while True:
             ending = self._stopping.is_set()
             batch = batch or self._gather(ending=ending)
@@ -230,9 +230,9 @@ class _Writer:
                     break
         self._close()
 
-    def _gather(self, *, ending: bool) -> list[Happened | Snapshot]:
+    def _gather(self, *, ending: bool) -> list[Happened | CatchUp]:
         """The next batch; empty when it is time to prune."""
-        batch: list[Happened | Snapshot | None] = []
+        batch: list[Happened | CatchUp | None] = []
         with suppress(queue.Empty):
             if self._queue.empty() and not ending:
                 look = self._looked[1] + self._pace.prune_seconds - time.monotonic()
@@ -242,7 +242,7 @@ class _Writer:
                 batch.append(self._queue.get_nowait())
         return [item for item in batch if item is not None]
 
-    def _write(self, batch: list[Happened | Snapshot]) -> None:
+    def _write(self, batch: list[Happened | CatchUp]) -> None:
         if not self.settings.enabled:
             self._close()
             return
@@ -314,6 +314,6 @@ class _Writer:
             _LOG.warning("history is not written, trying again %s", shown)
 
 
-def _is_worth_a_file(item: Happened | Snapshot) -> bool:
+def _is_worth_a_file(item: Happened | CatchUp) -> bool:
     """A host that never had a lease keeps its folder empty: `nss-pyvirt remove` leaves nothing."""
-    return bool(item.held) if isinstance(item, Snapshot) else True
+    return bool(item.held) if isinstance(item, CatchUp) else True

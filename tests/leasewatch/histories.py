@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from leasewatch.history.file import HistoryFile
-from leasewatch.history.intake import Happened, Snapshot
+from leasewatch.history.intake import CatchUp, Happened
 from leasewatch.history.reader import HistoryReader
 from leasewatch.history.rows import HistoryParameters, Holding
 from leasewatch.model import Claim, Lease, LeaseChange, Neighbour, NeighbourChange
@@ -73,7 +73,7 @@ def take(file: HistoryFile, what: LeaseChange | NeighbourChange | Claim, wall: f
 
 def catch_up(file: HistoryFile, *held: LeaseChange | Neighbour, wall: float) -> None:
     """The service starts, and this is what holds."""
-    file.write([Snapshot(wall, list(held))])
+    file.write([CatchUp(wall, list(held))])
 
 
 def happening(what: LeaseChange | NeighbourChange | Claim, wall: float) -> Happened:

@@ -207,7 +207,7 @@ SOUND = b"[[source]]\npath = '/a'\nnetwork = 'lan'\n"
 FAULTS = {
     "[[source]]\npath = 'b'\nnetwork = 'lan'": {},
     "[[host]]\nname = 'a'": {},
-    "[history]\ndays = 0\nsize = 9": {"history": config.History(size=9)},
+    "[history]\ndays = 0\nsize = 9": {"history": config.HistorySettings(size=9)},
     "[sources]\nkea = 'no'\nlxd = false": {"sources": {"kea": False, "lxd": False}},
     "[sources]\nkeas = true": {},
     "[colour]\nred = 3": {},

@@ -161,7 +161,7 @@ def test_clients_without_a_recorded_mac_count_together(written: Written) -> None
     assert written.count == OF_NETWORK[0] + 501
 
 
-def test_neighbours_are_never_delayed_and_a_snapshot_leaves_only_claims_to_write(
+def test_neighbours_are_never_delayed_and_a_catch_up_leaves_only_claims_to_write(
     written: Written,
 ) -> None:
     old = lease(5, "x0")

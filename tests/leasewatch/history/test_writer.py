@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from leasewatch.addresses import parse
-from leasewatch.config import History as Settings
+from leasewatch.config import HistorySettings
 from leasewatch.history.reader import HistoryReader
 from leasewatch.history.rows import Event, HistoryParameters, Holding
 from leasewatch.history.writer import History, Pace
@@ -28,7 +28,7 @@ HURRIED = Pace(batch_seconds=0.01, retry_seconds=0.05)
 class Kept:
     """A history that is written, and the leases that hold, as the service has them."""
 
-    def __init__(self, path: Path, settings: Settings, pace: Pace = HURRIED) -> None:
+    def __init__(self, path: Path, settings: HistorySettings, pace: Pace = HURRIED) -> None:
         self.path = path
         self.leases: dict[bytes, Lease] = {}
         self.history = History(path, settings, pace)
@@ -74,9 +74,9 @@ class Kept:
 
 @asynccontextmanager
 async def keeping(
-    path: Path, *leases: Lease, settings: Settings | None = None, pace: Pace = HURRIED
+    path: Path, *leases: Lease, settings: HistorySettings | None = None, pace: Pace = HURRIED
 ) -> AsyncIterator[Kept]:
-    kept = Kept(path, settings or Settings(), pace)
+    kept = Kept(path, settings or HistorySettings(), pace)
     kept.leases = {new.address: new for new in leases}
     kept.history.start(lambda: [change(None, new) for new in kept.leases.values()])
     try:
@@ -104,7 +104,7 @@ def test_a_host_without_leases_has_no_file(path: Path) -> None:
         async with keeping(path) as kept:
             kept.history.changed([])
             await asyncio.sleep(0.1)
-            kept.history.configure(Settings())
+            kept.history.configure(HistorySettings())
         assert LOG.getvalue() == ""
 
     asyncio.run(scenario())
@@ -123,7 +123,7 @@ def test_what_waits_is_written_before_it_stops(path: Path) -> None:
 
 def test_claims_from_before_the_start_belong_to_the_leases_of_the_start(path: Path) -> None:
     async def scenario() -> None:
-        kept = Kept(path, Settings())
+        kept = Kept(path, HistorySettings())
         liar = lease(1, "wpad")
         kept.history.changed([change(None, liar)])
         kept.history.decided(claim(liar, "refused", name="wpad"))
@@ -152,7 +152,7 @@ def test_a_restart_remembers_first_appearances_and_what_failed(path: Path) -> No
         async with keeping(path, web) as kept:
             kept.history.changed([change(None, liar, first_seen=70.0)])
             kept.history.decided(claim(liar, "refused", name="wpad"))
-        again = Kept(path, Settings())
+        again = Kept(path, HistorySettings())
         assert again.remembered.see(liar, WALL + 99) == 70.0
         assert again.remembered.see(web, WALL + 99) == WALL
         again.history.decided(claim(liar, "published", name="wpad"))
@@ -291,18 +291,18 @@ def test_too_much_at_once_is_lost_and_logged_and_what_holds_is_right(path: Path)
 
 def test_the_settings_switch_it_off_and_on_while_it_runs(path: Path) -> None:
     async def scenario() -> None:
-        async with keeping(path, lease(1, "web1"), settings=Settings(enabled=False)) as kept:
+        async with keeping(path, lease(1, "web1"), settings=HistorySettings(enabled=False)) as kept:
             kept.add(lease(2, "db"))
             kept.history.decided(claim(lease(2, "db"), "refused", name="db"))
             await asyncio.sleep(0.1)
             assert not path.parent.exists()
-            kept.history.configure(Settings())
+            kept.history.configure(HistorySettings())
             await kept.until_held("web1", "db")
-            kept.history.configure(Settings(enabled=False))
+            kept.history.configure(HistorySettings(enabled=False))
             kept.drop("10.0.0.2")
             await asyncio.sleep(0.1)
             await kept.until_held("web1", "db")
-            kept.history.configure(Settings())
+            kept.history.configure(HistorySettings())
             await kept.until_held("web1")
         assert [e.kind for e in kept.events()] == ["added", "added", "missed"]
 
@@ -311,7 +311,7 @@ def test_the_settings_switch_it_off_and_on_while_it_runs(path: Path) -> None:
 
 def test_it_stays_below_its_size(path: Path) -> None:
     async def scenario() -> None:
-        async with keeping(path, settings=Settings(size=1)) as kept:
+        async with keeping(path, settings=HistorySettings(size=1)) as kept:
             for begin in range(0, 8000, 1000):
                 leases = [lease(number, f"vm{number}") for number in range(begin + 1, begin + 1001)]
                 kept.history.changed([change(None, new) for new in leases])
@@ -331,7 +331,7 @@ def test_what_is_too_old_goes_unless_the_clock_has_just_been_set_ahead(
 ) -> None:
     async def scenario() -> None:
         wall = time.time()
-        async with keeping(path, settings=Settings(days=1)) as kept:
+        async with keeping(path, settings=HistorySettings(days=1)) as kept:
             with monkeypatch.context() as clock:
                 clock.setattr(time, "time", lambda: wall - 2 * 86400)
                 kept.history.changed([change(None, lease(1, "old"))])

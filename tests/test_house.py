@@ -57,7 +57,7 @@ _PURE = (
     *(f"sources/{name}.py" for name in ("json_records", "kea", "libvirt", "networkd")),
     *("sources/registry.py", "sources/source.py"),
     *(f"pyvirt/defined/{name}.py" for name in ("domain", "network", "subnets")),
-    *(f"pyvirt/domains/{name}.py" for name in ("dhcp_packets", "qemu")),
+    *(f"pyvirt/domains/{name}.py" for name in ("dhcp_packets", "image_content", "qemu")),
     *(f"pyvirt/mac_filter/{name}.py" for name in ("frame_rules", "holders", "ruleset", "taps")),
     *(f"pyvirt/networks/{name}.py" for name in ("dnsmasq_conf", "firewall", "legacy_firewall")),
     *("pyvirt/networks/backoff.py", "pyvirt/networks/nat.py"),

@@ -54,8 +54,13 @@ class NoSuchNameError(UserError):
     code = "not-found"
 
     def __init__(self, query: str, candidates: Sequence[Entry]) -> None:
-        hint = candidates[0].reason if candidates else "leasewatch list shows every lease"
-        super().__init__(f'nothing answers to "{query}"', hint, exit_code=3)
+        why = f": {candidates[0].reason}" if candidates else ""
+        hint = "leasewatch list shows every lease"
+        if candidates:
+            import shlex  # noqa: PLC0415  start-up time
+
+            hint = f"leasewatch resolve {shlex.quote(query)} --explain"
+        super().__init__(f'nothing answers to "{query}"{why}', hint, exit_code=3)
         self.candidates = candidates
 
 

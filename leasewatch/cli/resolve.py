@@ -49,6 +49,7 @@ def command(paths: Paths, query: str, output: frame.Format, *, explain: bool) ->
     except NoSuchNameError as error:
         if explain and error.candidates:
             _print_candidates(error.candidates, output)
+            error.hint = "leasewatch list shows every lease"
         raise
     if output == "json":
         click.echo(json.dumps(_object(reply), indent=2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -147,9 +148,12 @@ def command() -> None:
 )
 def create(**wish: Any) -> None:
     """Define a domain; its name is what `ssh NAME` will find."""
-    from leasewatch.pyvirt.domains.plan import DomainRequest  # noqa: PLC0415  # as above
+    from leasewatch.pyvirt.domains import disk  # noqa: PLC0415  # as above
+    from leasewatch.pyvirt.domains.plan import DomainRequest  # noqa: PLC0415
 
     domain = _domains().create(DomainRequest(**wish))
+    if domain.disk and not domain.kernel and not disk.may_boot(Path(domain.disk)):
+        say(f"image {domain.disk} has no boot sector: the guest may not start from it")
     cards = ", ".join(f"MAC {nic.mac} on {nic.network}" for nic in domain.nics)
     macs = [nic.mac for nic in domain.nics]
     frame.print_done(f"domain {domain.name} is defined: {cards}", domain=domain.name, macs=macs)

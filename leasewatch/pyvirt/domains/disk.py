@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 from leasewatch.pyvirt import process
-from leasewatch.pyvirt.domains import qemu
+from leasewatch.pyvirt.domains import image_content, qemu
 from nss_pyvirt.errors import UserError
 
 _SIZE = re.compile(r"[1-9][0-9]{0,11}[kMGT]?")
@@ -30,6 +30,26 @@ def make_overlay(base: Path, overlay: Path, size: str | None) -> None:
         )
     overlay.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
     _run(qemu.overlay_command(base, image.format, overlay, size), f"cannot make {overlay}")
+
+
+def check_content(base: Path) -> None:
+    """UserError if an image is no disk by its first bytes, whatever qemu-img takes it for."""
+    if found := image_content.fault(_head(base)):
+        what, hint = found
+        raise UserError(f"image {base} {what}", hint.format(shlex.quote(str(base))), "invalid")
+
+
+def may_boot(base: Path) -> bool:
+    """Whether firmware may find a system on an image."""
+    return image_content.may_boot(_head(base))
+
+
+def _head(base: Path) -> bytes:
+    try:
+        with base.open("rb") as file:
+            return file.read(image_content.HEAD)
+    except OSError as error:
+        raise UserError(f"cannot read image {base}: {error.strerror}") from None
 
 
 def check_base(overlay: Path) -> None:

@@ -24,7 +24,7 @@ from leasewatch.pyvirt.defined import store as definitions
 from leasewatch.pyvirt.defined.domain import Accel, DomainDefinition, check
 from leasewatch.pyvirt.domain_files import UNFINISHED, DomainFiles, domain_state, started_network
 from leasewatch.pyvirt.domains import console, kvm
-from leasewatch.pyvirt.domains.disk import make_overlay
+from leasewatch.pyvirt.domains.disk import check_content, make_overlay
 from leasewatch.pyvirt.domains.plan import DomainRequest, plan
 from leasewatch.pyvirt.domains.qemu import Chosen
 from leasewatch.pyvirt.networks import hosts_entries
@@ -260,6 +260,8 @@ class Domains:
                 files.data.mkdir(parents=True, mode=0o700)
                 files.unfinished.touch()
                 make_overlay(Path(domain.disk), files.overlay, size)
+                if domain.kernel is None:
+                    check_content(Path(domain.disk))
             definitions.write(self._paths.domain_definitions, domain)
             hosts_entries.tell(self._paths, domain, running=False)
             files.unfinished.unlink(missing_ok=True)

@@ -129,7 +129,7 @@ def test_an_unknown_name_carries_its_refused_candidates(tmp_path: Path) -> None:
     }
     with peer(tmp_path, reply(message)) as path, pytest.raises(NoSuchNameError) as caught:
         varlink_client.resolve(path, "wpad")
-    assert (caught.value.exit_code, caught.value.hint) == (3, '"wpad" is reserved')
+    assert (caught.value.exit_code, caught.value.hint) == (3, "leasewatch resolve wpad --explain")
     assert [entry.verdict for entry in caught.value.candidates] == ["refused"]
 
 

@@ -382,7 +382,12 @@ def test_explain_lists_refused_candidates_even_if_nothing_answers(
     assert code == 3
     assert "52:54:00:00:00:07" in out
     assert "refused" in out
-    assert 'nothing answers to "wpad"' in err
+    assert err.endswith(
+        'leasewatch: nothing answers to "wpad": the published table does not have it\n'
+        "  hint: leasewatch list shows every lease\n"
+    )
+    asked = run(paths, capsys, "resolve", "wpad")[2]
+    assert asked.endswith("  hint: leasewatch resolve wpad --explain\n")
 
 
 def test_expired_addresses_of_a_dead_service_are_not_told(

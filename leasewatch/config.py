@@ -317,10 +317,10 @@ def _check_source(path: str, key: str, source: Source) -> None:
         raise _fault(path, f"{key}.network", why)
     for bridge in filter(None, source.bridges):
         if _INTERFACE.fullmatch(bridge) is None:
-            raise _fault(path, f"{key}.bridge", f'"{bridge}" is no interface\'s name')
+            raise _fault(path, f"{key}.bridge", f'"{bridge}" is not an interface name')
     if source.kind and source.kind not in registry.FORMATS:
         known = ", ".join(sorted(registry.FORMATS))
-        why = f'"{source.kind}" is no kind of lease file; there are {known}'
+        why = f'"{source.kind}" is not a kind of lease file; use one of {known}'
         raise _fault(path, f"{key}.kind", why)
     if source.suffix is not None:
         _check_suffix(path, f"{key}.suffix", source.suffix)
@@ -340,7 +340,7 @@ def _check_host(path: str, key: str, host: Host) -> None:
     try:
         _nic(host)
     except fields.FieldError:
-        raise _fault(path, f"{key}.address", f'"{host.address}" is no IP address') from None
+        raise _fault(path, f"{key}.address", f'"{host.address}" is not an IP address') from None
 
 
 def _check_suffix(path: str, key: str, value: str) -> None:

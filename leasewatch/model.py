@@ -130,7 +130,7 @@ class NetworkState(msgspec.Struct, frozen=True, kw_only=True):
     """0: not running, or not known."""
     dnsmasq_born: int = 0
     fault: str = ""
-    """What could not be repaired last, and on a second line what to type."""
+    """What was not repaired the last time, and on a second line what to type."""
 
 
 class Domain(msgspec.Struct, frozen=True, kw_only=True):

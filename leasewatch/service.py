@@ -208,7 +208,7 @@ class Service:
         notify.reloading()
         wanted, faults = settings.load(self._paths.config)
         for fault in faults:
-            _LOG.error("reload failed, the former settings stay %s", fields(why=fault.what))
+            _LOG.error("reload failed, keeping the previous settings %s", fields(why=fault.what))
         if not faults:
             self._config = wanted
             self._table.configure(wanted.names.pending_wait)

@@ -106,7 +106,7 @@ def _expired(lease: Lease) -> Claim:
         name=labels.fold(lease.hostname) if lease.hostname else None,
         trust="guest" if lease.hostname else None,
         verdict="expired",
-        reason="the lease has ended, though the lease file still lists it",
+        reason="the lease has expired, but the lease file still lists it",
         network=lease.network,
         address=lease.address,
         lease=lease,

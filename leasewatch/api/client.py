@@ -60,7 +60,7 @@ class NoSuchNameError(UserError):
             import shlex  # noqa: PLC0415  start-up time
 
             hint = f"leasewatch resolve {shlex.quote(query)} --explain"
-        super().__init__(f'nothing answers to "{query}"{why}', hint, exit_code=3)
+        super().__init__(f'no host has the name or address "{query}"{why}', hint, exit_code=3)
         self.candidates = candidates
 
 
@@ -104,7 +104,7 @@ def _pages(
         asked = msgspec.Raw(msgspec.json.encode(parameters or {}))
     except UnicodeEncodeError:
         hint = "leasewatch list shows every lease"
-        raise UserError("what is asked for is not UTF-8", hint, "invalid") from None
+        raise UserError("the name is not UTF-8", hint, "invalid") from None
     call = interface.Call(method=method, parameters=asked, more=more)
     for message in _exchange(path, msgspec.json.encode(call) + b"\0"):
         reply = _decode(message, interface.Reply)
@@ -122,7 +122,7 @@ def _refusal(method: str, error: str, parameters: msgspec.Raw) -> UserError:
         return NoSuchNameError(unknown.query, unknown.candidates)
     if error == interface.NO_HISTORY:
         why = _decode(parameters, interface.NoHistory).why
-        return NoHistoryError(why, "journalctl -u leasewatch says more")
+        return NoHistoryError(why, "see journalctl -u leasewatch")
     return UserError(f"the service refused {method}: {error}")
 
 
@@ -170,5 +170,5 @@ def _decode(message: bytes | msgspec.Raw, kind: type[_T]) -> _T:
         return msgspec.json.decode(message, type=kind)
     except UNDECODABLE as error:
         raise UserError(
-            f"the service's reply is not understood: {error}", "sudo systemctl restart leasewatch"
+            f"cannot understand the service's reply: {error}", "sudo systemctl restart leasewatch"
         ) from error

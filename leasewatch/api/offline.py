@@ -144,11 +144,11 @@ def _as_owner(path: Path) -> Iterator[None]:
         owner = path.parent.stat()
     except FileNotFoundError:
         raise UserError(
-            f"there is no history yet: no {path}", start_command(), "unavailable"
+            f"no history yet: {path} does not exist", start_command(), "unavailable"
         ) from None
     except OSError as error:
         raise UserError(
-            f"{path}: {error.strerror}", "ask as root, or start the service", "unavailable"
+            f"{path}: {error.strerror}", "run it with sudo, or start the service", "unavailable"
         ) from None
     before = os.getegid(), os.geteuid()
     if before[1] == 0:

@@ -39,19 +39,19 @@ def _of_lease(lease: Lease, found: tuple[HostRecord, HostAddress] | None, now: f
         name=name,
         trust=found[0].trust if found else "guest" if lease.hostname else None,
         verdict="published",
-        reason="the published table has it",
+        reason="it is in the published table",
         network=lease.network,
         address=lease.address,
         lease=lease,
         mac=lease.hwaddr,
     )
     if 0 < lease.expires <= now:
-        return _but(claim, "expired", "its lease has ended")
+        return _but(claim, "expired", "its lease has expired")
     if found:
         return claim
     if name is None:
         return _but(claim, "unnamed", "the guest gave no hostname")
-    return _but(claim, "refused", "the published table does not have it")
+    return _but(claim, "refused", "it is not in the published table")
 
 
 def _of_table(host: HostRecord, address: HostAddress) -> Entry:
@@ -60,7 +60,7 @@ def _of_table(host: HostRecord, address: HostAddress) -> Entry:
         name=host.names[0],
         trust=host.trust,
         verdict="published",
-        reason="the published table has it",
+        reason="it is in the published table",
         network=address.network,
         address=addresses.text(address.address),
         family=addresses.family(address.address),
@@ -74,7 +74,7 @@ def _awaiting(host: HostRecord) -> Claim:
         name=host.names[0],
         trust=host.trust,
         verdict="pending",
-        reason="the domain was started and has no lease yet",
+        reason="the domain is running and has no lease yet",
         network="",
     )
 

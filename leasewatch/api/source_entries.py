@@ -56,5 +56,5 @@ def _of_problem(problem: Problem) -> SourceEntry:
 def _hint(path: str, denied: bool) -> str | None:
     """What lets the service read it, where that can be told."""
     if "INVOCATION_ID" in os.environ and (top := hidden_below(path)):  # systemd.exec(5)
-        return f"{UNIT} sees nothing below {top}: have the server keep its file in /var/lib/misc"
+        return f"{UNIT} cannot see files below {top}: let the server keep its file in /var/lib/misc"
     return _DENIED if denied else None

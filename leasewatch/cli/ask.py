@@ -103,6 +103,6 @@ def _ask(
     try:
         return service()
     except varlink_client.NoServiceError as error:
-        line = f"{error.what}; this is from {where}"
+        line = f"{error.what}; reading {where} instead"
         frame.print_warning("leasewatch", UserError(line, error.hint, error.code))
     return look()

@@ -36,7 +36,7 @@ class _Moment(click.ParamType[float]):
 @click.command(
     cls=commands.Command,
     epilog=frame.examples(
-        "leasewatch history 10.77.0.12                     who was it, and when?",
+        "leasewatch history 10.77.0.12                     who had it, and when",
         "leasewatch history web1 --since yesterday",
         "leasewatch history 52:54:00:12:34:56 --since 2026-11-01",
         "leasewatch history --events --since 2h            what happened",
@@ -53,7 +53,7 @@ class _Moment(click.ParamType[float]):
     help="Show only what was still there after that time: 2h, 3d, today, yesterday, 14:30, "
     "2026-11-26, 2026-11-26T14:30.",
 )
-@click.option("--events", is_flag=True, help="Show what happened, one event a row.")
+@click.option("--events", is_flag=True, help="Show what happened, one event per row.")
 @click.option(
     "-n",
     "--limit",
@@ -61,7 +61,7 @@ class _Moment(click.ParamType[float]):
     type=commands.WholeNumber(1, MAX_ROWS),
     default=10_000,
     show_default=True,
-    help="Show the newest rows, at most so many.",
+    help="Show only the newest rows.",
 )
 @frame.output_option
 @click.pass_obj
@@ -74,23 +74,24 @@ def command(
     *,
     events: bool,
 ) -> None:
-    """Show who held which address when, the newest last.
+    """Show who had which address when, the newest last.
+
+    A row is the time that one client had one address. STATE says how it ended:
 
     \b
-    STATE is holds, or how it ended:
-      expired    at the lease's end
-      released   before the lease's end
-      renamed    by the guest
-      replaced   by another client, or by a lease
-      withdrawn  its lease file is no longer watched
-      missed     gone when leasewatch looked again
-      gone       no lease: its domain ended, or the address is silent or another's
-      quiet      no lease: not seen for long; it holds again if seen within a day
+    holds      it has the address now
+    expired    the lease expired
+    released   the lease was given back before it expired
+    renamed    the guest changed its hostname
+    replaced   another client, or a lease, has the address
+    withdrawn  the lease file is no longer watched
+    missed     the lease was gone when leasewatch looked again
+    gone       no lease: its domain ended, or nobody or another answers
+    quiet      no lease: not seen for a day, or its bridge went
 
-    Failed claims to a name are listed as well. Events are what begins a holding, what ends it
-    (except quiet), and what became of names. JSON and CSV have the same words, the failed claim
-    apart, times in Unix seconds, and a number for each event. Exits with 3 if nothing is known.
-    """  # noqa: D301  click keeps the lines after this mark
+    A failed claim to a name follows the state. JSON and CSV give times in Unix
+    seconds. Exits with 3 if nothing is known.
+    """  # noqa: D301  click means the character
     asked = HistoryParameters(query=query, since=then, limit=min(limit + 1, MAX_ROWS))
     found: Sequence[Holding | Event] = (
         ask.events(paths, asked).events if events else ask.history(paths, asked).holdings
@@ -120,7 +121,7 @@ def _nothing(query: str | None, then: float | None) -> UserError:
         return UserError(f"{what} since then", hint, "not-found", exit_code=3)
     if query is None:
         return UserError(f"{what} yet", code="not-found", exit_code=3)
-    return UserError(what, "leasewatch history shows all there is", "not-found", exit_code=3)
+    return UserError(what, "leasewatch history shows everything", "not-found", exit_code=3)
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`leasewatch ip NAME`: bare addresses, one a line, for scripts."""
+"""`leasewatch ip NAME`: bare addresses, one per line, for scripts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nss_pyvirt.terminal import commands, frame, show
 @click.option("-6", "ipv6", is_flag=True, help="IPv6 only.")
 @click.pass_obj
 def command(paths: Paths, name: str, *, ipv4: bool, ipv6: bool) -> None:
-    """Print the addresses of NAME, one a line, best first.
+    """Print the addresses of NAME, one per line, best first.
 
     Exits with 3 if there is no such name, or no such address yet.
     """

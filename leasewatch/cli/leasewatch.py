@@ -21,10 +21,10 @@ from nss_pyvirt.terminal import commands, frame
     },
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=frame.examples(
-        "leasewatch list                     every lease, and what became of its name",
-        "leasewatch ip web1                  its addresses, one a line",
-        "leasewatch resolve web1 --explain   why it answers what it answers",
-        "leasewatch history 10.77.0.12       who was it, and when",
+        "leasewatch list                     every lease, and whether its name is published",
+        "leasewatch ip web1                  its addresses, one per line",
+        "leasewatch resolve web1 --explain   why it resolves as it does",
+        "leasewatch history 10.77.0.12       who had it, and when",
     ),
 )
 @click.version_option(__version__)

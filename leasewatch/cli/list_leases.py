@@ -67,16 +67,24 @@ def command(
     states: Sequence[str],
     output: frame.Format,
 ) -> None:
-    """List every lease, and what became of its name.
+    """List every lease, and whether its name is published.
 
-    FROM is lease, or neighbour: the host sees the address in use, by that MAC. STATE is published,
-    pending (a running domain without a lease), refused, conflict, ended (left over from a domain
-    that has ended) or expired, with the reason, or unnamed: the guest gave no hostname.
+    FROM is lease, or neighbour: the host sees the address in use, by that MAC.
+    STATE gives the reason, too:
 
-    `-o name` prints the names that are published. JSON and CSV have the same words, the reason
-    apart, and the expiry in Unix seconds; none: the lease never ends. Exits with 3 if a name,
-    address, MAC or option leaves nothing to list.
-    """
+    \b
+    published  the name resolves to the address
+    pending    a running domain has no lease yet
+    refused    the guest may not have the name
+    conflict   another host has the name
+    ended      the lease is left over from a domain that has ended
+    expired    the lease has expired
+    unnamed    the guest gave no hostname
+
+    `-o name` prints the published names. JSON and CSV give expiry in Unix
+    seconds; none: the lease never expires. Exits with 3 if a name, address,
+    MAC or option leaves nothing to list.
+    """  # noqa: D301  click means the character
     entries = ask.list_entries(paths).entries
     chosen = [entry for entry in entries if _is_chosen(entry, wanted, networks, states)]
     if not chosen and (wanted or networks or states):

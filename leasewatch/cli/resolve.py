@@ -39,10 +39,10 @@ _CANDIDATES_WIDE = {"mac": 110, "trust": 130, "from": 130, "source": 150}
 @frame.output_option
 @click.pass_obj
 def command(paths: Paths, query: str, output: frame.Format, *, explain: bool) -> None:
-    """Show what NAME or ADDRESS answers.
+    """Show what NAME or ADDRESS resolves to.
 
     JSON is one object with the name, its aliases, addresses and all candidates. Exits with 3 if
-    nothing answers; with --explain the refused candidates are listed then too.
+    there is no such name or address; --explain lists refused candidates even then.
     """
     try:
         reply = ask.resolve(paths, query)

@@ -21,8 +21,8 @@ from nss_pyvirt.terminal import commands, frame
 def command(paths: Paths, *, check: bool) -> int:
     """Watch the lease files and publish the names, until SIGTERM.
 
-    Normally leasewatch.service runs this. SIGHUP reads the settings anew. Started as root, it
-    becomes the owner of its folders, or the user leasewatch. --check exits with 1 if the settings
+    Normally leasewatch.service runs this. SIGHUP reloads the settings. Started by root, it
+    changes to the owner of its folders, or to the user leasewatch. --check exits with 1 if the settings
     have a fault.
     """
     if check:

@@ -30,13 +30,18 @@ _CSV = tuple("modified" if column == "age" else column for column in _COLUMNS)
 def command(paths: Paths, output: frame.Format) -> None:
     """List where leases come from, and what is wrong there.
 
-    Each lease file has a row, and so has each kind of server that has none here. STATE is watched,
-    unreadable (the error says why), absent, or off by the settings ([sources] in leasewatch.toml;
-    pyvirt's own networks are always followed). AGE is how long ago the file was written; JSON and
-    CSV give the time in Unix seconds. ERROR says what is wrong in the file now; a lease still
-    counts if one of its fields is omitted. The service answers this, because it can read files
-    that you may not.
-    """
+    There is a row for each lease file, and for each kind of server that has none.
+
+    \b
+    watched     leasewatch follows the file
+    unreadable  ERROR says why
+    absent      there is no such file
+    off         [sources] in leasewatch.toml disables it
+
+    AGE is how long ago the file was written; JSON and CSV give the time in Unix
+    seconds. ERROR is what is wrong in the file now; a field that is omitted costs
+    no lease. Needs the running service, which can read files that you may not.
+    """  # noqa: D301  click means the character
     entries = varlink_client.sources(paths.varlink).sources
     if output == "json":
         rows: list[dict[str, object]] = [msgspec.structs.asdict(entry) for entry in entries]

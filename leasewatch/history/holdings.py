@@ -12,7 +12,7 @@ open. `HistoryFile` finds the last holding of an address, calls `after`, and sto
                     another client has the address          replaced, next  replaced, added
                     it is gone after its end                expired         expired
                     it is gone before its end               released        released
-                    its lease file is watched no longer     withdrawn       withdrawn
+                    its lease file is no longer watched     withdrawn       withdrawn
                     it went before its end, unseen          missed          missed
     open neighbour  its MAC has a lease within 10 s         open lease      added, without seen
                     its address is leased otherwise         replaced, next  replaced, added
@@ -105,7 +105,7 @@ def after(
     if held is None or held.origin == "neighbour":
         return []
     how: End = "withdrawn" if what.since == 0 else "released"
-    why = "its lease file is watched no longer" if what.since == 0 else None
+    why = "its lease file is no longer watched" if what.since == 0 else None
     return [_over(held, "expired", wall) if _is_over(held, wall) else _over(held, how, wall, why)]
 
 
@@ -125,7 +125,7 @@ def after_unseen(
     begun = after_sighting(None, now, wall, "found") if isinstance(now, Neighbour) else []
     if _is_over(held, wall):
         return [_over(held, "expired", wall, "unseen"), *begun]
-    return [_over(held, "missed", wall, "gone before its time, unseen"), *begun]
+    return [_over(held, "missed", wall, "gone before it expired, unnoticed"), *begun]
 
 
 def after_lease(

@@ -110,12 +110,12 @@ class HistoryReader:
                     raise _unavailable(f"the history is not written: {fault}", "") from None
                 return []
             if str(error).startswith("no such column"):
-                what = f"{self._path} is of another version of leasewatch"
+                what = f"{self._path} was written by another version of leasewatch"
                 raise _unavailable(what, "start the service, which converts it") from None
             raise _unavailable(f"{self._path}: {error}") from None
 
 
-def _unavailable(what: str, hint: str = "ask as root, or start the service") -> UserError:
+def _unavailable(what: str, hint: str = "run it with sudo, or start the service") -> UserError:
     return UserError(what, hint, "unavailable")
 
 
@@ -141,7 +141,7 @@ def _refuse_irregular(path: Path) -> None:
     except OSError:
         return
     if not stat.S_ISREG(mode):
-        hint = f"leasewatch never makes it so; see what it is: ls -l {path}"
+        hint = f"leasewatch did not create it: see ls -l {path}"
         raise _unavailable(f"{path} is not a regular file", hint)
 
 

@@ -131,11 +131,11 @@ class History:
         self._put(self._intake.due(now))
         if self._intake.joined and now - self._counted >= COUNT_SECONDS:
             joined, self._intake.joined, self._counted = self._intake.joined, 0, now
-            _LOG.log(NOTICE, "history joined changes of busy clients %s", fields(count=joined))
+            _LOG.log(NOTICE, "history combined changes of busy clients %s", fields(count=joined))
 
     def fault(self) -> str:
         """Why nothing is written; empty: it is written. Any thread may call it."""
-        return self._writer.fault if self._settings.enabled else "the settings switch it off"
+        return self._writer.fault if self._settings.enabled else "the settings disable it"
 
     async def stop(self) -> None:
         """Write what waits, and end; wait 10 s at most for the disk."""
@@ -148,7 +148,7 @@ class History:
         if self._loop is None:
             self._early += happened
         elif lost := self._writer.put(happened):
-            _LOG.error("too much to write, history lost %s", fields(changes=lost))
+            _LOG.error("too much to write, history entries dropped %s", fields(changes=lost))
             self._catch_up(lost)
 
     def _catch_up(self, lost: int = 0) -> None:
@@ -247,7 +247,7 @@ class _Writer:
             self._close()
             return
         if self._file is not None and not self._file.is_there():
-            _LOG.warning("history was removed, beginning another %s", fields(path=self._path))
+            _LOG.warning("history was removed, starting a new one %s", fields(path=self._path))
             self._close()
             self._behind = True
         if self._file is None:
@@ -303,7 +303,7 @@ class _Writer:
             except OSError as another:
                 error = another
             else:
-                _LOG.error("history is damaged, set aside %s", fields(path=kept, why=error))
+                _LOG.error("history is damaged, renamed %s", fields(path=kept, why=error))
                 self._behind = True
                 return
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -51,7 +51,7 @@ class Faults:
             self._left_out += 1
             return
         if isinstance(fault, LostFieldError):  # the number of its line changes with each renewal
-            at, event = fault.file, "field left out"
+            at, event = fault.file, "field omitted"
         else:
             at, event = f"{fault.file}:{fault.line or _line_of(record, read)}", "malformed"
         shown = fields(at=at, field=fault.field, why=fault.why)
@@ -71,7 +71,7 @@ class Faults:
             return None
         record, fault = min(standing, key=_rank)
         line = fault.line or _line_of(record, read)
-        left_out = ", left out" if isinstance(fault, LostFieldError) else ""
+        left_out = ", omitted" if isinstance(fault, LostFieldError) else ""
         return f"{f'line {line}: ' if line else ''}{fault.field}{left_out}: {fault.why}"
 
     def cost_leases(self) -> bool:

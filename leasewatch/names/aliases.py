@@ -61,7 +61,10 @@ def assign(domains: Mapping[str, Iterable[Domain]]) -> Aliases:
                 if alias != name:
                     mine[alias] = "conflict", f'"{alias}" is a domain\'s own name'
             elif taken > MAX_BYTES:
-                mine[alias] = "refused", f'the aliases up to "{alias}" take over {MAX_BYTES} bytes'
+                mine[alias] = (
+                    "refused",
+                    f'the aliases up to "{alias}" take more than {MAX_BYTES} bytes',
+                )
             elif (owner := owners.setdefault(alias, name)) != name:
                 mine[alias] = "conflict", f'"{alias}" is an alias of domain {owner}, started later'
     return Aliases(owners, lost)

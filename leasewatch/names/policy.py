@@ -145,16 +145,16 @@ class NamePolicy:
         if name in self._running.aliases.owners:
             return f'"{name}" is an alias of domain {self._running.aliases.owners[name]}'
         if name in self.rules.defined:
-            return f'"{name}" is the name of a domain that does not run'
+            return f'"{name}" is the name of a domain that is not running'
         if self.rules.guest_claims == "off":
-            return "the settings give guests no names (guest_claims)"
+            return "the settings allow no names for guests (guest_claims)"
         return None
 
     def _refused(self, name: str, held: Held, why: str) -> Claim:
         """A guest's claim that is refused, or left by the last run of a domain of that name."""
         domain = self._running.left_by(name, held)
         if domain is not None and name in self.rules.defined:
-            why = f"domain {domain} has ended and left this lease"
+            why = f"domain {domain} has ended; this lease is left over from it"
             return held.claim(name, "guest", "ended", why)
         return held.claim(name, "guest", "refused", why)
 
@@ -205,7 +205,7 @@ class NamePolicy:
             reason = f"domain {domain.name} owns {held.mac}"
             return held.claim(name, "owner", "published", reason)
         runs = any(domain.runs for domain in domains)
-        whose = "the name of a running domain" if runs else "a name that the owner gave"
+        whose = "the name of a running domain" if runs else "a name set by the owner"
         reason = f'"{name}" is {whose}'
         if not held.mac:
             reason += ", and nobody has seen whose MAC has this address"

@@ -12,7 +12,7 @@ def pending(name: str, domain: Domain, network: str) -> Claim:
         name=name,
         trust="owner",
         verdict="pending",
-        reason=f"domain {domain.name} runs and has no lease yet",
+        reason=f"domain {domain.name} is running and has no lease yet",
         network=network,
         domain=name,
     )

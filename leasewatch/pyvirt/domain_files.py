@@ -108,7 +108,7 @@ def started_network(paths: Paths, network: str) -> NetworkState:
     state = network_state(files)
     if state is not None and locks.holder(files.lock):
         return state
-    what = "is not started" if state is None else "is not started any more: its process was killed"
+    what = "is not started" if state is None else "is no longer started: its process was killed"
     raise UserError(
         f"network {network} {what}", f"sudo pyvirt network start {network}", "not-running"
     )

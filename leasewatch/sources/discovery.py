@@ -116,7 +116,7 @@ class Discovery:
         self._listed |= folders.listed
         for folder, ends in folders.watched.items():
             found.folders.setdefault(folder, set()).update(ends)
-        why = "may not be listed, so changes in it are seen late or never"
+        why = "cannot be listed, so changes in it are noticed late or never"
         found.problems.extend(Problem(source.name, d, why, True) for d in sorted(folders.denied))
         return starts
 

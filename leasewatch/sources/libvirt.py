@@ -86,7 +86,7 @@ def parse_name(data: bytes, path: str) -> str:
     """The bridge that a NETWORK.conf serves; raises ParseError."""
     found = _BRIDGE.search(data)
     if found is None:
-        raise ParseError(path, 0, "interface", "no line tells it")
+        raise ParseError(path, 0, "interface", "there is no such line")
     return found[1].decode("ascii")
 
 

@@ -45,7 +45,7 @@ def _system(root: Path) -> System:
 )
 @click.version_option(__version__)
 def command() -> None:
-    """Put the NSS module into the system, or take it out."""
+    """Install or remove the NSS module pyvirt."""
 
 
 @command.command()
@@ -54,7 +54,7 @@ def install(root: Path) -> None:
     """Install the module, its nsswitch.conf entry and the service.
 
     Puts libnss_pyvirt.so.2 into glibc's folder and `pyvirt [TRYAGAIN=return]` into the hosts line
-    of /etc/nsswitch.conf, behind `files` and before everything that would hide it. Adds the system
+    of /etc/nsswitch.conf, after `files` and before everything that would hide it. Adds the system
     user leasewatch and, if systemd is present, leasewatch.service. Links the man pages of a virtual
     environment into /usr/local/share/man.
 
@@ -70,7 +70,7 @@ def install(root: Path) -> None:
 @_root_option
 @click.option("--purge", is_flag=True, help="Delete the lease history, too.")
 def remove(root: Path, *, purge: bool) -> None:
-    """Undo all that install did, and delete the published names.
+    """Undo everything that install did, and delete the published names.
 
     What somebody else has changed since is left alone. The lease history in /var/lib/leasewatch
     stays without --purge. Networks and domains that are still started are named: stop them before
@@ -95,10 +95,10 @@ def remove(root: Path, *, purge: bool) -> None:
     type=click.Choice(["table", "json"]),
     default="table",
     show_default=True,
-    help="How to print the pieces.",
+    help="How to print the parts.",
 )
 def status(root: Path, output: Literal["table", "json"]) -> int:
-    """Show which parts are installed, and how to fix those that are not.
+    """Show which parts are installed, and how to fix the others.
 
     Exits with 1 if a part is missing, hidden, outdated, faulty, broken or disabled.
     """

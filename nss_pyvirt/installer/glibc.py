@@ -46,8 +46,8 @@ def module_folder(root: Path) -> Path:
                 _check_version(libc)
                 return inside
     raise UserError(
-        f"no glibc of this architecture below {root}: NSS modules are glibc's alone",
-        "on musl (Alpine) and NixOS use leasewatch's lists instead of the module",
+        f"no glibc of this architecture below {root}: only glibc has NSS modules",
+        "on musl (Alpine) and NixOS use `leasewatch ip` instead of the module",
         "missing",
     )
 

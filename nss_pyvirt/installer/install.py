@@ -67,7 +67,7 @@ def _check_program(system: System) -> None:
     for path in (system.program, f"/{python.relative_to(system.root)}"):
         if top := hidden_below(path):
             raise UserError(
-                f"{path} is below {top}, which the service does not see", _WHERE, "invalid"
+                f"{path} is below {top}, which the service cannot see", _WHERE, "invalid"
             )
     program = system.at(system.program)
     if not program.exists():
@@ -101,7 +101,7 @@ def _install_user(system: System, undo: ExitStack) -> Iterator[str]:
              "--comment", USER_COMMENT, USER)  # fmt: skip
     else:
         raise UserError(
-            "neither systemd-sysusers nor useradd is here to make the user leasewatch",
+            "found neither systemd-sysusers nor useradd to add the user leasewatch",
             "add a system user leasewatch by hand, then: sudo nss-pyvirt install",
             "missing",
         )
@@ -143,7 +143,7 @@ def _install_nsswitch(system: System, undo: ExitStack) -> Iterator[str]:
     if not path.exists():
         after = NSSWITCH_MADE + after
     undo.callback(rootfs.replace(path, after.encode(errors="surrogateescape"), 0o644))
-    yield f"put {nsswitch.MODULE} into the hosts line of {path}"
+    yield f"added {nsswitch.MODULE} to the hosts line of {path}"
 
 
 def _link_manuals(system: System, undo: ExitStack) -> Iterator[str]:

@@ -73,7 +73,7 @@ def install(text: str) -> str:
     for number in found:
         if flaw := _flaw(lines[number]):
             what = f'nsswitch.conf: {flaw} in "{lines[number].strip()}"'
-            raise UserError(what, "mend that line, then try again", "invalid")
+            raise UserError(what, "correct that line, then try again", "invalid")
         if _fault(lines[number]):
             lines[number] = _insert(_strip(lines[number]))
     if not found:

@@ -81,7 +81,7 @@ def _remove_nsswitch(system: System) -> Iterator[str]:
         path.unlink()
     else:
         rootfs.replace(path, content, 0o644)
-    yield f"took {nsswitch.MODULE} out of {path}"
+    yield f"removed {nsswitch.MODULE} from {path}"
 
 
 def _remove_system_files(system: System) -> Iterator[str]:
@@ -90,7 +90,7 @@ def _remove_system_files(system: System) -> Iterator[str]:
         if not path.exists():
             continue
         if not is_ours(path.read_bytes()):
-            yield f"left {path}, which was changed by hand"
+            yield f"kept {path}, which was changed by hand"
             continue
         path.unlink()
         yield f"removed {path}"
@@ -138,7 +138,7 @@ def give_back_state(system: System) -> Iterator[str]:
             for name in (*folders, *files):
                 os.chown(name, 0, 0, dir_fd=fd, follow_symlinks=False)
         os.chown(history, 0, 0)
-        yield f"kept the lease history {history}, now root's"
+        yield f"kept the lease history {history}, now owned by root"
     for folder in _tmpfiles_folders():
         rootfs.remove_if_empty(system.at(folder))
 
@@ -148,7 +148,7 @@ def _remove_user(system: System) -> Iterator[str]:
     if not user:
         return
     if user[4:5] != [USER_COMMENT]:
-        yield f"left the user {USER}, which somebody else made"
+        yield f"kept the user {USER}, which somebody else created"
         return
     tools.delete_user(system)
     yield f"removed the system user {USER}"

@@ -65,7 +65,7 @@ def _module(system: System) -> Piece:
     if not path.exists():
         return Piece("module", "missing", f"{path} is not there", _install(system))
     if path.read_bytes() != built:
-        return Piece("module", "other", f"{path} is of another version", _install(system))
+        return Piece("module", "other", f"{path} is from another version", _install(system))
     if system.running:
         try:
             ctypes.CDLL(str(path))

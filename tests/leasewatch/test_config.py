@@ -128,16 +128,16 @@ def test_sources_are_looked_for_unless_they_are_switched_off() -> None:
     [
         (
             "[sources]\nlibvird = false",
-            "sources.libvird: no such source; to switch off there",
+            "sources.libvird: no such source; these can be switched off",
         ),
         (
             "[sources]\npyvirt = false",
-            "sources.pyvirt: is always followed; to switch off",
+            "sources.pyvirt: is always followed; these can be switched off",
         ),
         ("[sources]\nkea = 'no'", "sources.kea: expected true or false"),
         ("[sources]\nkea = 0", "sources.kea: expected true or false"),
-        ("[host]\nname='a'", "host: there may be several: write [[host]] instead of [host]"),
-        ("[source]\npath='/a'", "source: there may be several: write [[source]] instead of"),
+        ("[host]\nname='a'", "host: write [[host]] instead of [host]"),
+        ("[source]\npath='/a'", "source: write [[source]] instead of"),
         ("host = 'a'", "host: "),
         ("[names]\nguest_claims = 'all'", "names.guest_claims"),
         ("[names]\nguest_claim = 'off'", "names"),
@@ -149,7 +149,7 @@ def test_sources_are_looked_for_unless_they_are_switched_off() -> None:
         ("[[source]]\npath = '/a'\nnetwork = 'a'\nbridge = [7]", "source[0].bridge"),
         (
             "[[source]]\npath = '/a'\nnetwork = 'a'\nkind = 'lxd'",
-            'source[0].kind: "lxd" is no kind of lease file; there are dnsmasq, kea, libvirt, netw',
+            'source[0].kind: "lxd" is not a kind of lease file; use one of dnsmasq, kea',
         ),
         ("[[source]]\npath = '/a'\nnetwork = 'a'\nkind = 'Kea'", "source[0].kind"),
         ("[names]\nsuffix = 'Lab'", "names.suffix"),
@@ -182,7 +182,7 @@ def test_sources_are_looked_for_unless_they_are_switched_off() -> None:
         *(
             (
                 f"[[host]]\nname='a'\nmac='00:00:00:00:00:01'\nnetwork='x'\naddress='{address}'",
-                f'host[0].address: "{address}" is no IP address',
+                f'host[0].address: "{address}" is not an IP address',
             )
             for address in ("10.0.0", "10.0.0.1/24", "printer", "fe80::1%br0", "0.0.0.0")
         ),

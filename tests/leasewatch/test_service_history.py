@@ -208,7 +208,7 @@ def test_a_damaged_history_is_set_aside_and_the_names_go_on(
     served.paths.history.write_bytes(os.urandom(40_000))
     served.start()
     assert served.answer("web1") == ["10.0.0.5"]
-    served.await_said("history is damaged, set aside")
+    served.await_said("history is damaged, renamed")
     await_held(served, "10.0.0.5")
     (kept,) = served.paths.history.parent.glob("history.db.damaged-*")
     assert f"path={kept}" in served.said()
@@ -244,7 +244,7 @@ def test_the_settings_switch_it_off(served: Served, dnsmasq: Dnsmasq) -> None:
     served.settings(settings + "[history]\nenabled = false\n")
     served.start()
     assert served.answer("web1") == ["10.0.0.5"]
-    with pytest.raises(NoHistoryError, match="not written: the settings switch it off"):
+    with pytest.raises(NoHistoryError, match="not written: the settings disable it"):
         varlink_client.history(served.paths.varlink, HistoryParameters())
     served.settings(settings)
     served.rescan()

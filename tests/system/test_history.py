@@ -175,7 +175,7 @@ def test_a_damaged_file_is_set_aside_and_the_names_go_on(host: Host) -> None:
     world.run(["sh", "-c", f"head -c 20000 /dev/urandom > {HISTORY}/history.db"])
     host.serve()
     assert finds(world, "web1") == [address]
-    host.await_said("history is damaged, set aside")
+    host.await_said("history is damaged, renamed")
     host.await_rows("it again", "web1", lambda rows: len(rows) == 1)
     files = world.run(["ls", HISTORY]).stdout.split()
     assert any(name.startswith("history.db.damaged-") for name in files)
@@ -237,14 +237,14 @@ def test_without_the_service_root_reads_it_as_its_owner_and_others_are_told_why_
     host.end(signal.SIGKILL)  # its log is not merged
     shown = world.run(["leasewatch", "history", "web1"])
     assert "web1" in shown.stdout
-    assert f"this is from {HISTORY}/history.db" in shown.stderr
+    assert f"reading {HISTORY}/history.db instead" in shown.stderr
     owners = world.run(["sh", "-c", f"stat -c %U {HISTORY}/*"]).stdout.split()
     assert set(owners) == {"leasewatch"}
     world.run(["chmod", "0750", HISTORY])  # as the unit makes it
     refused = world.run(["leasewatch", "history"], user="nobody", check=False)
     assert refused.returncode == 1
     assert f"{HISTORY}/history.db: Permission denied" in refused.stderr
-    assert "hint: ask as root, or start the service" in refused.stderr
+    assert "hint: run it with sudo, or start the service" in refused.stderr
     host.serve()
     host.await_rows("it", "web1", lambda rows: len(rows) == 1)
     assert "not written" not in host.said()

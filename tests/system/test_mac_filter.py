@@ -286,7 +286,7 @@ def test_a_guest_that_the_kernel_cannot_filter_runs_and_its_owner_is_told(lab: W
     without_bridge_filters(lab, "Operation not supported")
     started = pyvirt(lab, "domain", "start", "web1")
     assert (
-        "pyvirt: guests may send from any MAC, names are not safe from them: nft: Error: Could not"
+        "pyvirt: guests can send from any MAC and so take over names: nft: Error: Could not"
         " process rule: Operation not supported\n"
     ) in started.stderr
     assert row(lab, "web1")["state"] == "running"

@@ -159,7 +159,7 @@ OBSTACLES = {
     ),
     "the bridge's name is taken": (
         "ip link add pv-lab type bridge",
-        "an interface pv-lab already that is not ours",
+        "interface pv-lab exists already and is not ours",
         "ip link delete pv-lab",
     ),
     "the kernel's settings are read-only": (
@@ -184,7 +184,7 @@ OBSTACLES = {
     ),
     "IPv6 is switched off": (
         "mount -t tmpfs none /proc/sys/net",
-        "the kernel has IPv6 switched off",
+        "IPv6 is disabled in the kernel",
         "boot without ipv6.disable=1",
     ),
     "a route has the subnet": (

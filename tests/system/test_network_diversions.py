@@ -44,7 +44,7 @@ DIVERTED = {
     "fd00:2::/64": "ip rule 5270 sends fd00:2:0:0:8000:: to ts0 (table 52)",
     "10.6.0.0/24": "an ip rule or route forbids 10.6.0.2",
     "10.7.0.0/24": "an ip rule or route drops 10.7.0.254",
-    "10.8.0.0/24": "10.8.0.9 is an address of the host's own",
+    "10.8.0.0/24": "10.8.0.9 is one of the host's own addresses",
 }
 FREE = (
     "10.11.0.0/24",  # a rule behind main
@@ -88,7 +88,7 @@ def test_a_subnet_that_a_rule_sends_elsewhere_is_neither_picked_nor_taken(world:
     assert "no free /24 was found: ip rule 5270 sends 10.77.0.2 to ts0 (table 52)" in none
     refused = world.run(START, check=False)
     assert refused.returncode == 1
-    assert "guests of network lab are not reached: ip rule 5270 sends 10.77.2.2" in refused.stderr
+    assert "guests of network lab cannot be reached: ip rule 5270 sends 10.77.2.2" in refused.stderr
     assert "pv-lab" not in world.run(["ip", "link"]).stdout
     world.run(shlex.split(refused.stderr.rpartition("hint: ")[2]))
     assert world.run(START).stdout == "network lab is started\n"
@@ -107,7 +107,7 @@ def test_a_route_that_comes_after_the_start_is_told_at_the_next_one(world: World
         world.run(["ip", "route", "add", *route])
         told = world.run(START, check=False)
         assert told.returncode == 1
-        assert told.stderr.startswith("pyvirt: network lab is not mended: guests of network lab")
+        assert told.stderr.startswith("pyvirt: network lab is not repaired: guests of network lab")
         assert "hint: " in told.stderr
         world.run(["ip", "route", "delete", *route])
         assert world.run(START).stdout == "network lab was started already\n"

@@ -92,7 +92,7 @@ def test_a_broken_definition_keeps_nobody_from_create_and_delete(ready: World) -
     ready.run(["pyvirt", "network", "delete", "lab"])
     made = ready.run(["pyvirt", "network", "create", "b", "--subnet", "10.4.0.0/255.255.255.0"])
     assert "network b is defined: 10.4.0.0/24," in made.stdout
-    assert made.stderr.startswith("pyvirt: no subnet is kept free for network broken: /etc/")
+    assert made.stderr.startswith("pyvirt: cannot reserve a subnet for network broken: /etc/")
     ready.run(["pyvirt", "network", "start", "b"])
 
 

@@ -107,7 +107,7 @@ def test_what_is_not_the_networks_is_nobodys_loss(lab: World) -> None:
     assert f'"{TAP}"' not in lab.run(["nft", "list", "table", "bridge", "pyvirt_lab"]).stdout
     lab.run(["nft", "flush", "table", "inet", "pyvirt_lab"])
     lab.wait_for("a real loss", lambda: lost(lab))
-    assert lost(lab) == ["network lab has lost nftables rules: mending"]
+    assert lost(lab) == ["network lab has lost nftables rules: repairing"]
 
 
 def test_a_network_of_thousands_of_leases_loses_nothing_by_its_own_changes(world: World) -> None:

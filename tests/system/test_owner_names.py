@@ -26,7 +26,7 @@ def test_an_appliance_answers_to_the_name_that_its_owner_gave_its_card(lab: Worl
     lab.serve()
     liar = lab.client("liar", "pv-lab").dhcp("printer")
     lab.wait_for("the liar to be seen", lambda: liar in entries(lab))
-    assert entries(lab)[liar]["reason"] == '"printer" is a name that the owner gave'
+    assert entries(lab)[liar]["reason"] == '"printer" is a name set by the owner'
     address = lab.client("appliance", "pv-lab", mac).dhcp("HP4711")
     for name in ("printer", "scanner", "print.example", "printer.lab.internal", "hp4711"):
         lab.wait_for(f"{name} to answer", lambda: finds(lab, name) == [address])  # noqa: B023

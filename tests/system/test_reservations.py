@@ -91,7 +91,7 @@ def test_an_address_that_is_anothers_is_refused_in_one_line(
     refused = pyvirt(reserved, "domain", "create", "db2", *words, check=False)
     assert refused.returncode == 1
     what, how = refused.stderr.splitlines()
-    assert f"{ADDRESS} is domain db1's on network lab" in what
+    assert f"{ADDRESS} belongs to domain db1 on network lab" in what
     assert "pyvirt domain show db1" in how
 
 

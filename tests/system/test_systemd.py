@@ -206,7 +206,7 @@ def test_a_lease_file_named_in_the_settings_is_followed_after_a_reload(installed
     shown = installed.run(["leasewatch", "sources"]).stdout
     installed.sh("rm /etc/etc.leases")
     for folder in ("/root", "/tmp", "/etc"):
-        assert f"leasewatch.service sees nothing below {folder}: have the server" in shown
+        assert f"leasewatch.service cannot see files below {folder}: let the server" in shown
 
 
 def test_settings_with_a_fault_keep_the_service_and_its_names(installed: Machine) -> None:
@@ -260,7 +260,7 @@ def test_the_history_is_written_in_the_sandbox_and_outlives_remove_and_install(
         machine.run(["systemctl", "restart", "leasewatch"])
         wait_for("the history", lambda: machine.run(asked, check=False).stdout == "printer1\n")
         removed = machine.run(["nss-pyvirt", "remove"]).stdout
-        assert "kept the lease history /var/lib/leasewatch, now root's\n" in removed
+        assert "kept the lease history /var/lib/leasewatch, now owned by root\n" in removed
         assert machine.run(["nss-pyvirt", "remove"]).stdout == "nothing is installed\n"
         assert machine.run(asked).stdout == "printer1\n"  # root reads the file itself
         machine.run(["nss-pyvirt", "install"])

@@ -88,7 +88,7 @@ def command() -> None:
     multiple=True,
     required=True,
     shell_complete=_complete_network,
-    help="Network to be on (repeatable).",
+    help="Network to connect to (repeatable).",
 )
 @click.option(
     "--mac", "macs", metavar="MAC", multiple=True, help="MAC on the first, second, … network."
@@ -105,7 +105,7 @@ def command() -> None:
     "aliases",
     metavar="NAME",
     multiple=True,
-    help="Further name that answers (repeatable).",
+    help="Further name that resolves (repeatable).",
 )
 @click.option("--disk", type=FilePath(), help="qcow2 or raw image to start from; never written to.")
 @click.option(
@@ -138,16 +138,16 @@ def command() -> None:
     type=click.Choice(["auto", "kvm", "tcg"]),
     default="auto",
     show_default=True,
-    help="auto: KVM where a trial guest runs under it, else emulation.",
+    help="auto: KVM if a trial guest runs under it, else emulation.",
 )
 @click.option(
     "--mac-filtering/--no-mac-filtering",
     default=True,
     show_default=True,
-    help="Let it speak for its own MACs and addresses only; a bridge inside it needs others.",
+    help="Let it send only from its own MACs and addresses; off for a guest that bridges.",
 )
 def create(**wish: Any) -> None:
-    """Define a domain; its name is what `ssh NAME` will find."""
+    """Define a domain; while it runs, `ssh NAME` finds it."""
     from leasewatch.pyvirt.domains import disk  # noqa: PLC0415  # as above
     from leasewatch.pyvirt.domains.plan import DomainRequest  # noqa: PLC0415
 
@@ -162,7 +162,7 @@ def create(**wish: Any) -> None:
 @command.command(name="list")
 @frame.output_option
 def list_(output: frame.Format) -> None:
-    """Show all domains."""
+    """List all domains."""
     domains = _domains()
     names = sorted(domains.names(), key=look.natural)
     rows = []
@@ -182,7 +182,7 @@ def list_(output: frame.Format) -> None:
 @_name
 @frame.output_option
 def show(name: str, output: frame.Format) -> None:
-    """Show one domain: all that is known of it."""
+    """Show everything that is known about one domain."""
     row = _domains().describe(name)
     if output == "table":
         for key, value in row.items():
@@ -195,7 +195,7 @@ def show(name: str, output: frame.Format) -> None:
 @command.command(needs_root=True)
 @_names
 def start(names: Sequence[str]) -> int:
-    """Start domains; their names answer as soon as this returns."""
+    """Start domains; their names resolve as soon as this returns."""
 
     def act(name: str) -> str:
         return "is started" if _domains().start(name, say) else "was started already"
@@ -211,7 +211,7 @@ def start(names: Sequence[str]) -> int:
     metavar="SECONDS",
     default=60,
     show_default=True,
-    help="How long to wait for the end of each.",
+    help="How long to wait for each.",
 )
 @click.option("--force", is_flag=True, help="Force off what is still running after the timeout.")
 def shutdown(names: Sequence[str], timeout: int, force: bool) -> int:
@@ -234,7 +234,7 @@ def shutdown(names: Sequence[str], timeout: int, force: bool) -> int:
 @command.command(needs_root=True)
 @_names
 def stop(names: Sequence[str]) -> int:
-    """End domains now, without asking their guests."""
+    """Force domains off now, like pulling the plug."""
 
     def act(name: str) -> str:
         _domains().stop(name)
@@ -246,7 +246,7 @@ def stop(names: Sequence[str]) -> int:
 @command.command(needs_root=True)
 @_names
 def delete(names: Sequence[str]) -> int:
-    """Remove stopped domains and their disks."""
+    """Delete stopped domains and their disks."""
 
     def act(name: str) -> str:
         _domains().delete(name)
@@ -265,7 +265,7 @@ def run(name: str) -> None:
 @command.command(needs_root=True)
 @_name
 def console(name: str) -> None:
-    """Join a domain's serial console; Ctrl-] leaves it."""
+    """Connect to a domain's serial console; Ctrl-] leaves it."""
     if sys.stdin is None or sys.stdout is None:
         raise UserError("the console needs an open stdin and stdout", "omit <&- and >&-")
 

@@ -85,13 +85,13 @@ def command(context: click.Context) -> None:
     "--host-access/--no-host-access",
     default=True,
     show_default=True,
-    help="Let guests reach the host's services; DHCP, DNS and ICMP they always reach.",
+    help="Let guests reach the host's services; they always reach DHCP, DNS and ICMP.",
 )
 @click.pass_obj
 def create(
     networks: Networks, name: str, subnet: str, mode: Mode, suffix: str, *, host_access: bool
 ) -> None:
-    """Define a network. `pyvirt network start NAME` brings it up."""
+    """Define a network. `pyvirt network start NAME` starts it."""
     network = networks.create(name, subnet, mode, suffix, say, host_access=host_access)
     sentence = f"network {name} is defined: {network.subnet}, {network.subnet6}"
     frame.print_done(sentence, network=name, subnet=network.subnet, subnet6=network.subnet6)
@@ -101,7 +101,7 @@ def create(
 @frame.output_option
 @click.pass_obj
 def list_(networks: Networks, output: frame.Format) -> None:
-    """Show all networks."""
+    """List all networks."""
     rows, faults = [], []
     for name in sorted(networks.names(), key=look.natural):
         try:
@@ -130,7 +130,7 @@ def show(networks: Networks, name: str, output: frame.Format) -> None:
     for key in _COLUMNS:
         click.echo(f"{key + ':':9}{row[key]}")
     if not network.host_access:
-        click.echo("guests reach DHCP, DNS and ICMP of the host alone")
+        click.echo("guests reach only DHCP, DNS and ICMP of the host")
 
 
 @command.command(needs_root=True)

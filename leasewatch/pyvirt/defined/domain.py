@@ -53,7 +53,7 @@ def check(domain: DomainDefinition) -> None:
     if domain.name.endswith(".json"):
         raise UserError(
             f"a domain's name ends with .json: {domain.name!r}",
-            "take another one: a run state is named so",
+            "use another one: a run state is called that",
             "invalid",
         )
     if domain.disk is None and domain.kernel is None:
@@ -76,7 +76,7 @@ def check(domain: DomainDefinition) -> None:
         if nic.address is not None:
             parse_address(nic.address)
     if len(domain.aliases) > MAX_ALIASES:
-        raise UserError(f"there are more than {MAX_ALIASES} aliases", "leave some away", "invalid")
+        raise UserError(f"there are more than {MAX_ALIASES} aliases", "omit some", "invalid")
 
 
 def parse_address(text: str) -> str:
@@ -86,7 +86,7 @@ def parse_address(text: str) -> str:
     except ValueError:
         address = b""
     if len(address) != 4:
-        raise UserError(f"{text!r} is no IPv4 address", "write it like 10.77.0.50", "invalid")
+        raise UserError(f"{text!r} is not an IPv4 address", "write it like 10.77.0.50", "invalid")
     return addresses.text(address)
 
 
@@ -104,7 +104,7 @@ def parse_mac(text: str) -> str:
         )
     if mac == "00:00:00:00:00:00":
         raise UserError(
-            "MAC 00:00:00:00:00:00 is nobody's", "write it like 52:54:00:12:34:56", "invalid"
+            "MAC 00:00:00:00:00:00 is not valid", "write it like 52:54:00:12:34:56", "invalid"
         )
     return mac
 

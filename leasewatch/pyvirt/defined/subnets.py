@@ -35,7 +35,7 @@ def check4(text: str) -> None:
     if not any(network in netaddr.IPNetwork(range_) for range_ in _PRIVATE):
         raise UserError(
             f"subnet: {text} is not private",
-            f"take one within {', '.join(_PRIVATE)}; or auto",
+            f"use one within {', '.join(_PRIVATE)}, or auto",
             "invalid",
         )
 
@@ -83,8 +83,8 @@ def check_guest(address: str, network: str, subnet: str) -> None:
     """Raises UserError unless a guest of `network`, whose IPv4 is `subnet`, can have `address`."""
     first, last = guest_range(subnet)
     if not netaddr.IPAddress(first) <= netaddr.IPAddress(address) <= netaddr.IPAddress(last):
-        what = f"{address} is no guest's address on network {network}"
-        raise UserError(what, f"take one from {first} to {last}", "invalid")
+        what = f"{address} cannot be a guest's address on network {network}"
+        raise UserError(what, f"use one from {first} to {last}", "invalid")
 
 
 def ula(random: bytes, number: int = 0) -> str:

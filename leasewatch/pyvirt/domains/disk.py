@@ -25,7 +25,7 @@ def make_overlay(base: Path, overlay: Path, size: str | None) -> None:
     if size is not None and _bytes(size) < image.size:
         raise UserError(
             f"{size} is smaller than {base} ({_spelt(image.size)})",
-            "leave --size away, or enlarge it",
+            "omit --size, or enlarge it",
             "invalid",
         )
     overlay.parent.mkdir(parents=True, mode=0o700, exist_ok=True)

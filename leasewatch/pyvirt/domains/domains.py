@@ -82,8 +82,8 @@ class Domains:
                 with contextlib.suppress(OSError):
                     files.data.rmdir()  # an empty one holds nothing
                 if files.data.exists():
-                    hint = "move it away: it is no domain's"
-                    raise UserError(f"{files.data} is there already", hint, "exists")
+                    hint = "move it away: no domain owns it"
+                    raise UserError(f"{files.data} exists already", hint, "exists")
                 self._make(domain, files, wish.size)
             except OSError as error:
                 raise UserError(f"cannot define domain {domain.name}: {error}") from error
@@ -207,7 +207,7 @@ class Domains:
             joined()
             return console.attach(files.console, keyboard, screen)
         except OSError as error:
-            raise UserError(f"cannot join the console of {name}: {error.strerror}") from error
+            raise UserError(f"cannot connect to the console of {name}: {error.strerror}") from error
         finally:
             held.release()
 

@@ -65,7 +65,7 @@ def plan(paths: Paths, wish: DomainRequest) -> DomainDefinition:
     _check_name(wish.name, "a domain's name")
     if wish.name in definitions.names(paths.domain_definitions):
         hint = f"pyvirt domain show {wish.name}"
-        raise UserError(f"there is a domain {wish.name} already", hint, "exists")
+        raise UserError(f"domain {wish.name} exists already", hint, "exists")
     others = definitions.readable(paths.domain_definitions, DomainDefinition, "domain")
     _check_names(wish, others)
     _check_qualified(wish, others, _suffixes(paths))
@@ -126,7 +126,7 @@ def _plan_macs(wish: DomainRequest, others: Iterable[DomainDefinition]) -> list[
     for mac in chosen:
         if mac in taken:
             raise UserError(
-                f"MAC {mac} is domain {taken[mac]}'s", "leave --mac away for a new one", "exists"
+                f"MAC {mac} belongs to domain {taken[mac]}", "omit --mac to generate one", "exists"
             )
     while len(chosen) < len(wish.networks):
         mac = make_mac(os.urandom(3))
@@ -145,7 +145,7 @@ def _check_address(
         if any((nic.network, nic.address) == (network, address) for nic in domain.nics):
             hint = f"pyvirt domain show {domain.name}"
             raise UserError(
-                f"{address} is domain {domain.name}'s on network {network}", hint, "exists"
+                f"{address} belongs to domain {domain.name} on network {network}", hint, "exists"
             )
 
 
@@ -163,7 +163,7 @@ def _check_not_leased(
             holder = owners.get(lease.hwaddr or "", f"a machine with MAC {lease.hwaddr}")
             raise UserError(
                 f"{address} is leased to {holder} on network {network}",
-                "take another one, or shut that machine down first",
+                "use another one, or shut that machine down first",
                 "exists",
             )
 
@@ -198,7 +198,7 @@ def _check_qualified(
     mine = {wish.name, *wish.aliases}
     for network, suffix in suffixes.items():
         if (zone := f"{network}.{suffix}") in mine:
-            raise UserError(f"{zone} stands for network {network}", "take one like web1", "exists")
+            raise UserError(f"{zone} stands for network {network}", "use one like web1", "exists")
 
     def qualified(name: str, networks: Iterable[str]) -> set[str]:
         return {f"{name}.{net}.{suffixes[net]}" for net in networks if net in suffixes}
@@ -207,7 +207,9 @@ def _check_qualified(
         theirs = qualified(other.name, (nic.network for nic in other.nics))
         for name in mine & theirs:
             raise UserError(
-                f"{name} is domain {other.name}'s", f"pyvirt domain show {other.name}", "exists"
+                f"{name} belongs to domain {other.name}",
+                f"pyvirt domain show {other.name}",
+                "exists",
             )
         for name in qualified(wish.name, wish.networks) & {other.name, *other.aliases}:
             raise UserError(
@@ -220,10 +222,10 @@ def _check_qualified(
 def _check_name(name: str, what: str) -> None:
     """UserError unless `name` can be published, be a file's name, and mean nothing else here."""
     folded = labels.fold(name)
-    fault, hint = labels.owner_fault(folded), "take one like web1 or ubuntu22.04"
+    fault, hint = labels.owner_fault(folded), "use one like web1 or ubuntu22.04"
     host = labels.fold(socket.gethostname())
     if fault is None and name != folded:
-        fault = "has upper case letters, which names do not tell apart"
+        fault = "has upper-case letters, which make no difference in names"
         hint = f"did you mean {folded}?"
         if name.endswith("."):
             fault = "ends with a dot"

@@ -102,4 +102,4 @@ def _filter(paths: Paths, state: DomainState, say: Say) -> None:
     try:
         mac_filter.refresh(paths, {nic.network for nic in state.nics}, begun=state)
     except nft.UnsupportedError as error:
-        say(f"guests may send from any MAC, names are not safe from them: {error.what}")
+        say(f"guests can send from any MAC and so take over names: {error.what}")

@@ -34,7 +34,7 @@ def ensure_bridge(bridge: Bridge, ports: Iterable[str]) -> bool:
     """
     if not Path("/proc/sys/net/ipv6").is_dir():
         raise UserError(
-            "the kernel has IPv6 switched off, and networks need it",
+            "IPv6 is disabled in the kernel, and networks need it",
             "boot without ipv6.disable=1",
             "missing",
         )
@@ -42,7 +42,7 @@ def ensure_bridge(bridge: Bridge, ports: Iterable[str]) -> bool:
     link = there.get(bridge.name)
     if link is not None and link.mac != bridge.mac:
         raise UserError(
-            f"there is an interface {bridge.name} already that is not ours",
+            f"interface {bridge.name} exists already and is not ours",
             f"ip link delete {bridge.name}, if nobody needs it",
             "exists",
         )

@@ -102,7 +102,7 @@ class _Family:
         if name == bridge:
             return None
         if table == _LOCAL:
-            return Diversion(f"{address} is an address of the host's own")
+            return Diversion(f"{address} is one of the host's own addresses")
         if table == _MAIN and bridge and _length(route["dst"]) >= network.prefixlen:
             return Diversion(f"the host's route sends {address} to {name}")
         rule = self._earlier.get(table)

@@ -40,7 +40,7 @@ class Losses:
         try:
             self._news = KernelNews()
         except OSError as error:
-            what = f"cannot hear what becomes of network {network.name}: {error.strerror}"
+            what = f"cannot watch for changes to network {network.name}: {error.strerror}"
             raise UserError(what, "is nf_tables in this kernel?", "missing") from error
         self._lost: set[Table] = set()
         self._attempts: defaultdict[str, Backoff] = defaultdict(Backoff)

@@ -202,7 +202,7 @@ class Networks:
             try:
                 defined.append(Taken(self.get(name).subnet, f"network {name}"))
             except UserError as error:
-                say(f"no subnet is kept free for network {name}: {error.what}")
+                say(f"cannot reserve a subnet for network {name}: {error.what}")
         return defined + routed_subnets()
 
     def _refuse_collision(self, network: Network) -> None:
@@ -236,7 +236,7 @@ def _pick(taken: Sequence[Taken]) -> str:
             return subnet
         first = first or found
     why, hint = (f": {first.what}", first.hint) if first else ("", "")
-    raise UserError(f"no free /24 was found{why}", hint or "choose one yourself: --subnet CIDR")
+    raise UserError(f"no free /24 was found{why}", hint or "use --subnet CIDR")
 
 
 def _hindrance(subnet: str, taken: Sequence[Taken]) -> str:
@@ -265,13 +265,13 @@ def _mend(files: NetworkFiles, pid: int) -> bool:
             if process.wait_pidfd(pidfd, 0.005):
                 return False
             if time.monotonic() > deadline:
-                raise process.last_error(files.log, said, f"network {files.name} was not mended")
+                raise process.last_error(files.log, said, f"network {files.name} was not repaired")
     finally:
         os.close(pidfd)
     state = network_state(files)
     if state is not None and state.fault:
         what, _, hint = state.fault.partition("\n")
-        raise UserError(f"network {files.name} is not mended: {what}", hint)
+        raise UserError(f"network {files.name} is not repaired: {what}", hint)
     return True
 
 

@@ -139,7 +139,7 @@ class _Parent:
         for subnet in (self._network.subnet, self._network.subnet6):
             if found := diversions.find(subnet, bridge_name(self._network.name)):
                 raise UserError(
-                    f"guests of network {self._network.name} are not reached: {found.what}",
+                    f"guests of network {self._network.name} cannot be reached: {found.what}",
                     found.hint or f"change it in {self._files.definition}",
                 )
 
@@ -185,7 +185,7 @@ class _Parent:
         lost = self._losses.take(time.monotonic())
         if lost:
             what = ", ".join(lost)
-            _log.warning("network %s has lost %s: mending", self._network.name, what)
+            _log.warning("network %s has lost %s: repairing", self._network.name, what)
         if asked or FILTER in lost:
             self._held.reset()
         return asked or bool(lost)
@@ -195,14 +195,14 @@ class _Parent:
         try:
             self.up()
         except (OSError, UserError) as error:
-            _log.warning("network %s is not mended: %s", self._network.name, error)
+            _log.warning("network %s is not repaired: %s", self._network.name, error)
             with contextlib.suppress(OSError):  # no room: said already
                 self._tell_state(f"{error}\n{getattr(error, 'hint', '')}")
 
     def _look(self) -> None:
         """Look at all files whose changes matter."""
         if not self._files.hosts.is_dir():
-            _log.warning("%s was removed: it is made anew", self._files.hosts)
+            _log.warning("%s was removed: creating it again", self._files.hosts)
             self._mend()
         self._look_at_leases()
         with contextlib.suppress(FileNotFoundError):  # it could not be made

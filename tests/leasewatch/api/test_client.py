@@ -135,7 +135,7 @@ def test_an_unknown_name_carries_its_refused_candidates(tmp_path: Path) -> None:
 
 BAD_REPLIES = {
     "another error": ({"error": "org.varlink.service.MethodNotFound"}, "MethodNotFound"),
-    "no object": ([], "not understood"),
+    "no object": ([], "cannot understand"),
     "a missing key": ({"parameters": {"entries": []}}, "generation"),
     "a wrong type": ({"parameters": {"entries": [{"name": 5}], "generation": 1}}, "name"),
     "an unknown verdict": (

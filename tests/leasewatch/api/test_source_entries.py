@@ -7,8 +7,8 @@ import pytest
 from leasewatch.api.source_entries import source_entries
 from leasewatch.sources.discovery import Problem
 
-HIDDEN, DENIED = "sees nothing below /home", "CAP_DAC_READ_SEARCH"
-ETC, LOG = "sees nothing below /etc: ", "sees nothing below /var/log: "
+HIDDEN, DENIED = "cannot see files below /home", "CAP_DAC_READ_SEARCH"
+ETC, LOG = "cannot see files below /etc: ", "cannot see files below /var/log: "
 
 
 @pytest.mark.parametrize(

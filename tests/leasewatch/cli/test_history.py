@@ -135,7 +135,7 @@ def test_a_limit_gives_the_newest_and_says_so(
 ) -> None:
     code, out, err = run(paths, capsys, "-n", "1")
     assert (code, cells(out.splitlines()[1])[0]) == (0, "db")
-    assert "the newest 1; --limit shows more" in err
+    assert "showing the newest 1; use --limit for more" in err
     code, out, err = run(paths, capsys, "-n", "3")
     assert (code, len(out.splitlines()), "--limit" in err) == (0, 4, False)
 
@@ -176,7 +176,7 @@ def test_failures_have_their_exit_code_and_say_what(
 def test_without_a_history_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     paths = Paths(root=tmp_path)
     code, _, err = run(paths, capsys)
-    assert (code, f"there is no history yet: no {paths.history}" in err) == (1, True)
+    assert (code, f"no history yet: {paths.history} does not exist" in err) == (1, True)
     paths.history.parent.mkdir(parents=True)
     paths.history.touch()
     code, _, err = run(paths, capsys)

@@ -115,11 +115,11 @@ def test_the_list_shows_every_lease_and_why_it_does_not_answer(
         "52:54:00:00:00:05", "lease", show.expiry(LATER, time.time()), "owner", "published",
     ]  # fmt: skip
     assert table["guest1", "10.77.0.6"][4:] == ["lease", "never", "guest", "published"]
-    assert table["wpad", "10.77.0.7"][7] == "refused: the published table does not have it"
-    assert table["old", "10.77.0.8"][7] == "expired: its lease has ended"
+    assert table["wpad", "10.77.0.7"][7] == "refused: it is not in the published table"
+    assert table["old", "10.77.0.8"][7] == "expired: its lease has expired"
     assert table["-", "10.77.0.9"][6:] == ["-", "unnamed"]
     assert table["slow", "-"][4:] == [
-        "-", "-", "guest", "pending: the domain was started and has no lease yet",
+        "-", "-", "guest", "pending: the domain is running and has no lease yet",
     ]  # fmt: skip
     assert table["orphan", "10.88.0.9"][3:5] == ["-", "-"]
     assert ("web1", f"fe80::5%{LOOPBACK}") in table
@@ -203,7 +203,7 @@ def test_csv_has_one_header_and_the_reason_apart(
     _, out, _ = run(paths, capsys, "list", "-o", "csv")
     rows = {row["address"]: row for row in csv.DictReader(io.StringIO(out))}
     assert rows["10.77.0.7"]["state"] == "refused"
-    assert rows["10.77.0.7"]["reason"] == "the published table does not have it"
+    assert rows["10.77.0.7"]["reason"] == "it is not in the published table"
     assert rows["10.77.0.6"]["expires"] == ""
 
 
@@ -260,16 +260,24 @@ def test_all_addresses_are_one_write_so_that_head_breaks_no_pipe(paths: Paths) -
 
 
 FAILURES = {
-    "unknown name": (["ip", "web9"], 3, 'nothing answers to "web9"'),
-    "unknown address": (["resolve", "10.77.0.99"], 3, 'nothing answers to "10.77.0.99"'),
-    "refused name": (["ip", "wpad"], 3, "the published table does not have it"),
+    "unknown name": (["ip", "web9"], 3, 'no host has the name or address "web9"'),
+    "unknown address": (
+        ["resolve", "10.77.0.99"],
+        3,
+        'no host has the name or address "10.77.0.99"',
+    ),
+    "refused name": (["ip", "wpad"], 3, "it is not in the published table"),
     "family without an address": (["ip", "-6", "guest1"], 3, "guest1 has no IPv6 address"),
     "still starting": (["ip", "slow"], 3, "slow was started and has no address yet"),
     "bad format": (["list", "-o", "yaml"], 2, "'yaml' is not one of"),
     "no name": (["ip"], 2, "NAME is missing"),
     "no such command": (["frobnicate"], 2, "there is no command leasewatch frobnicate\n"),
     "nearly a command": (["sorces"], 2, "hint: did you mean: leasewatch sources\n"),
-    "a name that drives the terminal": (["ip", "\x1b[2J"], 3, 'nothing answers to "\\x1b[2J"'),
+    "a name that drives the terminal": (
+        ["ip", "\x1b[2J"],
+        3,
+        'no host has the name or address "\\x1b[2J"',
+    ),
 }
 
 
@@ -299,7 +307,7 @@ def test_who_asks_for_a_domain_that_does_not_run_is_told_how_to_start_it(
     assert (code, err.splitlines()[-2:]) == (
         3,
         [
-            'leasewatch: nothing answers to "db1"',
+            'leasewatch: no host has the name or address "db1"',
             "  hint: domain db1 is not running: sudo pyvirt domain start db1",
         ],
     )
@@ -383,7 +391,7 @@ def test_explain_lists_refused_candidates_even_if_nothing_answers(
     assert "52:54:00:00:00:07" in out
     assert "refused" in out
     assert err.endswith(
-        'leasewatch: nothing answers to "wpad": the published table does not have it\n'
+        'leasewatch: no host has the name or address "wpad": the published table does not have it\n'
         "  hint: leasewatch list shows every lease\n"
     )
     asked = run(paths, capsys, "resolve", "wpad")[2]

@@ -82,7 +82,7 @@ def test_a_terminal_gets_the_columns_of_its_width_and_each_row_begins_with_its_n
     rows = [line for line in lines if not line.startswith(" ")]
     assert sorted(line.split()[0] for line in rows) == sorted([name, name, "wpad", "-"])
     joined = " ".join(line.strip() for line in lines)
-    assert "refused: the published table does not have it" in joined
+    assert "refused: it is not in the published table" in joined
 
 
 def test_a_terminal_too_narrow_for_anything_still_gets_every_word(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ CHANGES: dict[str, tuple[LeaseChange, float, list[tuple[str | None, str | None]]
     "it goes before its time": (change(WEB, None), LATER - 1, [("released", None)]),
     "one that never ends goes": (change(lease(5, expires=0), None), WALL, [("released", None)]),
     "its file is watched no longer": (
-        LeaseChange(WEB, None, 0, 0), WALL, [("withdrawn", "its lease file is watched no longer")],
+        LeaseChange(WEB, None, 0, 0), WALL, [("withdrawn", "its lease file is no longer watched")],
     ),
     "its file is watched no longer, and its time is over": (
         LeaseChange(WEB, None, 0, 0), LATER + 9, [("expired", None)],

@@ -80,7 +80,7 @@ def test_only_a_regular_file_is_opened(
     harm(paths.history)
     code, out, err = ask(paths, capsys)
     assert (code, out) == (1, "")
-    assert "is not a regular file\n  hint: leasewatch never makes it so" in err
+    assert "is not a regular file\n  hint: leasewatch did not create it" in err
 
 
 VIEWS = {

@@ -85,7 +85,7 @@ def _convert_and_die(path: Path, steps: int) -> None:
 
 
 def test_a_command_that_reads_it_first_says_to_start_the_service(former: Path) -> None:
-    with pytest.raises(UserError, match="is of another version of leasewatch") as raised:
+    with pytest.raises(UserError, match="was written by another version of leasewatch") as raised:
         next(HistoryReader(former).holdings(HistoryParameters()))
     assert raised.value.hint == "start the service, which converts it"
     assert version(former) == 1

@@ -172,9 +172,9 @@ def test_a_damaged_file_is_renamed_and_logged_and_a_new_one_begun(path: Path) ->
         async with keeping(path, lease(1, "web1")) as kept:
             assert kept.remembered.see(lease(1, "web1"), WALL + 9) == WALL + 9
             await kept.until_held("web1")
-            await kept.until_logged("set aside")
+            await kept.until_logged("history is damaged, renamed")
         (line,) = LOG.getvalue().splitlines()
-        assert "history is damaged, set aside" in line
+        assert "history is damaged, renamed" in line
         assert "file is not a database" in line
         (aside,) = path.parent.glob("history.db.damaged-*")
         assert str(aside) in line
@@ -192,7 +192,7 @@ def test_a_file_that_is_damaged_while_it_is_written_is_replaced_and_the_numbers_
             last = kept.events()[-1].seq
             await asyncio.to_thread(_overwrite, path)
             kept.add(lease(200, "vm200"))
-            await kept.until_logged("set aside")
+            await kept.until_logged("history is damaged, renamed")
             await kept.until("all leases", lambda: len(kept.holdings()) == 200)
             assert kept.events()[0].seq > last
 
@@ -224,7 +224,7 @@ def test_a_file_that_others_take_away_is_begun_anew(path: Path, how: str) -> Non
             take_away()
             kept.add(lease(2, "db"))
             await kept.until_held("web1", "db")
-            await kept.until_logged("history was removed, beginning another")
+            await kept.until_logged("history was removed, starting a new one")
             assert kept.events()[0].seq > 1
 
     asyncio.run(scenario())
@@ -282,7 +282,7 @@ def test_too_much_at_once_is_lost_and_logged_and_what_holds_is_right(path: Path)
             kept.drop("10.0.0.1")
             path.parent.unlink()
             await kept.until_held(*(f"vm{number}" for number in range(2, 120)))
-            await kept.until_logged("too much to write, history lost")
+            await kept.until_logged("too much to write, history entries dropped")
             lost = {e.why for e in kept.events() if e.kind == "lost"}
             assert lost == {"51 changes were not written: too much at once"}
 

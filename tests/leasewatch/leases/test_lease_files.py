@@ -76,7 +76,7 @@ def checked(folder: Path, kind: str, check: Check) -> None:
     ("kind", "bad", "good", "error"),
     [
         ("dnsmasq", f"{GOOD}junk\n", GOOD, "line 2: line: "),
-        ("dnsmasq", GOOD.replace(":01", ":x"), GOOD, "line 1: hwaddr, left out: "),
+        ("dnsmasq", GOOD.replace(":01", ":x"), GOOD, "line 1: hwaddr, omitted: "),
         ("kea", f"{KEA4}\n\n{KEA_LINE.format(300, 1, 1)}", KEA4, "line 4: address: "),
         ("kea", "address,ip\n", KEA4, "line 1: header: "),
         ("libvirt", '[\n{"ip-address": 7}\n]', "[]", "line 2: ip-address: "),
@@ -119,7 +119,7 @@ def test_a_field_that_is_left_out_is_logged_once_however_often_the_lease_is_rene
 
     files = Files(tmp_path, "dnsmasq")
     asyncio.run(check(files))
-    assert LOG.getvalue().count("field left out") == 1
+    assert LOG.getvalue().count("field omitted") == 1
     assert "field=hwaddr" in LOG.getvalue()
 
 

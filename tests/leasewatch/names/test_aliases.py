@@ -59,7 +59,10 @@ def test_a_guest_that_calls_itself_by_an_alias_of_its_domain_is_refused_nothing(
     assert host.verdicts("web1") == {"10.0.0.1": "published"}
     host.run()
     assert host.verdicts("www") == {"10.0.0.1": "ended", "10.0.0.2": "refused"}
-    assert host.claims("www")["10.0.0.1"].reason == "domain web1 has ended and left this lease"
+    assert (
+        host.claims("www")["10.0.0.1"].reason
+        == "domain web1 has ended; this lease is left over from it"
+    )
 
 
 def test_a_domains_own_name_goes_before_an_alias_and_the_loss_is_said() -> None:
@@ -88,7 +91,7 @@ def test_aliases_that_do_not_fit_are_refused_and_the_domain_keeps_its_name() -> 
     assert names == ("web1", "web1.lab.internal", first, second)
     lost = host.claims("web1")[None]
     assert (lost.name, lost.verdict) == (third, "refused")
-    assert lost.reason.endswith("take over 512 bytes")
+    assert lost.reason.endswith("take more than 512 bytes")
 
 
 def test_of_two_domains_with_one_alias_the_newest_has_it() -> None:

@@ -58,7 +58,10 @@ def test_what_a_domain_held_when_it_ended_is_no_refusal_but_all_else_that_claims
         "10.0.0.2": "refused",
         "fd00::1": "ended",
     }
-    assert host.claims("web1")["10.0.0.1"].reason == "domain web1 has ended and left this lease"
+    assert (
+        host.claims("web1")["10.0.0.1"].reason
+        == "domain web1 has ended; this lease is left over from it"
+    )
     host.release(own)
     host.lease("10.0.0.1", "web1", 1)  # whoever says to be that card now, in the same second
     assert host.verdicts("web1")["10.0.0.1"] == "refused"
@@ -122,7 +125,7 @@ def test_where_nobody_tells_whether_a_domain_runs_it_is_not_awaited() -> None:
     assert (host.table["web1"], host.verdicts("web1")) == ((), {})
     host.lease("10.0.0.2", "web1", 2)
     assert host.addresses("web1") is None
-    assert host.claims("web1")["10.0.0.2"].reason == '"web1" is a name that the owner gave'
+    assert host.claims("web1")["10.0.0.2"].reason == '"web1" is a name set by the owner'
 
 
 def test_a_dhcpv6_lease_whose_mac_the_server_saw_joins_the_domain_of_that_mac() -> None:

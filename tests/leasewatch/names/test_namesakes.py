@@ -52,7 +52,7 @@ def test_of_namesakes_on_two_networks_the_newest_has_the_name_and_each_its_quali
         assert host.addresses("web1.lab.internal") == ["10.0.0.1"]
         claim = host.claims("web1")["10.0.0.1"]
         assert (claim.verdict, claim.trust) == ("conflict", "owner")
-        assert claim.reason.endswith("this one answers to web1.lab.internal alone")
+        assert claim.reason.endswith("this one resolves as web1.lab.internal alone")
         host.release(newest)
         assert host.addresses("web1") == ["10.0.0.1"]
         assert host.addresses("web1.dmz.internal") is None

@@ -52,7 +52,7 @@ def test_a_guest_of_a_former_bridge_answers_no_longer(
     assert host.addresses("primary") == [present]
     claim = host.claims("oldvm")[former]
     assert (claim.verdict, claim.trust) == ("refused", "guest")
-    assert claim.reason == "no bridge of network lab has this address in its networks"
+    assert claim.reason == "no bridge of network lab has this address in its subnets"
 
 
 def test_neither_does_a_domain_and_both_do_again_when_the_bridge_has_the_network_again() -> None:

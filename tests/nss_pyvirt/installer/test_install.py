@@ -212,7 +212,7 @@ def test_removing_gives_the_image_back_to_the_byte(image: Path) -> None:
     for made_by_us in ("etc/tmpfiles.d", "run"):  # folders any package may use
         after.pop(made_by_us)
     assert after == before
-    assert remove(system(image)) == ["left the user leasewatch, which somebody else made"]
+    assert remove(system(image)) == ["kept the user leasewatch, which somebody else created"]
 
 
 def test_what_somebody_else_changed_is_left_alone(image: Path) -> None:
@@ -467,7 +467,7 @@ def test_of_a_history_that_becomes_roots_no_link_is_followed(image: Path, tmp_pa
     (history / "history.db").touch()
     for path in (history, *history.rglob("*"), outside, *outside.rglob("*")):
         os.chown(path, 65534, 65534, follow_symlinks=False)
-    assert f"kept the lease history {history}, now root's" in list(
+    assert f"kept the lease history {history}, now owned by root" in list(
         give_back_state(System(image, "/opt/leasewatch"))
     )
     owners = {path.lstat().st_uid for path in (history, *history.rglob("*"))}

@@ -107,7 +107,7 @@ def test_an_owner_may_choose_such_names(paths: Paths, name: str) -> None:
     ("changes", "why"),
     [
         ({"name": ""}, "labels of letters"),
-        ({"name": "Web1"}, "upper case"),
+        ({"name": "Web1"}, "upper-case"),
         ({"name": "../etc"}, "labels of letters"),
         ({"name": ".web"}, "labels of letters"),
         ({"name": "web1."}, "a domain's name ends with a dot: 'web1.'"),
@@ -124,19 +124,19 @@ def test_an_owner_may_choose_such_names(paths: Paths, name: str) -> None:
         ({"networks": ["lba"]}, "no network 'lba'"),
         ({"macs": ["52:54:00:00:00:01"] * 2}, "more MACs"),
         ({"macs": ["52:54:00:00:00"]}, "not a MAC"),
-        ({"macs": ["52:54:00:ff:ff:ff"]}, "is domain other's"),
+        ({"macs": ["52:54:00:ff:ff:ff"]}, "belongs to domain other"),
         ({"addresses": ["10.77.0.50"] * 2}, "more addresses than networks"),
-        ({"addresses": ["fd77::50"]}, "'fd77::50' is no IPv4 address"),
-        ({"addresses": ["10.77.0.050"]}, "no IPv4 address"),
-        ({"addresses": ["10.78.0.50"]}, "10.78.0.50 is no guest's address on network lab"),
-        ({"addresses": ["10.77.0.1"]}, "10.77.0.1 is no guest's address"),
-        ({"addresses": ["10.77.0.255"]}, "10.77.0.255 is no guest's address"),
-        ({"addresses": ["10.77.0.9"]}, "10.77.0.9 is domain other's on network lab"),
+        ({"addresses": ["fd77::50"]}, "'fd77::50' is not an IPv4 address"),
+        ({"addresses": ["10.77.0.050"]}, "not an IPv4 address"),
+        ({"addresses": ["10.78.0.50"]}, "10.78.0.50 cannot be a guest's address on network lab"),
+        ({"addresses": ["10.77.0.1"]}, "10.77.0.1 cannot be a guest's address"),
+        ({"addresses": ["10.77.0.255"]}, "10.77.0.255 cannot be a guest's address"),
+        ({"addresses": ["10.77.0.9"]}, "10.77.0.9 belongs to domain other on network lab"),
         (
             {"networks": ["lab", "lab"], "addresses": ["10.77.0.50", "10.77.0.50"]},
             "10.77.0.50 is given twice",
         ),
-        ({"aliases": ["Web"]}, "an alias has upper case"),
+        ({"aliases": ["Web"]}, "an alias has upper-case"),
         ({"aliases": ["wpad"]}, "an alias is reserved"),
         ({"aliases": ["10.77.0.50"]}, "an alias would be read as an address"),
         ({"aliases": ["thishost"]}, "an alias is this host's own name"),
@@ -146,8 +146,8 @@ def test_an_owner_may_choose_such_names(paths: Paths, name: str) -> None:
         ({"aliases": ["also"]}, "also is a name of domain other"),
         ({"name": "also"}, "also is a name of domain other"),
         ({"aliases": [f"db{n}" for n in range(9)]}, "more than 8 aliases"),
-        ({"name": "other.lab.internal"}, "other.lab.internal is domain other's"),
-        ({"aliases": ["other.lab.internal"]}, "other.lab.internal is domain other's"),
+        ({"name": "other.lab.internal"}, "other.lab.internal belongs to domain other"),
+        ({"aliases": ["other.lab.internal"]}, "other.lab.internal belongs to domain other"),
         ({"name": "lab.internal"}, "lab.internal stands for network lab"),
         ({"aliases": ["lab.internal"]}, "lab.internal stands for network lab"),
         ({"name": "mail"}, "mail would answer to mail.lab.internal, a name of domain other"),
@@ -218,7 +218,7 @@ def test_a_disk_that_is_no_domains_is_not_overwritten(paths: Paths) -> None:
     kept = paths.domain_data / "web1/disk.qcow2"
     kept.parent.mkdir(parents=True)
     kept.write_text("somebody's")
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="exists already"):
         Domains(paths).create(_wish(paths))
     assert kept.read_text() == "somebody's"
 

@@ -112,7 +112,7 @@ class HostTable:
             try:
                 self._due |= self._publisher.set(name, decision.records, wall)
             except ValueError as error:
-                self._log_once("name keeps what it had", name=name, why=error)
+                self._log_once("name keeps its previous addresses", name=name, why=error)
 
     def _update(self) -> None:
         self._soon = None
@@ -127,7 +127,7 @@ class HostTable:
             lost = self._publisher.publish(time.time(), self._pending_wait)
         except (OSError, ValueError, UserError) as error:
             self._due = True
-            self._log_once("publishing failed, the former table stays", why=error)
+            self._log_once("publishing failed, keeping the previous table", why=error)
             return
         self._due = False
         self._published()

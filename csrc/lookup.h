@@ -33,7 +33,7 @@ struct pv_host {
     uint8_t chosen[PV_ADDRESSES_MAX]; /* pv_choose: numbers of the addresses to answer, in order */
 };
 
-/* Says what a look-up came to. */
+/* Says what a lookup came to. */
 enum pv_outcome {
     PV_FOUND,
     PV_UNKNOWN,     /* no such host, or nothing of it is valid any more */

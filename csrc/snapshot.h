@@ -1,6 +1,6 @@
 /* One open snapshot: open it, check it, read bounded pieces, close it. Keeps nothing afterwards.
  *
- * The first read brings more than the header: of a small table everything that a look-up needs, so
+ * The first read brings more than the header: of a small table everything that a lookup needs, so
  * that it is the only one.
  *
  * Why pread and not mmap: a mapping of a truncated file is a SIGBUS in somebody else's process.

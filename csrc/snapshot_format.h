@@ -54,7 +54,7 @@ struct pv_header {
     uint16_t name_probe; /* PV_PROBE */
     uint16_t addr_probe;
     uint32_t records;
-    uint32_t pending_wait; /* milliseconds that a look-up of a pending host may take; 0: none */
+    uint32_t pending_wait; /* milliseconds that a lookup of a pending host may take; 0: none */
     uint8_t reserved[16];
     uint32_t crc; /* CRC-32 (that of zlib) of the bytes before it */
 };

@@ -23,7 +23,7 @@ libvirt = false
 suffix = "internal"        # of sources that give none
 guest_claims = "newest"    # or "off": DHCP hostnames give no names
 reserved = ["printer"]     # names that no guest may have
-pending_wait = 20          # seconds that a look-up waits for a domain's first lease; 0: never
+pending_wait = 20          # seconds that a lookup waits for a domain's first lease; 0: never
 
 [history]
 enabled = true             # false: who held which address is not written down

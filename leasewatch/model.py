@@ -141,7 +141,7 @@ class Domain(msgspec.Struct, frozen=True, kw_only=True):
     started: float
     """Unix seconds. For a domain that others manage: when its name was written down."""
     pending_until: int
-    """Unix seconds. Until then lookups of the name wait for a lease; then it is unknown."""
+    """Unix seconds; until then lookups of the name wait for a lease, then it is unknown."""
     runs: bool = True
     """False: the manager does not say, so a missing lease means nothing."""
     aliases: tuple[str, ...] = ()

@@ -89,7 +89,7 @@ class Paths:
 
     @property
     def pending(self) -> Path:
-        """The socket at which look-ups of pending names wait."""
+        """The socket at which lookups of pending names wait."""
         return self.service_run / "pending.sock"
 
     @property

@@ -1,6 +1,6 @@
 """The host table as a file: packing records, assembling them, reading and asking.
 
-The format is that of csrc/snapshot_format.h. Index and look-ups are the C code that the NSS module
+The format is that of csrc/snapshot_format.h. Index and lookups are the C code that the NSS module
 has too. Writes no file, knows no clock but for the default of `now`.
 """
 
@@ -80,7 +80,7 @@ class Snapshot(NamedTuple):
     """Unix seconds."""
     hosts: tuple[Host, ...]
     pending_wait: int = 0
-    """Milliseconds that the look-up of a pending host may take."""
+    """Milliseconds that the lookup of a pending host may take."""
 
 
 class Summary(NamedTuple):
@@ -151,7 +151,7 @@ def assemble(
 ) -> tuple[memoryview, bytes]:
     """A whole snapshot of packed records, as its two parts; `published` is in Unix seconds.
 
-    `pending_wait`: milliseconds that the look-up of a pending host may take. `seed`: 16 bytes for
+    `pending_wait`: milliseconds that the lookup of a pending host may take. `seed`: 16 bytes for
     the hash, random unless a test wants the same file twice. An address that several records hold
     belongs to the first of them. Raises DuplicateNameError, and SnapshotError beyond the design
     limit.

@@ -48,10 +48,10 @@ def test_a_table_shows_every_cell_of_every_row_and_the_verdicts() -> None:
         at_least("peer", 11.2, 12, "x"),
         Row("bare", {100: with_ratio("3 µs", 1)}),
     ]
-    table = Table("a look-up", rows, HOSTS)
+    table = Table("a lookup", rows, HOSTS)
     shown = [" ".join(line.split()) for line in render(table, markdown=False).splitlines()]
     assert shown == [
-        "a look-up 10 hosts 100 hosts 100,000 hosts measured asked",
+        "a lookup 10 hosts 100 hosts 100,000 hosts measured asked",
         "hit 4 µs 5 µs 1.12 x bare <= 1.3 x bare ok",
         "peer 11.2 x >= 12 x missed",
         "bare 3 µs (1.00)",
@@ -60,7 +60,7 @@ def test_a_table_shows_every_cell_of_every_row_and_the_verdicts() -> None:
 
 def test_a_markdown_table_has_the_same_number_of_columns_in_each_line() -> None:
     rows = [Row("bare", {10: "3 µs"}), Row("hit", {100: "4 µs"}, measured="1.1 x")]
-    table = render(Table("a look-up", rows, HOSTS), markdown=True).splitlines()
+    table = render(Table("a lookup", rows, HOSTS), markdown=True).splitlines()
     assert {line.count("|") for line in table} == {5}
     assert set(table[1]) == {"|", "-", " "}
 

@@ -59,7 +59,7 @@ SECTIONS: dict[str, Callable[[Path, Counts], Table]] = {
 def main(
     *, quick: bool, only: tuple[str, ...], with_guest: bool, markdown: bool, inside: bool
 ) -> None:
-    """Measure look-ups beside their peers, the service and the commands; print tables."""
+    """Measure lookups beside their peers, the service and the commands; print tables."""
     chosen = only or tuple(name for name in SECTIONS if name != "guest" or with_guest)
     if not inside:
         _enter_world(with_guest="guest" in chosen)
@@ -93,7 +93,7 @@ def _enter_world(*, with_guest: bool) -> None:
 
 
 _LEGEND = (
-    "bare: the open, fstat, preads and close of the same look-ups, and nothing else. Contestants\n"
+    "bare: the open, fstat, preads and close of the same lookups, and nothing else. Contestants\n"
     "take turns in rounds; the quietest fifth of the rounds counts."
 )
 

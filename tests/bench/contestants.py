@@ -11,7 +11,7 @@ from tests.bench.harness import Call, Contestant
 from tests.bench.table import SIZES
 
 PEER_SIZES = SIZES[:-1]
-"""Peers read all their hosts at each look-up: 10,000 are enough."""
+"""Peers read all their hosts at each lookup: 10,000 are enough."""
 
 WORLD = "pyvirt-world"
 """The host name of packaging/world."""

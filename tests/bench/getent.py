@@ -1,4 +1,4 @@
-"""`getent ahosts NAME` as a whole process: exec, the C library's start, one look-up, exit."""
+"""`getent ahosts NAME` as a whole process: exec, the C library's start, one lookup, exit."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def build(name: str, folder: Path) -> Path:
 
 
 def compete(program: Path, contestants: Sequence[Contestant], rounds: int) -> dict[str, float]:
-    """Seconds per look-up of each label in its quietest rounds.
+    """Seconds per lookup of each label in its quietest rounds.
 
     BenchError when a contestant gave a wrong answer.
     """
@@ -70,13 +70,13 @@ def compete(program: Path, contestants: Sequence[Contestant], rounds: int) -> di
 
 
 _SOME = 6
-"""Look-ups whose system calls are counted; nssbench's warm-up is one up to seven."""
+"""Lookups whose system calls are counted; nssbench's warm-up is one up to seven."""
 
 
 def system_calls(program: Path, contestant: Contestant) -> dict[str, float]:
-    """How often each system call is made for one look-up, by its name, in the order of time.
+    """How often each system call is made for one lookup, by its name, in the order of time.
 
-    Counted by strace: what `_SOME` look-ups more add to a run of one.
+    Counted by strace: what `_SOME` lookups more add to a run of one.
     """
     one, more = (
         _traced(program, dataclasses.replace(contestant, calls=calls)) for calls in (1, 1 + _SOME)
@@ -91,7 +91,7 @@ def _traced(program: Path, contestant: Contestant) -> dict[str, int]:
     counted: dict[str, int] = {}
     for line in trace.read_text(errors="replace").splitlines():
         name = line.partition("(")[0]
-        counted[name] = counted.pop(name, 0) + 1  # the last look-up gives the order
+        counted[name] = counted.pop(name, 0) + 1  # the last lookup gives the order
     return counted
 
 

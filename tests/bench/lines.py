@@ -26,7 +26,7 @@ KINDS = (
 )
 
 Times = Mapping[tuple[Kind, int], float]
-"""Seconds per look-up of each kind with so many lines."""
+"""Seconds per lookup of each kind with so many lines."""
 
 
 def measure(folder: Path, counts: Counts) -> Table:

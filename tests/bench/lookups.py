@@ -1,4 +1,4 @@
-"""Look-ups at 10 to 100,000 hosts: ours and every peer, entry points and whole getaddrinfo."""
+"""Lookups at 10 to 100,000 hosts: ours and every peer, entry points and whole getaddrinfo."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ KINDS = (
 _SIZES: Mapping[Module, Sequence[int]] = {PYVIRT: SIZES, MYHOSTNAME: SIZES[:1]}
 
 Times = Mapping[tuple[Kind, int], float]
-"""Seconds per look-up of each kind at each number of hosts."""
+"""Seconds per lookup of each kind at each number of hosts."""
 
 
 def measure(folder: Path, counts: Counts) -> Table:
@@ -65,7 +65,7 @@ def measure(folder: Path, counts: Counts) -> Table:
         ]
         measured = compete(program, plan, counts.rounds)
     times = {labels[label]: time for label, time in measured.items()}
-    return Table("look-up, p50 (x bare)", [*_rows(times), *_asked(times)], HOSTS)
+    return Table("lookup, p50 (x bare)", [*_rows(times), *_asked(times)], HOSTS)
 
 
 def sizes(kind: Kind) -> Sequence[int]:

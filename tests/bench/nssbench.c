@@ -1,5 +1,5 @@
 /*
- * Times host look-ups of several NSS modules in alternating rounds: A B C A B C ...
+ * Times host lookups of several NSS modules in alternating rounds: A B C A B C ...
  *
  *   nssbench ROUNDS <PLAN
  *
@@ -11,13 +11,13 @@
  *            getaddrinfo: the whole call; bare: open, fstat, the preads that LIBRARY makes for
  *            that name, close, on the first TARGET
  *   EXPECT   hit or miss; any other answer ends the run, for its time would mean nothing
- *   CALLS    look-ups per round, the keys in turn from round to round
- *   THREADS  that share the look-ups of a round, or 0: each look-up is timed for itself
+ *   CALLS    lookups per round, the keys in turn from round to round
+ *   THREADS  that share the lookups of a round, or 0: each lookup is timed for itself
  *   KEYS     a file with a name (addr: an IPv4 address) a line
  *   SOURCE   is hard-linked over TARGET before each turn, so that one run compares many states of
  *            a file and every contestant finds it at its real path; both on one file system
  *
- * Prints LABEL and what a look-up took in each turn (ns), parted by a tab: the p50; with THREADS the
+ * Prints LABEL and what a lookup took in each turn (ns), parted by a tab: the p50; with THREADS the
  * time from the first thread's start to the last one's end, divided by CALLS. It judges nothing.
  */
 #define _GNU_SOURCE
@@ -257,7 +257,7 @@ static struct contestant contestant(char *line, size_t number)
     c.calls = strtoul(field(&line), NULL, 10);
     c.threads = strtoul(field(&line), NULL, 10);
     if (c.threads > MAX_THREADS || c.calls < c.threads)
-        errx(1, "plan: %zu look-ups by %zu threads", c.calls, c.threads);
+        errx(1, "plan: %zu lookups by %zu threads", c.calls, c.threads);
     library = field(&line);
     prefix = field(&line);
     read_keys(&c, field(&line));
@@ -293,7 +293,7 @@ static void look_up_next(struct contestant *c, size_t calls)
         expect(c, &c->keys[c->next++ % c->n_keys]);
 }
 
-/* The p50 of look-ups that follow each other. */
+/* The p50 of lookups that follow each other. */
 static uint64_t time_each(struct contestant *c)
 {
     uint64_t *took = calloc(c->calls, sizeof *took), p50;
@@ -332,7 +332,7 @@ static void *work(void *argument)
     return NULL;
 }
 
-/* The time of all threads together, by look-up. */
+/* The time of all threads together, by lookup. */
 static uint64_t time_threads(const struct contestant *c)
 {
     struct worker workers[MAX_THREADS];

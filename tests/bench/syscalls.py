@@ -1,4 +1,4 @@
-"""System calls of one look-up, counted by strace."""
+"""System calls of one lookup, counted by strace."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def measure(folder: Path, counts: Counts) -> Table:
     program = build("nssbench", folder)
     with states.put_back(), states.dns_servers(PEER_SIZES):
         rows = [_row(program, kind) for kind in KINDS]
-    return Table("system calls of one look-up (at 10 hosts)", rows, HOSTS)
+    return Table("system calls of one lookup (at 10 hosts)", rows, HOSTS)
 
 
 def _row(program: Path, kind: Kind) -> Row:

@@ -1,4 +1,4 @@
-"""Look-ups by several threads of one program at a time: how many a second they make together."""
+"""Lookups by several threads of one program at a time: how many a second they make together."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KINDS = (
 )
 
 Times = Mapping[tuple[Kind, int], float]
-"""Seconds of so many threads, by look-up."""
+"""Seconds of so many threads, by lookup."""
 
 
 def measure(folder: Path, counts: Counts) -> Table:
@@ -40,7 +40,7 @@ def measure(folder: Path, counts: Counts) -> Table:
         ]
         measured = compete(program, plan, counts.rounds)
     times = {labels[label]: time for label, time in measured.items()}
-    title = "look-ups a second, in thousands (x one thread)"
+    title = "lookups a second, in thousands (x one thread)"
     return Table(
         title, list(_rows(times)), {n: "1 thread" if n == 1 else f"{n} threads" for n in THREADS}
     )

@@ -1,6 +1,6 @@
 """Snapshots that lie with right checksums: what a bug in the writer, or an enemy, would make.
 
-Each is a table of web1 and db with one thing changed, and what a look-up of web1 must say then.
+Each is a table of web1 and db with one thing changed, and what a lookup of web1 must say then.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Those whom a waiting look-up may meet at the service's socket: each is a context manager.
+"""Those whom a waiting lookup may meet at the service's socket: each is a context manager.
 
 They run in this process, hence under its uid; what they hold ends with them.
 """

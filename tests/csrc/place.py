@@ -1,4 +1,4 @@
-"""Where a look-up of waiter.c finds its table and, at times, a service's socket."""
+"""Where a lookup of waiter.c finds its table and, at times, a service's socket."""
 
 from __future__ import annotations
 

@@ -3,9 +3,9 @@
  *   replacement rename|overwrite GENERATIONS THREADS PROCESSES
  *
  * Every address of web1, and its alias, say in which generation they were written. `rename` puts
- * each table into place as the publisher does: every look-up finds web1, and no reader ever goes
+ * each table into place as the publisher does: every lookup finds web1, and no reader ever goes
  * back to an earlier generation. `overwrite` writes into the file that is read, in pieces, and
- * truncates it now and then: look-ups may fail then, but what is answered is still of one
+ * truncates it now and then: lookups may fail then, but what is answered is still of one
  * generation. Prints the number of answers and of those that found web1. The file is
  * $PYVIRT_SNAPSHOT.
  */
@@ -138,7 +138,7 @@ static unsigned generation_of(const char *text, unsigned count)
     return generation;
 }
 
-/* One look-up, of any kind. Returns the generation of what was found; 0: nothing. */
+/* One lookup, of any kind. Returns the generation of what was found; 0: nothing. */
 static unsigned look_up(unsigned turn, unsigned seen)
 {
     const uint8_t address[] = {10, (uint8_t)(seen >> 16), (uint8_t)(seen >> 8), (uint8_t)seen};

@@ -1,7 +1,7 @@
 """Waiting for a pending host: whom it may meet, what it costs, and that it leaves nothing behind.
 
 The one place where tests hold times: that a wait ends is what it is for. Times are of the
-look-up's own monotonic clock, and the best of three counts, for the machine may be busy.
+lookup's own monotonic clock, and the best of three counts, for the machine may be busy.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def place(tmp_path: Path) -> Place:
 def meet(
     place: Place, program: Path, peer: Peer, how: str = "plain", within: float = math.inf
 ) -> Result:
-    """The fastest of three look-ups with that peer; of ten, while all took more ms than `within`.
+    """The fastest of three lookups with that peer; of ten, while all took more ms than `within`.
 
     A busy machine holds some of them up, a module that waits too long all of them.
     """

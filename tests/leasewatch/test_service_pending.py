@@ -71,7 +71,7 @@ def wait_for_waiters(served: Served, count: int) -> None:
         rows = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
         return sum(row[-1] == path and row[5] == "03" for row in rows) == count
 
-    wait_for(f"{count} waiting look-ups", connected)
+    wait_for(f"{count} waiting lookups", connected)
 
 
 @pytest.mark.parametrize("question", ["'db1'", "'db1', socket.AF_INET", "'DB1.lab.internal.'"])

@@ -34,7 +34,7 @@ class Truth(Protocol):
     def fault(self, host: Host) -> str:
         """What is wrong with a host of the table: something that no source ever said. "": nothing.
 
-        Of a look-up, `host` has the addresses that are answered.
+        Of a lookup, `host` has the addresses that are answered.
         """
 
 
@@ -83,7 +83,7 @@ class Observer:
     def summary(self) -> str:
         """How much was looked at."""
         return (
-            f"{self.generations} tables and {self.lookups} look-ups in"
+            f"{self.generations} tables and {self.lookups} lookups in"
             f" {time.monotonic() - self._began:.1f} s: {len(self._faults)} faults"
         )
 

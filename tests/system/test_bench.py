@@ -34,14 +34,14 @@ _BY_HOSTS = {
     "libnss_libvirt / nss_pyvirt at 10,000": 3,
 }
 _EXPECTED = {
-    "look-up, p50": _BY_HOSTS,
+    "lookup, p50": _BY_HOSTS,
     "beside /etc/hosts": {
         "nss_files": 3,
         "getaddrinfo, hosts: files": 3,
         "getaddrinfo, hosts: pyvirt": 6,
         "getaddrinfo, hosts: files pyvirt": 6,
     },
-    "look-ups a second": {
+    "lookups a second": {
         "bare open + fstat + preads + close": 4,
         "nss_pyvirt: hit": 7,
         "libnss_libvirt": 4,

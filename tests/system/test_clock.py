@@ -85,7 +85,7 @@ class Shifted:
 
     @contextmanager
     def watched(self, name: str) -> Iterator[None]:
-        """`name` must be found by each of the look-ups, one after another, made meanwhile."""
+        """`name` must be found by each of the lookups, one after another, made meanwhile."""
         look = f"{' '.join(self.clock)} {ASK} ask {name} {V4} 0"
         loop = f"{look} | grep -q '|$' || exit 1; n=$((n+1))"
         loop = f"n=0; while [ ! -e /run/over ] || [ $n -lt 10 ]; do {loop}; done; echo $n"

@@ -88,7 +88,7 @@ def test_a_domain_that_has_ipv6_alone_is_logged_in_to_without_a_wait_in_between(
 def test_who_asks_for_ipv6_alone_gets_it_of_a_domain_that_has_both(started: World) -> None:
     pyvirt(started, "domain", "start", "web1")
     ask = ["getent", "ahostsv6", "web1"]
-    # An emulated guest may take longer than a look-up waits (names/pending.py): it is asked again.
+    # An emulated guest may take longer than a lookup waits (names/pending.py): it is asked again.
     started.wait_for(
         "an IPv6 address of its card",
         lambda: ":5054:ff:fe" in started.run(ask, user="nobody", timeout=120).stdout,

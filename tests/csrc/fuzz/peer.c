@@ -1,4 +1,4 @@
-/* Fuzz target: whatever listens where the service should, while a look-up of a pending host waits.
+/* Fuzz target: whatever listens where the service should, while a lookup of a pending host waits.
  *
  * Input: where the module connects to, then what the peer does: pairs of a deed and its argument.
  * The peer is a process of its own, as the module does not talk to itself. $TABLES is a folder with

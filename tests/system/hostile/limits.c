@@ -17,7 +17,7 @@
 
 /* ---- descriptors */
 
-/* glibc loads modules and settings at the first look-up; what is tried comes after it. */
+/* glibc loads modules and settings at the first lookup; what is tried comes after it. */
 static void without_descriptors(const char *unused)
 {
     const struct rlimit three = {3, 3};
@@ -87,7 +87,7 @@ static void install_filter(const long *calls, int count, unsigned listed, unsign
     CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
 }
 
-/* What a look-up in /etc/hosts makes, and pread64. */
+/* What a lookup in /etc/hosts makes, and pread64. */
 static const long calls_of_files[] = {
     SYS_openat, SYS_newfstatat, SYS_fstat, SYS_read,   SYS_lseek,      SYS_close,
     SYS_brk,    SYS_mmap,       SYS_munmap, SYS_futex, SYS_exit_group, SYS_pread64,
@@ -105,7 +105,7 @@ static void only_calls_of_files(const char *unused)
     _exit(0);
 }
 
-/* Whole look-ups, glibc's attempts to reach further (netlink, sockets for sorting) refused, and so
+/* Whole lookups, glibc's attempts to reach further (netlink, sockets for sorting) refused, and so
  * is the module's to ask the service about a pending host. */
 static void other_calls_refused(const char *unused)
 {

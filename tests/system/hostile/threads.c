@@ -118,7 +118,7 @@ static void *look_until_cancelled(void *ready)
     }
 }
 
-/* Cancels after a look-up or two, each time a little later. */
+/* Cancels after a lookup or two, each time a little later. */
 static void cancel_one(int number)
 {
     const struct timespec later = {0, number % 97 * 500L};

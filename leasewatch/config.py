@@ -250,7 +250,7 @@ class _Reader:
             if name not in registry.FOREIGN:
                 why = "is always followed" if name in registry.BY_NAME else "no such source"
                 known = ", ".join(sorted(registry.FOREIGN))
-                self.add(f"sources.{name}", f"{why}; to switch off there are {known}")
+                self.add(f"sources.{name}", f"{why}; these can be switched off: {known}")
                 continue
             if not isinstance(wanted, bool):
                 self.add(f"sources.{name}", "expected true or false, without quotes")
@@ -283,7 +283,7 @@ class _Reader:
 
     def _entries(self, raw: object, kind: type[_T], key: str) -> Iterator[tuple[str, _T]]:
         if not isinstance(raw, list):
-            self.add(key, f"there may be several: write [[{key}]] instead of [{key}]")
+            self.add(key, f"write [[{key}]] instead of [{key}]: there may be several")
             raw = []
         for i, item in enumerate(raw):
             entry = self._converted(item, kind, f"{key}[{i}]")

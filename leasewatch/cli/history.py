@@ -100,7 +100,7 @@ def command(
         raise _nothing(query, then)
     if len(found) > limit:
         found = found[:limit]
-        what = f"these are the newest {limit}; --limit shows more"
+        what = f"showing the newest {limit}; use --limit for more"
         frame.print_warning("leasewatch", UserError(what, code="incomplete"))
     rows = [words.row(row) for row in reversed(found)]
     if output == "name":

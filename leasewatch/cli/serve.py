@@ -22,8 +22,8 @@ def command(paths: Paths, *, check: bool) -> int:
     """Watch the lease files and publish the names, until SIGTERM.
 
     Normally leasewatch.service runs this. SIGHUP reloads the settings. Started by root, it
-    changes to the owner of its folders, or to the user leasewatch. --check exits with 1 if the settings
-    have a fault.
+    changes to the owner of its folders, or to the user leasewatch. --check exits with 1 if
+    the settings have a fault.
     """
     if check:
         return _check(paths)

@@ -20,7 +20,7 @@ from tests.csrc.expected import expected
 from tests.csrc.fuzz import seeds
 
 HERE = Path(__file__).parent
-SECONDS = int(os.environ.get("FUZZ_SECONDS", "30"))
+SECONDS = int(os.environ.get("FUZZ_SECONDS", "10"))
 MAX_LEN = {"snapshot": 8192, "question": 600, "peer": 33}
 COVERED = {"snapshot": 200, "question": 200, "peer": 120}
 """Edges of csrc that a run takes at least: fewer, and it does not get to what it is for."""

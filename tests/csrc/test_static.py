@@ -22,6 +22,9 @@ CHECKS = (
     "-cert-dcl51-cpp"
 )
 
+CRC_TABLE = re.compile(r"\{TABLE\([^)]*\)\}")
+"""Macros that make 2,048 constants, at which clang-tidy looks for 20 s and more."""
+
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
 def test_gccs_analyzer_finds_nothing(source: Path, tmp_path: Path) -> None:
@@ -31,13 +34,15 @@ def test_gccs_analyzer_finds_nothing(source: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
-def test_clang_tidy_finds_nothing(source: Path) -> None:
+def test_clang_tidy_finds_nothing(source: Path, tmp_path: Path) -> None:
     if shutil.which("clang-tidy") is None:
         pytest.skip("no clang-tidy here: packaging/test installs it")
+    code = tmp_path / source.name
+    code.write_text(CRC_TABLE.sub("{0}", source.read_text()))
     done = subprocess.run(
         [
-            *("clang-tidy", "--quiet", f"-checks={CHECKS}", "-warnings-as-errors=*", source, "--"),
-            *("-std=c11", *DEFINES),
+            *("clang-tidy", "--quiet", f"-checks={CHECKS}", "-warnings-as-errors=*", code, "--"),
+            *("-std=c11", *DEFINES, f"-I{CSRC}"),
         ],
         capture_output=True,
         text=True,

@@ -11,7 +11,7 @@ import pytest
 
 from tests.csrc.building import compile_c
 from tests.libvirtd import PREPARE
-from tests.system.domains import define, pyvirt
+from tests.system.domains import define, define_idle, pyvirt
 from tests.system.guest import GuestFiles
 from tests.system.libvirt import DOMAIN, NETWORK, Libvirt, start_libvirtd
 from tests.system.world import CHECKOUT, World
@@ -52,12 +52,25 @@ def guest_files(_namespaces: None) -> GuestFiles:
 
 
 @pytest.fixture
-def lab(world: World, guest_files: GuestFiles) -> World:
-    """A world with a started network `lab` and a domain `web1` that is not started."""
+def started_lab(world: World) -> World:
+    """A world with a started network `lab`."""
     pyvirt(world, "network", "create", "lab", "--subnet", "10.77.0.0/24", "--mode", "isolated")
     pyvirt(world, "network", "start", "lab")
-    define(world, guest_files, "web1")
     return world
+
+
+@pytest.fixture
+def lab(started_lab: World, guest_files: GuestFiles) -> World:
+    """With a domain `web1` that is not started: the tiny guest."""
+    define(started_lab, guest_files, "web1")
+    return started_lab
+
+
+@pytest.fixture
+def idle_lab(started_lab: World) -> World:
+    """With a domain `web1` that is not started and whose guest does nothing."""
+    define_idle(started_lab, "web1")
+    return started_lab
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from tests.system.guest import GuestFiles
+from tests.system.guest import IDLE_KERNEL, GuestFiles
 from tests.system.world import World
 
 LEASES = Path("/var/lib/pyvirt/leases/lab.leases")
@@ -25,6 +25,13 @@ def define(world: World, guest: GuestFiles, name: str, *options: str | Path) -> 
     boot = ("--kernel", guest.kernel, "--initrd", guest.initrd, "--append", "console=ttyS0 quiet")
     size = ("--memory", "96", "--accel", "tcg")
     pyvirt(world, "domain", "create", name, "--network", "lab", *boot, *size, *options)
+
+
+def define_idle(world: World, name: str, *options: str | Path) -> None:
+    """Define a domain whose guest does nothing, for tests of what pyvirt does: it costs nothing."""
+    (world.root / "run/idle-kernel").write_bytes(IDLE_KERNEL)
+    boot = ("--kernel", "/run/idle-kernel", "--memory", "96", "--accel", "tcg")
+    pyvirt(world, "domain", "create", name, "--network", "lab", *boot, *options)
 
 
 def row(world: World, name: str) -> dict[str, str | int | list[str]]:

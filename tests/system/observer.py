@@ -22,6 +22,8 @@ from nss_pyvirt.snapshot import Host, SnapshotError
 
 _TOLD = 5
 """Faults to tell; the first ones matter."""
+_PAUSE = 0.002
+"""Seconds between looks: a table stays longer, and the machine has more to do."""
 
 
 class Truth(Protocol):
@@ -89,7 +91,7 @@ class Observer:
 
     def _run(self) -> None:
         try:
-            while not self._stop.is_set():
+            while not self._stop.wait(_PAUSE):
                 self._look()
             self._look()
         except Exception as error:  # noqa: BLE001  # an observer that died has seen nothing

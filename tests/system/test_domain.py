@@ -17,6 +17,7 @@ from tests.system.domains import (
     LEASES,
     RUN,
     define,
+    define_idle,
     lease,
     log_in,
     pyvirt,
@@ -32,11 +33,15 @@ from tests.system.world import World
 def test_a_domain_lives_from_start_to_power_button_and_leaves_nothing(
     lab: World, guest_files: GuestFiles
 ) -> None:
-    pyvirt(lab, "domain", "start", "web1")
+    lab.serve()
+    started = pyvirt(lab, "domain", "start", "web1")
+    assert started.stderr == ""
     state = json.loads(read(lab, RUN / "web1.json"))
     assert state["pending_until"] > state["started"]
     address = lease(lab, "web1")
-    assert log_in(lab, guest_files, address, "hostname").strip() == "web1"
+    lab.wait_for("web1's address", lambda: address in str(row(lab, "web1")["addresses"]))
+    assert lab.run(["getent", "ahostsv4", "web1"]).stdout.split()[0] == address
+    assert log_in(lab, guest_files, "web1", "hostname").strip() == "web1"
     (fields,) = [line.split() for line in read(lab, LEASES).splitlines() if address in line]
     assert fields[3] == "web1"
 
@@ -47,26 +52,14 @@ def test_a_domain_lives_from_start_to_power_button_and_leaves_nothing(
     pyvirt(lab, "domain", "shutdown", "web1", "--timeout", "30")
     assert row(lab, "web1")["state"] == "stopped"
     lab.wait_for("nothing to be left", lambda: traces(lab) == [])
-
-
-def test_a_started_domains_name_is_in_the_table_when_start_returns(
-    lab: World, guest_files: GuestFiles
-) -> None:
-    alone = pyvirt(lab, "domain", "start", "web1")
-    assert "leasewatch serve" in alone.stderr
-    pyvirt(lab, "domain", "stop", "web1")
-
-    lab.serve()
-    started = pyvirt(lab, "domain", "start", "web1")
-    assert started.stderr == ""
-    address = lease(lab, "web1")
-    lab.wait_for("web1's address", lambda: address in str(row(lab, "web1")["addresses"]), 5)
-    assert lab.run(["getent", "ahostsv4", "web1"]).stdout.split()[0] == address
-    assert log_in(lab, guest_files, "web1", "hostname").strip() == "web1"
-    pyvirt(lab, "domain", "stop", "web1")
     lab.wait_for(
         "the name to be gone", lambda: lab.run(["getent", "hosts", "web1"], check=False).returncode
     )
+
+
+def test_a_start_without_the_service_says_that_the_name_is_not_published(idle_lab: World) -> None:
+    alone = pyvirt(idle_lab, "domain", "start", "web1")
+    assert "leasewatch serve" in alone.stderr
 
 
 def test_auto_takes_what_works_here_and_says_so_once(lab: World, guest_files: GuestFiles) -> None:
@@ -79,24 +72,23 @@ def test_auto_takes_what_works_here_and_says_so_once(lab: World, guest_files: Gu
     assert "guests are emulated" not in pyvirt(lab, "domain", "start", "auto1").stderr
 
 
-def test_stop_ends_a_guest_that_has_only_just_been_started(lab: World) -> None:
-    pyvirt(lab, "domain", "start", "web1")
-    pyvirt(lab, "domain", "stop", "web1")
-    lab.wait_for("nothing to be left", lambda: traces(lab) == [])
-    pyvirt(lab, "domain", "stop", "web1")
-    pyvirt(lab, "domain", "shutdown", "web1")
+def test_stop_ends_a_guest_that_has_only_just_been_started(idle_lab: World) -> None:
+    pyvirt(idle_lab, "domain", "start", "web1")
+    pyvirt(idle_lab, "domain", "stop", "web1")
+    idle_lab.wait_for("nothing to be left", lambda: traces(idle_lab) == [])
+    pyvirt(idle_lab, "domain", "stop", "web1")
+    pyvirt(idle_lab, "domain", "shutdown", "web1")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_the_parent_ends_the_guest_and_clears_up(
-    lab: World, number: signal.Signals
+    idle_lab: World, number: signal.Signals
 ) -> None:
-    parent = lab.spawn(["pyvirt", "domain", "run", "web1"])
-    lab.wait_for("web1 to run", lambda: row(lab, "web1")["state"] == "running")
-    lease(lab, "web1")
-    lab.signal(parent, number)
+    parent = idle_lab.spawn(["pyvirt", "domain", "run", "web1"])
+    idle_lab.wait_for("web1 to run", lambda: row(idle_lab, "web1")["state"] == "running")
+    idle_lab.signal(parent, number)
     assert parent.wait(20) == 0
-    lab.wait_for("nothing to be left", lambda: traces(lab) == [])
+    idle_lab.wait_for("nothing to be left", lambda: traces(idle_lab) == [])
 
 
 def test_what_a_killed_parent_leaves_is_cleared_up_by_the_next_command(lab: World) -> None:
@@ -118,14 +110,14 @@ def test_what_a_killed_parent_leaves_is_cleared_up_by_the_next_command(lab: Worl
     assert row(lab, "web1")["state"] == "running"
 
 
-def test_nobody_clears_up_while_another_command_acts_on_the_domain(lab: World) -> None:
-    pyvirt(lab, "domain", "start", "web1")
-    lab.run(["kill", "-KILL", str(row(lab, "web1")["pid"])])
-    with locks.exclusive(lab.root / "run/pyvirt/locks/domain-web1", 5):
-        assert row(lab, "web1")["state"] == "stopped"
-        assert "web1.json" in traces(lab)
-    assert row(lab, "web1")["state"] == "stopped"
-    assert "web1.json" not in traces(lab)
+def test_nobody_clears_up_while_another_command_acts_on_the_domain(idle_lab: World) -> None:
+    pyvirt(idle_lab, "domain", "start", "web1")
+    idle_lab.run(["kill", "-KILL", str(row(idle_lab, "web1")["pid"])])
+    with locks.exclusive(idle_lab.root / "run/pyvirt/locks/domain-web1", 5):
+        assert row(idle_lab, "web1")["state"] == "stopped"
+        assert "web1.json" in traces(idle_lab)
+    assert row(idle_lab, "web1")["state"] == "stopped"
+    assert "web1.json" not in traces(idle_lab)
 
 
 def test_a_qemu_that_is_killed_is_cleared_up_and_reported(lab: World) -> None:
@@ -139,24 +131,24 @@ def test_a_qemu_that_is_killed_is_cleared_up_and_reported(lab: World) -> None:
 
 
 def test_a_guest_that_ignores_the_power_button_is_stopped_only_if_forced(
-    lab: World, guest_files: GuestFiles, tmp_path: Path
+    idle_lab: World, tmp_path: Path
 ) -> None:
-    define(lab, guest_files, "deaf1", "--append", "console=ttyS0 rdinit=/bin/sh")
-    pyvirt(lab, "domain", "start", "deaf1")
+    define_idle(idle_lab, "deaf1")
+    pyvirt(idle_lab, "domain", "start", "deaf1")
     said = tmp_path / "said"
     with said.open("w") as stderr:
-        waiting = lab.spawn(["pyvirt", "domain", "shutdown", "deaf1"], stderr=stderr)
+        waiting = idle_lab.spawn(["pyvirt", "domain", "shutdown", "deaf1"], stderr=stderr)
     told = "pyvirt: deaf1 is asked to shut down; waiting up to 60 s\n"
-    lab.wait_for("shutdown to say that it waits", lambda: said.read_text() == told)
-    lab.signal(waiting, signal.SIGINT)
+    idle_lab.wait_for("shutdown to say that it waits", lambda: said.read_text() == told)
+    idle_lab.signal(waiting, signal.SIGINT)
     assert waiting.wait(20) == 130
     assert "deaf1, which may be running" in said.read_text()
-    late = pyvirt(lab, "domain", "shutdown", "deaf1", "--timeout", "1", check=False)
+    late = pyvirt(idle_lab, "domain", "shutdown", "deaf1", "--timeout", "1", check=False)
     assert late.returncode == 1
     assert "has not shut down within 1 s" in late.stderr
     assert "pyvirt domain stop deaf1" in late.stderr
-    pyvirt(lab, "domain", "shutdown", "deaf1", "--timeout", "1", "--force")
-    assert row(lab, "deaf1")["state"] == "stopped"
+    pyvirt(idle_lab, "domain", "shutdown", "deaf1", "--timeout", "1", "--force")
+    assert row(idle_lab, "deaf1")["state"] == "stopped"
 
 
 def test_the_console_takes_one_person_at_a_time_and_pipes(lab: World) -> None:
@@ -203,51 +195,49 @@ def test_a_guest_writes_to_its_overlay_and_never_to_the_image(
     assert lab.run(["sha256sum", image]).stdout == before
 
 
-def test_a_domain_that_cannot_start_says_why_and_leaves_nothing(
-    lab: World, guest_files: GuestFiles
-) -> None:
+def test_a_domain_that_cannot_start_says_why_and_leaves_nothing(idle_lab: World) -> None:
     broken = Path("/run/broken-kernel")
-    lab.run(["sh", "-c", f"echo no kernel >{broken}"])
+    idle_lab.run(["sh", "-c", f"echo no kernel >{broken}"])
     options = ("--kernel", broken, "--memory", "96", "--accel", "tcg")
-    pyvirt(lab, "domain", "create", "bad1", "--network", "lab", *options)
-    failed = pyvirt(lab, "domain", "start", "bad1", check=False)
+    pyvirt(idle_lab, "domain", "create", "bad1", "--network", "lab", *options)
+    failed = pyvirt(idle_lab, "domain", "start", "bad1", check=False)
     assert failed.returncode == 1
     assert "QEMU ended" in failed.stderr
     assert "Traceback" not in failed.stderr
-    assert row(lab, "bad1")["state"] == "stopped"
-    lab.wait_for("nothing to be left", lambda: traces(lab) == [])
+    assert row(idle_lab, "bad1")["state"] == "stopped"
+    idle_lab.wait_for("nothing to be left", lambda: traces(idle_lab) == [])
 
 
-def test_two_commands_that_start_a_domain_at_once_start_it_once(lab: World) -> None:
-    both = [lab.spawn(["pyvirt", "domain", "start", "web1"]) for _ in range(2)]
+def test_two_commands_that_start_a_domain_at_once_start_it_once(idle_lab: World) -> None:
+    both = [idle_lab.spawn(["pyvirt", "domain", "start", "web1"]) for _ in range(2)]
     assert [one.wait(30) for one in both] == [0, 0]
-    programs = lab.run(["ps", "ax", "-o", "args="]).stdout
+    programs = idle_lab.run(["ps", "ax", "-o", "args="]).stdout
     assert sum(line.startswith("/usr/bin/qemu-system") for line in programs.splitlines()) == 1
 
 
-def test_a_running_domain_is_neither_deleted_nor_robbed_of_its_network(lab: World) -> None:
-    pyvirt(lab, "domain", "start", "web1")
-    refused = pyvirt(lab, "domain", "delete", "web1", check=False)
+def test_a_running_domain_is_neither_deleted_nor_robbed_of_its_network(idle_lab: World) -> None:
+    pyvirt(idle_lab, "domain", "start", "web1")
+    refused = pyvirt(idle_lab, "domain", "delete", "web1", check=False)
     assert (refused.returncode, "pyvirt domain stop web1" in refused.stderr) == (1, True)
-    refused = pyvirt(lab, "network", "stop", "lab", check=False)
+    refused = pyvirt(idle_lab, "network", "stop", "lab", check=False)
     assert (refused.returncode, "web1" in refused.stderr) == (1, True)
     for mistyped in (("network", "stop", "lab/"), ("domain", "stop", "web1/")):
-        assert "name\n" in pyvirt(lab, *mistyped, check=False).stderr
+        assert "name\n" in pyvirt(idle_lab, *mistyped, check=False).stderr
     for action in ("stop", "shutdown", "delete"):
-        refused = pyvirt(lab, "domain", action, "web1.json", "wbe1", check=False)
+        refused = pyvirt(idle_lab, "domain", action, "web1.json", "wbe1", check=False)
         what, other, _ = refused.stderr.splitlines()
         assert what == "pyvirt: 'web1.json' is no domain's name"
         assert other == "pyvirt: there is no domain 'wbe1'"
-    assert row(lab, "web1")["state"] == "running"
+    assert row(idle_lab, "web1")["state"] == "running"
 
 
 def test_a_domain_that_is_starting_and_a_network_that_is_stopping_do_not_both_succeed(
-    lab: World,
+    idle_lab: World,
 ) -> None:
-    with locks.exclusive(lab.root / "run/pyvirt/locks/network-lab", 5):
-        stop = lab.spawn(["pyvirt", "network", "stop", "lab"])
+    with locks.exclusive(idle_lab.root / "run/pyvirt/locks/network-lab", 5):
+        stop = idle_lab.spawn(["pyvirt", "network", "stop", "lab"])
         time.sleep(1.5)  # it has most likely seen by now that no domain runs
-        start = lab.spawn(["pyvirt", "domain", "start", "web1"])
+        start = idle_lab.spawn(["pyvirt", "domain", "start", "web1"])
         with contextlib.suppress(subprocess.TimeoutExpired):
             start.wait(5)
     assert sorted((stop.wait(60), start.wait(60))) == [0, 1]
@@ -259,7 +249,7 @@ def test_what_is_hinted_of_several_domains_works_as_it_is_typed(
     define(lab, guest_files, "web2")
     started = pyvirt(lab, "domain", "start", "web1", "web2")
     assert started.stdout == "domain web1 is started\ndomain web2 is started\n"
-    lease(lab, "web1")
+    lease(lab, "web1")  # whoever has it heeds the power button
     lease(lab, "web2")
     for action, ended in (("stop", "stopped"), ("delete", "deleted")):
         refused = pyvirt(lab, "network", action, "lab", check=False)
@@ -270,49 +260,43 @@ def test_what_is_hinted_of_several_domains_works_as_it_is_typed(
         pyvirt(lab, "network", action, "lab")
 
 
-def test_a_domain_with_two_cards_on_one_network_is_told_of_both(lab: World) -> None:
+def test_a_domain_with_two_cards_on_one_network_is_told_of_both(idle_lab: World) -> None:
     cards = ("--network", "lab", "--network", "lab", "--mac", "52:54:00:00:00:01")
-    made = pyvirt(lab, "domain", "create", "two", *cards, "--kernel", "/bin/sh").stdout
+    made = pyvirt(idle_lab, "domain", "create", "two", *cards, "--kernel", "/bin/sh").stdout
     mac = r"MAC 52:54:00:[0-9a-f:]{8} on lab"
     assert re.fullmatch(f"domain two is defined: {mac}, {mac}\n", made)
 
 
-def test_of_several_domains_each_is_tried(lab: World) -> None:
-    done = pyvirt(lab, "domain", "start", "wbe1", "web1", check=False)
+def test_of_several_domains_each_is_tried(idle_lab: World) -> None:
+    done = pyvirt(idle_lab, "domain", "start", "wbe1", "web1", check=False)
     assert (done.returncode, done.stdout) == (1, "domain web1 is started\n")
     assert done.stderr.startswith("pyvirt: there is no domain 'wbe1'\n  hint: did you mean web1?")
 
 
-@pytest.mark.parametrize(
-    ("words", "why", "hint"),
-    [
-        (["start", "wbe1"], "no domain 'wbe1'", "did you mean web1?"),
-        (["console", "web1"], "web1 is not running", "pyvirt domain start web1"),
-        (
-            ["create", "web1", "--network", "lab", "--kernel", "/bin/sh"],
-            "web1 already",
-            "show web1",
-        ),
-        (["create", "x", "--network", "lba", "--kernel", "/bin/sh"], "network 'lba'", "mean lab?"),
-    ],
-)
-def test_what_cannot_be_done_is_said_in_one_line_with_a_hint(
-    lab: World, words: list[str], why: str, hint: str
-) -> None:
-    refused = pyvirt(lab, "domain", *words, check=False)
-    assert refused.returncode == 1
-    what, how = refused.stderr.splitlines()
-    assert why in what
-    assert hint in how
+REFUSED = [
+    ("start wbe1", "no domain 'wbe1'", "did you mean web1?"),
+    ("console web1", "web1 is not running", "pyvirt domain start web1"),
+    ("create web1 --network lab --kernel /bin/sh", "web1 already", "show web1"),
+    ("create x --network lba --kernel /bin/sh", "network 'lba'", "mean lab?"),
+]
 
 
-def test_a_plain_user_may_look_and_is_told_what_needs_root(lab: World) -> None:
-    pyvirt(lab, "domain", "start", "web1")
-    assert "running" in pyvirt(lab, "domain", "list", user="nobody").stdout
-    shown = pyvirt(lab, "domain", "show", "web1", user="nobody").stdout
+def test_what_cannot_be_done_is_said_in_one_line_with_a_hint(idle_lab: World) -> None:
+    for words, why, hint in REFUSED:
+        refused = pyvirt(idle_lab, "domain", *words.split(), check=False)
+        assert refused.returncode == 1
+        what, how = refused.stderr.splitlines()
+        assert why in what
+        assert hint in how
+
+
+def test_a_plain_user_may_look_and_is_told_what_needs_root(idle_lab: World) -> None:
+    pyvirt(idle_lab, "domain", "start", "web1")
+    assert "running" in pyvirt(idle_lab, "domain", "list", user="nobody").stdout
+    shown = pyvirt(idle_lab, "domain", "show", "web1", user="nobody").stdout
     assert re.search(r"^memory: +96 MiB$", shown, re.MULTILINE)
     assert re.search(r"^started: +20\d\d-\d\d-\d\d \d\d:\d\d:\d\d$", shown, re.MULTILINE)
-    refused = pyvirt(lab, "domain", "stop", "web1", user="nobody", check=False)
+    refused = pyvirt(idle_lab, "domain", "stop", "web1", user="nobody", check=False)
     assert refused.returncode == 1
     assert refused.stderr.splitlines() == [
         "pyvirt: pyvirt domain stop needs root",

@@ -11,21 +11,21 @@ QEMU = [
 ]
 
 
-def count(lab: World) -> int:
+def count(world: World) -> int:
     """How many QEMUs run."""
-    found = lab.run(["pgrep", "--count", "--full", "^qemu-system.*guest=web1"], check=False)
+    found = world.run(["pgrep", "--count", "--full", "^qemu-system.*guest=web1"], check=False)
     return int(found.stdout)
 
 
-def test_a_start_waits_for_a_former_qemu_and_for_nobody_elses(lab: World) -> None:
-    stranger = lab.spawn(QEMU, user="nobody")
-    former = lab.spawn(QEMU)
-    lab.wait_for("both to run", lambda: count(lab) == 2)
-    late = pyvirt(lab, "domain", "start", "web1", check=False)
+def test_a_start_waits_for_a_former_qemu_and_for_nobody_elses(idle_lab: World) -> None:
+    stranger = idle_lab.spawn(QEMU, user="nobody")
+    former = idle_lab.spawn(QEMU)
+    idle_lab.wait_for("both to run", lambda: count(idle_lab) == 2)
+    late = pyvirt(idle_lab, "domain", "start", "web1", check=False)
     assert late.returncode == 1
     assert "of an earlier run has not ended" in late.stderr
     former.kill()
     former.wait(20)
-    pyvirt(lab, "domain", "start", "web1")
-    assert row(lab, "web1")["state"] == "running"
+    pyvirt(idle_lab, "domain", "start", "web1")
+    assert row(idle_lab, "web1")["state"] == "running"
     assert stranger.poll() is None

@@ -21,6 +21,7 @@ from tests.system.domains import (
     LEASES,
     SERVER,
     define,
+    define_idle,
     lease,
     mac_of,
     pyvirt,
@@ -233,7 +234,7 @@ def test_a_card_sends_from_other_macs_only_where_its_owner_allows_it(town: Town)
 
 
 def test_without_the_filter_the_lie_is_believed_and_a_start_makes_it_again(
-    lab: World, guest_files: GuestFiles, send_frames: Path
+    lab: World, send_frames: Path
 ) -> None:
     lab.run(["install", send_frames, SEND])
     lab.serve()
@@ -248,7 +249,7 @@ def test_without_the_filter_the_lie_is_believed_and_a_start_makes_it_again(
         return "10.77.0.66" in finds(lab, "web1")
 
     lab.wait_for("web1 to be elsewhere", has_moved)
-    define(lab, guest_files, "db1")
+    define_idle(lab, "db1")
     pyvirt(lab, "domain", "start", "db1")
     filtered = lab.run(["nft", "list", "table", "bridge", "pyvirt_lab"]).stdout
     assert mac in filtered
@@ -282,46 +283,49 @@ def replace_nft(world: World, program: str) -> None:
     world.run(["sh", "-c", replace], input=program)
 
 
-def test_a_guest_that_the_kernel_cannot_filter_runs_and_its_owner_is_told(lab: World) -> None:
-    without_bridge_filters(lab, "Operation not supported")
-    started = pyvirt(lab, "domain", "start", "web1")
+def test_a_guest_that_the_kernel_cannot_filter_runs_and_its_owner_is_told(idle_lab: World) -> None:
+    without_bridge_filters(idle_lab, "Operation not supported")
+    started = pyvirt(idle_lab, "domain", "start", "web1")
     assert (
         "pyvirt: guests can send from any MAC and so take over names: nft: Error: Could not"
         " process rule: Operation not supported\n"
     ) in started.stderr
-    assert row(lab, "web1")["state"] == "running"
+    assert row(idle_lab, "web1")["state"] == "running"
 
 
-def test_a_guest_whose_filter_fails_for_another_reason_is_not_started(lab: World) -> None:
-    without_bridge_filters(lab, "Cannot allocate memory")
-    refused = pyvirt(lab, "domain", "start", "web1", check=False)
+def test_a_guest_whose_filter_fails_for_another_reason_is_not_started(idle_lab: World) -> None:
+    without_bridge_filters(idle_lab, "Cannot allocate memory")
+    refused = pyvirt(idle_lab, "domain", "start", "web1", check=False)
     assert refused.returncode == 1
     assert "Cannot allocate memory" in refused.stderr
-    assert traces(lab) == []
+    assert traces(idle_lab) == []
 
 
-def test_a_network_that_stops_is_guarded_while_it_has_a_bridge(lab: World) -> None:
-    replace_nft(lab, NFT_THAT_LOOKS)
-    pyvirt(lab, "network", "stop", "lab")
-    links = read(lab, "/run/links")
+def test_a_network_that_stops_is_guarded_while_it_has_a_bridge(idle_lab: World) -> None:
+    replace_nft(idle_lab, NFT_THAT_LOOKS)
+    pyvirt(idle_lab, "network", "stop", "lab")
+    links = read(idle_lab, "/run/links")
     assert "lo" in links
     assert BRIDGE not in links
 
 
 def test_a_plain_user_who_locks_all_that_it_may_open_keeps_nobody_from_anything(
-    lab: World, guest_files: GuestFiles
+    idle_lab: World,
 ) -> None:
-    pyvirt(lab, "domain", "start", "web1")
-    locker = lab.spawn(
+    pyvirt(idle_lab, "domain", "start", "web1")
+    locker = idle_lab.spawn(
         ["python3", "-c", LOCK_ALL], user="nobody", stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert locker.stdout is not None
     assert locker.stdout.readline() == "held\n"
-    define(lab, guest_files, "db1")
-    pyvirt(lab, "domain", "start", "db1")
-    assert mac_of(lab, "db1") in lab.run(["nft", "list", "table", "bridge", "pyvirt_lab"]).stdout
-    pyvirt(lab, "domain", "stop", "web1", "db1")
-    pyvirt(lab, "domain", "delete", "web1", "db1")
-    pyvirt(lab, "network", "stop", "lab")
-    pyvirt(lab, "network", "delete", "lab")
-    assert lab.run(["find", "/run/pyvirt/locks", "-type", "f"]).stdout == ""
+    define_idle(idle_lab, "db1")
+    pyvirt(idle_lab, "domain", "start", "db1")
+    assert (
+        mac_of(idle_lab, "db1")
+        in idle_lab.run(["nft", "list", "table", "bridge", "pyvirt_lab"]).stdout
+    )
+    pyvirt(idle_lab, "domain", "stop", "web1", "db1")
+    pyvirt(idle_lab, "domain", "delete", "web1", "db1")
+    pyvirt(idle_lab, "network", "stop", "lab")
+    pyvirt(idle_lab, "network", "delete", "lab")
+    assert idle_lab.run(["find", "/run/pyvirt/locks", "-type", "f"]).stdout == ""

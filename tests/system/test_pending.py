@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.system.domains import define, pyvirt
+from tests.system.domains import define, define_idle, pyvirt
 from tests.system.guest import GuestFiles
 from tests.system.world import World
 
@@ -42,10 +42,8 @@ def test_a_plain_users_program_waits_for_the_address_too(started: World) -> None
     assert found.stdout.split()[0].startswith("10.77.0.")
 
 
-def test_a_domain_that_is_stopped_frees_whoever_waits_for_it(
-    started: World, guest_files: GuestFiles
-) -> None:
-    define(started, guest_files, "deaf1", "--append", "console=ttyS0 rdinit=/bin/sh")
+def test_a_domain_that_is_stopped_frees_whoever_waits_for_it(started: World) -> None:
+    define_idle(started, "deaf1")
     pyvirt(started, "domain", "start", "deaf1")
     waiting = started.spawn(["getent", "hosts", "deaf1"])
     started.wait_for(
@@ -56,10 +54,8 @@ def test_a_domain_that_is_stopped_frees_whoever_waits_for_it(
     assert waiting.wait(20) == 2  # by itself it would end after 30 s
 
 
-def test_without_the_service_nobody_waits(
-    started: World, service: subprocess.Popen[str], guest_files: GuestFiles
-) -> None:
-    define(started, guest_files, "deaf1", "--append", "console=ttyS0 rdinit=/bin/sh")
+def test_without_the_service_nobody_waits(started: World, service: subprocess.Popen[str]) -> None:
+    define_idle(started, "deaf1")
     pyvirt(started, "domain", "start", "deaf1")
     started.signal(service, signal.SIGKILL)
     service.wait(60)

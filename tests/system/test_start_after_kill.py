@@ -7,17 +7,8 @@ import time
 
 import pytest
 
-from tests.system.domains import define, pyvirt, row
-from tests.system.guest import GuestFiles
+from tests.system.domains import pyvirt, row
 from tests.system.world import World
-
-
-@pytest.fixture
-def lab(world: World) -> World:
-    """A started network."""
-    pyvirt(world, "network", "create", "lab", "--subnet", "10.77.0.0/24", "--mode", "isolated")
-    pyvirt(world, "network", "start", "lab")
-    return world
 
 
 def parent(world: World) -> int:
@@ -36,34 +27,31 @@ def kill_and_start(world: World, signal: str, pid: int, *what: str) -> None:
 
 @pytest.mark.parametrize("signal", ["KILL", "TERM", "INT"])
 def test_a_network_is_started_at_once_after_its_process_was_told_to_end(
-    lab: World, signal: str
+    started_lab: World, signal: str
 ) -> None:
     for _ in range(3):
-        former = parent(lab)
-        kill_and_start(lab, signal, former, "network", "start", "lab")
-        assert parent(lab) != former
-    assert lab.client("c1", "pv-lab").dhcp("c1")
+        former = parent(started_lab)
+        kill_and_start(started_lab, signal, former, "network", "start", "lab")
+        assert parent(started_lab) != former
+    assert started_lab.client("c1", "pv-lab").dhcp("c1")
 
 
-def test_a_network_whose_start_was_killed_is_started_by_the_next(lab: World) -> None:
+def test_a_network_whose_start_was_killed_is_started_by_the_next(started_lab: World) -> None:
     for tenths in range(8):
-        pyvirt(lab, "network", "stop", "lab")
-        start = lab.spawn(["pyvirt", "network", "start", "lab"])
+        pyvirt(started_lab, "network", "stop", "lab")
+        start = started_lab.spawn(["pyvirt", "network", "start", "lab"])
         time.sleep(tenths / 20)
         start.kill()
         start.wait(30)
-        pyvirt(lab, "network", "start", "lab")
-    assert lab.client("c1", "pv-lab").dhcp("c1")
+        pyvirt(started_lab, "network", "start", "lab")
+    assert started_lab.client("c1", "pv-lab").dhcp("c1")
 
 
-def test_a_domain_is_started_at_once_after_its_process_was_killed(
-    lab: World, guest_files: GuestFiles
-) -> None:
-    define(lab, guest_files, "web1")
-    lab.serve()
-    pyvirt(lab, "domain", "start", "web1")
+def test_a_domain_is_started_at_once_after_its_process_was_killed(idle_lab: World) -> None:
+    idle_lab.serve()
+    pyvirt(idle_lab, "domain", "start", "web1")
     for _ in range(3):
-        former = row(lab, "web1")["pid"]
+        former = row(idle_lab, "web1")["pid"]
         assert isinstance(former, int)
-        kill_and_start(lab, "KILL", former, "domain", "start", "web1")
-        assert row(lab, "web1")["pid"] != former
+        kill_and_start(idle_lab, "KILL", former, "domain", "start", "web1")
+        assert row(idle_lab, "web1")["pid"] != former

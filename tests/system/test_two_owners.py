@@ -22,21 +22,21 @@ pyvirt network delete lab
 """
 
 
-def test_the_service_can_write_nothing_but_its_own_folders(lab: World) -> None:
-    lab.serve()
-    pyvirt(lab, "domain", "start", "web1")
-    found = lab.run(["sh", "-c", LOOK], user="leasewatch", check=False).stdout.splitlines()
+def test_the_service_can_write_nothing_but_its_own_folders(idle_lab: World) -> None:
+    idle_lab.serve()
+    pyvirt(idle_lab, "domain", "start", "web1")
+    found = idle_lab.run(["sh", "-c", LOOK], user="leasewatch", check=False).stdout.splitlines()
     assert "/run/leasewatch/hosts.v1" in found
     strange = [path for path in found if not path.startswith(FOLDERS)]
     assert set(strange) <= EVERYBODYS
 
 
-def test_of_the_services_folders_root_reads_the_published_table_alone(lab: World) -> None:
-    pyvirt(lab, "network", "stop", "lab")
-    lab.serve()
+def test_of_the_services_folders_root_reads_the_published_table_alone(idle_lab: World) -> None:
+    pyvirt(idle_lab, "network", "stop", "lab")
+    idle_lab.serve()
     trace = ["strace", "--seccomp-bpf", "-f", "-qq", "-e", "trace=%file", "-o", "/run/trace"]
-    lab.run([*trace, "sh", "-ec", LIFE], timeout=300)
-    seen = lab.run(["cat", "/run/trace"]).stdout
+    idle_lab.run([*trace, "sh", "-ec", LIFE], timeout=300)
+    seen = idle_lab.run(["cat", "/run/trace"]).stdout
     assert "/etc/pyvirt/domains/web1.toml" in seen
     looked_at = re.findall(rf'"((?:{"|".join(FOLDERS)})[^"]*)"', seen)
     assert set(looked_at) == {"/run/leasewatch/hosts.v1"}

@@ -225,7 +225,12 @@ EOT
     def dhcp(
         self, hostname: str | None = None, timeout: float = 60, options: Sequence[str] = ()
     ) -> str:
-        """Ask for an IPv4 lease with busybox udhcpc, keep it renewed, and return the address.
+        """`ask`, and return the address once it is leased."""
+        self.ask(hostname, options)
+        return self.leased(timeout)
+
+    def ask(self, hostname: str | None = None, options: Sequence[str] = ()) -> None:
+        """Ask for an IPv4 lease with busybox udhcpc, and keep it renewed.
 
         `options`: further ones of udhcpc.
         """
@@ -237,12 +242,14 @@ EOT
                 *("-i", "eth0", "-s", str(_UDHCPC_SCRIPT), *say, *options),
             ]
         )
-        self._world.wait_for(
-            f"a lease for {self.name}",
-            lambda: any("." in address for address in self.addresses),
-            timeout,
-        )
-        return next(address for address in self.addresses if "." in address)
+
+    def leased(self, timeout: float = 60) -> str:
+        """The IPv4 address that was asked for, waited for."""
+
+        def found() -> str:
+            return next((address for address in self.addresses if "." in address), "")
+
+        return self._world.wait_for(f"a lease for {self.name}", found, timeout)
 
     def renew(self) -> None:
         """Ask for the same lease again, before its time."""

@@ -208,7 +208,7 @@ class NamePolicy:
         whose = "the name of a running domain" if runs else "a name set by the owner"
         reason = f'"{name}" is {whose}'
         if not held.mac:
-            reason += ", and nobody has seen whose MAC has this address"
+            reason += ", and the host has not seen which MAC has this address"
         return held.claim(name, "guest", "refused", reason)
 
     def _domain_at(self, held: Held) -> Domain | None:
@@ -241,7 +241,7 @@ class NamePolicy:
         return held.off_link and held.network in self.rules.unrelayed
 
     def _astray(self, name: str, trust: Trust, held: Held) -> Claim:
-        reason = f"no bridge of network {held.network} has this address in its networks"
+        reason = f"no bridge of network {held.network} has this address in its subnets"
         return held.claim(name, trust, "refused", reason)
 
     def _beaten(
@@ -251,7 +251,7 @@ class NamePolicy:
         network = held.network
         if held in of_network[network].held:
             whole = labels.qualified(name, network, self.rules.suffixes)
-            why += f"; this one answers to {whole} alone"
+            why += f"; this one resolves as {whole} alone"
         return msgspec.structs.replace(claim, verdict="conflict", reason=why)
 
     def _records(

@@ -15,7 +15,8 @@ HEAVY = {
     "watchdog",
 }
 NOT_BARE = HEAVY | {"_cffi_backend", "csv", "hashlib", "json", "msgspec", "socket", "tempfile"}
-QUERY = HEAVY | {"_cffi_backend", "csv", "tempfile", "tomllib", "leasewatch.api.offline"}
+OFFLINE = {"leasewatch.api.offline", "leasewatch.api.offline_history"}
+QUERY = HEAVY | OFFLINE | {"_cffi_backend", "csv", "tempfile", "tomllib"}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ Out: candidates for names, answers of names and addresses, sources, history.
 
 `interface` holds the messages, `methods` the methods, and `description` makes the interface's text
 of both. `server` and `client` are the two sides; `answers` finds the answers in the service's
-state. `offline` gives the same answers without the service: it reads the lease files once.
+state. `offline` and `offline_history` give the same answers without the service: they read the
+published table, the lease files and the history once.
 
 A list comes in pages if the call says `more`, else in one reply that is sent page by page.
 

@@ -1,4 +1,4 @@
-"""What the Varlink methods answer, from the name policy. It opens no socket and no file."""
+"""What the service answers about names, from the name policy. It opens no socket and no file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from leasewatch.names.policy import NamePolicy
 
 
 class Answers:
-    """Asks the policy anew each time, so that nothing but leases is kept in memory."""
+    """Asks the policy anew for each answer; `sources` and `expired` are asked of the service."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Answers:
         self._expired = expired
 
     def entries(self) -> Iterator[Entry]:
-        """Every candidate; leases may change while the caller takes them."""
+        """Every candidate; leases may change between two of them."""
         unnamed, expired = list(self._policy.unnamed()), list(self._expired())
         for name in list(self._policy.names()):
             yield from map(entry, self._policy.decide(name).claims)

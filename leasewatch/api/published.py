@@ -1,6 +1,6 @@
-"""What became of each lease, told from the published table: for when no service is there to ask.
+"""What became of each lease, judged by the published table alone: for answers without the service.
 
-The table is what programs are answered; policy is not worked out anew. No file and no clock.
+Programs get what the table says, so the name policy is not asked. No file and no clock.
 """
 
 from __future__ import annotations

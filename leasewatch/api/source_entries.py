@@ -1,4 +1,4 @@
-"""How each source stands, as the Varlink interface tells it. It reads nothing."""
+"""The state of each source, as the Varlink interface shows it. It reads nothing."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _of_problem(problem: Problem) -> SourceEntry:
 
 
 def _hint(path: str, denied: bool) -> str | None:
-    """What lets the service read it, where that can be told."""
+    """What lets the service read the file, if that is known."""
     if "INVOCATION_ID" in os.environ and (top := hidden_below(path)):  # systemd.exec(5)
         return f"{UNIT} cannot see files below {top}: let the server keep its file in /var/lib/misc"
     return _DENIED if denied else None

@@ -1,4 +1,4 @@
-"""Ask the service; where there is none, say so in one line on stderr and look for oneself."""
+"""Ask the service. If there is none, warn of that on stderr and read the files directly."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ def history(paths: Paths, asked: HistoryParameters) -> HistoryReply:
     """Who held which address when."""
 
     def look() -> HistoryReply:
-        from leasewatch.api import offline  # noqa: PLC0415  needed only without the service
+        from leasewatch.api import offline_history  # noqa: PLC0415  needed only without the service
 
-        return offline.history(paths, asked)
+        return offline_history.history(paths, asked)
 
     return _ask(lambda: varlink_client.history(paths.varlink, asked), look, str(paths.history))
 
@@ -88,9 +88,9 @@ def events(paths: Paths, asked: HistoryParameters) -> EventsReply:
     """What happened."""
 
     def look() -> EventsReply:
-        from leasewatch.api import offline  # noqa: PLC0415  needed only without the service
+        from leasewatch.api import offline_history  # noqa: PLC0415  needed only without the service
 
-        return offline.events(paths, asked)
+        return offline_history.events(paths, asked)
 
     return _ask(lambda: varlink_client.events(paths.varlink, asked), look, str(paths.history))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from leasewatch.api import offline
+from leasewatch.api import offline_history
 from leasewatch.cli.leasewatch import main
 from leasewatch.history import reader as history_reader
 from leasewatch.history.file import HistoryFile
@@ -163,7 +163,7 @@ def test_a_file_that_becomes_a_fifo_after_the_look_holds_nobody_up(
 ) -> None:
     monkeypatch.setattr(history_reader, "_refuse_irregular", beside(""))
     monkeypatch.setattr(history_reader, "_BESIDE", ())
-    monkeypatch.setattr(offline, "HISTORY_SECONDS", 0.5)
+    monkeypatch.setattr(offline_history, "HISTORY_SECONDS", 0.5)
 
     def let_go() -> bool:
         try:

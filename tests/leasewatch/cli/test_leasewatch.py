@@ -391,7 +391,7 @@ def test_explain_lists_refused_candidates_even_if_nothing_answers(
     assert "52:54:00:00:00:07" in out
     assert "refused" in out
     assert err.endswith(
-        'leasewatch: no host has the name or address "wpad": the published table does not have it\n'
+        'leasewatch: no host has the name or address "wpad": it is not in the published table\n'
         "  hint: leasewatch list shows every lease\n"
     )
     asked = run(paths, capsys, "resolve", "wpad")[2]

@@ -37,8 +37,9 @@ def this_one_of_32_bits(world: World, folder: Path, source: Path) -> Libc:
     """Build the module for it as setup.py does."""
     copy = folder / "source"
     shutil.copytree(source, copy)
-    run(sys.executable, "setup.py", "build_nss", cwd=copy, env={**os.environ, "CC": "gcc -m32"})
-    (module,) = copy.glob("build/*/nss_pyvirt/lib/*.so.2")
+    build = ["setup.py", "build_py", f"--build-lib={folder}", "build_nss"]
+    run(sys.executable, *build, cwd=copy, env={**os.environ, "CC": "gcc -m32"})
+    (module,) = folder.glob("nss_pyvirt/lib/*.so.2")
     world.run(["install", "-D", module, f"/run/lib32/{module.name}"])
     return this_one(world, folder, word="-m32", path="/run/lib32")
 

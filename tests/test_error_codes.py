@@ -24,9 +24,9 @@ from leasewatch.pyvirt.cli.pyvirt import command as pyvirt
 from leasewatch.pyvirt.defined import domain as domain_definitions
 from leasewatch.pyvirt.defined import store, subnets
 from leasewatch.pyvirt.defined.network import Network
-from leasewatch.pyvirt.domain_files import started_network
 from leasewatch.pyvirt.domains.domains import Domains
 from leasewatch.pyvirt.domains.plan import DomainRequest, plan
+from leasewatch.pyvirt.files import started_network
 from leasewatch.pyvirt.process import find_program
 from nss_pyvirt import snapshot
 from nss_pyvirt.errors import Code, UserError

@@ -20,7 +20,7 @@ _ROOMS = (
     *("hosttable", "api", "inventory", "service", "cli", "pyvirt"),
 )
 _PYVIRT = (
-    *("say", "process", "nft", "ip", "network_files", "domain_files"),
+    *("say", "process", "nft", "ip", "files"),
     *("defined", "mac_filter", "networks", "domains", "cli"),
 )
 _PYVIRT_USES = {
@@ -57,8 +57,8 @@ _PURE = (
     *(f"sources/{name}.py" for name in ("json_records", "kea", "libvirt", "networkd")),
     *("sources/registry.py", "sources/source.py"),
     *(f"pyvirt/defined/{name}.py" for name in ("domain", "network", "subnets")),
-    *(f"pyvirt/domains/{name}.py" for name in ("dhcp_packets", "image_content", "qemu")),
-    *(f"pyvirt/mac_filter/{name}.py" for name in ("frame_rules", "holders", "ruleset", "taps")),
+    *(f"pyvirt/domains/{name}.py" for name in ("image_content", "qemu")),
+    *(f"pyvirt/mac_filter/{name}.py" for name in ("frame_rules", "holders", "ruleset")),
     *(f"pyvirt/networks/{name}.py" for name in ("dnsmasq_conf", "firewall", "legacy_firewall")),
     *("pyvirt/networks/backoff.py", "pyvirt/networks/nat.py"),
 )

@@ -60,12 +60,12 @@ def resolve(paths: Paths, query: str) -> ResolveReply:
     try:
         return _ask(lambda: varlink_client.resolve(paths.varlink, query), look)
     except varlink_client.NoSuchNameError as error:
-        from leasewatch.files import state_folder  # noqa: PLC0415  start-up time
+        from leasewatch.files import run_states  # noqa: PLC0415  start-up time
         from nss_pyvirt.terminal import hints  # noqa: PLC0415  start-up time
 
         if error.candidates:
             raise
-        defined = state_folder.names(paths.domain_definitions, ".toml") or set()
+        defined = run_states.names(paths.domain_definitions, ".toml") or set()
         if query in defined:
             error.hint = f"domain {query} is not running: sudo pyvirt domain start {query}"
         elif meant := hints.likely(query, defined):

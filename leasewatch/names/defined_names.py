@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 
 from leasewatch.errors import UNDECODABLE, ParseError
+from leasewatch.files.run_states import names
 from leasewatch.files.small_files import SmallFiles
-from leasewatch.files.state_folder import names
 
 
 class _Definition(msgspec.Struct):

@@ -1,6 +1,6 @@
 """Start the one parent process of a network or domain, and run programs under it.
 
-Who holds a network or domain is `place.py`'s question. Knows nothing of networks and domains:
+Who holds a network or domain is `files.locks`' question. Knows nothing of networks and domains:
 names, paths and command lines are arguments.
 """
 

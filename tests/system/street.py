@@ -41,14 +41,14 @@ PORTS = {
 REFRESH = """
 import sys
 from leasewatch.files import run_states
-from leasewatch.pyvirt.mac_filter import apply as mac_filter
+from leasewatch.pyvirt.mac_filter.apply import refresh_filter
 from leasewatch.model import DomainState
 from leasewatch.paths import Paths
 state = run_states.read(Paths().domain_runs / f"{sys.argv[1]}.json", DomainState)
 ended = sys.argv[2:] == ["ended"]
 if ended:
     (Paths().domain_runs / f"{sys.argv[1]}.json").unlink()
-mac_filter.refresh(Paths(), ["lab"], **{"ended" if ended else "begun": state})
+refresh_filter(Paths(), ["lab"], **{"ended" if ended else "begun": state})
 """
 TAGS = {
     "no tag": (),

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from leasewatch.model import NetworkState
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.defined import store as definitions
-from leasewatch.pyvirt.defined import subnets
+from leasewatch.pyvirt.defined import store, subnets
 from leasewatch.pyvirt.defined.domain import DomainDefinition
-from leasewatch.pyvirt.network_files import NetworkFiles
+from leasewatch.pyvirt.files import NetworkFiles
 
 
 def is_full(paths: Paths, network: NetworkState) -> bool:
@@ -16,7 +15,7 @@ def is_full(paths: Paths, network: NetworkState) -> bool:
     taken = _leased(NetworkFiles(paths, network.name))
     if len(taken) < count / 2:
         return False  # domains are not read for nothing; hardly anybody reserves so many
-    domains = definitions.readable(paths.domain_definitions, DomainDefinition, "domain")
+    domains = store.readable(paths.domain_definitions, DomainDefinition, "domain")
     reserved = {
         nic.address
         for domain in domains

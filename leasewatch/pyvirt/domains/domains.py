@@ -20,13 +20,13 @@ from leasewatch.daemon import alive
 from leasewatch.files import locks
 from leasewatch.paths import Paths
 from leasewatch.pyvirt import process
-from leasewatch.pyvirt.defined import store as definitions
+from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import Accel, DomainDefinition, check
-from leasewatch.pyvirt.domain_files import UNFINISHED, DomainFiles, domain_state, started_network
 from leasewatch.pyvirt.domains import console, kvm
 from leasewatch.pyvirt.domains.disk import check_content, make_overlay
 from leasewatch.pyvirt.domains.plan import DomainRequest, plan
 from leasewatch.pyvirt.domains.qemu import Chosen
+from leasewatch.pyvirt.files import UNFINISHED, DomainFiles, domain_state, started_network
 from leasewatch.pyvirt.networks import hosts_entries
 from leasewatch.pyvirt.say import Say
 from nss_pyvirt.errors import UserError
@@ -50,12 +50,12 @@ class Domains:
 
     def names(self) -> list[str]:
         """Every defined domain."""
-        return definitions.names(self._paths.domain_definitions)
+        return store.names(self._paths.domain_definitions)
 
     def get(self, name: str) -> DomainDefinition:
         """The checked definition; UserError with a likely name where there is none."""
         folder = self._paths.domain_definitions
-        domain = definitions.read(folder, name, DomainDefinition, "domain")
+        domain = store.read(folder, name, DomainDefinition, "domain")
         try:
             check(domain)
         except UserError as error:
@@ -246,12 +246,12 @@ class Domains:
 
         A definition that is broken, or was removed under a running domain, is enough to end that.
         """
-        definitions.check_name(name, "domain")
+        store.check_name(name, "domain")
         if name not in self.names() and not self.is_running(name):
             self.get(name)
 
     def _check_kept(self, files: DomainFiles) -> None:
-        definitions.check_kept(self._paths.domain_definitions, files.name, "domain")
+        store.check_kept(self._paths.domain_definitions, files.name, "domain")
 
     def _make(self, domain: DomainDefinition, files: DomainFiles, size: str | None) -> None:
         """Disk, definition and what dnsmasq is told: all or nothing."""
@@ -262,7 +262,7 @@ class Domains:
                 make_overlay(Path(domain.disk), files.overlay, size)
                 if domain.kernel is None:
                     check_content(Path(domain.disk))
-            definitions.write(self._paths.domain_definitions, domain)
+            store.write(self._paths.domain_definitions, domain)
             hosts_entries.tell(self._paths, domain, running=False)
             files.unfinished.unlink(missing_ok=True)
         except BaseException:

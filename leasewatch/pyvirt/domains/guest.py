@@ -14,9 +14,9 @@ from pathlib import Path
 from leasewatch.daemon import notify
 from leasewatch.pyvirt import process
 from leasewatch.pyvirt.defined.domain import DomainDefinition
-from leasewatch.pyvirt.domain_files import DomainFiles
 from leasewatch.pyvirt.domains import qemu
 from leasewatch.pyvirt.domains.console import Log
+from leasewatch.pyvirt.files import DomainFiles
 from nss_pyvirt.errors import UserError
 
 _ANSWER = 20.0  # seconds for QEMU to answer QMP; 0.1 on a quiet machine

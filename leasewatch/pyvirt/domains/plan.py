@@ -17,8 +17,7 @@ from leasewatch import addresses
 from leasewatch.model import LeaseFile
 from leasewatch.names import labels
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.defined import store as definitions
-from leasewatch.pyvirt.defined import subnets
+from leasewatch.pyvirt.defined import store, subnets
 from leasewatch.pyvirt.defined.domain import (
     Accel,
     DomainDefinition,
@@ -29,7 +28,7 @@ from leasewatch.pyvirt.defined.domain import (
     parse_mac,
 )
 from leasewatch.pyvirt.defined.network import Network
-from leasewatch.pyvirt.network_files import NetworkFiles
+from leasewatch.pyvirt.files import NetworkFiles
 from leasewatch.sources import dnsmasq
 from nss_pyvirt.errors import UserError
 
@@ -63,10 +62,10 @@ class DomainRequest(msgspec.Struct, frozen=True, kw_only=True):
 def plan(paths: Paths, wish: DomainRequest) -> DomainDefinition:
     """The definition; UserError for whatever is wrong with the wish."""
     _check_name(wish.name, "a domain's name")
-    if wish.name in definitions.names(paths.domain_definitions):
+    if wish.name in store.names(paths.domain_definitions):
         hint = f"pyvirt domain show {wish.name}"
         raise UserError(f"domain {wish.name} exists already", hint, "exists")
-    others = definitions.readable(paths.domain_definitions, DomainDefinition, "domain")
+    others = store.readable(paths.domain_definitions, DomainDefinition, "domain")
     _check_names(wish, others)
     _check_qualified(wish, others, _suffixes(paths))
     if wish.size is not None and wish.disk is None:
@@ -96,10 +95,10 @@ def _console(wish: DomainRequest) -> str:
 def _plan_nics(
     paths: Paths, wish: DomainRequest, others: Sequence[DomainDefinition]
 ) -> tuple[NicDefinition, ...]:
-    known = definitions.names(paths.network_definitions)
+    known = store.names(paths.network_definitions)
     for network in wish.networks:
         if network not in known:
-            raise definitions.unknown(network, known, "network")
+            raise store.unknown(network, known, "network")
     macs = _plan_macs(wish, others)
     if len(wish.addresses) > len(wish.networks):
         raise UserError(
@@ -139,7 +138,7 @@ def _check_address(
     paths: Paths, network: str, address: str, others: Iterable[DomainDefinition]
 ) -> None:
     """UserError unless `address` is a guest's of `network` and no other domain's."""
-    defined = definitions.read(paths.network_definitions, network, Network, "network")
+    defined = store.read(paths.network_definitions, network, Network, "network")
     subnets.check_guest(address, network, defined.subnet)
     for domain in others:
         if any((nic.network, nic.address) == (network, address) for nic in domain.nics):
@@ -187,7 +186,7 @@ def _check_names(wish: DomainRequest, others: Iterable[DomainDefinition]) -> Non
 
 def _suffixes(paths: Paths) -> dict[str, str]:
     """Of the defined networks."""
-    networks = definitions.readable(paths.network_definitions, Network, "network")
+    networks = store.readable(paths.network_definitions, Network, "network")
     return {network.name: network.suffix for network in networks}
 
 

@@ -15,18 +15,16 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from leasewatch.daemon import alive
-from leasewatch.files import locks
-from leasewatch.files import replacing as io_files
+from leasewatch.files import locks, replacing
 from leasewatch.model import DomainState, NetworkState, Nic
 from leasewatch.paths import Paths
 from leasewatch.pyvirt import nft
 from leasewatch.pyvirt.defined.domain import DomainDefinition, tap_mac
-from leasewatch.pyvirt.domain_files import DomainFiles, started_network
 from leasewatch.pyvirt.domains import disk, guest, tap
 from leasewatch.pyvirt.domains.qemu import Chosen
 from leasewatch.pyvirt.domains.sweep import sweep
-from leasewatch.pyvirt.mac_filter import apply as mac_filter
-from leasewatch.pyvirt.network_files import NetworkFiles
+from leasewatch.pyvirt.files import DomainFiles, NetworkFiles, started_network
+from leasewatch.pyvirt.mac_filter.apply import refresh_filter
 from leasewatch.pyvirt.networks import hosts_entries
 from leasewatch.pyvirt.say import Say
 
@@ -63,7 +61,7 @@ def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None
                     pending_until=int(time.time()) + _FIRST_LEASE,
                     mac_filtering=domain.mac_filtering,
                 )
-                io_files.replace(files.state, msgspec.json.encode(state))
+                replacing.replace(files.state, msgspec.json.encode(state))
             hosts_entries.tell(paths, domain, running=True)
             _filter(paths, state, say)
             asyncio.run(guest.run(files, domain, accel, taps))
@@ -100,6 +98,6 @@ def _open_taps(
 def _filter(paths: Paths, state: DomainState, say: Say) -> None:
     """A kernel that cannot filter on bridges still runs guests; nothing else is a reason."""
     try:
-        mac_filter.refresh(paths, {nic.network for nic in state.nics}, begun=state)
+        refresh_filter(paths, {nic.network for nic in state.nics}, begun=state)
     except nft.UnsupportedError as error:
         say(f"guests can send from any MAC and so take over names: {error.what}")

@@ -10,10 +10,9 @@ from pathlib import Path
 
 from leasewatch.model import Lease, LeaseFile, NetworkState
 from leasewatch.neighbours import kernel
-from leasewatch.pyvirt.domain_files import DomainFiles, domain_state
 from leasewatch.pyvirt.domains import dhcp_release
-from leasewatch.pyvirt.mac_filter import apply as mac_filter
-from leasewatch.pyvirt.network_files import NetworkFiles, network_state
+from leasewatch.pyvirt.files import DomainFiles, NetworkFiles, domain_state, network_state
+from leasewatch.pyvirt.mac_filter.apply import refresh_filter
 from leasewatch.pyvirt.networks import hosts_entries
 from leasewatch.sources import dnsmasq
 from nss_pyvirt.errors import UserError
@@ -41,7 +40,7 @@ def sweep(files: DomainFiles) -> None:
         socket.unlink(missing_ok=True)
     files.state.unlink()
     with contextlib.suppress(UserError):  # said when it was made
-        mac_filter.refresh(files.paths, networks, ended=state)
+        refresh_filter(files.paths, networks, ended=state)
 
 
 def _leases(network: NetworkState, macs: set[str]) -> list[Lease]:

@@ -8,18 +8,18 @@ from collections.abc import Iterable
 
 from leasewatch.files import locks, run_states
 from leasewatch.model import DomainState, NetworkState
-from leasewatch.neighbours import kernel as rtnetlink
+from leasewatch.neighbours import kernel
 from leasewatch.paths import Paths
 from leasewatch.pyvirt import nft
 from leasewatch.pyvirt.defined import network
+from leasewatch.pyvirt.files import NetworkFiles, network_state
 from leasewatch.pyvirt.mac_filter import ruleset
 from leasewatch.pyvirt.mac_filter.frame_rules import Wire, interface_id
-from leasewatch.pyvirt.network_files import NetworkFiles, network_state
 
 _PATIENCE = 10.0  # seconds that others may take
 
 
-def refresh(
+def refresh_filter(
     paths: Paths,
     networks: Iterable[str],
     *,
@@ -72,6 +72,6 @@ def _ours(state: NetworkState, mac: str) -> Iterable[bytes]:
 
 def _assigned(bridge: str) -> list[bytes]:
     with contextlib.suppress(OSError):
-        found = rtnetlink.addresses().get(socket.if_nametoindex(bridge), [])
+        found = kernel.addresses().get(socket.if_nametoindex(bridge), [])
         return [address for address, _ in found]
     return []

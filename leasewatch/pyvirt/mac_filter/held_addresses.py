@@ -15,8 +15,8 @@ from leasewatch.files import reading, run_states
 from leasewatch.model import DomainState
 from leasewatch.pyvirt import nft
 from leasewatch.pyvirt.defined.network import Network
+from leasewatch.pyvirt.files import NetworkFiles
 from leasewatch.pyvirt.mac_filter import holders, ruleset
-from leasewatch.pyvirt.network_files import NetworkFiles
 from nss_pyvirt.errors import UserError
 
 _OFTEN = 0.02  # seconds between two looks at a file that changes all the time…

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from leasewatch.model import DomainState
+from leasewatch.model import DomainState, Nic
 from leasewatch.pyvirt.defined.network import table_name
-from leasewatch.pyvirt.mac_filter import frame_rules, taps
+from leasewatch.pyvirt.mac_filter import frame_rules
 from leasewatch.pyvirt.mac_filter.frame_rules import FD_SOURCE, HOLD, MAX_HELD, Guest, Wire
 
 _KNOWN = "flags dynamic,timeout; timeout 30s; size 65535;"
@@ -38,7 +38,7 @@ class Refresh(NamedTuple):
 def guests(domains: Iterable[DomainState], network: str) -> list[Guest]:
     """Who has cards on a network, with one tap each at least."""
     found: dict[str, tuple[bool, list[tuple[str, str]]]] = {}
-    for tap, (domain, nic) in sorted(taps.owners(domains).items()):
+    for tap, (domain, nic) in sorted(tap_owners(domains).items()):
         if nic.network == network:
             found.setdefault(domain.name, (domain.mac_filtering, []))[1].append((tap, nic.mac))
     return [
@@ -89,3 +89,17 @@ def refresh(wanted: Refresh) -> str:
             *(f"delete set {table} of_{one}" for one in gone),
         ]
     )
+
+
+def tap_owners(domains: Iterable[DomainState]) -> dict[str, tuple[DomainState, Nic]]:
+    """Domain and card of each tap; a name that two have is that of the domain started last.
+
+    A domain whose parent was killed is still there, and the kernel gives its tap's name away: so
+    ask of all domains, and choose among the taps then.
+    """
+    return {
+        nic.tap: (domain, nic)
+        for domain in sorted(domains, key=lambda domain: domain.started)
+        for nic in domain.nics
+        if nic.tap
+    }

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from leasewatch.files import replacing as io_files
+from leasewatch.files import replacing
 from leasewatch.names.labels import guest_fault
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.defined import store as definitions
+from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition
-from leasewatch.pyvirt.domain_files import DomainFiles
+from leasewatch.pyvirt.files import DomainFiles
 from leasewatch.pyvirt.networks.dnsmasq_conf import hosts_line, is_keyword
 from nss_pyvirt.errors import UserError
 
@@ -44,7 +44,7 @@ def forget(paths: Paths, name: str) -> None:
 
 def tell_of_all(paths: Paths, network: str) -> None:
     """A network has started, or is mended: the entries that it lacks."""
-    for name in definitions.names(paths.domain_definitions):
+    for name in store.names(paths.domain_definitions):
         entry = _entry(paths, name, network)
         domain = None if entry.exists() else _defined(paths, name)
         if domain is not None:
@@ -58,7 +58,7 @@ def _entry(paths: Paths, name: str, network: str) -> Path:
 
 def _defined(paths: Paths, name: str) -> DomainDefinition | None:
     try:
-        return definitions.read(paths.domain_definitions, name, DomainDefinition, "domain")
+        return store.read(paths.domain_definitions, name, DomainDefinition, "domain")
     except UserError:
         return None
 
@@ -75,4 +75,4 @@ def _write(entry: Path, domain: DomainDefinition, network: str, *, running: bool
     if not text:
         entry.unlink(missing_ok=True)
     elif entry.parent.is_dir() and not (entry.exists() and entry.read_text() == text):
-        io_files.replace(entry, text.encode())
+        replacing.replace(entry, text.encode())

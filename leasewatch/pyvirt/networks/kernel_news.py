@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterator
 from typing import Literal
 
-from leasewatch.neighbours import kernel as rtnetlink
+from leasewatch.neighbours import kernel
 
 INET, BRIDGE = 1, 7
 """Families of nftables."""
@@ -31,7 +31,7 @@ _GENMSG = struct.Struct("=BBH")
 
 _LINK, _IFADDR4, _IFADDR6, _NETCONF4, _NETCONF6 = 1, 5, 9, 24, 25  # RTNLGRP_…
 _NEWNETCONF = 80
-_HEEDED = {rtnetlink.NEWLINK, rtnetlink.DELLINK, rtnetlink.DELADDR, _NEWNETCONF}
+_HEEDED = {kernel.NEWLINK, kernel.DELLINK, kernel.DELADDR, _NEWNETCONF}
 _BUFFER = 1 << 20
 _MUCH = 32 << 20
 """Bytes: a transaction may change all leases of a large network, a hundred bytes for each."""
@@ -84,7 +84,7 @@ def note(found: dict[Table, Change], kind: int, payload: bytes) -> None:
     subsystem, message = divmod(kind, 256)
     if subsystem == _NFTABLES and message in _CHANGES:
         family, _version, _id = _GENMSG.unpack_from(payload)
-        name = rtnetlink.attributes(payload, _GENMSG.size).get(_NAME, b"")
+        name = kernel.attributes(payload, _GENMSG.size).get(_NAME, b"")
         found[family, name.rstrip(b"\0").decode(errors="replace")] = _CHANGES[message]
 
 
@@ -107,4 +107,4 @@ def _messages(sock: socket.socket) -> Iterator[tuple[int, bytes]]:
     """All that wait."""
     with contextlib.suppress(BlockingIOError):
         while True:
-            yield from rtnetlink.messages(sock.recv(_BUFFER))
+            yield from kernel.messages(sock.recv(_BUFFER))

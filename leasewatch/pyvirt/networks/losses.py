@@ -16,8 +16,8 @@ from leasewatch.neighbours import kernel
 from leasewatch.paths import Paths
 from leasewatch.pyvirt import nft
 from leasewatch.pyvirt.defined.network import Network, bridge, table_name
-from leasewatch.pyvirt.domain_files import running_domains
-from leasewatch.pyvirt.mac_filter import taps
+from leasewatch.pyvirt.files import running_domains
+from leasewatch.pyvirt.mac_filter.ruleset import tap_owners
 from leasewatch.pyvirt.networks.backoff import Backoff
 from leasewatch.pyvirt.networks.kernel_news import BRIDGE, INET, KernelNews, Table
 from nss_pyvirt.errors import UserError
@@ -107,7 +107,7 @@ class Losses:
             yield "the bridge"
         elif not _addresses(self._bridge.addresses) <= set(kernel.addresses().get(link.number, ())):
             yield "the bridge's addresses"
-        for tap, (_, nic) in taps.owners(running).items():
+        for tap, (_, nic) in tap_owners(running).items():
             port = links.get(tap) if nic.network == self._network.name else None
             if port is not None and (link is None or port.master != link.number):
                 yield f"the port of {tap}"

@@ -21,17 +21,15 @@ from leasewatch.daemon import alive
 from leasewatch.files import locks
 from leasewatch.paths import Paths
 from leasewatch.pyvirt import nft, process
-from leasewatch.pyvirt.defined import address_pool, subnets
-from leasewatch.pyvirt.defined import store as definitions
+from leasewatch.pyvirt.defined import address_pool, store, subnets
 from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.defined.network import Mode, Network, bridge_name, canonical, check
 from leasewatch.pyvirt.defined.subnets import Taken
-from leasewatch.pyvirt.domain_files import running_domains
-from leasewatch.pyvirt.network_files import NetworkFiles, network_state
+from leasewatch.pyvirt.files import NetworkFiles, network_state, running_domains
 from leasewatch.pyvirt.networks import firewall, iptables_legacy, legacy_firewall
-from leasewatch.pyvirt.networks import run as network_run
 from leasewatch.pyvirt.networks.bridge import routed_subnets
 from leasewatch.pyvirt.networks.diversions import Diversions
+from leasewatch.pyvirt.networks.run import run, take_down
 from leasewatch.pyvirt.say import Say
 from nss_pyvirt.errors import UserError
 
@@ -52,11 +50,11 @@ class Networks:
 
     def names(self) -> list[str]:
         """Every defined network."""
-        return definitions.names(self._paths.network_definitions)
+        return store.names(self._paths.network_definitions)
 
     def get(self, name: str) -> Network:
         """The checked definition; UserError with a likely name where there is none."""
-        network = definitions.read(self._paths.network_definitions, name, Network, "network")
+        network = store.read(self._paths.network_definitions, name, Network, "network")
         try:
             check(network)
         except UserError as error:
@@ -104,7 +102,7 @@ class Networks:
                 raise UserError(
                     f"subnet {network.subnet} is taken: {why}", "--subnet auto", "exists"
                 )
-            definitions.write(self._paths.network_definitions, network)
+            store.write(self._paths.network_definitions, network)
         return network
 
     def start(self, name: str) -> bool:
@@ -134,11 +132,11 @@ class Networks:
         """Be the network's process until SIGTERM."""
         network = self.get(name)
         self._refuse_collision(network)
-        network_run.run(self._paths, network)
+        run(self._paths, network)
 
     def stop(self, name: str) -> None:
         """Take everything back, also what a killed process has left; leases stay."""
-        definitions.check_name(name, "network")
+        store.check_name(name, "network")
         files = self._files(name)
         if name not in self.names() and not files.run.exists():
             self.get(name)  # says what is there
@@ -150,14 +148,14 @@ class Networks:
                     "running",
                 )
             process.stop_holder(files.lock, _QUIT)
-            network_run.take_down(files)
+            take_down(files)
             files.lock.unlink(missing_ok=True)  # a killed process has left it
             if name not in self.names():  # deleted, perhaps just now by another command
                 shutil.rmtree(files.run, ignore_errors=True)
 
     def delete(self, name: str) -> None:
         """Remove a stopped network that no domain uses: its leases, then its definition."""
-        definitions.check_name(name, "network")
+        store.check_name(name, "network")
         if name not in self.names():
             self.get(name)  # says what is there
         files = self._files(name)
@@ -173,7 +171,7 @@ class Networks:
                     f"sudo pyvirt domain delete {' '.join(users)}",
                     "running",
                 )
-            network_run.take_down(files)
+            take_down(files)
             files.leases.unlink(missing_ok=True)
             files.definition.unlink()
             shutil.rmtree(files.run, ignore_errors=True)
@@ -191,7 +189,7 @@ class Networks:
         ]
 
     def _check_kept(self, files: NetworkFiles) -> None:
-        definitions.check_kept(self._paths.network_definitions, files.name, "network")
+        store.check_kept(self._paths.network_definitions, files.name, "network")
 
     def _files(self, name: str) -> NetworkFiles:
         return NetworkFiles(self._paths, name)
@@ -218,7 +216,7 @@ class Networks:
 
     def _domains(self, name: str) -> list[str]:
         """The domains that are defined on a network."""
-        domains = definitions.readable(self._paths.domain_definitions, DomainDefinition, "domain")
+        domains = store.readable(self._paths.domain_definitions, DomainDefinition, "domain")
         return [d.name for d in domains if any(nic.network == name for nic in d.nics)]
 
     def _running_domains(self, name: str) -> list[str]:

@@ -18,21 +18,18 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from leasewatch.daemon import alive, notify
-from leasewatch.files import locks
-from leasewatch.files import replacing as io_files
+from leasewatch.files import locks, replacing
 from leasewatch.model import DomainState, NetworkState
 from leasewatch.names.defined_names import DefinedNames
 from leasewatch.paths import Paths
 from leasewatch.pyvirt import nft
 from leasewatch.pyvirt.defined.network import Network, bridge, bridge_mac, bridge_name, table_name
-from leasewatch.pyvirt.domain_files import running_domains
-from leasewatch.pyvirt.mac_filter import apply as mac_filter
-from leasewatch.pyvirt.mac_filter import ruleset as bridge_tables
-from leasewatch.pyvirt.mac_filter import taps
+from leasewatch.pyvirt.files import NetworkFiles, running_domains
+from leasewatch.pyvirt.mac_filter import ruleset
+from leasewatch.pyvirt.mac_filter.apply import refresh_filter
 from leasewatch.pyvirt.mac_filter.held_addresses import HeldAddresses
-from leasewatch.pyvirt.network_files import NetworkFiles
-from leasewatch.pyvirt.networks import dnsmasq_conf, hosts_entries, sysctl, unmanaged
-from leasewatch.pyvirt.networks import nat as tables
+from leasewatch.pyvirt.mac_filter.ruleset import tap_owners
+from leasewatch.pyvirt.networks import dnsmasq_conf, hosts_entries, nat, sysctl, unmanaged
 from leasewatch.pyvirt.networks.backoff import Backoff
 from leasewatch.pyvirt.networks.bridge import delete_bridge, ensure_bridge
 from leasewatch.pyvirt.networks.directory_notifier import DirectoryNotifier
@@ -115,11 +112,11 @@ class _Parent:
 
     def up(self) -> None:
         """Make what is missing, in an order in which nothing is open before it is guarded."""
-        nft.apply(tables.install(self._network))
+        nft.apply(nat.install(self._network))
         running = running_domains(self._files.paths)
         if running:
             with contextlib.suppress(nft.UnsupportedError):  # said when they were started
-                mac_filter.refresh(self._files.paths, [self._network.name])
+                refresh_filter(self._files.paths, [self._network.name])
         unmanaged.take(self._files.paths, self._network.name)
         made = ensure_bridge(bridge(self._network), self._taps(running))
         if self._network.mode == "nat":
@@ -304,11 +301,11 @@ class _Parent:
         """Also of a new dnsmasq: the service keeps leases while their writer is dead."""
         if pid := self.dnsmasq.pid:
             self._writer = pid, alive.born(pid)
-        io_files.replace(self._files.state, msgspec.json.encode(self._state(fault)))
+        replacing.replace(self._files.state, msgspec.json.encode(self._state(fault)))
 
     def _taps(self, running: Iterable[DomainState]) -> list[str]:
         """The taps of running domains: a bridge that was made anew wants them back."""
-        owners = taps.owners(running)
+        owners = tap_owners(running)
         return [tap for tap, (_, nic) in owners.items() if nic.network == self._network.name]
 
     def _state(self, fault: str) -> NetworkState:
@@ -354,9 +351,9 @@ def _signals() -> Iterator[socket.socket]:
 
 def _delete_table(name: str) -> None:
     with contextlib.suppress(nft.UnsupportedError):
-        nft.run(bridge_tables.remove(name))
+        nft.run(ruleset.remove(name))
     if nft.has_table(table_name(name)):
-        nft.apply(tables.remove(name))
+        nft.apply(nat.remove(name))
 
 
 def _clear_run(files: NetworkFiles) -> None:

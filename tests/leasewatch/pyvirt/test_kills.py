@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.defined import store as definitions
+from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.network import Network
-from leasewatch.pyvirt.domain_files import DomainFiles
 from leasewatch.pyvirt.domains.domains import Domains
 from leasewatch.pyvirt.domains.plan import DomainRequest
+from leasewatch.pyvirt.files import DomainFiles
 from leasewatch.pyvirt.networks.networks import Networks
 from nss_pyvirt.errors import UserError
 from tests.leasewatch.killing import everything, killed_at_each_step
@@ -29,7 +29,7 @@ def paths(tmp_path: Path) -> Paths:
     """A root with the started network `lab` and an image."""
     made = Paths(tmp_path)
     lab = Network(name="lab", subnet="10.77.0.0/24", subnet6="fd77::/64")
-    definitions.write(made.network_definitions, lab)
+    store.write(made.network_definitions, lab)
     for folder in (made.network_runs / "lab/hosts.d", made.domain_data, made.locks):
         folder.mkdir(parents=True)
     made.domain_definitions.mkdir()

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from leasewatch import addresses, config
 from leasewatch.errors import ParseError
-from leasewatch.files.state_folder import StateFolder
+from leasewatch.files.run_states import StateFolder
 from leasewatch.leases.first_seen import FirstSeen
 from leasewatch.leases.tracker import LeaseTracker
 from leasewatch.model import DomainState, Lease, LeaseFile, NetworkState
-from leasewatch.pyvirt.defined import store as definitions
+from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.defined.network import Network
 from leasewatch.sources import registry
@@ -230,12 +230,12 @@ def test_a_definition_is_a_value_that_survives_being_written_or_the_users_error(
             data.draw(st.one_of(of(valid), st.sampled_from(DEEP_TOML)))
         )
         try:
-            value = definitions.read(folder, "lab", kind, "thing")
+            value = store.read(folder, "lab", kind, "thing")
         except UserError as error:
             fault = error
         else:
-            definitions.write(folder, value)
-            assert definitions.read(folder, "lab", kind, "thing") == value
+            store.write(folder, value)
+            assert store.read(folder, "lab", kind, "thing") == value
             return
     assert f"{made}/lab.toml" in fault.what
 

@@ -8,10 +8,10 @@ import pytest
 
 from leasewatch.model import NetworkState
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.defined import store as definitions
+from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.address_pool import is_full
 from leasewatch.pyvirt.defined.domain import DomainDefinition, NicDefinition
-from leasewatch.pyvirt.network_files import NetworkFiles
+from leasewatch.pyvirt.files import NetworkFiles
 
 LAB = NetworkState(
     name="lab",
@@ -44,7 +44,7 @@ def reserve(paths: Paths, name: str, network: str, *lasts: int) -> None:
         for n in lasts
     )
     domain = DomainDefinition(name=name, nics=nics, memory=64, cpus=1, kernel="/k")
-    definitions.write(paths.domain_definitions, domain)
+    store.write(paths.domain_definitions, domain)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from leasewatch.pyvirt.defined import store as definitions
+from leasewatch.pyvirt.defined import store
 from nss_pyvirt.errors import UserError
 
 
@@ -27,10 +27,10 @@ class Thing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     thing = Thing('web"1', (Port("lab"), Port("dmz")), 7)
-    file = definitions.write(tmp_path / "things", thing)
+    file = store.write(tmp_path / "things", thing)
     assert file.stat().st_mode & 0o777 == 0o644
-    assert definitions.read(tmp_path / "things", thing.name, Thing, "thing") == thing
-    assert definitions.names(tmp_path / "things") == ['web"1']
+    assert store.read(tmp_path / "things", thing.name, Thing, "thing") == thing
+    assert store.names(tmp_path / "things") == ['web"1']
 
 
 @pytest.mark.parametrize(
@@ -50,28 +50,28 @@ def test_a_bad_definition_is_one_line_with_file_and_key(
 ) -> None:
     (tmp_path / "a.toml").write_bytes(text.encode("latin-1"))
     with pytest.raises(UserError) as caught:
-        definitions.read(tmp_path, "a", Thing, "thing")
+        store.read(tmp_path, "a", Thing, "thing")
     assert says in caught.value.what
     assert "\n" not in caught.value.what
 
 
 def test_a_name_that_is_nearly_right_is_guessed(tmp_path: Path) -> None:
-    definitions.write(tmp_path, Thing("laboratory"))
+    store.write(tmp_path, Thing("laboratory"))
     with pytest.raises(UserError, match="there is no thing 'labratory'") as caught:
-        definitions.read(tmp_path, "labratory", Thing, "thing")
+        store.read(tmp_path, "labratory", Thing, "thing")
     assert caught.value.hint == "did you mean laboratory?"
 
 
 def test_a_name_in_another_case_is_guessed(tmp_path: Path) -> None:
-    definitions.write(tmp_path, Thing("Lab"))
+    store.write(tmp_path, Thing("Lab"))
     with pytest.raises(UserError) as caught:
-        definitions.read(tmp_path, "LAB", Thing, "thing")
+        store.read(tmp_path, "LAB", Thing, "thing")
     assert caught.value.hint == "did you mean Lab?"
 
 
 def test_where_there_is_none_the_hint_is_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there is no network 'lab'") as caught:
-        definitions.read(tmp_path, "lab", Thing, "network")
+        store.read(tmp_path, "lab", Thing, "network")
     assert caught.value.hint == "sudo pyvirt network create lab"
 
 
@@ -80,17 +80,17 @@ def test_a_name_never_leads_out_of_the_folder_or_to_what_is_no_definition(
     tmp_path: Path, name: str
 ) -> None:
     with pytest.raises(UserError, match="is no thing's name"):
-        definitions.read(tmp_path, name, Thing, "thing")
+        store.read(tmp_path, name, Thing, "thing")
 
 
 def test_the_longest_name_can_be_written(tmp_path: Path) -> None:
     thing = Thing("é" * 120)
-    definitions.write(tmp_path, thing)
-    assert definitions.read(tmp_path, thing.name, Thing, "thing") == thing
+    store.write(tmp_path, thing)
+    assert store.read(tmp_path, thing.name, Thing, "thing") == thing
 
 
 def test_a_write_that_fails_leaves_the_old_definition_and_no_litter(tmp_path: Path) -> None:
     (tmp_path / "a.toml").mkdir()  # a rename cannot replace a folder
     with pytest.raises(UserError, match="cannot write"):
-        definitions.write(tmp_path, Thing("a"))
+        store.write(tmp_path, Thing("a"))
     assert [path.name for path in tmp_path.iterdir()] == ["a.toml"]

@@ -16,12 +16,11 @@ import pytest
 from leasewatch.files import locks
 from leasewatch.model import DomainState, NetworkState
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.defined import store as definitions
+from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.network import Network
-from leasewatch.pyvirt.domain_files import DomainFiles
 from leasewatch.pyvirt.domains.domains import Domains
 from leasewatch.pyvirt.domains.plan import DomainRequest
-from leasewatch.pyvirt.network_files import NetworkFiles
+from leasewatch.pyvirt.files import DomainFiles, NetworkFiles
 from nss_pyvirt.errors import UserError
 from tests.leasewatch.holding import holding
 
@@ -32,7 +31,7 @@ def paths(tmp_path: Path) -> Paths:
     made = Paths(tmp_path)
     made.network_definitions.mkdir(parents=True)
     lab = Network(name="lab", subnet="10.77.0.0/24", subnet6="fd77::/64")
-    definitions.write(made.network_definitions, lab)
+    store.write(made.network_definitions, lab)
     (tmp_path / "vmlinuz").write_bytes(b"kernel")
     _qemu_img("create", "-f", "qcow2", tmp_path / "base.qcow2", "8M")
     return made

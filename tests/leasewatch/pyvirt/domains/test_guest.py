@@ -10,8 +10,8 @@ import pytest
 
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined.domain import DomainDefinition
-from leasewatch.pyvirt.domain_files import DomainFiles
 from leasewatch.pyvirt.domains import guest, qemu
+from leasewatch.pyvirt.files import DomainFiles
 from nss_pyvirt.errors import UserError
 
 CHATTY = """#!/bin/sh

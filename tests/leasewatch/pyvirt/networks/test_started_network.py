@@ -10,8 +10,7 @@ import pytest
 
 from leasewatch.model import NetworkState
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.domain_files import started_network
-from leasewatch.pyvirt.network_files import NetworkFiles
+from leasewatch.pyvirt.files import NetworkFiles, started_network
 from nss_pyvirt.errors import UserError
 from tests.leasewatch.holding import holding
 

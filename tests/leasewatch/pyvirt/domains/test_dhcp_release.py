@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from leasewatch.addresses import parse
-from leasewatch.pyvirt.domains import dhcp_packets
+from leasewatch.pyvirt.domains import dhcp_release
 
 SERVER, GUEST = parse("10.7.0.1"), parse("10.7.0.9")
 
 
 def test_a_dhcprelease_says_who_gives_what_back_to_whom() -> None:
-    packet = dhcp_packets.release4(SERVER, GUEST, "52:54:00:00:00:01", "01:aa:bb")
+    packet = dhcp_release.release4(SERVER, GUEST, "52:54:00:00:00:01", "01:aa:bb")
     assert packet[:3] == bytes([1, 1, 6])  # BOOTREQUEST, Ethernet, 6 bytes
     assert packet[12:16] == bytes([10, 7, 0, 9])
     assert packet[28:44] == bytes.fromhex("525400000001") + bytes(10)
@@ -17,14 +17,14 @@ def test_a_dhcprelease_says_who_gives_what_back_to_whom() -> None:
 
 
 def test_a_client_without_an_id_names_none_and_a_foreign_medium_its_type() -> None:
-    packet = dhcp_packets.release4(SERVER, GUEST, "20-01:02", None)
+    packet = dhcp_release.release4(SERVER, GUEST, "20-01:02", None)
     assert packet[1:3] == bytes([0x20, 2])
     assert packet[28:31] == bytes([1, 2, 0])
     assert packet[236:] == bytes.fromhex("63825363 350107 36040a070001 ff")
 
 
 def test_a_dhcpv6_release_names_both_duids_and_the_association() -> None:
-    packet = dhcp_packets.release6(b"\x0a\x0b", "00:03:ff", 7, parse("fd00::9"))
+    packet = dhcp_release.release6(b"\x0a\x0b", "00:03:ff", 7, parse("fd00::9"))
     address = bytes.fromhex("fd" + "00" * 14 + "09")
     assert packet == bytes.fromhex(
         "08000000 0001 0003 0003ff 0002 0002 0a0b 0003 0028 00000007 00000000 00000000 0005 0018"
@@ -33,6 +33,6 @@ def test_a_dhcpv6_release_names_both_duids_and_the_association() -> None:
 
 def test_the_servers_duid_is_read_from_a_whole_line_only() -> None:
     leases = b"0 52:54:00:00:00:02 10.7.0.6 db *\nduid 00:01:ff\n0 5 fd00::9 * 00:03:01\n"
-    assert dhcp_packets.server_duid(leases) == b"\x00\x01\xff"
-    assert dhcp_packets.server_duid(b"duid 00:01") is None
-    assert dhcp_packets.server_duid(b"") is None
+    assert dhcp_release.server_duid(leases) == b"\x00\x01\xff"
+    assert dhcp_release.server_duid(b"duid 00:01") is None
+    assert dhcp_release.server_duid(b"") is None

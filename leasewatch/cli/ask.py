@@ -24,12 +24,12 @@ _T = TypeVar("_T")
 
 
 def complete_name(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """The names that a shell may put here: those of all leases and running domains."""
+    """Shell completion: the names of all leases and running domains."""
     return complete(ctx, "name", incomplete)
 
 
 def complete(ctx: click.Context, field: str, incomplete: str) -> list[str]:
-    """The values of a field of `list`, sorted; none where the service does not answer."""
+    """Shell completion: the values of a field of `list`; none without the service."""
     try:
         entries = varlink_client.list_entries((ctx.obj or Paths()).varlink).entries
     except UserError:
@@ -50,7 +50,7 @@ def list_entries(paths: Paths) -> ListReply:
 
 
 def resolve(paths: Paths, query: str) -> ResolveReply:
-    """What a name or address answers; raises NoSuchNameError."""
+    """What a name or an address answers; raises NoSuchNameError, with a likely name as its hint."""
 
     def look() -> ResolveReply:
         from leasewatch.api import offline  # noqa: PLC0415  needed only without the service

@@ -114,7 +114,7 @@ def command(
 
 
 def _nothing(query: str | None, then: float | None) -> UserError:
-    """Of `query`, or at all, since `then`."""
+    """The error if nothing is known of `query`, or at all, since `then`."""
     what = "nothing has happened" if query is None else f'nothing is known of "{query}"'
     if then is not None:
         hint = "leave out --since to look further back"
@@ -125,7 +125,7 @@ def _nothing(query: str | None, then: float | None) -> UserError:
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    """A row for people: local times, and the failed claim beside the state."""
+    """A row for people: local times, and a failed claim behind the state."""
     times = {key: row[key] for key in ("time", "since", "until") if row.get(key) is not None}
     row |= {key: show.moment(then) for key, then in times.items()}
     if row.get("claim"):

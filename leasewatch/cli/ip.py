@@ -41,4 +41,4 @@ def command(paths: Paths, name: str, *, ipv4: bool, ipv6: bool) -> None:
 
         click.echo(json.dumps(shown))
         return
-    click.echo("\n".join(shown))  # at once: `| head -n 1` is no broken pipe
+    click.echo("\n".join(shown))  # in one write, so that `| head -n 1` breaks no pipe

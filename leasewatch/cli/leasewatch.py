@@ -1,4 +1,4 @@
-"""`leasewatch`: the command group; each command is loaded only when used."""
+"""`leasewatch`: the command group. A command is loaded when it is used."""
 
 from __future__ import annotations
 

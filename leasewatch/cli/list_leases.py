@@ -18,7 +18,7 @@ _COLUMNS = ("name", "network", "address", "mac", "from", "expires", "trust", "st
 _WIDE = {"network": 70, "mac": 100, "from": 120, "trust": 120}
 """The least width of a terminal that shows these."""
 _EVIDENT = {"published", "unnamed"}
-"""These need no reason."""
+"""States that explain themselves."""
 _STATES = ("published", "pending", "refused", "conflict", "ended", "expired", "unnamed")
 
 
@@ -139,7 +139,7 @@ def _address(entry: Entry) -> str | None:
 
 
 def _expires(entry: Entry, now: float) -> str | None:
-    """Only a lease ends."""
+    """None for what is no lease: it does not end."""
     if entry.address is None or entry.origin == "neighbour":
         return None
     return show.expiry(entry.expires, now)

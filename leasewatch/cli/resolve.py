@@ -1,4 +1,4 @@
-"""`leasewatch resolve NAME|ADDRESS`: what programs are told, and why."""
+"""`leasewatch resolve NAME|ADDRESS`: what programs get, and why."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def command(paths: Paths, query: str, output: frame.Format, *, explain: bool) ->
 
 
 def _object(reply: ResolveReply) -> dict[str, object]:
-    """What JSON shows."""
+    """The reply as JSON shows it."""
     addresses, candidates = map(words.row, reply.addresses), map(words.row, reply.candidates)
     shown = {"addresses": list(addresses), "candidates": list(candidates)}
     return msgspec.structs.asdict(reply) | shown

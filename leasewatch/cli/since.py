@@ -1,4 +1,4 @@
-"""Moments of the past as people write them: text to Unix seconds. The clock is an argument."""
+"""Times as people write them, as Unix seconds. The clock is an argument."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _PART: Final = re.compile(r"([0-9]{1,9})\s*([smhdw])\s*")
 
 
 def moment(text: str, now: float) -> float:
-    """`90s`, `1h30m`, `2d` ago; `today`, `yesterday`; a day, a time of today, or both (ISO 8601).
+    """Unix seconds of `90s`, `1h30m`, `2d` (ago), `today`, `yesterday`, a date, a time, or both.
 
-    Without an offset it is local time. Raises ValueError, whose text says what can be written.
+    Dates and times are ISO 8601, and local without an offset. ValueError says what is accepted.
     """
     then = _past(text.strip(), now)
     if then is None:

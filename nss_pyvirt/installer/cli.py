@@ -83,8 +83,8 @@ def remove(root: Path, *, purge: bool) -> None:
     _say(take_out(system, purge=purge), "nothing is installed")
     for kind, name in started(system):
         verb = "shutdown" if kind == "domain" else "stop"
-        left = UserError(f"{kind} {name} is still started", f"sudo pyvirt {kind} {verb} {name}")
-        frame.print_warning("nss-pyvirt", left)
+        what, hint = f"{kind} {name} is still started", f"sudo pyvirt {kind} {verb} {name}"
+        frame.print_warning("nss-pyvirt", UserError(what, hint, "running"))
 
 
 @command.command()

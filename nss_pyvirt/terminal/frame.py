@@ -1,6 +1,6 @@
-"""What every command of the project shares: errors, exit codes, rows as table, JSON, CSV or names.
+"""How every command runs and prints: exit codes, errors, and rows as table, JSON, CSV or names.
 
-Knows no command and no domain object. Strings may come from guests: nothing is printed raw.
+It knows no command. Guests choose some of the strings, so nothing is printed raw.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ output_option = click.option(
 
 
 def examples(*lines: str) -> str:
-    """A command's `epilog`: examples, one a line, which click keeps as they are written."""
+    """A command's `epilog`: one example per line, which click does not rewrap."""
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
 
 
@@ -89,7 +89,7 @@ def _asks_for_json(words: Sequence[str]) -> bool:
 
 
 def _not_written(prog: str, error: OSError, *, as_json: bool) -> int:
-    """Report that stdout takes no more; a reader that left (`leasewatch list | head`) is no news.
+    """Report a full disk; say nothing if the reader has left, as in `leasewatch list | head`.
 
     Re-raises an error that is not about writing.
     """
@@ -130,7 +130,7 @@ def _print_report(prog: str, kind: str, error: UserError, as_json: bool) -> None
 
 
 def print_note(prog: str, sentence: str) -> None:
-    """Print on stderr what a person who waits wants to know."""
+    """Print a sentence on stderr for the person who waits."""
     if commands.prints_json():
         _print_json({"note": sentence}, err=True)
     else:
@@ -213,7 +213,7 @@ def _csv(lines: Sequence[Sequence[str]]) -> str:
 
 
 def _terminal() -> int:
-    """The characters of a line of the terminal that stdout is; 0: it is none."""
+    """The width of the terminal; 0 if stdout is none."""
     if sys.stdout is None or not sys.stdout.isatty():
         return 0
     import shutil  # noqa: PLC0415  start-up time

@@ -1,4 +1,4 @@
-"""What a wrong name was probably meant to be."""
+"""Suggest the name that was probably meant."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def likely(name: str, known: Iterable[str]) -> str | None:
-    """The one of the `known` names that was perhaps meant, in whatever case."""
+    """The most similar of the `known` names, ignoring case; None if none is similar."""
     spelt = {each.lower(): each for each in known}
     close = difflib.get_close_matches(name.lower(), spelt, n=1)
     return spelt[close[0]] if close else None

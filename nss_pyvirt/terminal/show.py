@@ -1,4 +1,4 @@
-"""How times and addresses look to a person. Arguments to text: no file, no clock."""
+"""Times and addresses as text for people. Pure: the clock is an argument."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 
 
 def expiry(expires: int | None, now: float) -> str:
-    """How long a lease lasts: `6d 23h`, `12m 5s`, `never` (None), `ended`."""
+    """The time left: `6d 23h`, `12m 5s`, `never` (None) or `ended`."""
     if expires is None:
         return "never"
     left = int(expires - now)
@@ -16,24 +16,24 @@ def expiry(expires: int | None, now: float) -> str:
 
 
 def age(then: float, now: float) -> str:
-    """How long ago: `3h 12m`, `now`."""
+    """The time since then: `3h 12m`, `now`."""
     passed = int(now - then)
     return _duration(passed) if passed > 0 else "now"
 
 
 def moment(then: float) -> str:
-    """A time of the past, local: `2026-11-26 14:30:05`."""
+    """A local time: `2026-11-26 14:30:05`."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(then))
 
 
 def natural(text: str) -> list[str | int]:
-    """The key by which a person sorts: `host2` before `host10`, in whatever case."""
+    """A sort key that puts `host2` before `host10` and ignores case."""
     parts = re.split(r"([0-9]+)", text.lower())
     return [int(part) if i % 2 else part for i, part in enumerate(parts)]
 
 
 def _duration(whole: int) -> str:
-    """Seconds, at least one, in the two largest units."""
+    """One second or more, in its two largest units."""
     days, hours, minutes, seconds = whole // 86400, whole // 3600 % 24, whole // 60 % 60, whole % 60
     parts = [(days, "d"), (hours, "h"), (minutes, "m"), (seconds, "s")]
     while not parts[0][0]:
@@ -42,7 +42,7 @@ def _duration(whole: int) -> str:
 
 
 def address(text: str, ifindex: int) -> str:
-    """The address as programs take it; a link-local one needs its interface (RFC 4007)."""
+    """The address as programs accept it: a link-local one with its interface (RFC 4007)."""
     if not ifindex:
         return text
     try:

@@ -267,7 +267,7 @@ def run(name: str) -> None:
 def console(name: str) -> None:
     """Connect to a domain's serial console; Ctrl-] leaves it."""
     if sys.stdin is None or sys.stdout is None:
-        raise UserError("the console needs an open stdin and stdout", "omit <&- and >&-")
+        raise UserError("the console needs an open stdin and stdout", "omit <&- and >&-", "invalid")
 
     def joined() -> None:
         if sys.stdin.isatty():

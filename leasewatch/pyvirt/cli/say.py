@@ -1,4 +1,4 @@
-"""What `pyvirt` tells the person who waits, beside what was asked for; knows no command."""
+"""Notes of `pyvirt` for the person who waits."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from nss_pyvirt.terminal import frame
 
 
 def say(sentence: str) -> None:
-    """One line on stderr."""
+    """Print one line on stderr."""
     frame.print_note("pyvirt", sentence)

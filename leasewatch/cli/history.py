@@ -16,7 +16,8 @@ from nss_pyvirt.terminal import commands, frame, show
 
 _HOLDINGS = ("name", "network", "address", "mac", "since", "until", "state")
 _EVENTS = ("time", "event", "name", "network", "address", "mac", "why")
-_WIDE = {"network": 80, "until": 100, "mac": 130}
+_HOLDINGS_WIDE = {"network": 80, "until": 100, "mac": 130}
+_EVENTS_WIDE = {"network": 100, "mac": 130}
 """The least width of a terminal that shows these."""
 
 
@@ -110,7 +111,8 @@ def command(
         rows = [_shown(row) for row in rows]
     more = output == "csv"
     columns = (*["seq"] * more, *_EVENTS) if events else (*_HOLDINGS, *["claim"] * more)
-    click.echo(frame.render(rows, columns, output, name="name", wide=_WIDE), nl=False)
+    wide = _EVENTS_WIDE if events else _HOLDINGS_WIDE
+    click.echo(frame.render(rows, columns, output, name="name", wide=wide), nl=False)
 
 
 def _nothing(query: str | None, then: float | None) -> UserError:

@@ -89,7 +89,7 @@ def command(
     chosen = [entry for entry in entries if _is_chosen(entry, wanted, networks, states)]
     if not chosen and (wanted or networks or states):
         hint = "leasewatch list shows every lease"
-        raise UserError("no lease is like that", hint, "not-found", exit_code=3)
+        raise UserError("no lease matches", hint, "not-found", exit_code=3)
     if not chosen and output == "table":
         empty = UserError("no leases yet", "leasewatch sources shows where it looks", "not-found")
         frame.print_warning("leasewatch", empty)

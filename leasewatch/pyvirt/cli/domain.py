@@ -245,12 +245,13 @@ def stop(names: Sequence[str]) -> int:
 
 @command.command(needs_root=True)
 @_names
-def delete(names: Sequence[str]) -> int:
-    """Delete stopped domains and their disks."""
+@click.option("--keep-disk", is_flag=True, help="Keep the disk, and print its path.")
+def delete(names: Sequence[str], *, keep_disk: bool) -> int:
+    """Delete stopped domains and, without --keep-disk, their disks."""
 
     def act(name: str) -> str:
-        _domains().delete(name)
-        return "is deleted"
+        kept = _domains().delete(name, keep_disk=keep_disk)
+        return f"is deleted; its disk is {kept}" if kept else "is deleted"
 
     return each("domain", names, act)
 

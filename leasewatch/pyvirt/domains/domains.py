@@ -163,8 +163,11 @@ class Domains:
         process.stop_holder(files.lock, _QUIT)
         self._clear_up(files, _PATIENCE)
 
-    def delete(self, name: str) -> None:
-        """Remove a stopped domain: its disk, then its definition."""
+    def delete(self, name: str, *, keep_disk: bool = False) -> Path | None:
+        """Remove a stopped domain: its disk, then its definition.
+
+        With `keep_disk` the disk is moved beside the domains' folders; returns where it is then.
+        """
         self._require(name)
         files = self._files(name)
         with locks.exclusive(files.commands, _PATIENCE):
@@ -174,12 +177,14 @@ class Domains:
                 )
             self._check_kept(files)
             self._sweep(files)
+            kept = _keep_disk(files) if keep_disk else None
             if files.data.exists():
                 shutil.rmtree(files.data)
             hosts_entries.forget(self._paths, name)
             self._definition(name).unlink()
             hosts_entries.forget(self._paths, name)  # a network that was mended has told it again
             shutil.rmtree(files.run, ignore_errors=True)
+        return kept
 
     def console(self, name: str, keyboard: int, screen: int, joined: Callable[[], None]) -> bool:
         """Join the serial console with two descriptors, one person at a time.
@@ -308,6 +313,17 @@ class Domains:
                 sweep(files)
             finally:
                 held.release()
+
+
+def _keep_disk(files: DomainFiles) -> Path | None:
+    """Move the disk, if there is one, out of the domain's folder; UserError if one is there."""
+    if not files.overlay.exists():
+        return None
+    kept = files.data.with_name(f"{files.name}.qcow2")
+    if kept.exists():
+        what = f"{kept} is there already"
+        raise UserError(what, f"move it away: sudo mv {kept} ELSEWHERE", "exists")
+    return files.overlay.rename(kept)
 
 
 def _remove_data(files: DomainFiles) -> None:

@@ -152,7 +152,7 @@ def test_a_list_of_what_is_not_there_fails(
 ) -> None:
     code, out, err = run(paths, capsys, "list", *argv)
     assert (code, out) == (3, "")
-    assert "leasewatch: no lease is like that\n" in err
+    assert "leasewatch: no lease matches\n" in err
 
 
 def test_names_come_in_the_order_in_which_a_person_counts(

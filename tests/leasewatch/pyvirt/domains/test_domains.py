@@ -247,6 +247,27 @@ def somebody_waits(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     return waits
 
 
+def test_a_disk_that_is_kept_holds_what_the_guest_wrote(paths: Paths) -> None:
+    domains = Domains(paths)
+    kept = paths.domain_data / "web1.qcow2"
+    domains.create(_wish(paths))
+    subprocess.run(
+        ["qemu-io", "-c", "write -P 7 0 512", paths.domain_data / "web1/disk.qcow2"], check=True
+    )
+    assert domains.delete("web1", keep_disk=True) == kept
+    assert not (paths.domain_data / "web1").exists()
+    read = ["qemu-io", "-r", "-c", "read -P 7 0 512", str(kept)]
+    said = subprocess.run(read, capture_output=True, text=True, check=True).stdout
+    assert "read 512/512" in said
+    assert "failed" not in said
+    domains.create(_wish(paths))
+    with pytest.raises(UserError, match=r"web1\.qcow2 is there already"):
+        domains.delete("web1", keep_disk=True)
+    assert domains.names() == ["web1"]
+    assert domains.delete("web1") is None
+    assert kept.exists()
+
+
 @pytest.mark.parametrize("action", ["delete", "start"])
 def test_who_wants_a_domain_that_is_just_being_deleted_is_told_that_there_is_none(
     paths: Paths, somebody_waits: threading.Event, action: str
@@ -255,6 +276,7 @@ def test_who_wants_a_domain_that_is_just_being_deleted_is_told_that_there_is_non
     domains.create(_wish(paths))
     with ThreadPoolExecutor(1) as others:
         with locks.exclusive(DomainFiles(paths, "web1").commands, 5):
+            acts: dict[str, Callable[[str], object]]
             acts = {"delete": domains.delete, "start": lambda name: domains.start(name, print)}
             waiter = others.submit(acts[action], "web1")
             assert somebody_waits.wait(60)

@@ -66,14 +66,11 @@ class History:
         self.past: list[Past] = []
         """Earlier leases: they may contradict what the bridges see now."""
         self._path = path
-        self._settings = settings
         self._claim_log = ClaimLog()
         self._intake = Intake()
-        self._writer = _Writer(path, settings, pace or Pace(), self._ask_to_catch_up)
+        self._writer = _Writer(path, settings, pace or Pace(), self._catch_up)
         self._held: Callable[[], Iterable[LeaseChange | Neighbour]] = tuple
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._early: list[Happened] = []
-        """Claims from before `start`."""
+        self._started = False
         self._counted = 0.0
         """When joined changes were counted last."""
 
@@ -83,7 +80,7 @@ class History:
         Call it before the first claim: it also reads which claims failed last.
         """
         with suppress(*_FAULTS):  # the thread will have the same fault, and log it
-            if self._settings.enabled and self._path.exists():
+            if self._writer.settings.enabled and self._path.exists():
                 with closing(HistoryFile(self._path)) as file:
                     self._intake = Intake(file.failing())
                     self.past = file.past(time.time() - PAST_SECONDS, MOST_PAST)
@@ -93,28 +90,25 @@ class History:
     def start(self, held: Callable[[], Iterable[LeaseChange | Neighbour]]) -> None:
         """Begin to write. `held()` returns all that holds, as in `CatchUp`."""
         self._held = held
-        self._loop = asyncio.get_running_loop()
-        self._catch_up()
-        self._put(self._early)
-        self._early = []
-        self._writer.thread.start()
+        self._started = True
+        self._writer.start(CatchUp(time.time(), list(held())))
 
     def configure(self, settings: HistorySettings) -> None:
         """Use other settings."""
-        was_off = not self._settings.enabled
-        self._settings = self._writer.settings = settings
+        was_off = not self._writer.settings.enabled
+        self._writer.settings = settings
         if was_off:
             self._catch_up()
 
     def changed(self, changes: list[LeaseChange]) -> None:
         """Leases changed."""
-        if self._loop is not None:
-            self._put(self._intake.leases(changes, time.time(), time.monotonic()))
+        if self._started:
+            self._writer.put(self._intake.leases(changes, time.time(), time.monotonic()))
 
     def neighbours_changed(self, changes: list[NeighbourChange]) -> None:
         """The neighbour table changed."""
-        if self._loop is not None:
-            self._put(self._intake.neighbours(changes, time.time()))
+        if self._started:
+            self._writer.put(self._intake.neighbours(changes, time.time()))
 
     def decided(self, claim: Claim) -> None:
         """A claim was decided, maybe as before. It is logged if it failed."""
@@ -122,52 +116,39 @@ class History:
         if claim.verdict in {"refused", "conflict"}:
             self._claim_log.failed(claim, now)
         if happened := self._intake.claim(claim, time.time(), now):
-            self._put(happened)
+            self._writer.put(happened)
 
     def tick(self) -> None:
         """Write the changes that have waited long enough; call it every few seconds."""
         now = time.monotonic()
         self._claim_log.count(now)
-        self._put(self._intake.due(now))
+        self._writer.put(self._intake.due(now))
         if self._intake.joined and now - self._counted >= COUNT_SECONDS:
             joined, self._intake.joined, self._counted = self._intake.joined, 0, now
             _LOG.log(NOTICE, "history combined changes of busy clients %s", fields(count=joined))
 
     def fault(self) -> str:
         """Why nothing is written; empty: it is written. Any thread may call it."""
-        return self._writer.fault if self._settings.enabled else "the settings disable it"
+        off = not self._writer.settings.enabled
+        return "the settings disable it" if off else self._writer.fault
 
     async def stop(self) -> None:
         """Write what waits, and end; wait 10 s at most for the disk."""
-        self._put(self._intake.due())
+        self._writer.put(self._intake.due())
         await asyncio.to_thread(self._writer.stop)
 
-    def _put(self, happened: list[Happened]) -> None:
-        if not self._settings.enabled:
-            return
-        if self._loop is None:
-            self._early += happened
-        elif lost := self._writer.put(happened):
-            _LOG.error("too much to write, history entries dropped %s", fields(changes=lost))
-            self._catch_up(lost)
-
     def _catch_up(self, lost: int = 0) -> None:
-        if self._settings.enabled and self._loop is not None:
+        """Compare the file with all that holds; `lost` changes were not written."""
+        if self._started:
             self._intake.forget_leases()
             self._writer.put([CatchUp(time.time(), list(self._held()), lost)])
 
-    def _ask_to_catch_up(self) -> None:
-        """Called in the writer's thread."""
-        if self._loop is not None:
-            with suppress(RuntimeError):  # it has ended
-                self._loop.call_soon_threadsafe(self._catch_up)
-
 
 class _Writer:
-    """The thread. It writes what is `put`, and calls `catch_up` when it needs a `CatchUp`."""
+    """The thread and its queue. It calls `catch_up` in the event loop when it needs a `CatchUp`."""
 
     def __init__(
-        self, path: Path, settings: HistorySettings, pace: Pace, catch_up: Callable[[], None]
+        self, path: Path, settings: HistorySettings, pace: Pace, catch_up: Callable[[int], None]
     ) -> None:
         self.settings = settings
         self.fault = ""
@@ -176,8 +157,9 @@ class _Writer:
         self._pace = pace
         self._catch_up = catch_up
         self._queue: queue.SimpleQueue[Happened | CatchUp | None] = queue.SimpleQueue()
-        self.thread = threading.Thread(target=self._run, name="history", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="history", daemon=True)
         self._stopping = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
         # The rest is the thread's.
         self._file: HistoryFile | None = None
         self._checked = False
@@ -188,24 +170,38 @@ class _Writer:
         self._looked = time.time(), time.monotonic()
         """When it last looked for holdings that are too old, by both clocks."""
 
-    def put(self, items: Sequence[Happened | CatchUp]) -> int:
-        """Let the thread write these, too; returns how many are lost, if too many wait."""
-        waiting = self._queue.qsize()
-        if waiting + len(items) > self._pace.most_waiting:
-            with suppress(queue.Empty):
-                for _ in range(waiting):
-                    self._queue.get_nowait()
-            return waiting + len(items)
-        for item in items:
-            self._queue.put(item)
-        return 0
+    def start(self, first: CatchUp) -> None:
+        """Begin to write: `first`, then the claims from before."""
+        self._loop = asyncio.get_running_loop()
+        self.put([first, *self._drain()])
+        self._thread.start()
+
+    def put(self, items: Sequence[Happened | CatchUp]) -> None:
+        """Let the thread write these, too. If too many wait, all of them are lost."""
+        if not self.settings.enabled:
+            return
+        if self._queue.qsize() + len(items) <= self._pace.most_waiting:
+            for item in items:
+                self._queue.put(item)
+        else:
+            lost = len(self._drain()) + len(items)
+            _LOG.error("too much to write, history entries dropped %s", fields(changes=lost))
+            self._catch_up(lost)
+
+    def _drain(self) -> list[Happened | CatchUp]:
+        """Take all that waits."""
+        waiting = []
+        with suppress(queue.Empty):
+            while item := self._queue.get_nowait():
+                waiting.append(item)
+        return waiting
 
     def stop(self) -> None:
         """Write what waits, and end; wait 10 s at most for the disk. Blocking."""
         self._stopping.set()
         self._queue.put(None)
-        if self.thread.is_alive():
-            self.thread.join(10)
+        if self._thread.is_alive():
+            self._thread.join(10)
 
     # From here on: in the thread.
 
@@ -273,7 +269,9 @@ class _Writer:
             raise
         if self._behind:
             self._behind = False
-            self._catch_up()
+            if self._loop is not None:
+                with suppress(RuntimeError):  # it has ended
+                    self._loop.call_soon_threadsafe(self._catch_up, 0)
         return file
 
     def _close(self) -> None:

@@ -115,11 +115,11 @@ class Intake:
         if claim.address is None or claim.verdict not in verdicts:
             return []
         key = claim.network, claim.address, claim.trust
+        succeeds = own_hostname and claim.verdict == "published"
+        if succeeds and key not in self._outcomes:
+            return []
         outcome, former = (claim.verdict, claim.name), self._outcomes.pop(key, None)
-        if claim.verdict == "published" and own_hostname:
-            if former is None:
-                return []
-        else:
+        if not succeeds:
             self._outcomes[key] = outcome
         mac = claim.mac if claim.lease is None else claim.lease.hwaddr
         happened = Happened(wall, claim.network, claim.address, claim)

@@ -40,7 +40,7 @@ class Inventory(NamedTuple):
 NOTHING = Inventory([], [], {}, frozenset(), 0, {}, [])
 
 
-class Stocktaker:
+class Scanner:
     """Takes the inventory. `holds(path)`: whether a lease file has leases that have not ended."""
 
     def __init__(self, paths: Paths, holds: Callable[[str], bool]) -> None:

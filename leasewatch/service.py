@@ -30,7 +30,7 @@ from leasewatch.history.reader import HistoryReader
 from leasewatch.history.writer import History
 from leasewatch.hosttable.pending import PendingServer
 from leasewatch.hosttable.table import HostTable
-from leasewatch.inventory import NOTHING, Stocktaker
+from leasewatch.inventory import NOTHING, Scanner
 from leasewatch.leases.lease_files import LeaseFiles
 from leasewatch.leases.watcher import Watcher
 from leasewatch.model import LeaseChange, NeighbourChange
@@ -66,7 +66,7 @@ class Service:
         self._policy = NamePolicy(Rules())
         self._history = History(paths.history, self._config.history)
         self._files = LeaseFiles(self._history.first_appearances())
-        self._stocktaker = Stocktaker(paths, self._files.holds)
+        self._scanner = Scanner(paths, self._files.holds)
         self._inventory = NOTHING
         self._pending = PendingServer(paths.pending, paths.snapshot)
         self._table = HostTable(
@@ -97,9 +97,9 @@ class Service:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # `cli.serve` blocks it
         try:
             await self._start()
+            _LOG.info("started %s", fields(pid=os.getpid(), names=len(self._table)))
             self._ready = True
             self._report_ready()
-            _LOG.info("started %s", fields(pid=os.getpid(), names=len(self._table)))
             await stop.wait()
         finally:
             notify.notify("STOPPING=1")
@@ -156,7 +156,7 @@ class Service:
 
     def _look_at_everything(self) -> None:
         """Take the inventory, and what follows from it for the rest."""
-        there = self._inventory = self._stocktaker.scan(self._config)
+        there = self._inventory = self._scanner.scan(self._config)
         self._table.touch(self._policy.set_domains(there.domains))
         self._neighbours.watch(there.bridges, there.domains)
         self._table.touch(self._policy.set_rules(self._rules()))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import socket
 import sqlite3
 import sys
 import tempfile
@@ -28,6 +29,8 @@ from tests.waiting import wait_for
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 GOAL = {"functions": 80, "files": 14, "classes": 35}
+LIMITS = {"functions": 108, "files": 28, "classes": 42}
+"""What it has come to: no change may make the path longer."""
 _OURS = tuple(f"{CHECKOUT / package}{os.sep}" for package in ("leasewatch", "nss_pyvirt"))
 _LINE = "4102444800 52:54:00:00:00:0{0} 10.0.0.{0} web{0} *\n"
 
@@ -80,9 +83,14 @@ def count(root: Path) -> LeasePath:
     paths.config.parent.mkdir(parents=True)
     paths.config.write_text(f'[[source]]\npath = "{leases}"\nnetwork = "lab"\n')
     failed: list[BaseException] = []
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(root / "notify"))
+    manager.settimeout(60)
+    os.environ["NOTIFY_SOCKET"] = str(root / "notify")
 
     def follow_one_lease() -> None:
         try:
+            wait_for("the start", lambda: b"READY=1" in manager.recv(4096))
             wait_for("the first lease", lambda: _is_recorded(paths, 1))
             passed.recording = True
             with leases.open("a") as file:
@@ -104,6 +112,7 @@ def count(root: Path) -> LeasePath:
         sys.setprofile(None)
         threading.setprofile(None)
         driver.join()
+        manager.close()
     if failed:
         raise failed[0]
     return passed
@@ -115,7 +124,7 @@ def _is_recorded(paths: Paths, number: int) -> bool:
         answers = snapshot.lookup(paths.snapshot, f"web{number}").status == "found"
     except snapshot.SnapshotError:
         return False
-    if not answers or not paths.varlink.exists() or not paths.history.exists():
+    if not answers or not paths.history.exists():
         return False
     with closing(sqlite3.connect(f"file:{paths.history}?mode=ro", uri=True)) as history:
         query = "SELECT count(*) FROM holding WHERE address = ?"

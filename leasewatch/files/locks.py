@@ -15,8 +15,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from leasewatch.daemon import alive
-from leasewatch.files.replacing import is_file, open_regular
 from nss_pyvirt.errors import UserError
+from nss_pyvirt.replacing import is_file, open_regular
 
 _ENDING = 10.0  # seconds that a killed process may take to end
 _PAUSE = 0.005

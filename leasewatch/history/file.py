@@ -17,7 +17,6 @@ from typing import Final
 
 from leasewatch import addresses
 from leasewatch.addresses import Address
-from leasewatch.files.replacing import open_regular
 from leasewatch.history import holdings, schema
 from leasewatch.history import prune as history_prune
 from leasewatch.history.damage import DamagedError
@@ -25,6 +24,7 @@ from leasewatch.history.holdings import StoredHolding, Write
 from leasewatch.history.intake import CatchUp, Happened
 from leasewatch.model import LeaseChange, Neighbour
 from leasewatch.neighbours.given_back import Past
+from nss_pyvirt.replacing import open_regular
 
 _STEP: Final = 1000
 """Rows of a step of catching up."""

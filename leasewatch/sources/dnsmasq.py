@@ -12,6 +12,7 @@ that later versions add; plain text is not of this shape, and is a fault.
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from leasewatch.errors import ParseError
 from leasewatch.model import Lease, LeaseFile
@@ -21,9 +22,39 @@ from leasewatch.sources.source import Files, Source, lines
 
 _NOTE = re.compile(rb"[a-z][a-z0-9-]{2,31}(?: [0-9A-Fa-f:.]+)+")
 """A word, then addresses, numbers or bytes in hex."""
+_DUID = re.compile(rb"^duid (\S+)\n", re.MULTILINE)
 _NONE = b"*"
 MAX_LINE = 2048
 """Bytes; the longest true line (255-byte hostname and client id) has about 1,100."""
+
+
+class Columns(NamedTuple):
+    """The five fields of a lease's line, unchecked."""
+
+    expires: bytes
+    hwaddr: bytes
+    """The MAC address; for DHCPv6 the IAID."""
+    address: bytes
+    hostname: bytes
+    client_id: bytes
+    """The client id; for DHCPv6 the DUID."""
+
+    @property
+    def is_ipv4(self) -> bool:
+        """Whether it is an IPv4 lease."""
+        return b":" not in self.address
+
+
+def columns(line: bytes) -> Columns | None:
+    """The fields of a line without its newline; None: it is no lease's."""
+    found = line.split(b" ")
+    return Columns(*found) if len(found) == 5 and len(line) <= MAX_LINE else None
+
+
+def server_duid(lease_file: bytes) -> bytes | None:
+    """The server's DUID in hex with colons, from a note in its lease file; None: there is none."""
+    found = _DUID.search(lease_file)
+    return found[1] if found else None
 
 
 def parse(data: bytes, file: LeaseFile) -> tuple[list[Lease], list[ParseError]]:
@@ -41,10 +72,10 @@ def parse_line(line: bytes, file: LeaseFile, faults: list[ParseError]) -> Lease 
     """
     if not line[:1].isdigit() and _NOTE.fullmatch(line):
         return None
-    columns = line.split(b" ")
-    if len(columns) != 5 or len(line) > MAX_LINE:
+    found = columns(line)
+    if found is None:
         raise ParseError(file.path, 0, "line", f"expected 5 fields, got {fields.show(line)}")
-    end, client, place, hostname, client_id = columns
+    end, client, place, hostname, client_id = found
     try:
         address = fields.address(place)
         expires = fields.number("expires", end)

@@ -9,7 +9,10 @@ import contextlib
 import errno
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path, PurePosixPath
+
+from nss_pyvirt import replacing
 
 _MAX_LINKS = 40  # as Linux, path_resolution(7)
 
@@ -44,24 +47,12 @@ def replace(path: Path, content: bytes, mode: int) -> Callable[[], None]:
     `mode` is for a new one.
     """
     former = path.read_bytes() if path.exists() else None
-    temp = path.with_name(f".{path.name}.nss-pyvirt")
     try:
-        temp.unlink(missing_ok=True)  # a killed install left it
-        fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        path.parent.stat()  # a missing folder is an error
+        inherit = partial(_inherit, path) if former is not None else lambda _: None
+        replacing.replace(path, content, mode=mode, prepare=inherit)
     except OSError as error:
-        error.filename = str(path)  # the other name says nothing
-        raise
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fchmod(fd, mode)
-            if former is not None:
-                _inherit(path, fd)
-            os.fsync(fd)
-        temp.replace(path)
-    except BaseException:
-        temp.unlink(missing_ok=True)
+        error.filename = str(path)  # not the name of the temporary file
         raise
 
     def undo() -> None:

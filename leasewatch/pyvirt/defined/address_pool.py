@@ -7,6 +7,7 @@ from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined import store, subnets
 from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.files import NetworkFiles
+from leasewatch.sources import dnsmasq
 
 
 def is_full(paths: Paths, network: NetworkState) -> bool:
@@ -27,8 +28,8 @@ def is_full(paths: Paths, network: NetworkState) -> bool:
 
 def _leased(files: NetworkFiles) -> set[str]:
     try:
-        lines = files.leases.read_text(errors="replace").splitlines()
+        lines = files.leases.read_bytes().split(b"\n")
     except OSError:
         return set()
-    fields = (line.split() for line in lines)
-    return {each[2] for each in fields if len(each) == 5 and ":" not in each[2]}
+    leases = filter(None, map(dnsmasq.columns, lines))
+    return {lease.address.decode(errors="replace") for lease in leases if lease.is_ipv4}

@@ -16,7 +16,7 @@ from typing import Final, Protocol, TypeVar
 import msgspec
 
 from leasewatch.errors import UNDECODABLE
-from leasewatch.files import replacing
+from nss_pyvirt import replacing
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import hints
 

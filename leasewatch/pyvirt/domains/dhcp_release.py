@@ -15,6 +15,7 @@ from leasewatch import addresses
 from leasewatch.addresses import Address, octets
 from leasewatch.model import Lease, NetworkState
 from leasewatch.pyvirt.defined import subnets
+from leasewatch.sources import dnsmasq
 
 _ALL_SERVERS = "ff02::1:2"
 _COOKIE = bytes.fromhex("63825363")
@@ -27,7 +28,8 @@ def release(network: NetworkState, leases: Iterable[Lease]) -> None:
     dnsmasq answers nothing to an IPv4 release and its lease file changes within milliseconds.
     """
     with contextlib.suppress(OSError):  # the network may be going down beside us
-        duid = server_duid(Path(network.lease_file).read_bytes())
+        written = dnsmasq.server_duid(Path(network.lease_file).read_bytes())
+        duid = octets(written.decode("ascii", "replace")) if written else None
         for lease in leases:
             if len(lease.address) == 4 and lease.hwaddr:
                 _release4(network, lease.address, lease.hwaddr, lease.client_id)
@@ -68,14 +70,6 @@ def release6(server_duid: bytes, duid: str, iaid: int, address: Address) -> byte
     association = _option6(3, struct.pack("!III", iaid, 0, 0) + held)
     head = struct.pack("!I", _RELEASE6 << 24)  # a transaction id of 0: nobody waits for the reply
     return head + _option6(1, octets(duid)) + _option6(2, server_duid) + association
-
-
-def server_duid(lease_file: bytes) -> bytes | None:
-    """What dnsmasq calls itself: the `duid` line of its lease file."""
-    for line in lease_file.split(b"\n")[:-1]:
-        if line.startswith(b"duid "):
-            return octets(line[5:].decode("ascii", "replace"))
-    return None
 
 
 def _option6(code: int, value: bytes) -> bytes:

@@ -15,6 +15,7 @@ import msgspec
 from leasewatch.errors import UNDECODABLE
 from leasewatch.pyvirt import process
 from leasewatch.pyvirt.domains import qemu
+from nss_pyvirt import replacing
 
 DEVICE = Path("/dev/kvm")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -47,10 +48,7 @@ def probe(memory: Path) -> Verdict:
         accel="tcg" if failure else "kvm", why=failure or "it works", boot=boot, device=device
     )
     with contextlib.suppress(OSError):
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        temporary = memory.with_name(f".{memory.name}.{os.getpid()}")
-        temporary.write_bytes(msgspec.json.encode(verdict))
-        temporary.replace(memory)
+        replacing.replace(memory, msgspec.json.encode(verdict))
     return msgspec.structs.replace(verdict, fresh=True)
 
 

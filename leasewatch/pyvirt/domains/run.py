@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from leasewatch.daemon import alive
-from leasewatch.files import locks, replacing
+from leasewatch.files import locks
 from leasewatch.model import DomainState, NetworkState, Nic
 from leasewatch.paths import Paths
 from leasewatch.pyvirt import nft
@@ -27,6 +27,7 @@ from leasewatch.pyvirt.files import DomainFiles, NetworkFiles, started_network
 from leasewatch.pyvirt.mac_filter.apply import refresh_filter
 from leasewatch.pyvirt.networks import hosts_entries
 from leasewatch.pyvirt.say import Say
+from nss_pyvirt import replacing
 
 _PATIENCE = 20.0  # seconds that another command on a network may take
 _FIRST_LEASE = 120

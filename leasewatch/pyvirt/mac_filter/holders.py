@@ -12,12 +12,14 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
 from leasewatch.pyvirt.defined.network import table_name
+from leasewatch.sources import dnsmasq
 
 Pair = tuple[str, str]
 """An IPv4 address, and a MAC that may use it."""
 
-_LINE = re.compile(rb"\d+ ((?:[0-9a-f]{2}:){5}[0-9a-f]{2}) (\d+\.\d+\.\d+\.\d+) \S+ \S+")
-"""Of an IPv4 lease (dnsmasq); a MAC of another kind of network has its number in front."""
+_MAC = re.compile(rb"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
+"""Of Ethernet; dnsmasq writes that of another kind of network with its number in front."""
+_IPV4 = re.compile(rb"\d+\.\d+\.\d+\.\d+")
 _RESERVED = re.compile(r"((?:[0-9a-f]{2}:){5}[0-9a-f]{2}),(\d+\.\d+\.\d+\.\d+)(?:,.*)?")
 
 
@@ -102,8 +104,13 @@ def _longest(most: int, is_same: Callable[[int], bool]) -> int:
 
 
 def _pair(line: bytes) -> Pair | None:
-    found = _LINE.fullmatch(line)
-    return (found[2].decode(), found[1].decode()) if found else None
+    """What is no address never gets into a command for nft."""
+    lease = dnsmasq.columns(line)
+    if lease is None or not lease.expires.isdigit():
+        return None
+    if not _MAC.fullmatch(lease.hwaddr) or not _IPV4.fullmatch(lease.address):
+        return None
+    return lease.address.decode(), lease.hwaddr.decode()
 
 
 Holders = Mapping[str, frozenset[str]]

@@ -14,9 +14,10 @@ import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from leasewatch.files import replacing
+from leasewatch.files import reading
 from leasewatch.pyvirt import process
 from leasewatch.pyvirt.networks import dnsmasq_conf
+from nss_pyvirt import replacing
 from nss_pyvirt.errors import UserError
 
 _READY = 5.0  # seconds until it listens
@@ -39,7 +40,7 @@ class Dnsmasq:
         self._lease_file = lease_file
         self._conf = ""
         self._process: subprocess.Popen[bytes] | None = None
-        self._copied: tuple[int, int] | None = None
+        self._copied: reading.Signature | None = None
         self.pidfd = -1
         """Readable once dnsmasq has ended; -1 while there is none."""
 
@@ -112,14 +113,14 @@ class Dnsmasq:
 
         False: it changes under our hands, or its dnsmasq has ended, so that is for later.
         """
-        before = _identity(self._lease_file)
+        before = reading.signature(self._lease_file)
         if before is None or before == self._copied:
             return True
-        still = abs(time.time() - before[0] / 1e9) >= SETTLED
+        still = abs(time.time() - reading.modified(before)) >= SETTLED
         if not still or not self.is_running():
             return False
         content = self._lease_file.read_bytes()
-        if _identity(self._lease_file) != before or process.wait_pidfd(self.pidfd, 0):
+        if reading.signature(self._lease_file) != before or process.wait_pidfd(self.pidfd, 0):
             return False
         replacing.replace(self._settled, content, mode=0o600)
         self._copied = before
@@ -170,10 +171,3 @@ def _content(file: Path) -> bytes:
     with contextlib.suppress(FileNotFoundError):
         return file.read_bytes()
     return b""
-
-
-def _identity(file: Path) -> tuple[int, int] | None:
-    with contextlib.suppress(FileNotFoundError):
-        status = file.stat()
-        return status.st_mtime_ns, status.st_size
-    return None

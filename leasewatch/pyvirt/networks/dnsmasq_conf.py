@@ -12,6 +12,7 @@ import netaddr
 
 from leasewatch.pyvirt.defined import subnets
 from leasewatch.pyvirt.defined.network import Network, bridge_name
+from leasewatch.sources import dnsmasq
 
 CAPABILITIES = ("net_admin", "net_bind_service", "net_raw")
 """What dnsmasq needs without root: ARP entries, ports 53 and 67, ICMPv6."""
@@ -117,18 +118,17 @@ def merge_leases(current: bytes, settled: bytes, now: int, kept: Collection[str]
     name of `kept` (see `render`) loses it: dnsmasq gives a domain its own by its MAC.
     """
     merged: dict[bytes, bytes] = {}
-    duid = b""
     for line in [*_whole_lines(current), *_whole_lines(settled)]:
-        fields = line.split()
-        if len(fields) == 2 and fields[0] == b"duid":
-            duid = duid or line
-        elif len(fields) == 5 and _alive(fields[0], now):
-            if is_kept(fields[3].decode(errors="replace"), kept):
-                line = b" ".join([*fields[:3], b"*", fields[4]])  # noqa: PLW2901
-            merged.setdefault(fields[2], line)
+        lease = dnsmasq.columns(line)
+        if lease is not None and _alive(lease.expires, now):
+            if is_kept(lease.hostname.decode(errors="replace"), kept):
+                line = b" ".join(lease._replace(hostname=b"*"))  # noqa: PLW2901
+            merged.setdefault(lease.address, line)
+    duid = dnsmasq.server_duid(current) or dnsmasq.server_duid(settled)
+    note = [b"duid " + duid] if duid else []
     v4 = [line for address, line in merged.items() if b":" not in address]
     v6 = [line for address, line in merged.items() if b":" in address]
-    return b"".join(line + b"\n" for line in [*v4, *([duid] if duid else []), *v6])
+    return b"".join(line + b"\n" for line in [*v4, *note, *v6])
 
 
 def is_kept(name: str, kept: Collection[str]) -> bool:

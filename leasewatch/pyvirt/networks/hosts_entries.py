@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from leasewatch.files import replacing
 from leasewatch.names.labels import guest_fault
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.files import DomainFiles
 from leasewatch.pyvirt.networks.dnsmasq_conf import hosts_line, is_keyword
+from nss_pyvirt import replacing
 from nss_pyvirt.errors import UserError
 
 

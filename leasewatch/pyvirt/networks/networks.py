@@ -12,13 +12,12 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from leasewatch.daemon import alive
-from leasewatch.files import locks
+from leasewatch.files import locks, reading
 from leasewatch.paths import Paths
 from leasewatch.pyvirt import nft, process
 from leasewatch.pyvirt.defined import address_pool, store, subnets
@@ -250,7 +249,7 @@ def _mend(files: NetworkFiles, pid: int) -> bool:
 
     False: it has ended.
     """
-    before = _identity(files.state)
+    before = reading.signature(files.state)
     said = files.log.stat().st_size if files.log.exists() else 0
     try:
         pidfd = os.pidfd_open(pid)
@@ -259,7 +258,7 @@ def _mend(files: NetworkFiles, pid: int) -> bool:
     try:
         signal.pidfd_send_signal(pidfd, signal.SIGHUP)
         deadline = time.monotonic() + _READY
-        while _identity(files.state) in (None, before):
+        while reading.signature(files.state) in (None, before):
             if process.wait_pidfd(pidfd, 0.005):
                 return False
             if time.monotonic() > deadline:
@@ -271,11 +270,3 @@ def _mend(files: NetworkFiles, pid: int) -> bool:
         what, _, hint = state.fault.partition("\n")
         raise UserError(f"network {files.name} is not repaired: {what}", hint)
     return True
-
-
-def _identity(file: Path) -> tuple[int, int] | None:
-    try:
-        status = file.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_ino, status.st_mtime_ns

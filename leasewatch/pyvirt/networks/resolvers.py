@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from leasewatch.files import replacing
 from leasewatch.pyvirt.networks import dnsmasq_conf
+from nss_pyvirt import replacing
 
 _MOST_LINKS = 8
 

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from leasewatch.daemon import alive, notify
-from leasewatch.files import locks, replacing
+from leasewatch.files import locks
 from leasewatch.model import DomainState, NetworkState
 from leasewatch.names.defined_names import DefinedNames
 from leasewatch.paths import Paths
@@ -38,6 +38,7 @@ from leasewatch.pyvirt.networks.dnsmasq import SETTLED, Dnsmasq
 from leasewatch.pyvirt.networks.kept_names import kept_names
 from leasewatch.pyvirt.networks.losses import FILTER, Losses
 from leasewatch.pyvirt.networks.resolvers import Resolvers
+from nss_pyvirt import replacing
 from nss_pyvirt.errors import UserError
 
 _LOOK = 1.0  # seconds between looks at folders in which something changes all the time

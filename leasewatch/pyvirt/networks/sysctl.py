@@ -11,7 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from leasewatch.files import locks, replacing
+from leasewatch.files import locks
+from nss_pyvirt import replacing
 from nss_pyvirt.errors import UserError
 
 _LOCK_TIMEOUT = 10.0

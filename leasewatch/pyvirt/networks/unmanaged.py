@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from leasewatch.files import replacing
 from leasewatch.paths import Paths
 from leasewatch.pyvirt import process
+from nss_pyvirt import replacing
 from nss_pyvirt.errors import UserError
 
 _DEVICES = ("pv-*", "pv_*", "pvtap*")

@@ -162,3 +162,10 @@ def test_any_bytes_are_a_lease_a_note_or_the_typed_error(line: bytes) -> None:
     assert len(leases) + len(lost) <= 1
     assert leases or lost or line[:1].islower()
     assert all(error.what.isprintable() for error in errors)
+
+
+def test_the_servers_duid_is_read_from_a_whole_line_only() -> None:
+    leases = b"0 52:54:00:00:00:02 10.7.0.6 db *\nduid 00:01:ff\n0 5 fd00::9 * 00:03:01\n"
+    assert dnsmasq.server_duid(leases) == b"00:01:ff"
+    assert dnsmasq.server_duid(b"duid 00:01") is None
+    assert dnsmasq.server_duid(b"") is None

@@ -29,10 +29,3 @@ def test_a_dhcpv6_release_names_both_duids_and_the_association() -> None:
     assert packet == bytes.fromhex(
         "08000000 0001 0003 0003ff 0002 0002 0a0b 0003 0028 00000007 00000000 00000000 0005 0018"
     ) + address + bytes(8)
-
-
-def test_the_servers_duid_is_read_from_a_whole_line_only() -> None:
-    leases = b"0 52:54:00:00:00:02 10.7.0.6 db *\nduid 00:01:ff\n0 5 fd00::9 * 00:03:01\n"
-    assert dhcp_release.server_duid(leases) == b"\x00\x01\xff"
-    assert dhcp_release.server_duid(b"duid 00:01") is None
-    assert dhcp_release.server_duid(b"") is None

@@ -1,4 +1,4 @@
-"""Files that are replaced whole or not at all, or opened safely; it knows no format and no path."""
+"""Replace a file whole or not at all, and open files safely in folders of other users."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ import errno
 import fcntl
 import os
 import stat
-import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 
 def replace(
-    path: Path, content: bytes, *, mode: int = 0o644, owner: tuple[int, int] | None = None
+    path: Path,
+    content: bytes,
+    *,
+    mode: int = 0o644,
+    owner: tuple[int, int] | None = None,
+    prepare: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Write a file by temp + fsync + rename; readers see the old content or the new.
 
-    The folder is made where missing. `owner` is (uid, gid). On failure the old file stays and
-    nothing is left beside it; raises OSError. What a killed writer has left the next one takes.
+    The folder is made where missing. `owner` is (uid, gid). `prepare` gets the descriptor last and
+    may set other attributes. Raises OSError; the old file stays then, and nothing is left beside
+    it. The next writer reuses the temporary file of a killed one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     fd, temp = _temporary(path)
@@ -26,6 +32,7 @@ def replace(
             os.fchmod(fd, mode)
             if owner is not None:
                 os.fchown(fd, *owner)
+            prepare(fd)
             file.flush()
             os.fsync(fd)
             temp.replace(path)
@@ -37,8 +44,8 @@ def replace(
 def _temporary(path: Path) -> tuple[int, Path]:
     """A new or emptied file beside `path`, open to write, and its name.
 
-    It has always the same name, and a lock that ends with its writer, so that a killed writer
-    leaves no more than one. Who finds it locked takes another name.
+    Its name is always the same, and its writer locks it, so that killed writers leave one file at
+    most. A second writer finds it locked and takes another name.
     """
     temp = path.with_name(f".{path.name}.new")
     fd = open_regular(temp, 0o600)
@@ -53,12 +60,14 @@ def _temporary(path: Path) -> tuple[int, Path]:
         os.close(fd)
         raise
     os.close(fd)  # another writer's, or its file by now
+    import tempfile  # noqa: PLC0415  # 5 ms, and seldom needed
+
     fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     return fd, Path(name)
 
 
 def is_file(fd: int, path: Path) -> bool:
-    """Whether `path`, which is no link, leads to what is open as `fd`."""
+    """Whether the file at `path`, which must not be a link, is the one that is open as `fd`."""
     mine = os.fstat(fd)
     try:
         there = path.lstat()
@@ -68,9 +77,9 @@ def is_file(fd: int, path: Path) -> bool:
 
 
 def open_regular(path: Path, mode: int) -> int:
-    """A descriptor to read and write a regular file, which is made with `mode` where missing.
+    """A descriptor to read and write a regular file; a missing one is made with `mode`.
 
-    Safe in a folder of another user: it follows no link and waits for no FIFO. Raises OSError.
+    Safe in a folder of another user: follows no link and waits for no FIFO. Raises OSError.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     fd = os.open(path, flags, mode)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from leasewatch.files import replacing
+from nss_pyvirt import replacing
 from tests.leasewatch.killing import everything, killed_at_each_step
 
 

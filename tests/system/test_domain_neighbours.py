@@ -6,11 +6,17 @@ import ast
 
 from tests.system.world import World
 
-_ASK = "from leasewatch.neighbours import kernel; print(kernel.ipv6('br0'))"
+_ASK = """
+from leasewatch import addresses
+from leasewatch.neighbours import kernel
+
+print({addresses.text(address): mac for address, mac in kernel.ipv6("br0").items()})
+"""
 _SET_UP = "ip link add br0 type bridge; ip link set br0 up; ip addr add fd00::1/64 dev br0 nodad"
 
 _GET_TO_KNOW = """
 import asyncio, time
+from leasewatch import addresses
 from leasewatch.neighbours.watch import NeighbourWatch
 from leasewatch.model import Domain, Nic
 
@@ -24,7 +30,8 @@ async def known():
     for domains in ([], [domain]):
         watch.watch({"lab": ["br0"]}, domains)
     watch.stop()
-    return [c.new.known for c in told if c.new is not None and c.new.address == "fd00::42"]
+    come = [change.new for change in told if change.new is not None]
+    return [new.known for new in come if addresses.text(new.address) == "fd00::42"]
 
 print(asyncio.run(known()))
 """

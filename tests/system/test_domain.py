@@ -226,8 +226,8 @@ def test_a_running_domain_is_neither_deleted_nor_robbed_of_its_network(idle_lab:
     for action in ("stop", "shutdown", "delete"):
         refused = pyvirt(idle_lab, "domain", action, "web1.json", "wbe1", check=False)
         what, other, _ = refused.stderr.splitlines()
-        assert what == "pyvirt: 'web1.json' is no domain's name"
-        assert other == "pyvirt: there is no domain 'wbe1'"
+        assert what == 'pyvirt: "web1.json" is no domain\'s name'
+        assert other == 'pyvirt: there is no domain "wbe1"'
     assert row(idle_lab, "web1")["state"] == "running"
 
 
@@ -270,14 +270,14 @@ def test_a_domain_with_two_cards_on_one_network_is_told_of_both(idle_lab: World)
 def test_of_several_domains_each_is_tried(idle_lab: World) -> None:
     done = pyvirt(idle_lab, "domain", "start", "wbe1", "web1", check=False)
     assert (done.returncode, done.stdout) == (1, "domain web1 is started\n")
-    assert done.stderr.startswith("pyvirt: there is no domain 'wbe1'\n  hint: did you mean web1?")
+    assert done.stderr.startswith('pyvirt: there is no domain "wbe1"\n  hint: did you mean web1?')
 
 
 REFUSED = [
-    ("start wbe1", "no domain 'wbe1'", "did you mean web1?"),
+    ("start wbe1", 'no domain "wbe1"', "did you mean web1?"),
     ("console web1", "web1 is not running", "pyvirt domain start web1"),
     ("create web1 --network lab --kernel /bin/sh", "web1 already", "show web1"),
-    ("create x --network lba --kernel /bin/sh", "network 'lba'", "mean lab?"),
+    ("create x --network lba --kernel /bin/sh", 'network "lba"', "mean lab?"),
 ]
 
 

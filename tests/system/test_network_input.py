@@ -20,20 +20,20 @@ subnet6 = "fd00:1:2::/64"
 
 LOCK = "run/pyvirt/locks/network-lab"
 WRONG = [
-    (["start", "lba"], "there is no network 'lba'", "did you mean lab?"),
-    (["stop", "zoo"], "there is no network 'zoo'", "pyvirt network list"),
-    (["delete", "lba"], "there is no network 'lba'", "did you mean lab?"),
-    (["show", "../passwd"], "'../passwd' is no network's name", ""),
-    *((["stop", name], f"'{name}' is no network's name", "") for name in ("lab/", ".", "..", "")),
+    (["start", "lba"], 'there is no network "lba"', "did you mean lab?"),
+    (["stop", "zoo"], 'there is no network "zoo"', "pyvirt network list"),
+    (["delete", "lba"], 'there is no network "lba"', "did you mean lab?"),
+    (["show", "../passwd"], '"../passwd" is no network\'s name', ""),
+    *((["stop", name], f'"{name}" is no network\'s name', "") for name in ("lab/", ".", "..", "")),
     *(
-        ([action, name], f"'{name}' is no network's name", "")
+        ([action, name], f'"{name}" is no network\'s name', "")
         for action in ("start", "stop", "delete")
         for name in ("lab.json", "x" * 300)
     ),
     (["create", "lab"], "network lab exists already", "pyvirt network show lab"),
     (["create", "Lab 2"], "cannot be a network's name", "lower-case letters"),
     (["create", "b", "--subnet", "10.1.2.3/24"], "host bits", "did you mean 10.1.2.0/24?"),
-    (["create", "b", "--subnet", "banana"], "subnet: 'banana' is no IPv4 network", "10.77.0.0/24"),
+    (["create", "b", "--subnet", "banana"], 'subnet: "banana" is no IPv4 network', "10.77.0.0/24"),
     (
         ["create", "b", "--subnet", "10.77.0.128/25"],
         "subnet 10.77.0.128/25 is taken: network lab has 10.77.0.0/24",
@@ -45,8 +45,8 @@ WRONG = [
         "--subnet auto",
     ),
     (["create", "b", "--subnet", "8.8.8.0/24"], "8.8.8.0/24 is not private", "192.168.0.0/16"),
-    (["create", "b", "--suffix", "a..b"], "suffix: 'a..b' is no DNS suffix", "internal"),
-    (["create", "b", "--suffix", "local"], "'local' is for multicast DNS", "lab.internal"),
+    (["create", "b", "--suffix", "a..b"], 'suffix: "a..b" is no DNS suffix', "internal"),
+    (["create", "b", "--suffix", "local"], '"local" is for multicast DNS', "lab.internal"),
 ]
 
 
@@ -120,7 +120,7 @@ def test_of_two_who_delete_a_network_one_is_told_that_there_is_none(ready: World
             await_turn(each)
     said = [each.communicate(timeout=90)[1] for each in both]
     assert sorted(each.returncode for each in both) == [0, 1]
-    assert "".join(said).startswith("pyvirt: there is no network 'lab'\n")
+    assert "".join(said).startswith('pyvirt: there is no network "lab"\n')
     assert ready.run(["ls", "/run/pyvirt/networks"]).stdout == ""
 
 
@@ -134,7 +134,7 @@ def test_who_waits_for_a_network_that_is_deleted_makes_no_folder_of_it(
         ready.run(["rm", "-r", "/etc/pyvirt/networks/lab.toml", "/run/pyvirt/networks/lab"])
     said = waiting.communicate(timeout=90)[1]
     assert waiting.returncode == code
-    assert code == 0 or said.startswith("pyvirt: there is no network 'lab'\n")
+    assert code == 0 or said.startswith('pyvirt: there is no network "lab"\n')
     assert ready.run(["ls", "/run/pyvirt/networks"]).stdout == ""
 
 

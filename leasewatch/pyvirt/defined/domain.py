@@ -52,7 +52,7 @@ def check(domain: DomainDefinition) -> None:
     """Raise UserError where the parts do not fit together; names are names/labels.py's matter."""
     if domain.name.endswith(".json"):
         raise UserError(
-            f"a domain's name ends with .json: {domain.name!r}",
+            f'a domain\'s name ends with .json: "{domain.name}"',
             "use another one: a run state is called that",
             "invalid",
         )
@@ -86,7 +86,7 @@ def parse_address(text: str) -> str:
     except ValueError:
         address = b""
     if len(address) != 4:
-        raise UserError(f"{text!r} is not an IPv4 address", "write it like 10.77.0.50", "invalid")
+        raise UserError(f'"{text}" is not an IPv4 address', "write it like 10.77.0.50", "invalid")
     return addresses.text(address)
 
 
@@ -96,7 +96,7 @@ def parse_mac(text: str) -> str:
         mac = addresses.parse_mac(text)
     except ValueError:
         raise UserError(
-            f"{text!r} is not a MAC address", "write it like 52:54:00:12:34:56", "invalid"
+            f'"{text}" is not a MAC address', "write it like 52:54:00:12:34:56", "invalid"
         ) from None
     if int(mac[:2], 16) & 1:
         raise UserError(

@@ -45,13 +45,13 @@ def check(network: Network) -> None:
     """Raises UserError where a definition makes no sense, naming the key and the value."""
     if not labels.is_label(network.name) or network.name.isdigit():
         raise UserError(
-            f"{network.name!r} cannot be a network's name",
+            f'"{network.name}" cannot be a network\'s name',
             "use up to 63 lower-case letters, digits and inner hyphens, e.g. lab or web-2",
             "invalid",
         )
     fault = suffix.fault(network.suffix)
     if fault is not None:
-        raise UserError(f"suffix: {network.suffix!r} {fault}", suffix.HINT, "invalid")
+        raise UserError(f'suffix: "{network.suffix}" {fault}', suffix.HINT, "invalid")
     subnets.check4(network.subnet)
     subnets.check6(network.subnet6)
 

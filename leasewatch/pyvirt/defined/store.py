@@ -41,7 +41,7 @@ def check_name(name: str, what: str) -> None:
     """UserError for what is no file's name, leads out of a folder, or names another's run state."""
     misleads = not name or "/" in name or name.startswith(".") or name.endswith(".json")
     if misleads or len(os.fsencode(name)) > _LONGEST:
-        raise UserError(f"{name!r} is no {what}'s name", code="invalid")
+        raise UserError(f'"{name}" is no {what}\'s name', code="invalid")
 
 
 def read(folder: Path, name: str, kind: type[T], what: str) -> T:
@@ -60,7 +60,7 @@ def read(folder: Path, name: str, kind: type[T], what: str) -> T:
     value = _decode(file, content, kind)
     if value.name != name:
         raise UserError(
-            f"{file}: name: is {value.name!r}, but the file is named {name}.toml", code="invalid"
+            f'{file}: name: is "{value.name}", but the file is named {name}.toml', code="invalid"
         )
     return value
 
@@ -96,7 +96,7 @@ def unknown(name: str, known: Sequence[str], what: str) -> UserError:
     hint = f"pyvirt {what} list" if known else f"sudo pyvirt {what} create {shlex.quote(name)}"
     if meant := hints.likely(name, known):
         hint = f"did you mean {meant}?"
-    return UserError(f"there is no {what} {name!r}", hint, "not-found")
+    return UserError(f'there is no {what} "{name}"', hint, "not-found")
 
 
 def _decode(file: Path, content: bytes, kind: type[T]) -> T:

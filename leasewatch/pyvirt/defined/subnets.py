@@ -126,10 +126,10 @@ def _parse(text: str, version: Literal[4, 6], key: str, example: str) -> netaddr
         network = netaddr.IPNetwork(text, version=version)
     except (netaddr.AddrFormatError, ValueError):
         raise UserError(
-            f"{key}: {text!r} is no IPv{version} network", f"e.g. {example}", "invalid"
+            f'{key}: "{text}" is no IPv{version} network', f"e.g. {example}", "invalid"
         ) from None
     if "/" not in text:
-        raise UserError(f"{key}: {text!r} has no prefix length", f"e.g. {example}", "invalid")
+        raise UserError(f'{key}: "{text}" has no prefix length', f"e.g. {example}", "invalid")
     if network.ip != network.network:
         raise UserError(
             f"{key}: {text} has host bits set", f"did you mean {network.cidr}?", "invalid"

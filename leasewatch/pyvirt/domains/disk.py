@@ -20,7 +20,7 @@ def make_overlay(base: Path, overlay: Path, size: str | None) -> None:
     UserError where the image is missing or none, and for a size that would cut the image off.
     """
     if size is not None and not _SIZE.fullmatch(size):
-        raise UserError(f"{size!r} is not a size", "write it like 20G", "invalid")
+        raise UserError(f'"{size}" is not a size', "write it like 20G", "invalid")
     image = _describe(base)
     if size is not None and _bytes(size) < image.size:
         raise UserError(

@@ -237,7 +237,7 @@ def _check_name(name: str, what: str) -> None:
     elif name in (host, host.partition(".")[0]):
         fault = "is this host's own name"
     if fault is not None:
-        raise UserError(f"{what} {fault}: {name!r}", hint, "invalid")
+        raise UserError(f'{what} {fault}: "{name}"', hint, "invalid")
 
 
 def _existing(path: Path | None, what: str) -> str | None:
@@ -251,6 +251,6 @@ def _existing(path: Path | None, what: str) -> str | None:
         whole.encode()
     except UnicodeEncodeError:  # and so no definition can hold it
         raise UserError(
-            f"the path of {what} {whole!r} is not UTF-8", "rename it", "invalid"
+            f'the path of {what} "{whole}" is not UTF-8', "rename it", "invalid"
         ) from None
     return whole

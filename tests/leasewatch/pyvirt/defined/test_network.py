@@ -35,7 +35,7 @@ BAD = [
     ({"suffix": ""}, "no DNS suffix"),
     ({"suffix": ".internal"}, "no DNS suffix"),
     ({"suffix": "lab.7"}, "no DNS suffix"),
-    ({"suffix": "local"}, "'local' is for multicast DNS"),
+    ({"suffix": "local"}, '"local" is for multicast DNS'),
     ({"suffix": "a\ndhcp-script=/x"}, "no DNS suffix"),
     ({"subnet": "10.77.0.0"}, "no prefix length"),
     ({"subnet": "10.77.0.5/24"}, "host bits"),

@@ -40,7 +40,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         ("name = 'a'\n[[ports]]\nnetwrk = 'x'\n", "a.toml: ports[0]: Object contains unknown"),
         ("name = 'a'\ncolour = 'red'\n", "unknown field `colour`"),
         ("size = 2\n", "missing required field `name`"),
-        ("name = 'b'\n", "a.toml: name: is 'b', but the file is named a.toml"),
+        ("name = 'b'\n", 'a.toml: name: is "b", but the file is named a.toml'),
         ("name = \n", "a.toml: Invalid value (at line 1"),
         ("name = '\xff'\n", "a.toml: "),
     ],
@@ -57,7 +57,7 @@ def test_a_bad_definition_is_one_line_with_file_and_key(
 
 def test_a_name_that_is_nearly_right_is_guessed(tmp_path: Path) -> None:
     store.write(tmp_path, Thing("laboratory"))
-    with pytest.raises(UserError, match="there is no thing 'labratory'") as caught:
+    with pytest.raises(UserError, match='there is no thing "labratory"') as caught:
         store.read(tmp_path, "labratory", Thing, "thing")
     assert caught.value.hint == "did you mean laboratory?"
 
@@ -70,7 +70,7 @@ def test_a_name_in_another_case_is_guessed(tmp_path: Path) -> None:
 
 
 def test_where_there_is_none_the_hint_is_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="there is no network 'lab'") as caught:
+    with pytest.raises(UserError, match='there is no network "lab"') as caught:
         store.read(tmp_path, "lab", Thing, "network")
     assert caught.value.hint == "sudo pyvirt network create lab"
 

@@ -110,7 +110,7 @@ def test_an_owner_may_choose_such_names(paths: Paths, name: str) -> None:
         ({"name": "Web1"}, "upper-case"),
         ({"name": "../etc"}, "labels of letters"),
         ({"name": ".web"}, "labels of letters"),
-        ({"name": "web1."}, "a domain's name ends with a dot: 'web1.'"),
+        ({"name": "web1."}, 'a domain\'s name ends with a dot: "web1."'),
         ({"name": "-web"}, "hyphen"),
         ({"name": "x" * 64}, "63 characters|labels"),
         ({"name": "127"}, "read as an address"),
@@ -120,13 +120,13 @@ def test_an_owner_may_choose_such_names(paths: Paths, name: str) -> None:
         ({"name": "_gateway"}, "is reserved"),
         ({"name": "ip6-allnodes"}, "is reserved"),
         ({"name": "thishost"}, "own name"),
-        ({"name": "web.json"}, "ends with .json: 'web.json'"),
-        ({"networks": ["lba"]}, "no network 'lba'"),
+        ({"name": "web.json"}, 'ends with .json: "web.json"'),
+        ({"networks": ["lba"]}, 'no network "lba"'),
         ({"macs": ["52:54:00:00:00:01"] * 2}, "more MACs"),
         ({"macs": ["52:54:00:00:00"]}, "not a MAC"),
         ({"macs": ["52:54:00:ff:ff:ff"]}, "belongs to domain other"),
         ({"addresses": ["10.77.0.50"] * 2}, "more addresses than networks"),
-        ({"addresses": ["fd77::50"]}, "'fd77::50' is not an IPv4 address"),
+        ({"addresses": ["fd77::50"]}, '"fd77::50" is not an IPv4 address'),
         ({"addresses": ["10.77.0.050"]}, "not an IPv4 address"),
         ({"addresses": ["10.78.0.50"]}, "10.78.0.50 cannot be a guest's address on network lab"),
         ({"addresses": ["10.77.0.1"]}, "10.77.0.1 cannot be a guest's address"),
@@ -282,7 +282,7 @@ def test_who_wants_a_domain_that_is_just_being_deleted_is_told_that_there_is_non
             waiter = others.submit(acts[action], "web1")
             assert somebody_waits.wait(60)
             (paths.domain_definitions / "web1.toml").unlink()
-        with pytest.raises(UserError, match="there is no domain 'web1'"):
+        with pytest.raises(UserError, match='there is no domain "web1"'):
             waiter.result(60)
     assert not (paths.domain_runs / "web1").exists()
 
@@ -310,7 +310,7 @@ def test_an_unknown_domain_is_answered_with_the_one_that_was_meant(paths: Paths)
     domains = Domains(paths)
     domains.create(_wish(paths))
     for ask in (domains.get, domains.delete, domains.stop, domains.describe):
-        with pytest.raises(UserError, match="no domain 'wbe1'") as error:
+        with pytest.raises(UserError, match='no domain "wbe1"') as error:
             ask("wbe1")
         assert error.value.hint == "did you mean web1?"
 
@@ -320,7 +320,7 @@ def test_an_unknown_domain_is_answered_with_the_one_that_was_meant(paths: Paths)
     [
         ("memory = 256", "memory = 1", r"web1\.toml: memory: .*>= 32"),
         ("cpus = 1", "cups = 1", r"web1\.toml: .*cups"),
-        ('name = "web1"', 'name = "web2"', r"web1\.toml: name: is 'web2'"),
+        ('name = "web1"', 'name = "web2"', r"web1\.toml: name: is \"web2\""),
         ("52:54:00", "01:00:5e", r"web1\.toml: MAC 01:00:5e.* multicast"),
         ("memory =", 'aliases = "db"\nmemory =', r"web1\.toml: aliases: .*array"),
     ],

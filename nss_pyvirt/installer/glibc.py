@@ -1,4 +1,4 @@
-"""Which folder the glibc of a system loads NSS modules from. Reads ELF headers, changes nothing."""
+"""Find the folder from which a system's glibc loads NSS modules. Reads ELF headers only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FOLDERS: Final = (
 
 
 def built_module() -> Path:
-    """The module that came with this package; UserError if the package was not built."""
+    """The module in this package; UserError if the package was not built."""
     path = Path(__file__).parents[1] / "lib" / MODULE
     if not path.exists():
         raise UserError(f"{path} is not there: the C part is not built", "pip install .", "missing")

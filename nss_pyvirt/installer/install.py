@@ -1,7 +1,7 @@
-"""Put the module, the service's files and the nsswitch entry into a system.
+"""Install the module, the service's files and the nsswitch entry into a system.
 
-The order is such that programs never ask a module that is not there; a step that fails undoes the
-earlier ones. Says what it did as lines; prints nothing.
+The nsswitch entry comes last, so that no program asks a module that is missing. If a step fails,
+the earlier ones are undone. Returns what it did as lines; prints nothing.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ _RUNNING: Final = {"active", "activating", "reloading"}
 
 
 def install(system: System) -> list[str]:
-    """Install every piece that is missing or old; the lines say what was done, none: nothing was.
+    """Install every piece that is missing or outdated; one line for each change, none: no change.
 
-    UserError, with nothing left changed, if a piece cannot be put in place.
+    Raises UserError, with nothing left changed, if a piece cannot be installed.
     """
     tools.need_root(system, "install")
     with tools.plain_errors(), ExitStack() as undo:
@@ -62,7 +62,7 @@ def _check(system: System) -> None:
 
 
 def _check_program(system: System) -> None:
-    """The service must see its program and the Python that runs it, which a venv links to."""
+    """The service must see its program, and the Python to which a virtual environment links."""
     python = system.at(str(PurePosixPath(system.program).with_name("python")))
     for path in (system.program, f"/{python.relative_to(system.root)}"):
         if top := hidden_below(path):
@@ -109,7 +109,7 @@ def _install_user(system: System, undo: ExitStack) -> Iterator[str]:
 
 
 def _install_service(system: System, undo: ExitStack) -> Iterator[str]:
-    """The unit and its kin; systemd, where it runs, has the service of this version run."""
+    """Install the unit and its companions; if systemd runs, start this version of the service."""
     if not system.has_systemd:
         return
     state = tools.output("systemctl", "is-active", UNIT) if system.booted else ""
@@ -162,7 +162,7 @@ def _link_manuals(system: System, undo: ExitStack) -> Iterator[str]:
 
 
 def _start_service(system: System, undo: ExitStack, state: str, *, changed: bool) -> Iterator[str]:
-    """Have systemd run what is installed, also after a boot; `state`: the service's until now."""
+    """Start what is installed, now and at each boot; `state`: the service's before the install."""
     enabled = tools.succeeds("systemctl", "is-enabled", UNIT)
     if enabled and state == "active" and not changed:
         return
@@ -185,7 +185,7 @@ def _start_service(system: System, undo: ExitStack, state: str, *, changed: bool
 
 
 def _enable_service(system: System, undo: ExitStack) -> Iterator[str]:
-    """Have it started at the next boot, where no systemd runs that could be told."""
+    """Enable the service without systemd, which does not run: it starts at the next boot."""
     link = system.at(str(PurePosixPath(ENABLED).parent)) / UNIT
     if link.is_symlink() or link.exists():
         return
@@ -196,7 +196,7 @@ def _enable_service(system: System, undo: ExitStack) -> Iterator[str]:
 
 
 def _put_back_service(state: str) -> None:
-    """After its files: as it was."""
+    """Restore the service's state, after its files were restored."""
     tools.succeeds("systemctl", "daemon-reload")
     if state in _RUNNING:
         tools.succeeds("systemctl", "restart", "--no-block", UNIT)

@@ -1,8 +1,8 @@
-"""nsswitch.conf as text -> text: `pyvirt` into the `hosts` lines and back out (nsswitch.conf(5)).
+"""Edit nsswitch.conf, text to text: add `pyvirt` to the `hosts` lines, or remove it again.
 
 Pure: no files. Lines are read as glibc reads them: leading blanks, blanks or colons after the
-database, `[...]` actions in any case, `#` to the end of the line. Of several `hosts` lines glibc
-takes the last one, before 2.33 the first; so every one is edited.
+database, `[...]` actions in any case, `#` to the end of the line (nsswitch.conf(5)). If there are
+several `hosts` lines, glibc takes the last one, before 2.33 the first; so all are edited.
 """
 
 from __future__ import annotations

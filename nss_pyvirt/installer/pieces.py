@@ -1,4 +1,4 @@
-"""The pieces of an installation: where each is in a system, and what it holds. Changes nothing."""
+"""The pieces of an installation: where each one is, and what it contains. Changes nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nss_pyvirt.installer import rootfs
 
 NSSWITCH: Final = "/etc/nsswitch.conf"
 NSSWITCH_MADE: Final = "# Made by nss-pyvirt install; remove takes it away\n"
-"""The first line of a file that was not there: without it, it is somebody else's and stays."""
+"""The first line of a file that install has made; without it, the file stays."""
 VENDOR_NSSWITCH: Final = "/usr/etc/nsswitch.conf"  # openSUSE: read when /etc has none
 USER: Final = "leasewatch"
 USER_COMMENT: Final = "leasewatch (nss-pyvirt)"
@@ -41,28 +41,28 @@ _SEAL: Final = b"# Written by nss-pyvirt install, which replaces it, unless chan
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """What is changed: the system below `root`, whose service runs `program` (a path inside it)."""
+    """The system below `root`; its service runs `program`, a path inside it."""
 
     root: Path
     program: str
 
     @property
     def running(self) -> bool:
-        """Whether this is the system that we run on, not an image."""
+        """Whether this is the running system, not an image."""
         return self.root == Path("/")
 
     @property
     def has_systemd(self) -> bool:
-        """Whether systemd is installed there."""
+        """Whether systemd is installed in it."""
         return any(self.at(f"{lib}/systemd/system").is_dir() for lib in ("/usr/lib", "/lib"))
 
     @property
     def booted(self) -> bool:
-        """Whether systemd is its PID 1 now; sd_booted(3)."""
+        """Whether systemd is its PID 1; sd_booted(3)."""
         return self.running and _booted()
 
     def at(self, path: str) -> Path:
-        """The file behind one of its absolute paths."""
+        """Where one of its absolute paths leads to."""
         return rootfs.locate(self.root, path)
 
 
@@ -71,7 +71,7 @@ def _booted() -> bool:
 
 
 def hidden_below(path: str) -> str | None:
-    """The folder above it of which leasewatch.service sees nothing, if there is one."""
+    """The folder above a path that leasewatch.service cannot see; None: it sees the path."""
     shown = _paths_in_unit("BindReadOnlyPaths")
     hidden = _HIDDEN_ANYWAY | _paths_in_unit("InaccessiblePaths", "TemporaryFileSystem")
     above = map(str, PurePosixPath(path).parents)
@@ -80,14 +80,14 @@ def hidden_below(path: str) -> str | None:
 
 
 def _paths_in_unit(*settings: str) -> set[str]:
-    """The paths that the unit gives to `settings`: `-` before one and options behind left out."""
+    """The paths that the unit gives to `settings`, without a leading `-` and trailing options."""
     lines = (line.partition("=") for line in packaged(UNIT).decode().splitlines())
     words = (word for key, _, values in lines if key in settings for word in values.split())
     return {word.removeprefix("-").partition(":")[0] for word in words}
 
 
 def start_command() -> str:
-    """What a person types to have the service run on this system."""
+    """The command that starts the service on this system."""
     if not _booted():
         return "sudo leasewatch serve"
     installed = Path(SYSTEM_FILES[UNIT]).exists()
@@ -95,7 +95,10 @@ def start_command() -> str:
 
 
 def nsswitch_text(system: System) -> str:
-    """What glibc reads there; bytes that are not UTF-8 survive as surrogates; UserError."""
+    """The nsswitch.conf that glibc reads; bytes that are not UTF-8 become surrogates.
+
+    Raises UserError if it is no regular file.
+    """
     for path in (system.at(NSSWITCH), system.at(VENDOR_NSSWITCH)):
         if path.exists() and not path.is_file():  # a FIFO would keep us waiting
             raise UserError(
@@ -107,22 +110,22 @@ def nsswitch_text(system: System) -> str:
 
 
 def packaged(name: str) -> bytes:
-    """A file of nss_pyvirt/installer/system, as it is in the package."""
+    """A file of nss_pyvirt/installer/system, as the package has it."""
     return (Path(__file__).parent / "system" / name).read_bytes()
 
 
 def version() -> str:
-    """Tells programs apart, also two of one number: with a hash of what pip says it put there."""
+    """The version number and a hash of pip's record, which tells two builds of one number apart."""
     records = Path(__file__).parents[2].glob("nss_pyvirt-*.dist-info/RECORD")
     hashed = "".join(hashlib.sha256(record.read_bytes()).hexdigest()[:16] for record in records)
     return f"{__version__} {hashed}".strip()
 
 
 def system_file(name: str, system: System, *, is_build_known: bool = True) -> bytes:
-    """A file of the folder `system` as it is installed: filled in, sealed in its first line.
+    """A file of the folder `system` as it is installed: filled in, with a seal as its first line.
 
-    It is another one for each version of the program, so whoever installs it restarts the service.
-    Of an image's program, which is another installation than ours, only the number is known.
+    Each version of the program has another content, so that an upgrade restarts the service. For an
+    image only the version number is known, because its program is another installation.
     """
     content = packaged(name).replace(b"@LEASEWATCH@", os.fsencode(system.program))
     which = version() if system.running and is_build_known else __version__
@@ -131,7 +134,7 @@ def system_file(name: str, system: System, *, is_build_known: bool = True) -> by
 
 
 def is_ours(content: bytes) -> bool:
-    """Whether an installed system file is as some version of us wrote it."""
+    """Whether an installed system file is unchanged since some version of us wrote it."""
     first, _, rest = content.partition(b"\n")
     return first == _SEAL + hashlib.sha256(rest).hexdigest().encode()
 
@@ -165,14 +168,14 @@ def started(system: System) -> list[tuple[str, str]]:
 
 
 def account(system: System, table: str = "passwd") -> list[str]:
-    """The fields of the service's user in the system's passwd(5) or group(5), or none."""
+    """The fields of the service's user in the system's passwd(5) or group(5); empty: no user."""
     path = system.at(f"/etc/{table}")
     lines = path.read_text(errors="replace").splitlines() if path.exists() else []
     return next((line.split(":") for line in lines if line.startswith(f"{USER}:")), [])
 
 
 def service_answers(system: System) -> bool:
-    """Whether a service, started by whomever, listens on its socket."""
+    """Whether a service listens on the socket, however it was started."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(1)
         try:

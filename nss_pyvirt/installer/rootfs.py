@@ -1,6 +1,6 @@
-"""Files of a system below a root, `/` or an image: found as that system sees them, changed whole.
+"""Files of a system below a root, `/` or an image: find them as it does, replace them whole.
 
-Knows nothing of what the files are for. Errors are OSError, as the calls raise them.
+It does not know what the files are for. Errors are OSError, as the calls raise them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _MAX_LINKS = 40  # as Linux, path_resolution(7)
 
 
 def locate(root: Path, path: str) -> Path:
-    """Where the absolute `path` of the system below `root` is: links never lead out of `root`."""
+    """Where the absolute `path` of the system below `root` leads; no link leads out of `root`."""
     found = root
     left = list(reversed(PurePosixPath(path).parts[1:]))
     links = 0
@@ -75,7 +75,7 @@ def _inherit(path: Path, fd: int) -> None:
 
 
 def make_folders(path: Path) -> Callable[[], None]:
-    """Make the folder and those above it; what is returned removes the new ones if still empty."""
+    """Make the folder and those above it; the result removes the new ones that are empty."""
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
 
@@ -87,7 +87,7 @@ def make_folders(path: Path) -> Callable[[], None]:
 
 
 def remove_if_empty(folder: Path) -> bool:
-    """Remove the folder unless something is in it; False if it stays or never was."""
+    """Remove the folder if it is empty; False if it stays or does not exist."""
     try:
         folder.rmdir()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Run the system's own tools for an installation; UserError when one fails, with what it said."""
+"""Run the system's own tools for an installation; UserError with their message if one fails."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def plain_errors() -> Iterator[None]:
 
 
 def need_root(system: System, command: str) -> None:
-    """UserError where only root can change the system, before systemctl asks for a password."""
+    """UserError if only root can change the system, before systemctl asks for a password."""
     if system.running and os.geteuid() != 0:
         raise UserError(
             f"nss-pyvirt {command} needs root", f"sudo nss-pyvirt {command}", "needs-root"
@@ -36,7 +36,7 @@ def need_root(system: System, command: str) -> None:
 
 
 def ldconfig(system: System) -> None:
-    """Refresh the loader's cache where there is one: its built-in path has our folder anyway."""
+    """Refresh the loader's cache if there is one; its built-in path has our folder anyway."""
     if not system.at("/etc/ld.so.cache").exists():
         return
     program = shutil.which("ldconfig") or shutil.which("ldconfig", path="/usr/sbin:/sbin")
@@ -45,7 +45,7 @@ def ldconfig(system: System) -> None:
 
 
 def run(*command: str) -> None:
-    """Run a command to its end; UserError with the line that says why if it fails."""
+    """Run a command to its end; UserError with the reason that it printed if it fails."""
     done = _end(command)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
@@ -56,7 +56,7 @@ def run(*command: str) -> None:
 
 
 def succeeds(*command: str) -> bool:
-    """Run a command to its end and say whether it succeeded; UserError if it has no end."""
+    """Whether a command succeeds; UserError if it does not end in time."""
     return _end(command).returncode == 0
 
 
@@ -72,7 +72,7 @@ def complaint(*command: str) -> UserError | None:
 
 
 def output(*command: str) -> str:
-    """What a command prints on stdout, though it may fail; UserError if it has no end."""
+    """What a command prints on stdout, even if it fails; UserError if it does not end in time."""
     return _end(command).stdout.decode(errors="replace").strip()
 
 
@@ -91,7 +91,7 @@ def _end(command: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
 
 
 def delete_user(system: System) -> None:
-    """Remove the service's user and its group, where they are."""
+    """Remove the service's user and group, if they exist."""
     if account(system):
         run("userdel", *prefix(system), USER)
     if account(system, "group"):
@@ -99,5 +99,5 @@ def delete_user(system: System) -> None:
 
 
 def prefix(system: System) -> list[str]:
-    """What makes the tools of shadow work on an image."""
+    """The options with which useradd and its kin work on an image."""
     return [] if system.running else ["--prefix", str(system.root)]

@@ -259,7 +259,7 @@ def delete(names: Sequence[str], *, keep_disk: bool) -> int:
 @command.command(hidden=True, needs_root=True)
 @_name
 def run(name: str) -> None:
-    """Run a domain in the foreground: what `start` starts, and what a systemd unit would."""
+    """Run a domain in the foreground: `start` starts this, and so may a unit."""
     _domains().run(name, say)
 
 

@@ -1,4 +1,4 @@
-"""One command for several networks or domains: a failure of one keeps no other back."""
+"""One command for several networks or domains: if one fails, the others are still handled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`pyvirt network`: words in, words out; what they do is pyvirt/networks/networks.py's."""
+"""`pyvirt network …`: options in, sentences and rows out. Decides nothing about networks."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def _report_firewall(networks: Networks, name: str) -> None:
 @_names
 @click.pass_obj
 def stop(networks: Networks, names: Sequence[str]) -> int:
-    """Stop networks. Leases stay, so guests find their addresses again."""
+    """Stop networks. Leases are kept, so that guests get their addresses again."""
 
     def act(name: str) -> str:
         networks.stop(name)
@@ -181,7 +181,7 @@ def stop(networks: Networks, names: Sequence[str]) -> int:
 @_names
 @click.pass_obj
 def delete(networks: Networks, names: Sequence[str]) -> int:
-    """Remove stopped networks that no domain uses, with their leases."""
+    """Delete stopped networks that no domain uses, and their leases."""
 
     def act(name: str) -> str:
         networks.delete(name)
@@ -194,7 +194,7 @@ def delete(networks: Networks, names: Sequence[str]) -> int:
 @_name
 @click.pass_obj
 def run(networks: Networks, name: str) -> None:
-    """Hold a network in the foreground until SIGTERM: what `start` starts, or a unit of yours."""
+    """Run a network in the foreground until SIGTERM: `start` starts this, and so may a unit."""
     networks.run(name)
 
 

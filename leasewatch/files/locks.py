@@ -1,7 +1,4 @@
-"""Who holds a network or domain: locks that the kernel drops when their process ends.
-
-Knows nothing of what is held, and starts nothing.
-"""
+"""Locks on networks and domains, which the kernel drops when their process ends."""
 
 from __future__ import annotations
 
@@ -24,11 +21,11 @@ _FLOCK = "hhqqi4x"  # struct flock of fcntl(2): l_type, l_whence, l_start, l_len
 
 
 class ProcessLock:
-    """The right to be *the* process that holds one network or domain: a POSIX lock on a file.
+    """A POSIX lock on a file, held by the one process that holds a network or domain.
 
-    The kernel names the holder (F_GETLK), so no pid on disk can be stale, and lets the lock go
-    when the process ends, however it ends. Never open the lock file elsewhere in the holding
-    process: closing any descriptor of it would drop the lock (fcntl(2)).
+    The kernel names the holder (F_GETLK), so no pid on disk can be stale. It drops the lock when
+    the process ends, however it ends. Never open the lock file elsewhere in the holding process:
+    closing any descriptor of it would drop the lock (fcntl(2)).
     """
 
     def __init__(self, lock: Path) -> None:
@@ -36,9 +33,9 @@ class ProcessLock:
         self._fd = -1
 
     def take(self) -> None:
-        """Raises UserError with the holder's pid where there is one already.
+        """Take the lock; UserError with the holder's pid if it is held already.
 
-        One that was killed is waited for: it holds the place until it has ended.
+        A holder that was killed is waited for until it has ended.
         """
         self._lock.parent.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + _ENDING
@@ -63,7 +60,7 @@ class ProcessLock:
             os.close(fd)  # the earlier holder has just removed the file that we locked
 
     def release(self) -> None:
-        """Give the place back and remove the file."""
+        """Drop the lock and remove the file."""
         if self._fd >= 0:
             self._lock.unlink(missing_ok=True)
             os.close(self._fd)
@@ -71,7 +68,7 @@ class ProcessLock:
 
 
 def holder(lock: Path) -> int | None:
-    """The pid of the process that holds the place, or None. One that was killed is waited for."""
+    """The pid of the process that holds the lock, or None. A killed one is waited for."""
     try:
         fd = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -86,7 +83,7 @@ def holder(lock: Path) -> int | None:
 
 
 def exclusive(lock: Path, timeout: float) -> AbstractContextManager[None]:
-    """Keep other commands out by the file `lock`, gone when nobody holds it any more.
+    """Keep other commands out by the file `lock`; the last holder removes it.
 
     UserError after `timeout` seconds.
     """
@@ -94,7 +91,7 @@ def exclusive(lock: Path, timeout: float) -> AbstractContextManager[None]:
 
 
 def shared(lock: Path, timeout: float) -> AbstractContextManager[None]:
-    """As `exclusive`, but any number may hold it so at once."""
+    """Like `exclusive`, but several may hold it at once."""
     return _hold(lock, fcntl.LOCK_SH, timeout)
 
 
@@ -113,9 +110,9 @@ def _hold(lock: Path, how: int, timeout: float) -> Iterator[None]:
 
 
 def _lock_file(lock: Path, how: int) -> int | None:
-    """A descriptor that holds the lock; None: others do, or have just removed the file.
+    """A descriptor that holds the lock; None: others hold it, or have just removed the file.
 
-    Whoever may open a file, or a folder, for reading may flock(2) it: it is its owner's alone.
+    Anybody who can open a file or folder can flock(2) it, so only its owner can open this one.
     """
     lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fd = open_regular(lock, 0o600)
@@ -128,10 +125,10 @@ def _lock_file(lock: Path, how: int) -> int | None:
 
 
 def _let_go(fd: int, lock: Path) -> None:
-    """The last one who holds the file removes it."""
+    """Drop the lock; the last holder removes the file."""
     with contextlib.suppress(BlockingIOError):
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if is_file(fd, lock):  # on its way here the lock is nobody's for a moment
+        if is_file(fd, lock):  # while it changes, the lock is free for a moment
             lock.unlink()
     os.close(fd)
 

@@ -1,4 +1,4 @@
-"""Reading files that others write while we read; it knows nothing of what they hold."""
+"""Read files that others may be writing. It knows no format."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 MAX_BYTES = 64 << 20
-"""Of one file; 100,000 leases take about 8 MiB."""
+"""The largest file that is read; 100,000 leases take about 8 MiB."""
 
 Signature = tuple[int, ...]
-"""Which file it is and when it changed last: device, inode, size, mtime and ctime in ns."""
+"""Which version of which file it is: device, inode, size, mtime and ctime in ns."""
 
 Identity = tuple[int, int] | None
-"""Which folder or file it is: device and inode; None: none that can be reached."""
+"""Which folder or file it is: device and inode; None: it cannot be reached."""
 
 
 class Read(NamedTuple):
@@ -23,13 +23,13 @@ class Read(NamedTuple):
     data: bytes
     signature: Signature
     torn: bool
-    """It changed while it was read: the bytes may be of no version."""
+    """It changed while it was read, so the bytes may belong to no version."""
     older: int = 0
-    """How many of the bytes are those of its older parts."""
+    """How many of the bytes come from its older parts."""
 
 
 def signature(path: str | Path) -> Signature | None:
-    """Of the file at `path`; None: there is none, or it cannot be reached."""
+    """The version of the file at `path`; None: it cannot be reached."""
     try:
         return _signature(os.stat(path))  # noqa: PTH116 (hot: a Path costs more than the call)
     except OSError:
@@ -37,7 +37,7 @@ def signature(path: str | Path) -> Signature | None:
 
 
 def identity(path: str | Path) -> Identity:
-    """Of the folder or file at `path`."""
+    """The identity of the folder or file at `path`."""
     try:
         st = Path(path).stat()
     except OSError:
@@ -46,12 +46,12 @@ def identity(path: str | Path) -> Identity:
 
 
 def modified(signature: Signature) -> float:
-    """When the file was written last, Unix seconds."""
+    """When the file was last written, Unix seconds."""
     return signature[3] / 1e9
 
 
 def read(path: str | Path) -> Read:
-    """Read a regular file whole; raises OSError, also when it is no regular file or too large."""
+    """Read a whole regular file; OSError also if it is not regular or too large."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     try:
         before = os.fstat(fd)

@@ -25,9 +25,9 @@ _T = TypeVar("_T", NetworkState, DomainState)
 
 
 def read(file: Path, kind: type[_T]) -> _T | None:
-    """What the file says; None where it is gone, is none, or is not for this process to read.
+    """The run state in the file; None if it is missing, invalid, or not readable for this user.
 
-    UserError where that cannot be told: who runs would be taken for stopped.
+    UserError for any other failure: a running domain must not be taken for stopped.
     """
     with _there(file), contextlib.suppress(*UNDECODABLE):
         return msgspec.json.decode(file.read_bytes(), type=kind)
@@ -35,7 +35,7 @@ def read(file: Path, kind: type[_T]) -> _T | None:
 
 
 def read_all(folder: Path, kind: type[_T]) -> list[_T]:
-    """All that `read` finds in a folder, in the order of their names."""
+    """All run states in a folder, in the order of their names."""
     files: list[Path] = []
     with _there(folder):
         files = sorted(file for file in folder.iterdir() if file.suffix == ".json")
@@ -101,5 +101,5 @@ def _there(path: Path) -> Iterator[None]:
         yield
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
         return
-    except OSError as error:  # no descriptor left, say
+    except OSError as error:  # for example no descriptor left
         raise UserError(f"cannot read {path}: {error.strerror}") from error

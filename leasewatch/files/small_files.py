@@ -1,4 +1,4 @@
-"""Small files that others rewrite, parsed once per version. It knows nothing of what they say."""
+"""Small files that others rewrite: each version is parsed once."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _T = TypeVar("_T")
 
 
 class Small(NamedTuple, Generic[_T]):
-    """What a file says."""
+    """The parsed content of a file."""
 
     value: _T | None
-    """None: it has not been understood yet."""
+    """None: it could not be parsed yet."""
     modified: float
-    """When it was written, Unix seconds."""
+    """When the file was written, Unix seconds."""
     fault: OSError | ParseError | None
-    """Why the value is not that of the file as it is now."""
+    """Why the value may not be the file's current one."""
 
 
 class SmallFiles(Generic[_T]):
-    """A file that is torn, gone or cannot be read or parsed keeps its value while asked for."""
+    """A file that is torn, missing or unreadable keeps its last value while it is asked for."""
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[reading.Signature, Small[_T]]] = {}
@@ -47,7 +47,7 @@ class SmallFiles(Generic[_T]):
         return small
 
     def last(self, path: str) -> Small[_T] | None:
-        """What the file said; None: it has not been read."""
+        """The last value of the file; None: it has not been read."""
         known = self._known.get(path)
         return known[1] if known else None
 

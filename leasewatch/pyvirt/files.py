@@ -37,32 +37,32 @@ class NetworkFiles:
 
     @property
     def lock(self) -> Path:
-        """Held by the `pyvirt network run` of this network."""
+        """Locked by the `pyvirt network run` process of this network."""
         return self.run / "lock"
 
     @property
     def commands(self) -> Path:
-        """Held by a command that acts on this network, or by a domain's start."""
+        """Locked by a command that acts on this network, or by a domain's start."""
         return self.paths.locks / f"network-{self.name}"
 
     @property
     def log(self) -> Path:
-        """What `pyvirt network run` has printed."""
+        """The output of `pyvirt network run`."""
         return self.run / "log"
 
     @property
     def hosts(self) -> Path:
-        """The --dhcp-hostsdir: a file for each domain that runs or has an address of its own."""
+        """The --dhcp-hostsdir: a file for each domain that is running or has a fixed address."""
         return self.run / "hosts.d"
 
     @property
     def dnsmasq_conf(self) -> Path:
-        """What dnsmasq is started with; no other process has it on its command line."""
+        """Dnsmasq's configuration; only dnsmasq has this path on its command line."""
         return self.run / "dnsmasq.conf"
 
     @property
     def resolvers(self) -> Path:
-        """Whom dnsmasq asks for other names: a copy of the host's (resolv.conf(5))."""
+        """A copy of the host's resolv.conf(5), which dnsmasq uses for other names."""
         return self.run / "resolv.conf"
 
     @property
@@ -95,22 +95,22 @@ class DomainFiles:
 
     @property
     def lock(self) -> Path:
-        """Held by the running `pyvirt domain run`."""
+        """Locked by the `pyvirt domain run` process."""
         return self.run / "lock"
 
     @property
     def commands(self) -> Path:
-        """Held by a command that acts on this domain."""
+        """Locked by a command that acts on this domain."""
         return self.paths.locks / f"domain-{self.name}"
 
     @property
     def log(self) -> Path:
-        """What `pyvirt domain run` has printed."""
+        """The output of `pyvirt domain run`."""
         return self.run / "log"
 
     @property
     def qemu_log(self) -> Path:
-        """What QEMU has printed."""
+        """The output of QEMU."""
         return self.run / "qemu.log"
 
     @property
@@ -125,7 +125,7 @@ class DomainFiles:
 
     @property
     def console_lock(self) -> Path:
-        """Held by the one who has joined the console."""
+        """Locked while somebody has joined the console."""
         return self.run / "console.lock"
 
     @property
@@ -134,7 +134,7 @@ class DomainFiles:
         return self.run / "console.log"
 
     def hosts_entry(self, network: str) -> Path:
-        """What dnsmasq of `network` reads (--dhcp-hostsdir): addresses and name of these MACs."""
+        """The file in `network`'s --dhcp-hostsdir with this domain's addresses and name."""
         return NetworkFiles(self.paths, network).hosts / self.name
 
     @property
@@ -149,7 +149,7 @@ class DomainFiles:
 
     @property
     def unfinished(self) -> Path:
-        """There while `create` is at work, or was when it was killed: the folder is nobody's."""
+        """Exists while `create` runs, or if it was killed: the folder belongs to no domain."""
         return self.data / UNFINISHED
 
 
@@ -164,13 +164,13 @@ def domain_state(files: DomainFiles) -> DomainState | None:
 
 
 def running_domains(paths: Paths) -> list[DomainState]:
-    """The run states of domains whose parent lives; those of killed ones are there still."""
+    """The run states of domains whose parent is alive; a killed one leaves its own behind."""
     states = run_states.read_all(paths.domain_runs, DomainState)
     return [state for state in states if locks.holder(DomainFiles(paths, state.name).lock)]
 
 
 def started_network(paths: Paths, network: str) -> NetworkState:
-    """The run state of a network; UserError where it is not started, or its process was killed."""
+    """The run state of a network; UserError if it is not started or its process was killed."""
     files = NetworkFiles(paths, network)
     state = network_state(files)
     if state is not None and locks.holder(files.lock):

@@ -10,24 +10,24 @@ from leasewatch.pyvirt import process
 from nss_pyvirt.errors import UserError
 
 _PLACE = re.compile(r"^\S+:\d+:\d+-\d+: ")
-"""Where in what it was given, which nobody else has seen."""
+"""The place in its input, which the user never sees."""
 _LACKS = re.compile(r"not supported|No such file or directory")
-"""How the C locale words EOPNOTSUPP, EAFNOSUPPORT and the ENOENT of a missing kernel module."""
+"""EOPNOTSUPP, EAFNOSUPPORT, and ENOENT for a missing kernel module, in the C locale."""
 
 
 class UnsupportedError(UserError):
-    """There is no nft, or the kernel lacks what it was asked for: trying again is in vain."""
+    """nft is missing, or the kernel lacks a feature: retrying does not help."""
 
     code = "missing"
 
 
 def apply(transaction: dict[str, object]) -> None:
-    """All of it or nothing; UserError (UnsupportedError) carries nft's own first line."""
+    """Apply all of it or nothing; UserError (UnsupportedError) carries nft's first line."""
     _nft(["-j", "-f", "-"], json.dumps(transaction))
 
 
 def run(script: str) -> None:
-    """As `apply`, of commands in nft's own language."""
+    """Like `apply`, for commands in nft's own language."""
     _nft(["-f", "-"], script)
 
 

@@ -1,7 +1,6 @@
-"""Start the one parent process of a network or domain, and run programs under it.
+"""Run tools, start the parent process of a network or domain, and run programs under it.
 
-Who holds a network or domain is `files.locks`' question. Knows nothing of networks and domains:
-names, paths and command lines are arguments.
+It knows nothing of networks and domains: names, paths and command lines are arguments.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from nss_pyvirt.errors import UserError
 
 _KILL_GRACE = 5.0  # seconds that SIGKILL may take
 _DESCRIPTORS = 8  # that a child takes: three pipes, and one by which it says that it has begun
-_SAYS = 3  # the descriptor through which a parent process says READY=1
+_SAYS = 3  # the descriptor through which a parent process reports READY=1
 
 
 def find_program(name: str, package: str) -> str:
@@ -76,11 +75,11 @@ def bound(
     user: str | None = None,
     capabilities: Sequence[str] | None = None,
 ) -> list[str]:
-    """The command line that runs `argv` so that it dies with the thread that started it.
+    """The command line that runs `argv` and ends it when the thread that started it ends.
 
-    `user` drops to that account first; of root's powers it keeps `capabilities` (`net_admin`, …)
-    at most, None: all. Done before the program starts, by setpriv(1): a program that drops root by
-    itself loses the parent-death signal, for the kernel clears it on a change of user
+    `user` is the account that runs it; None: this one. It keeps at most `capabilities`
+    (`net_admin`, …); None: all. setpriv(1) does this before the program starts. A program that
+    drops root itself would lose the parent-death signal: the kernel clears it on a change of user
     (PR_SET_PDEATHSIG(2const)).
     """
     prefix = [_setpriv(), "--pdeathsig", death_signal]
@@ -109,7 +108,7 @@ def wait_pidfd(pidfd: int, timeout: float) -> bool:
 
 
 def end(pidfd: int, timeout: float) -> bool:
-    """SIGTERM, after `timeout` seconds SIGKILL; whether the process ended at last."""
+    """Send SIGTERM, and SIGKILL after `timeout` seconds; True: the process has ended."""
     for number, patience in ((signal.SIGTERM, timeout), (signal.SIGKILL, _KILL_GRACE)):
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(pidfd, number)
@@ -121,11 +120,10 @@ def end(pidfd: int, timeout: float) -> bool:
 def await_end(program: str, argument: str, timeout: float, *, uid: int | None = None) -> None:
     """Wait until no `program` runs that has exactly `argument` on its command line.
 
-    A program that dies with its killed parent still holds what it held for a while, and where its
-    pid is written down is for its parent to know. Only one of this user or of `uid` counts, and
-    the setpriv of `bound` that is to become it: anybody may write any command line, and would be
-    waited for. Processes of other PID namespaces do not count: their files are not ours. UserError
-    with the pid after `timeout` seconds.
+    A program whose parent was killed keeps its sockets and files for a moment. Only processes of
+    this user or of `uid` count, since anybody may write any command line. The setpriv that is about
+    to become the program counts too. Processes of other PID namespaces do not: their files are not
+    ours. UserError with the pid after `timeout` seconds.
     """
     programs = {os.path.realpath(path) for path in (program, _setpriv())}
     uids = {os.getuid(), uid}
@@ -157,12 +155,12 @@ def _started_with(
 
 
 def _program(folder: Path) -> str:
-    """The file that a process executes, also where an upgrade has put another into its place."""
+    """The file that a process executes, even if an upgrade has replaced it."""
     return str((folder / "exe").readlink()).removesuffix(" (deleted)")
 
 
 def _real_uid(folder: Path) -> int:
-    """Who started a process; what it may do as a setuid program does not matter."""
+    """The user who started a process, also of a setuid program."""
     return int(re.findall(r"^Uid:\t(\d+)", (folder / "status").read_text(), re.MULTILINE)[0])
 
 
@@ -174,12 +172,12 @@ def start_detached(
     timeout: float,
     after: Sequence[str] = (),
 ) -> list[str]:
-    """Start a parent process; what it has printed, by lines, once it says READY=1 (sd_notify).
+    """Start a parent process, wait for its READY=1 (sd_notify), and return the lines it printed.
 
     Where systemd is PID 1 it becomes the transient `unit` (NAME.service), ordered after the units
-    `after`; elsewhere a session of its own. Its output goes to the end of `log`. When it fails or
-    is not ready within `timeout` seconds nothing is left running, and UserError carries the error
-    and hint that it printed last.
+    `after`. Elsewhere it becomes a session of its own. Its output is appended to `log`. If it fails
+    or is not ready within `timeout` seconds, it is ended. UserError then carries the error and hint
+    that it printed last.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as file:
@@ -197,9 +195,9 @@ def start_detached(
 
 
 def _start_session(argv: Sequence[str], log: Path, timeout: float) -> str:
-    ready, says = os.pipe()  # inherited: nobody else can write to it, or fill it
+    ready, says = os.pipe()  # inherited, so no other process can write to it or fill it
     environment = {**os.environ, notify.DESCRIPTOR: str(_SAYS)}
-    environment.pop("NOTIFY_SOCKET", None)  # it is for us to talk to our manager
+    environment.pop("NOTIFY_SOCKET", None)  # it belongs to this process
     try:
         pid = os.posix_spawn(
             argv[0],
@@ -229,7 +227,7 @@ def _start_session(argv: Sequence[str], log: Path, timeout: float) -> str:
 
 
 def _await_ready(ready: int, pidfd: int, timeout: float) -> str:
-    """Empty once the process has said READY=1, else what became of it."""
+    """Wait for READY=1; empty on success, else what happened to the process."""
     deadline = time.monotonic() + timeout
     poll = select.poll()
     poll.register(ready, select.POLLIN)
@@ -267,7 +265,7 @@ def _start_unit(
 
 
 def last_error(log: Path, offset: int, otherwise: str) -> UserError:
-    """What the child printed last beyond `offset`: `PROG: WHAT`, then `hint: HINT`."""
+    """The error that the child printed last beyond `offset`: `PROG: WHAT`, then `hint: HINT`."""
     lines = _said(log, offset)
     hint = ""
     if lines and (match := re.fullmatch(r"\s+hint: (.*)", lines[-1])):
@@ -279,17 +277,17 @@ def last_error(log: Path, offset: int, otherwise: str) -> UserError:
 
 
 def _said(log: Path, offset: int) -> list[str]:
-    """The lines beyond `offset`, the last ones where there are too many."""
+    """The lines beyond `offset`; if there are too many, the last ones."""
     with log.open("rb") as file:
         file.seek(max(offset, file.seek(0, os.SEEK_END) - 16384))
         return [line for line in file.read().decode(errors="replace").splitlines() if line]
 
 
 def stop_holder(lock: Path, timeout: float) -> bool:
-    """End the process that holds the place; True if there was one.
+    """End the process that holds `lock`; True if there was one.
 
-    SIGTERM, and SIGKILL after `timeout` seconds. A process that does not hold the lock is never
-    touched: the holder is asked for again once its pidfd is open, so its pid cannot be another's.
+    SIGTERM, and SIGKILL after `timeout` seconds. The holder is looked up again once its pidfd is
+    open, so no process that took over its pid is ever hit.
     """
     pid = locks.holder(lock)
     if pid is None:

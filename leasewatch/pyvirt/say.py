@@ -1,4 +1,4 @@
-"""How the manager reaches the person who waits for it; it prints nothing and knows no words."""
+"""How pyvirt reports something to the person who typed the command."""
 
 from __future__ import annotations
 

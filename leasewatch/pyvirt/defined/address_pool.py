@@ -1,4 +1,4 @@
-"""Whether a network has an IPv4 address left for one more guest. Changes nothing."""
+"""Whether a network has an IPv4 address left for another guest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from leasewatch.sources import dnsmasq
 
 
 def is_full(paths: Paths, network: NetworkState) -> bool:
-    """By the lease file, and the addresses that domains have for themselves."""
+    """Count the leased addresses and the fixed ones of domains."""
     count = subnets.guest_count(network.subnets[0])
     taken = _leased(NetworkFiles(paths, network.name))
     if len(taken) < count / 2:

@@ -1,7 +1,4 @@
-"""What a network is, and the names and addresses that follow from its definition.
-
-Pure: makes nothing, reads nothing. Rulesets are `nft.py`'s, dnsmasq's file `dnsmasq_conf.py`'s.
-"""
+"""The definition of a network, and the names and addresses that follow from it. Pure."""
 
 from __future__ import annotations
 
@@ -57,7 +54,7 @@ def check(network: Network) -> None:
 
 
 def canonical(network: Network) -> Network:
-    """The same network with its subnets in their one spelling, for it passed its check."""
+    """The checked network with its subnets in their canonical spelling."""
     return msgspec.structs.replace(
         network,
         subnet=subnets.canonical(network.subnet),

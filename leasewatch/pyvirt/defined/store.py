@@ -1,7 +1,6 @@
-"""Definitions of networks and domains as files: one NAME.toml each, read strictly, written whole.
+"""Read and write definitions of networks and domains: one NAME.toml each.
 
-Knows no network and no domain: the type is an argument, and what fits together is its module's
-question.
+The type is an argument; whether its parts fit together is checked in the type's module.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ T = TypeVar("T", bound=_Named)
 
 
 def names(folder: Path) -> list[str]:
-    """The names that are defined, sorted; none where the folder is missing."""
+    """The defined names, sorted; none if the folder is missing."""
     return sorted(file.stem for file in folder.glob("*.toml") if not file.name.startswith("."))
 
 
@@ -66,14 +65,14 @@ def read(folder: Path, name: str, kind: type[T], what: str) -> T:
 
 
 def check_kept(folder: Path, name: str, what: str) -> None:
-    """UserError where another command has just deleted the definition: for whoever has waited."""
+    """UserError if another command has deleted the definition while this one waited."""
     known = names(folder)
     if name not in known:
         raise unknown(name, known, what)
 
 
 def readable(folder: Path, kind: type[T], what: str) -> list[T]:
-    """All definitions but those that cannot be read: they own nothing."""
+    """All definitions that can be read; the others own nothing."""
     found = []
     for name in names(folder):
         with contextlib.suppress(UserError):
@@ -92,7 +91,7 @@ def write(folder: Path, value: _Named) -> Path:
 
 
 def unknown(name: str, known: Sequence[str], what: str) -> UserError:
-    """The error for a name that is not there, with the one that was perhaps meant."""
+    """The error for an undefined name, with the name that was perhaps meant."""
     hint = f"pyvirt {what} list" if known else f"sudo pyvirt {what} create {shlex.quote(name)}"
     if meant := hints.likely(name, known):
         hint = f"did you mean {meant}?"

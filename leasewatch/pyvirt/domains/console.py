@@ -1,4 +1,4 @@
-"""A guest's serial console: joining it with a terminal, and keeping the end of what it said."""
+"""A guest's serial console: join it with a terminal, and keep the end of its output."""
 
 from __future__ import annotations
 
@@ -19,10 +19,7 @@ _CHUNK = 65536
 
 
 class Log:
-    """A file of at most `limit` bytes: when full it is moved to NAME.1 and begun anew.
-
-    A guest may write to its console as much as it likes.
-    """
+    """A file of at most `limit` bytes: when full, it is moved to NAME.1 and a new one is begun."""
 
     def __init__(self, path: Path, limit: int = 1 << 19) -> None:
         self._path = path
@@ -45,9 +42,8 @@ class Log:
 def attach(path: Path, keyboard: int, screen: int) -> bool:
     """Join the console socket at `path` with two descriptors until one side ends.
 
-    A terminal is in raw mode meanwhile, and ESCAPE leaves; a pipe that ends leaves half a second
-    later, for what its last line brings. True if the person left, False if the guest has ended.
-    OSError when nothing listens.
+    A terminal is in raw mode meanwhile; ESCAPE leaves. When a pipe ends, output is read for half a
+    second more. True: the person left; False: the guest has ended. OSError when nothing listens.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as console:
         console.connect(str(path))

@@ -1,7 +1,6 @@
-"""Domains as their owner sees them: create, list, start, shut down, stop, delete.
+"""What `pyvirt domain` does: create, list, start, shut down, stop and delete domains.
 
-Each running domain has one `pyvirt domain run` process (domain_run.py); nothing else outlives a
-call but files. Prints nothing.
+Each running domain has one `pyvirt domain run` process (`domains.run`). Prints nothing.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ class Domains:
         self._paths = paths
 
     def names(self) -> list[str]:
-        """Every defined domain."""
+        """The names of all defined domains."""
         return store.names(self._paths.domain_definitions)
 
     def get(self, name: str) -> DomainDefinition:
@@ -64,23 +63,23 @@ class Domains:
         return domain
 
     def is_running(self, name: str) -> bool:
-        """Whether a `pyvirt domain run` holds it."""
+        """Whether a `pyvirt domain run` process holds it."""
         files = self._files(name)
         try:
             return locks.holder(files.lock) is not None
-        except PermissionError:  # a plain user may read the run state alone
+        except PermissionError:  # a plain user may read only the run state
             state = domain_state(files)
             return state is not None and alive.is_alive(state.pid, state.born)
 
     def create(self, wish: DomainRequest) -> DomainDefinition:
-        """Define a domain and make its disk; nothing is left of one that fails."""
+        """Define a domain and make its disk; a failure leaves nothing."""
         with locks.exclusive(self._paths.locks / "domains", _PATIENCE):
             domain = plan(self._paths, wish)
             files = self._files(domain.name)
             try:
                 self._clear_unfinished()
                 with contextlib.suppress(OSError):
-                    files.data.rmdir()  # an empty one holds nothing
+                    files.data.rmdir()  # empty
                 if files.data.exists():
                     hint = "move it away: no domain owns it"
                     raise UserError(f"{files.data} exists already", hint, "exists")
@@ -90,7 +89,7 @@ class Domains:
         return domain
 
     def start(self, name: str, say: Say) -> bool:
-        """Return once QMP answers and the name is published; True unless it ran already."""
+        """Return once QMP answers and the name is published; False: it was running already."""
         domain = self.get(name)
         files = self._files(name)
         with locks.exclusive(files.commands, _PATIENCE):
@@ -130,7 +129,7 @@ class Domains:
         domain_run.run(self._paths, domain, self.choose_accel(domain.accel, say), say)
 
     def choose_accel(self, wanted: Accel, say: Say) -> Chosen:
-        """What `auto` means here; says it when KVM has just been found not to work."""
+        """What `auto` means here; reports it when KVM has just been found not to work."""
         if wanted != "auto":
             return wanted
         verdict = kvm.probe(self._paths.domain_runs.with_name("accel.json"))
@@ -259,7 +258,7 @@ class Domains:
         store.check_kept(self._paths.domain_definitions, files.name, "domain")
 
     def _make(self, domain: DomainDefinition, files: DomainFiles, size: str | None) -> None:
-        """Disk, definition and what dnsmasq is told: all or nothing."""
+        """Make disk, definition and hosts.d entries: all or nothing."""
         try:
             if domain.disk is not None:
                 files.data.mkdir(parents=True, mode=0o700)
@@ -278,7 +277,7 @@ class Domains:
             raise
 
     def _clear_unfinished(self) -> None:
-        """Remove what a `create` that was killed has left; only one at a time is at work."""
+        """Remove what a killed `create` has left; only one runs at a time."""
         defined = self.names()
         for marker in self._paths.domain_data.glob(f"*/{UNFINISHED}"):
             if marker.parent.name in defined:
@@ -293,7 +292,7 @@ class Domains:
         return DomainFiles(self._paths, name)
 
     def _clear_up(self, files: DomainFiles, patience: float) -> None:
-        """Sweep without getting in the way of a command that starts the domain."""
+        """Sweep, unless a command is just starting the domain."""
         if domain_state(files) is not None:
             with locks.exclusive(files.commands, patience):
                 self._sweep(files)
@@ -301,7 +300,7 @@ class Domains:
                     shutil.rmtree(files.run, ignore_errors=True)
 
     def _sweep(self, files: DomainFiles) -> None:
-        """Clean up after a `pyvirt domain run` that was killed, if one was."""
+        """Clean up after a killed `pyvirt domain run`, if there was one."""
         if domain_state(files) is None:
             return
         from leasewatch.pyvirt.domains.sweep import sweep  # noqa: PLC0415  # 20 ms, rarely needed
@@ -327,7 +326,7 @@ def _keep_disk(files: DomainFiles) -> Path | None:
 
 
 def _remove_data(files: DomainFiles) -> None:
-    """The mark that the folder is nobody's goes last: this may be killed, too."""
+    """Remove the mark `unfinished` last, since this may be killed too."""
     if files.data.is_dir():
         for path in files.data.iterdir():
             if path.name != UNFINISHED:

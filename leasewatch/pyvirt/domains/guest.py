@@ -1,4 +1,4 @@
-"""One QEMU process from its start to its end. Knows no network, lease or run state."""
+"""One QEMU process, from its start to its end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _QUIT = 5.0  # seconds for QEMU to flush its disks and go
 
 
 def await_former(name: str) -> None:
-    """Wait until a killed parent's QEMU is gone, for it has the disk locked; else UserError."""
+    """Wait until the QEMU of a killed parent has ended, as it locks the disk; else UserError."""
     process.await_end(_program(), qemu.guest_option(name), _QUIT)
 
 
@@ -56,7 +56,7 @@ async def run(
 def _start(
     files: DomainFiles, domain: DomainDefinition, accel: qemu.Chosen, taps: Sequence[int]
 ) -> tuple[subprocess.Popen[bytes], dict[int, Path]]:
-    """QEMU, and of each descriptor from which to read the log that keeps it."""
+    """QEMU, and the descriptors to read from, each with the log that gets its content."""
     program = _program()
     with contextlib.ExitStack() as given, contextlib.ExitStack() as kept:
         said, console_log = _pipe(kept, given)
@@ -79,7 +79,7 @@ def _start(
 
 
 def _pipe(kept: contextlib.ExitStack, given: contextlib.ExitStack) -> tuple[int, int]:
-    """An end to read from, which does not block, and one to write to."""
+    """The ends of a pipe: one to read from, non-blocking, and one to write to."""
     reading, writing = os.pipe2(os.O_CLOEXEC)
     kept.callback(os.close, reading)
     given.callback(os.close, writing)
@@ -105,9 +105,9 @@ def _listen(path: Path) -> socket.socket:
 
 @contextlib.contextmanager
 def _watch(guest: subprocess.Popen[bytes], logs: Mapping[int, Path]) -> Iterator[asyncio.Event]:
-    """An event for the end of `guest`; the end of what comes from the descriptors is kept.
+    """An event that is set when `guest` ends; meanwhile the logs keep the end of its output.
 
-    A guest can make QEMU complain as often as it likes, as it can write to its console.
+    A guest can make QEMU print any number of messages, as it can write to its console.
     """
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
@@ -136,7 +136,7 @@ async def _ready(path: Path, ended: asyncio.Event) -> None:
     try:
         await qmp.execute(path, "query-status", within=_ANSWER)
     except UserError:
-        # A QEMU that ends says itself why, a moment after its socket has closed.
+        # A QEMU that ends prints the reason, a moment after its socket has closed.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(1):
                 await ended.wait()
@@ -147,7 +147,7 @@ async def _ready(path: Path, ended: asyncio.Event) -> None:
 
 
 async def _first_of(*waits: Coroutine[object, object, object]) -> None:
-    """Until one of `waits` is done; raises what it raises."""
+    """Wait until one of `waits` is done; raises what it raises."""
     tasks = [asyncio.ensure_future(one) for one in waits]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -160,7 +160,7 @@ async def _first_of(*waits: Coroutine[object, object, object]) -> None:
 
 
 async def _end(guest: subprocess.Popen[bytes], ended: asyncio.Event) -> None:
-    """SIGTERM lets QEMU flush its disks; SIGKILL where it does not go."""
+    """End QEMU: SIGTERM lets it flush its disks, SIGKILL follows if it does not end."""
     for send in (guest.terminate, guest.kill):
         if ended.is_set():
             return

@@ -1,6 +1,6 @@
-"""Whether KVM works here, tried rather than assumed, and the verdict kept until the next boot.
+"""Test whether KVM works here, and keep the result until the next boot.
 
-/dev/kvm that opens proves nothing: in a nested machine QEMU may abort, or the guest crawl or hang.
+That /dev/kvm opens proves nothing: in a nested machine QEMU may abort, or the guest hang.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LIMIT = 2.0  # seconds; 0.1 where KVM works
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What the trial said. `fresh`: it was made by this call."""
+    """The result of the test. `fresh`: this call made it."""
 
     accel: qemu.Chosen
     why: str
@@ -33,10 +33,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def probe(memory: Path) -> Verdict:
-    """The kept verdict of the file `memory`, or that of a new trial (at most 3 s), kept there.
+    """The result that the file `memory` holds, or that of a new test (at most 3 s), stored there.
 
-    A /dev/kvm that has come or gone since makes a new trial. A `memory` that cannot be written is
-    no error.
+    The test is repeated if /dev/kvm has appeared or vanished. It is no error if `memory` cannot be
+    written.
     """
     boot, device = _BOOT_ID.read_text().strip(), DEVICE.exists()
     with contextlib.suppress(OSError, *UNDECODABLE):
@@ -53,7 +53,7 @@ def probe(memory: Path) -> Verdict:
 
 
 def try_accel(accel: qemu.Chosen) -> str:
-    """Run a throw-away virtual CPU for a moment; empty if it works, else why it does not."""
+    """Run a throw-away virtual CPU for a moment; empty if it works, else the reason."""
     firmware = os.memfd_create("probe")
     try:
         os.write(firmware, qemu.PROBE_FIRMWARE)
@@ -77,7 +77,7 @@ def _outcome(guest: subprocess.Popen[bytes]) -> str:
     except subprocess.TimeoutExpired:
         guest.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            guest.wait(1)  # stuck in the kernel: it is nobody's, and ends when the kernel lets it
+            guest.wait(1)  # stuck in the kernel: it ends when the kernel lets it
         return f"a trial guest had not run 10 million instructions after {_LIMIT:g} s"
     if code == qemu.PROBE_PASSED:
         return ""

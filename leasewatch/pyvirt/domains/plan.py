@@ -1,6 +1,6 @@
-"""From what `pyvirt domain create` is asked for to a definition that fits this host.
+"""Turn the options of `pyvirt domain create` into a definition that fits this host.
 
-Reads what is defined and leased already; writes nothing.
+It reads definitions and leases, and writes nothing.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _RESERVED = labels.RESERVED | {"_gateway", "_outbound"}
 
 
 class DomainRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What `create` is asked for.
+    """The options of `create`.
 
     `macs` and `addresses` are for the first `networks`; the others get new MACs and any address.
     """
@@ -88,7 +88,7 @@ def plan(paths: Paths, wish: DomainRequest) -> DomainDefinition:
 
 
 def _console(wish: DomainRequest) -> str:
-    """Without it `pyvirt domain console` would show nothing of a kernel."""
+    """The kernel option without which `pyvirt domain console` would show nothing."""
     return "console=ttyS0 quiet" if wish.kernel else ""
 
 
@@ -151,7 +151,7 @@ def _check_address(
 def _check_not_leased(
     paths: Paths, network: str, address: str, mac: str, others: Iterable[DomainDefinition]
 ) -> None:
-    """UserError where another MAC has leased it: whoever that is would be cut off."""
+    """UserError where another MAC has leased it: that guest would be cut off."""
     file = NetworkFiles(paths, network).leases
     data = file.read_bytes() if file.exists() else b""
     leases, _ = dnsmasq.parse(data, LeaseFile(path=str(file), network=network, suffix=""))
@@ -185,7 +185,7 @@ def _check_names(wish: DomainRequest, others: Iterable[DomainDefinition]) -> Non
 
 
 def _suffixes(paths: Paths) -> dict[str, str]:
-    """Of the defined networks."""
+    """The suffixes of the defined networks."""
     networks = store.readable(paths.network_definitions, Network, "network")
     return {network.name: network.suffix for network in networks}
 
@@ -241,7 +241,7 @@ def _check_name(name: str, what: str) -> None:
 
 
 def _existing(path: Path | None, what: str) -> str | None:
-    """The absolute path of a file that is there; UserError where it is not."""
+    """The absolute path of an existing file; else UserError."""
     if path is None:
         return None
     if not path.is_file():
@@ -249,7 +249,7 @@ def _existing(path: Path | None, what: str) -> str | None:
     whole = str(path.resolve())
     try:
         whole.encode()
-    except UnicodeEncodeError:  # and so no definition can hold it
+    except UnicodeEncodeError:  # no definition can hold it
         raise UserError(
             f'the path of {what} "{whole}" is not UTF-8', "rename it", "invalid"
         ) from None

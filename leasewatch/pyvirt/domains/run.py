@@ -1,7 +1,7 @@
-"""`pyvirt domain run`: what surrounds QEMU, from the taps to the released leases.
+"""`pyvirt domain run`: everything around QEMU, from making taps to releasing leases.
 
-All that outlives this process is in the run state before QEMU starts, so domain_sweep.py can take
-it back for a parent that was killed. Knows no command line.
+The run state lists all that may outlive this process before QEMU starts, so `sweep` can clean up
+after a parent that was killed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from nss_pyvirt import replacing
 
 _PATIENCE = 20.0  # seconds that another command on a network may take
 _FIRST_LEASE = 120
-"""Seconds that a guest may take to its first lease; beyond, its name is unknown until then."""
+"""Seconds for a guest's first lease, in which lookups of its name wait."""
 
 
 def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None:
@@ -74,11 +74,11 @@ def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None
 def _started_networks(
     paths: Paths, domain: DomainDefinition
 ) -> Iterator[Mapping[str, NetworkState]]:
-    """The domain's networks; none is stopped until this ends: then the run state says who is on."""
+    """The domain's networks. None can be stopped until this ends; the run state keeps it then."""
     with contextlib.ExitStack() as held:
         networks = {}
         for name in sorted({nic.network for nic in domain.nics}):
-            started_network(paths, name)  # who waits in vain is told at once
+            started_network(paths, name)  # fails at once if it is not started
             held.enter_context(locks.shared(NetworkFiles(paths, name).commands, _PATIENCE))
             networks[name] = started_network(paths, name)
         yield networks
@@ -97,7 +97,7 @@ def _open_taps(
 
 
 def _filter(paths: Paths, state: DomainState, say: Say) -> None:
-    """A kernel that cannot filter on bridges still runs guests; nothing else is a reason."""
+    """Apply the MAC filter; only a host that cannot filter on bridges runs guests without it."""
     try:
         refresh_filter(paths, {nic.network for nic in state.nics}, begun=state)
     except nft.UnsupportedError as error:

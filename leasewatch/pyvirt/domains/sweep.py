@@ -1,7 +1,4 @@
-"""Take back what a run of a domain has left, whether or not its parent could do so itself.
-
-It starts nothing.
-"""
+"""Clean up after a run of a domain, also if its parent was killed."""
 
 from __future__ import annotations
 
@@ -19,11 +16,9 @@ from nss_pyvirt.errors import UserError
 
 
 def sweep(files: DomainFiles) -> None:
-    """Take back what a run has left.
+    """Release leases, and remove hosts.d entries, neighbour entries, sockets and the run state.
 
-    Leases, hosts.d entries, what the host knows of its cards, sockets, and last the run state.
-
-    Only for the one who holds the domain's lock. Taps go with the process that had them open.
+    The caller must hold the domain's lock. Taps vanish with the process that had them open.
     """
     state = domain_state(files)
     if state is None:
@@ -39,14 +34,14 @@ def sweep(files: DomainFiles) -> None:
     for socket in (files.qmp, files.console):
         socket.unlink(missing_ok=True)
     files.state.unlink()
-    with contextlib.suppress(UserError):  # said when it was made
+    with contextlib.suppress(UserError):  # reported when it was made
         refresh_filter(files.paths, networks, ended=state)
 
 
 def _leases(network: NetworkState, macs: set[str]) -> list[Lease]:
-    """The leases of `macs`: IPv4 ones as the lease file says, IPv6 ones as the bridge has seen.
+    """The leases of `macs`: IPv4 ones by the lease file, IPv6 ones by what the bridge has seen.
 
-    A DUID may hold whatever MAC its guest puts there.
+    A DUID proves nothing: its guest may put any MAC into it.
     """
     file = LeaseFile(path=network.lease_file, network=network.name, suffix=network.suffix)
     try:

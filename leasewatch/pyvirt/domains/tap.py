@@ -1,7 +1,6 @@
-"""A tap on a bridge, by descriptor. Knows nothing of domains and networks.
+"""Make a tap on a bridge, by descriptor.
 
-Plain ioctls of netdevice(7) and linux/if_tun.h: importing a netlink library takes longer than
-starting QEMU.
+It uses ioctls (netdevice(7), linux/if_tun.h), which take less time than starting ip(8).
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ _SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCSIFHWADDR, _SIOCBRADDIF = 0x8913, 0x8914, 0x8
 _IFF_UP = 0x1
 _ARPHRD_ETHER = 1
 _LLDP = "0x4000"
-"""01:80:c2:00:00:0e: a bridge that does not forward it hands it to the host past each filter."""
+"""01:80:c2:00:00:0e: a bridge that does not forward it passes it to the host, unfiltered."""
 
 
 def open_tap(bridge: str, mac: str) -> tuple[int, str]:
-    """Descriptor and name of a new tap, up, on `bridge`, its host end having the address `mac`.
+    """Make a tap on `bridge`, up, with `mac` on the host's end; returns its descriptor and name.
 
-    It is gone once nobody has the descriptor open: there is nothing to take back, whoever dies.
-    UserError without the right, without /dev/net/tun and without the bridge.
+    The kernel removes it when its last descriptor is closed, so nothing has to be cleaned up.
+    UserError without the right, without /dev/net/tun, and without the bridge.
     """
     try:
         tap = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
@@ -49,7 +48,7 @@ def open_tap(bridge: str, mac: str) -> tuple[int, str]:
 
 def _name_tap(tap: int) -> str:
     flags = _IFF_TAP | _IFF_NO_PI | _IFF_VNET_HDR
-    try:  # the kernel puts the first free number in place of %d
+    try:  # the kernel replaces %d with the first free number
         made = fcntl.ioctl(tap, _TUNSETIFF, _request("pvtap%d", struct.pack("H", flags)))
     except OSError as error:
         raise UserError(f"cannot make a tap: {error.strerror}", "run it as root") from error
@@ -57,7 +56,7 @@ def _name_tap(tap: int) -> str:
 
 
 def _attach(name: str, bridge: str, mac: str) -> None:
-    # The guest's IPv6 is not the host's: no address of the host on the tap itself.
+    # The host must have no IPv6 address on the tap itself.
     with contextlib.suppress(FileNotFoundError):
         Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6").write_text("1")
     address = struct.pack("H", _ARPHRD_ETHER) + octets(mac)

@@ -1,4 +1,4 @@
-"""Keep the filter of bridges in step with the domains that run. Starts and ends none."""
+"""Apply the MAC filter of networks to the domains that are running."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from leasewatch.pyvirt.files import NetworkFiles, network_state
 from leasewatch.pyvirt.mac_filter import ruleset
 from leasewatch.pyvirt.mac_filter.frame_rules import Wire, interface_id
 
-_PATIENCE = 10.0  # seconds that others may take
+_PATIENCE = 10.0  # seconds that another process may take
 
 
 def refresh_filter(
@@ -26,10 +26,10 @@ def refresh_filter(
     begun: DomainState | None = None,
     ended: DomainState | None = None,
 ) -> None:
-    """Make the filter that the run states ask for, on the started ones of these networks.
+    """Make the filter of those of `networks` that are started, from the run states.
 
-    From what is there, so that it is right again whoever was killed before. UserError where there
-    can be none.
+    `begun` and `ended` are the domain that has just started or ended. The result does not depend on
+    what was killed before. UserError if the filter cannot be made.
     """
     with locks.exclusive(paths.locks / "mac-filter", _PATIENCE):
         running = run_states.read_all(paths.domain_runs, DomainState)
@@ -60,7 +60,7 @@ def _wire(state: NetworkState) -> Wire:
 
 
 def _ours(state: NetworkState, mac: str) -> Iterable[bytes]:
-    """The host's addresses on the bridge, also while that has none yet for want of a port."""
+    """The host's addresses on the bridge; without a port its link-local one is still missing."""
     for subnet in state.subnets:
         family = socket.AF_INET6 if ":" in subnet else socket.AF_INET
         packed = socket.inet_pton(family, subnet.partition("/")[0])

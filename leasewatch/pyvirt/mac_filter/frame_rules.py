@@ -22,7 +22,7 @@ class Guest(NamedTuple):
     taps: tuple[str, ...]
     macs: tuple[str, ...]
     strict: bool
-    """Whether it may send from its own MACs alone."""
+    """Whether it may send only from its own MACs."""
 
     @property
     def id(self) -> str:
@@ -43,20 +43,20 @@ class Wire(NamedTuple):
 
 
 MAX_HELD = 16
-"""IPv6 addresses that a guest holds beside those that follow from its MACs…"""
+"""IPv6 addresses that a guest may hold besides those that follow from its MACs…"""
 HOLD = "2h"
-"""…for so long after it used them last. The service asks for each once an hour."""
+"""…for this long after it last used them. The service asks for each once an hour."""
 FD_SOURCE, FD_TARGET = "@nh,64,128", "@nh,384,128"
 """IPv6 source; and target of a neighbour solicitation or advertisement (no extension header)."""
 
 _NEW = "limit rate 1/second burst 64 packets"
-"""How many addresses a port may add to those in use, each an entry in somebody's table…"""
+"""Rate of new addresses of a port: each may take an entry in a neighbour table…"""
 _NEW_LOOSE = "limit rate 8/second burst 256 packets"
-"""…and one behind which there is a bridge."""
+"""…and of a port behind which there is a bridge."""
 _TALK = "limit rate over 100/second burst 500 packets drop"
 """ARP or neighbour discovery of one port."""
 _ASKS = "udp dport { 67, 547 } limit rate over 4/second burst 128 packets drop"
-"""DHCP: for each of these dnsmasq writes its lease file, which is read anew."""
+"""DHCP: dnsmasq writes its lease file for each of these, and it is read again."""
 
 _TO_ONE = "ether daddr & 01:00:00:00:00:00 != 01:00:00:00:00:00"
 _LINK_LOCAL_GROUP = "ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00"
@@ -153,25 +153,25 @@ discovery  icmpv6 type {{ 135, 136 }} ip6 length 32 @th,192,16 {{ 0x0101, 0x0201
 discovery  icmpv6 type 135 ip6 length 32 @th,192,16 0x0e01 accept
 discovery  drop
 """
-"""What strict guests share, a chain and a rule a line."""
+"""The chains that strict guests share: one chain and rule a line."""
 
 _OF_A_GUEST = ("", "new_", "ip6_", "probe_", "target_")
 _NEXT = re.compile(r"(?:goto|jump) (\w+)")
 
 
 def chains(rules: Sequence[Rule]) -> list[str]:
-    """Every chain that has rules or is gone to."""
+    """Every chain that has rules or that a rule leads to."""
     named = dict.fromkeys(chain for chain, _ in rules)
     return list(named | dict.fromkeys(one for _, rule in rules for one in _NEXT.findall(rule)))
 
 
 def chains_of(ids: Iterable[str]) -> list[str]:
-    """Those of guests."""
+    """The chains of these guests."""
     return [f"{kind}{one}" for one in ids for kind in _OF_A_GUEST]
 
 
 def rules(wire: Wire, guests: Sequence[Guest]) -> Iterator[Rule]:
-    """All of a network's table."""
+    """All rules of a network's table."""
     yield from _ports(guests)
     yield from _shared(wire)
     yield from _taken6(wire, guests)
@@ -181,7 +181,7 @@ def rules(wire: Wire, guests: Sequence[Guest]) -> Iterator[Rule]:
 
 
 def _ports(guests: Sequence[Guest]) -> Iterator[Rule]:
-    """Whose chain judges a port; other networks' taps have their own table."""
+    """Send each port to the chain that judges it. Other networks' taps have their own table."""
     if guests:
         owners = [(tap, guest.id) for guest in guests for tap in guest.taps]
         chosen = ", ".join(f"{tap} : goto {owner}" for tap, owner in owners)
@@ -222,7 +222,7 @@ def _shared(wire: Wire) -> Iterator[Rule]:
 
 
 def _counted(chain: str, known: str, field: str, verdict: str) -> Iterator[Rule]:
-    """The verdict for an address in use; a new one is admitted while the guest has a place."""
+    """`verdict` for an address in use; a new one gets it while the guest has room."""
     element = f"{{ iifname . {field} }}"
     yield chain, f"iifname . {field} @{known} update @{known} {element} {verdict}"
     yield chain, "jump count_new"
@@ -231,7 +231,7 @@ def _counted(chain: str, known: str, field: str, verdict: str) -> Iterator[Rule]
 
 
 def _taken6(wire: Wire, guests: Sequence[Guest]) -> Iterator[Rule]:
-    """Drops IPv6 addresses of the host, those that follow from a guest's MAC, those in use."""
+    """Drop IPv6 addresses of the host, those that follow from a guest's MAC, and those in use."""
     fixed = [int.from_bytes(one, "big") for one in wire.addresses if len(one) == 16]
     fixed += [address for guest in guests for address in _fixed(wire, guest)]
     for what, field in (("source", FD_SOURCE), ("target", FD_TARGET)):
@@ -241,7 +241,7 @@ def _taken6(wire: Wire, guests: Sequence[Guest]) -> Iterator[Rule]:
 
 
 def _strict(wire: Wire, guest: Guest) -> Iterator[Rule]:
-    """What a guest may say that speaks for its own MACs alone."""
+    """What a guest may send that may use only its own MACs."""
     name, own = guest.id, _set(guest.macs)
     numbers = _numbers(map(_number, guest.macs))
     yield f"new_{name}", f"{_NEW} return"
@@ -272,7 +272,7 @@ def _strict6(wire: Wire, name: str, fixed: str) -> Iterator[Rule]:
     yield chain, "jump used_source"
     yield chain, "jump far6"
     yield chain, f"ip6 saddr {_near(wire)} add @{mine} {{ {FD_SOURCE} }} goto rest6"
-    yield chain, "goto over6"  # there is no room: it may be used, and is held by nobody
+    yield chain, "goto over6"  # no room: the address may be used, but nobody holds it
     probe = f"probe_{name}"
     prefixes = _numbers([_prefix(wire), _LINK_LOCAL6])
     yield probe, f"icmpv6 type 135 jump {target}"
@@ -353,7 +353,7 @@ def _loose6(wire: Wire, guest: Guest | None, chain: str, target: str) -> Iterato
 
 
 def _fixed(wire: Wire, guest: Guest) -> list[int]:
-    """What follows from its MACs: link-local and in the network's prefix."""
+    """The IPv6 addresses that follow from its MACs: link-local and in the network's prefix."""
     prefixes = (_LINK_LOCAL6, _prefix(wire))
     return [prefix << 64 | interface_id(mac) for mac in guest.macs for prefix in prefixes]
 
@@ -385,7 +385,7 @@ def _lines() -> list[str]:
 
 
 def _number(mac: str) -> int:
-    """As raw payload is compared."""
+    """The MAC as nft compares raw payload."""
     return int(mac.replace(":", ""), 16)
 
 

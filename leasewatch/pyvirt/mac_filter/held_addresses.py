@@ -1,7 +1,7 @@
 """Keep the leased and reserved addresses of a started network in the sets of its filter.
 
-A part of `pyvirt network run`, which says when there is news. It never blocks for long and raises
-nothing: without a filter the network runs on.
+A part of `pyvirt network run`, which reports changes of files. It never blocks for long and raises
+nothing: the network keeps running without a filter.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 class HeldAddresses:
-    """Call `look` at `due`; `news` says that a file may have changed, `reset` that a set has."""
+    """Call `look` at `due`, `news` when a file may have changed, and `reset` when a set has."""
 
     def __init__(self, files: NetworkFiles, network: Network) -> None:
         self._files = files
@@ -37,13 +37,13 @@ class HeldAddresses:
         self._partners: dict[str, frozenset[str]] = {}
         """All MACs of the domain on this network that has a MAC, where it has several."""
         self._read: reading.Signature | None = None
-        """Of the lease file, where it stood still when it was read."""
+        """Signature of the lease file, if it stood still when it was read."""
         self._told: list[reading.Signature | None] = []
-        """Likewise of what dnsmasq is told of domains, and of which run."""
+        """The same of hosts.d and of the domains' run states."""
         self._in_kernel: dict[str, frozenset[str]] | None = None
-        """What the sets hold; None: not known."""
+        """What the sets hold; None: unknown."""
         self._in_vain = False
-        """There can be no filter."""
+        """The filter is impossible here."""
         self._retry_at = 0.0
         self._complaint = ""
         self._cost = 0.0
@@ -51,7 +51,7 @@ class HeldAddresses:
         self.due: float | None = time.monotonic()
 
     def news(self) -> None:
-        """Something has changed in the folders of leases and of what dnsmasq is told."""
+        """Something has changed in the folders of leases and of hosts.d."""
         soon = self._looked + max(_OFTEN, _SHARE * self._cost)
         self.due = soon if self.due is None else min(self.due, soon)
 
@@ -61,7 +61,7 @@ class HeldAddresses:
         self.due = self._retry_at = time.monotonic()
 
     def look(self, *, writer_lives: bool) -> None:
-        """Have the sets say what the files say; while dnsmasq is dead no lease vanishes."""
+        """Bring the sets up to date with the files; while dnsmasq is dead, no lease vanishes."""
         began = time.monotonic()
         self.due = None
         changed = self._look_at_leases(writer_lives=writer_lives)
@@ -89,7 +89,7 @@ class HeldAddresses:
         return changed
 
     def _stands_still(self, *signatures: reading.Signature | None) -> bool:
-        """Whether none of them is so new that another change could look the same; else again."""
+        """Whether all are so old that a later change must look different; if not, look again."""
         now = time.time()
         if all(abs(now - reading.modified(one)) >= _SETTLED for one in signatures if one):
             return True
@@ -133,7 +133,7 @@ class HeldAddresses:
         return found
 
     def _tell(self, changed: set[str]) -> None:
-        """Change the sets; make them whole where nobody knows what they hold."""
+        """Change the sets; replace them if their content is unknown."""
         if self._in_vain or (self._in_kernel is not None and not changed):
             return
         if self._in_kernel is None and time.monotonic() < self._retry_at:
@@ -154,7 +154,7 @@ class HeldAddresses:
             self._complaint = str(error)
 
     def _tell_difference(self, told: dict[str, frozenset[str]], changed: set[str]) -> bool:
-        """False where the sets are not as they were left."""
+        """False: the sets are not as they were left."""
         now = self._holders(changed)
         before = {address: told[address] for address in changed & told.keys()}
         try:
@@ -168,7 +168,7 @@ class HeldAddresses:
         return True
 
     def _holders(self, addresses: set[str] | None) -> dict[str, frozenset[str]]:
-        """Who holds these addresses; None: all."""
+        """The holders of these addresses; None: of all."""
         found: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
         for address in self._leases.addresses() if addresses is None else addresses:
             for mac in self._leases.macs(address):

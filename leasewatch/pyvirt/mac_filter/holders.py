@@ -1,7 +1,7 @@
-"""Who holds which IPv4 address of a network, for the sets of its filter. Pure.
+"""Which MAC holds which IPv4 address of a network, for the sets of its filter. Pure.
 
-A lease is added as soon as it is read. One that is missing is taken back when another lease of its
-address or MAC says so, or when the file stands still: dnsmasq rewrites it in place.
+A lease counts as soon as it is read. A missing one is removed when another lease has its address or
+MAC, or when the file stands still: dnsmasq rewrites it in place.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ def reserved(text: str) -> list[Pair]:
 
 
 class Leases:
-    """The leases of a file that is rewritten under our eyes. Work follows what changes in it."""
+    """The leases of a file that is rewritten while it is read. Only changed lines cost time."""
 
     def __init__(self) -> None:
         self._content = b""
         self._pairs: dict[bytes, Pair | None] = {}
-        """By line, of those that count."""
+        """The leases that count, by their line."""
         self._missing: set[bytes] = set()
-        """Those of them that the file has no more."""
+        """Lines of them that the file no longer has."""
         self._macs: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        """By address: in how many lines it is whose."""
+        """By address: each MAC, and in how many lines it has the address."""
 
     def macs(self, address: str) -> Iterable[str]:
-        """Who has leased an address."""
+        """The MACs that have leased an address."""
         return self._macs.get(address, ())
 
     def addresses(self) -> Iterable[str]:
-        """Every one that is leased."""
+        """Every leased address."""
         return self._macs
 
     def read(self, content: bytes) -> set[str]:
-        """Take in the file, read in one moment; the addresses whose holders may have changed."""
+        """Read the file's content; returns the addresses whose holders may have changed."""
         before, now = (set(part.split(b"\n")) for part in _differing(self._content, content))
         self._content = content
         self._missing = self._missing - now | (before - now) & self._pairs.keys()
@@ -66,7 +66,7 @@ class Leases:
         return changed
 
     def settle(self) -> set[str]:
-        """The file stands still, so what is missing has ended; whose holders changed."""
+        """The file stands still: remove missing leases; returns the addresses that changed."""
         self._missing.difference_update(self._content.split(b"\n")[:-1])
         return self._forget(list(self._missing))
 
@@ -118,14 +118,14 @@ Holders = Mapping[str, frozenset[str]]
 
 
 def whole(network: str, holders: Holders) -> str:
-    """Makes the two sets hold these and nothing else."""
+    """The nft commands that make the two sets hold exactly these."""
     table = f"bridge {table_name(network)}"
     flush = f"flush set {table} held\nflush set {table} holders\n"
     return flush + difference(network, {}, holders)
 
 
 def difference(network: str, old: Holders, new: Holders) -> str:
-    """Makes `old` to `new`; empty where they are the same."""
+    """The nft commands that turn `old` into `new`; empty if they are equal."""
     table = f"bridge {table_name(network)}"
     pairs = _pairs(old), _pairs(new)
     steps = (

@@ -1,8 +1,8 @@
 """The nftables table by which a network card speaks for itself alone. Pure.
 
-A lease is a domain's by the MAC that dnsmasq saw, so no other port of a bridge may show that MAC:
-not as the sender of a frame, not in DHCP, not as the answer to who has an address. Nor may it use
-an address that is another's. `frame_rules.py` has the rules, `holders.py` the leased addresses.
+A lease belongs to a domain by the MAC that dnsmasq saw. So no other port of a bridge may show that
+MAC: not as a frame's sender, not in DHCP, ARP or neighbour discovery. Nor may it use an address
+that another MAC holds. `frame_rules.py` has the rules, `holders.py` the leased addresses.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _HOOKS = {
 
 
 class Refresh(NamedTuple):
-    """How a network's table is to be."""
+    """What a network's table must contain."""
 
     network: str
     wire: Wire
@@ -36,7 +36,7 @@ class Refresh(NamedTuple):
 
 
 def guests(domains: Iterable[DomainState], network: str) -> list[Guest]:
-    """Who has cards on a network, with one tap each at least."""
+    """The domains with at least one tap on a network."""
     found: dict[str, tuple[bool, list[tuple[str, str]]]] = {}
     for tap, (domain, nic) in sorted(tap_owners(domains).items()):
         if nic.network == network:
@@ -48,13 +48,13 @@ def guests(domains: Iterable[DomainState], network: str) -> list[Guest]:
 
 
 def remove(network: str) -> str:
-    """Leaves no table of this network, whether there was one or not."""
+    """The commands that remove the network's table, if there is one."""
     table = f"bridge {table_name(network)}"
     return f"add table {table}\ndelete table {table}\n"
 
 
 def sets(network: str) -> str:
-    """Makes the table and the sets that no refresh empties, where they are not there."""
+    """The commands that make the table, and the sets that no refresh empties, if missing."""
     table = f"bridge {table_name(network)}"
     return (
         f"add table {table}\n"
@@ -66,9 +66,9 @@ def sets(network: str) -> str:
 
 
 def refresh(wanted: Refresh) -> str:
-    """One transaction that makes the rules anew for these guests and no others.
+    """One transaction that makes the rules anew for exactly these guests.
 
-    What is held stays, but for what the taps in `begun` and `ended` had.
+    Held addresses stay, except those of the taps in `begun` and `ended`.
     """
     table = f"bridge {table_name(wanted.network)}"
     ids = [guest.id for guest in wanted.guests]
@@ -92,10 +92,10 @@ def refresh(wanted: Refresh) -> str:
 
 
 def tap_owners(domains: Iterable[DomainState]) -> dict[str, tuple[DomainState, Nic]]:
-    """Domain and card of each tap; a name that two have is that of the domain started last.
+    """Domain and card of each tap; if two have one tap, the domain that started last.
 
-    A domain whose parent was killed is still there, and the kernel gives its tap's name away: so
-    ask of all domains, and choose among the taps then.
+    The run state of a domain whose parent was killed is still there, but the kernel may have given
+    its tap's name to another. So pass all domains, and select taps afterwards.
     """
     return {
         nic.tap: (domain, nic)

@@ -1,6 +1,6 @@
-"""The dnsmasq process of one network: started without root, ready when it listens, ended with us.
+"""The dnsmasq process of one network: runs without root, and ends with its parent.
 
-Its configuration is made in `dnsmasq_conf`. Its owner decides when to start it again.
+`dnsmasq_conf` makes its configuration. The caller decides when to restart it.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from nss_pyvirt.errors import UserError
 
 _READY = 5.0  # seconds until it listens
 _QUIT = 3.0
-_FORMER = 10.0  # seconds for one whose parent was killed to write its leases and end
+_FORMER = 10.0  # seconds for a dnsmasq whose parent was killed to write its leases and end
 SETTLED = 0.05
-"""Seconds for which a whole lease file does not change: it is being written else."""
+"""Seconds without a change after which a lease file counts as whole."""
 _LOG = 1 << 20
 """Bytes of its log that are kept."""
 _STARTED = ": started, version "  # its first line once every socket is bound and root is dropped
 
 
 class Dnsmasq:
-    """Below `run` lie its configuration, its log and the last settled copy of its leases."""
+    """The folder `run` holds its configuration, its log and the last settled copy of its leases."""
 
     def __init__(self, run: Path, lease_file: Path) -> None:
         self._conf_file = run / "dnsmasq.conf"
@@ -42,7 +42,7 @@ class Dnsmasq:
         self._process: subprocess.Popen[bytes] | None = None
         self._copied: reading.Signature | None = None
         self.pidfd = -1
-        """Readable once dnsmasq has ended; -1 while there is none."""
+        """Readable once dnsmasq has ended; -1: it was not started."""
 
     @property
     def pid(self) -> int:
@@ -56,10 +56,10 @@ class Dnsmasq:
     def ensure(
         self, conf: str, kept: Collection[str], meanwhile: Callable[[], None] = lambda: None
     ) -> bool:
-        """Have it run with this configuration; False: it did already.
+        """Make it run with this configuration; False: it did already.
 
-        `kept` are the names in it that no lease is to have. `meanwhile` is done in either case,
-        while it starts. UserError carries dnsmasq's own complaint.
+        `kept` are the names in it that no lease may have. `meanwhile` is called in either case,
+        while it starts. UserError carries dnsmasq's own message.
         """
         if self.is_running() and conf == self._conf:
             meanwhile()
@@ -69,7 +69,7 @@ class Dnsmasq:
         program = process.find_program("dnsmasq", "dnsmasq-base")
         account = _account()
         conf_file = f"--conf-file={self._conf_file}"
-        # A killed parent's has the sockets and the leases.
+        # One whose parent was killed still has the sockets and the leases.
         process.await_end(program, conf_file, _FORMER, uid=account.pw_uid)
         replacing.replace(self._conf_file, self._conf.encode())
         self._mend_leases(account, b"" if is_whole else _content(self._settled), kept)
@@ -79,7 +79,7 @@ class Dnsmasq:
             capabilities=dnsmasq_conf.CAPABILITIES,
         )
         self._log.write_bytes(b"")
-        with self._log.open("ab") as log:  # `trim_log` cuts it off under dnsmasq's hands
+        with self._log.open("ab") as log:  # O_APPEND, so `trim_log` can truncate it
             self._process = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
@@ -94,7 +94,7 @@ class Dnsmasq:
         return True
 
     def stop(self) -> bool:
-        """End it; its leases stay. True: it has ended by itself, with all of them written."""
+        """End it; its leases stay. True: it has exited normally, with all of them written."""
         if self._process is None:
             return False
         process.end(self.pidfd, _QUIT)
@@ -104,14 +104,14 @@ class Dnsmasq:
         return code == 0
 
     def read_anew(self) -> None:
-        """Have it forget its --dhcp-hostsdir and read that again; leases stay (SIGHUP)."""
+        """Make it read its --dhcp-hostsdir again from scratch (SIGHUP); leases stay."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.pidfd, signal.SIGHUP)
 
     def keep_leases(self) -> bool:
-        """Copy the lease file where it has changed and is whole: what `ensure` mends it from.
+        """Copy the lease file if it has changed and is whole; `ensure` repairs it from the copy.
 
-        False: it changes under our hands, or its dnsmasq has ended, so that is for later.
+        False: call again later, because it is changing or dnsmasq has ended.
         """
         before = reading.signature(self._lease_file)
         if before is None or before == self._copied:
@@ -127,7 +127,7 @@ class Dnsmasq:
         return True
 
     def trim_log(self) -> None:
-        """Keep the end of a log that is too long: each request that it refuses is a line in it."""
+        """Keep the end of a log that is too long: dnsmasq logs each request that it refuses."""
         with self._log.open("a+b") as log:
             if log.tell() > _LOG:
                 log.seek(-_LOG // 2, os.SEEK_END)
@@ -155,7 +155,7 @@ class Dnsmasq:
 
 
 def _account() -> pwd.struct_passwd:
-    """Whom dnsmasq becomes: the account that its package makes, else nobody."""
+    """The account that dnsmasq runs as: the one that its package makes, else nobody."""
     with contextlib.suppress(KeyError):
         return pwd.getpwnam("dnsmasq")
     return pwd.getpwnam("nobody")

@@ -1,8 +1,7 @@
-"""What dnsmasq is told of domains (--dhcp-hostsdir): their addresses and names.
+"""The files in which dnsmasq finds the domains' addresses and names (--dhcp-hostsdir).
 
-A domain with an address of its own has it also while it does not run, or somebody else would lease
-it. That line stays as it is: dnsmasq 2.90 refuses one that changes but for its address. Decides
-nothing about domains.
+A fixed address is listed also while its domain is stopped, or another guest would lease it. The
+line stays the same then: dnsmasq 2.90 refuses a change of anything but the address.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from nss_pyvirt.errors import UserError
 
 
 def tell(paths: Paths, domain: DomainDefinition, *, running: bool) -> None:
-    """Write what is true of the domain into each of its networks that is started."""
+    """Write the domain's entry of each of its networks that is started."""
     for network in {nic.network for nic in domain.nics}:
         _write(_entry(paths, domain.name, network), domain, network, running=running)
 
 
 def tell_ended(paths: Paths, name: str) -> None:
-    """A domain runs no more, or is deleted: what is left is its addresses, or nothing."""
+    """Reduce the entries of a domain that has ended to its fixed addresses, if it has any."""
     domain = _defined(paths, name)
     for folder in paths.network_runs.glob("*/"):
         entry = _entry(paths, name, folder.name)
@@ -37,13 +36,13 @@ def tell_ended(paths: Paths, name: str) -> None:
 
 
 def forget(paths: Paths, name: str) -> None:
-    """A domain is being deleted: nothing of it is left."""
+    """Remove the entries of a domain that is being deleted."""
     for folder in paths.network_runs.glob("*/"):
         _entry(paths, name, folder.name).unlink(missing_ok=True)
 
 
 def tell_of_all(paths: Paths, network: str) -> None:
-    """A network has started, or is mended: the entries that it lacks."""
+    """Write the entries that a network lacks which has started or is being repaired."""
     for name in store.names(paths.domain_definitions):
         entry = _entry(paths, name, network)
         domain = None if entry.exists() else _defined(paths, name)
@@ -64,7 +63,7 @@ def _defined(paths: Paths, name: str) -> DomainDefinition | None:
 
 
 def _write(entry: Path, domain: DomainDefinition, network: str, *, running: bool) -> None:
-    # A guest that could not bear the owner's name itself is told none; a keyword is no name there.
+    # dnsmasq offers a guest no name that a guest could not claim, nor one of its own keywords.
     bearable = guest_fault(domain.name) is None and not is_keyword(domain.name)
     name = domain.name if bearable else None
     text = "".join(

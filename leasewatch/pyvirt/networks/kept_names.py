@@ -1,7 +1,7 @@
-"""Names that a network's dnsmasq gives to no guest that claims them: defined and reserved ones.
+"""The names that dnsmasq refuses to guests that claim them: defined and reserved ones. Pure.
 
-They go into its DNS for whoever claims them first, so guests would reach a liar. Reads and writes
-no files.
+dnsmasq publishes a name in its DNS for the first guest that claims it. Without this list, guests
+could be led to an impostor.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What others change of what a network stands on: nftables, links, addresses, forwarding.
+"""Changes of nftables, links, addresses and forwarding, as the kernel reports them by netlink.
 
-Netlink sockets, readable once there is something; rtnetlink(7), linux/netfilter/nfnetlink.h,
-linux/netfilter/nf_tables.h. It tells that something may be lost, not what is right.
+See rtnetlink(7), linux/netfilter/nfnetlink.h and linux/netfilter/nf_tables.h. A change means that
+something may be lost; the caller checks.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ INET, BRIDGE = 1, 7
 Table = tuple[int, str]
 """Family and name."""
 Change = Literal["made", "less", "gone"]
-"""What became of a table last; `less`: a chain or a rule of it was deleted since it was made."""
+"""The last change of a table; `less`: a chain or a rule was deleted since it was made."""
 
 _SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
 _NETLINK_NETFILTER, _NFNLGRP_NFTABLES, _NFTABLES = 12, 7, 10
@@ -34,12 +34,12 @@ _NEWNETCONF = 80
 _HEEDED = {kernel.NEWLINK, kernel.DELLINK, kernel.DELADDR, _NEWNETCONF}
 _BUFFER = 1 << 20
 _MUCH = 32 << 20
-"""Bytes: a transaction may change all leases of a large network, a hundred bytes for each."""
+"""Bytes: a transaction may change all leases of a large network, 100 bytes each."""
 _SO_RCVBUFFORCE = 33
 
 
 class KernelNews:
-    """Tells of changes since it was made, whoever made them. Raises OSError; `close` ends it."""
+    """The changes since it was made. Raises OSError."""
 
     def __init__(self) -> None:
         with contextlib.ExitStack() as ours:
@@ -49,15 +49,15 @@ class KernelNews:
             self._ours = ours.pop_all()
 
     def close(self) -> None:
-        """Tell no more."""
+        """Stop listening."""
         self._ours.close()
 
     def filenos(self) -> tuple[int, int]:
-        """Descriptors that are readable once there is news."""
+        """Descriptors that become readable on a change."""
         return self._nftables.fileno(), self._routing.fileno()
 
     def tables(self) -> dict[Table, Change] | None:
-        """The tables that were changed; None: too much was changed at once to be told."""
+        """The tables that were changed; None: too many changes at once, the kernel dropped some."""
         found: dict[Table, Change] = {}
         try:
             for kind, payload in _messages(self._nftables):
@@ -80,7 +80,7 @@ class KernelNews:
 
 
 def note(found: dict[Table, Change], kind: int, payload: bytes) -> None:
-    """Add what one message of nftables says to what `tables` returns."""
+    """Add one message of nftables to `found`, which `tables` returns."""
     subsystem, message = divmod(kind, 256)
     if subsystem == _NFTABLES and message in _CHANGES:
         family, _version, _id = _GENMSG.unpack_from(payload)
@@ -104,7 +104,7 @@ def _listen(protocol: int, *groups: int) -> socket.socket:
 
 
 def _messages(sock: socket.socket) -> Iterator[tuple[int, bytes]]:
-    """All that wait."""
+    """All messages that are waiting."""
     with contextlib.suppress(BlockingIOError):
         while True:
             yield from kernel.messages(sock.recv(_BUFFER))

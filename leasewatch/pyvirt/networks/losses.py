@@ -1,7 +1,8 @@
-"""What others take from a started network: noticed by the kernel's news, for its process to mend.
+"""Notice what other programs remove from a started network, so that its process can repair it.
 
-A flushed ruleset leaves guests without a way out and names without the MAC filter. It looks only
-when there is news, and a part that is lost again and again is mended ever more seldom.
+A flushed ruleset would leave guests without NAT and names without the MAC filter. It looks only
+after the kernel has reported a change. A part that is lost repeatedly is repaired less and less
+often.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from nss_pyvirt.errors import UserError
 
 FILTER = "the MAC filter"
 _REST = 0.2
-"""Seconds from news to the look at it, as changes come in numbers."""
+"""Seconds from the first reported change to the look, since changes come in groups."""
 _FORWARDING = ("/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding")
 
 
 class Losses:
-    """Of one network, since it was made; `close` ends it. UserError where nobody can tell."""
+    """What one network has lost since this was made. UserError if the kernel cannot report."""
 
     def __init__(self, paths: Paths, network: Network) -> None:
         self._paths = paths
@@ -46,24 +47,24 @@ class Losses:
         self._attempts: defaultdict[str, Backoff] = defaultdict(Backoff)
         self._failures = Backoff()
         self.due: float | None = None
-        """When to `take` next; None: when there is news."""
+        """When to call `take` next, monotonic seconds; None: after the next change."""
         self._heard = False
 
     def close(self) -> None:
-        """Notice nothing more."""
+        """Stop noticing."""
         self._news.close()
 
     def filenos(self) -> tuple[int, ...]:
-        """Readable once there is news; none while a look at it is due anyway."""
+        """Descriptors that become readable on a change; none while a look is due anyway."""
         return () if self._heard else self._news.filenos()
 
     def heard(self, now: float) -> None:
-        """There is news."""
+        """A descriptor of `filenos` was readable."""
         self._heard = True
         self.due = min(now + _REST, self.due or math.inf)
 
     def take(self, now: float) -> list[str]:
-        """All that is lost, in words, if it is to be mended now; nothing before it is `due`."""
+        """Names of the lost parts, if they are to be repaired now; nothing before `due`."""
         if self.due is None or now < self.due:
             return []
         self._heard = False
@@ -83,11 +84,11 @@ class Losses:
 
     def _read(self) -> None:
         changed = self._news.tables()
-        if changed is None:  # too much at once; making the filter's sets anew would be as much
+        if changed is None:  # too many changes at once
             there = nft.has_table(self._filter[1], "bridge")
             changed = {self._table: "gone"}
             changed |= {} if there else {self._filter: "gone"}
-        # Domains that start and end change rules of the filter, but never take it away.
+        # Domains that start and end change rules of the filter, but never remove the table.
         for table, losses in ((self._table, {"less", "gone"}), (self._filter, {"gone"})):
             if changed.get(table) in losses:
                 self._lost.add(table)

@@ -1,7 +1,6 @@
-"""Networks as their owner sees them: create, list, start, stop, delete.
+"""What `pyvirt network` does: create, list, start, stop and delete networks.
 
-Each started network has one `pyvirt network run` process (network_run.py); nothing else outlives
-a call but files. Prints nothing.
+Each started network has one `pyvirt network run` process (`networks.run`). Prints nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ _QUIT = 10.0  # seconds for `network run` to take everything back
 _PATIENCE = 30.0  # seconds to wait for another command on networks
 
 State = Literal["started", "no dnsmasq", "no address left", "stopped"]
-"""`no dnsmasq`: started, but guests get no leases, for its dnsmasq has ended and is tried again."""
+"""`no dnsmasq`: started, but guests get no leases: dnsmasq has ended and is being restarted."""
 
 
 class Networks:
@@ -48,7 +47,7 @@ class Networks:
         self._paths = paths
 
     def names(self) -> list[str]:
-        """Every defined network."""
+        """The names of all defined networks."""
         return store.names(self._paths.network_definitions)
 
     def get(self, name: str) -> Network:
@@ -62,7 +61,7 @@ class Networks:
         return canonical(network)
 
     def state(self, name: str) -> State:
-        """How it stands, as far as any user may see."""
+        """Its state, as far as any user may see it."""
         files = self._files(name)
         state = network_state(files)
         if state is None or not alive.is_alive(state.pid, state.born):
@@ -75,7 +74,7 @@ class Networks:
     def create(
         self, name: str, subnet: str, mode: Mode, suffix: str, say: Say, *, host_access: bool = True
     ) -> Network:
-        """Define a network on `subnet`, a CIDR or `auto`; UserError says by whom one is taken."""
+        """Define a network on `subnet`, a CIDR or `auto`; UserError says what has taken it."""
         subnet6 = subnets.ula(os.urandom(5))
         automatic = subnet.lower() == "auto"
         draft = "10.77.0.0/24" if automatic else subnet
@@ -105,7 +104,7 @@ class Networks:
         return network
 
     def start(self, name: str) -> bool:
-        """Return once guests can lease; True unless it was started, and is mended, already."""
+        """Return once guests can lease; False: it was started already, and was repaired."""
         self.get(name)
         files = self._files(name)
         with locks.exclusive(files.commands, _PATIENCE):
@@ -128,13 +127,13 @@ class Networks:
         return True
 
     def run(self, name: str) -> None:
-        """Be the network's process until SIGTERM."""
+        """Hold the network until SIGTERM."""
         network = self.get(name)
         self._refuse_collision(network)
         run(self._paths, network)
 
     def stop(self, name: str) -> None:
-        """Take everything back, also what a killed process has left; leases stay."""
+        """Undo everything, also what a killed process has left; leases stay."""
         store.check_name(name, "network")
         files = self._files(name)
         if name not in self.names() and not files.run.exists():
@@ -176,7 +175,7 @@ class Networks:
             shutil.rmtree(files.run, ignore_errors=True)
 
     def findings(self, name: str) -> list[firewall.Finding]:
-        """What other rulesets would drop of this network's traffic, or may."""
+        """Other rulesets that may drop this network's packets."""
         bridge, mode = bridge_name(name), self.get(name).mode
         return [
             *firewall.judge(nft.ruleset(), bridge, mode),
@@ -214,12 +213,12 @@ class Networks:
                 )
 
     def _domains(self, name: str) -> list[str]:
-        """The domains that are defined on a network."""
+        """The domains with a card on a network."""
         domains = store.readable(self._paths.domain_definitions, DomainDefinition, "domain")
         return [d.name for d in domains if any(nic.network == name for nic in d.nics)]
 
     def _running_domains(self, name: str) -> list[str]:
-        """The domains that run on a network."""
+        """The running domains with a card on a network."""
         running = running_domains(self._paths)
         return [d.name for d in running if any(nic.network == name for nic in d.nics)]
 
@@ -237,7 +236,7 @@ def _pick(taken: Sequence[Taken]) -> str:
 
 
 def _hindrance(subnet: str, taken: Sequence[Taken]) -> str:
-    """Who has a subnet already, or would keep guests' packets from its bridge; else nothing."""
+    """What has a subnet already, or keeps guests' packets from its bridge; empty: nothing."""
     if other := subnets.clash(subnet, taken):
         return f"{other.by} has {other.subnet}"
     found = Diversions().find(subnet)
@@ -245,9 +244,9 @@ def _hindrance(subnet: str, taken: Sequence[Taken]) -> str:
 
 
 def _mend(files: NetworkFiles, pid: int) -> bool:
-    """Have the network's process make what is missing; it writes its state anew when it has.
+    """Make the network's process repair what is missing; it then writes its run state.
 
-    False: it has ended.
+    False: the process has ended.
     """
     before = reading.signature(files.state)
     said = files.log.stat().st_size if files.log.exists() else 0

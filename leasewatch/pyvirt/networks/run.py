@@ -1,7 +1,7 @@
-"""`pyvirt network run`: the process that holds a started network, mends it, and takes it back.
+"""`pyvirt network run`: the process that holds a started network, repairs it and undoes it.
 
-Every part is made by a step that may be repeated and taken back by one that may find nothing, so
-starting, repairing and clearing up after a killed parent are the same code. Prints nothing.
+Each step may be repeated, and undone even if it was not done. So starting, repairing, and cleaning
+up after a killed process are the same code.
 """
 
 from __future__ import annotations
@@ -41,20 +41,20 @@ from leasewatch.pyvirt.networks.resolvers import Resolvers
 from nss_pyvirt import replacing
 from nss_pyvirt.errors import UserError
 
-_LOOK = 1.0  # seconds between looks at folders in which something changes all the time
+_LOOK = 1.0  # seconds between looks at folders that change all the time
 _log = logging.getLogger(__name__)
 
 
 def run(paths: Paths, network: Network) -> None:
-    """Hold the network until SIGTERM or SIGINT; SIGHUP mends it. READY=1 once guests can lease.
+    """Hold the network until SIGTERM or SIGINT; SIGHUP repairs it. READY=1 once guests can lease.
 
-    All or nothing: when a step fails the earlier ones are undone and UserError says why.
+    All or nothing: when a step fails, the earlier ones are undone and UserError gives the reason.
     """
     logging.basicConfig(format="%(message)s")
     files = NetworkFiles(paths, network.name)
     held = locks.ProcessLock(files.lock)
     with contextlib.ExitStack() as ours:
-        signals = ours.enter_context(_signals())  # who holds the place may be sent any of them
+        signals = ours.enter_context(_signals())  # first: the lock's holder may get any of them
         held.take()
         ours.callback(held.release)
         parent = _Parent(files, network)
@@ -71,15 +71,15 @@ def run(paths: Paths, network: Network) -> None:
 
 
 def take_down(files: NetworkFiles) -> None:
-    """Take back all that a started network is but its dnsmasq, which dies with its parent.
+    """Undo everything of a started network except dnsmasq, which ends with its parent.
 
-    Whatever is not there is no error; a step that fails does not keep the others from their work.
-    Leases and what running domains told dnsmasq stay.
+    Missing parts are no error, and a failing step does not stop the others. Leases and hosts.d
+    entries stay.
     """
     with contextlib.ExitStack() as steps:
         steps.callback(_clear_run, files)
         steps.callback(unmanaged.give_back, files.paths, files.name)
-        steps.callback(_delete_table, files.name)  # last: nothing is open that it does not guard
+        steps.callback(_delete_table, files.name)  # after the bridge: nothing is ever unguarded
         steps.callback(delete_bridge, bridge_name(files.name), bridge_mac(files.name))
         steps.callback(sysctl.give_back, files.sysctls, files.name)
         files.state.unlink(missing_ok=True)
@@ -95,11 +95,11 @@ class _Parent:
         self.dnsmasq = Dnsmasq(files.run, files.leases)
         self._retries = Backoff()
         self._complaint = ""
-        """Why dnsmasq could not be started the last time."""
+        """Why the last start of dnsmasq failed."""
         self._writer = 0, 0
-        """The last dnsmasq's pid and birth; a dead one keeps leases from vanishing."""
+        """Pid and start time of the last dnsmasq; while it is dead, the service drops no lease."""
         self._told = 0
-        """When the --dhcp-hostsdir had changed at the last look."""
+        """When the --dhcp-hostsdir had last changed, at the last look."""
         self._losses = Losses(files.paths, network)
         self._folders = DirectoryNotifier()
         self._heard = False
@@ -109,14 +109,14 @@ class _Parent:
         """Change notification is unavailable."""
         self._looked = time.monotonic()
         self._look_at: float | None = self._looked
-        """When to look at leases, hosts and log next; None: when there is news."""
+        """When to look at leases, hosts and log next; None: after the next change."""
 
     def up(self) -> None:
-        """Make what is missing, in an order in which nothing is open before it is guarded."""
+        """Make what is missing; the firewall comes before the bridge."""
         nft.apply(nat.install(self._network))
         running = running_domains(self._files.paths)
         if running:
-            with contextlib.suppress(nft.UnsupportedError):  # said when they were started
+            with contextlib.suppress(nft.UnsupportedError):  # reported when they were started
                 refresh_filter(self._files.paths, [self._network.name])
         unmanaged.take(self._files.paths, self._network.name)
         made = ensure_bridge(bridge(self._network), self._taps(running))
@@ -126,13 +126,13 @@ class _Parent:
         self._open_folders()
         hosts_entries.tell_of_all(self._files.paths, self._network.name)
         self._resolvers.refresh()
-        if made:  # an earlier dnsmasq is bound to a bridge, or reads a folder, that is gone
+        if made:  # dnsmasq uses the former bridge or folder
             self.dnsmasq.stop()
         self.dnsmasq.ensure(*self._settings(), self._check_reached)
         self._tell_state()
 
     def _check_reached(self) -> None:
-        """UserError where the host would send packets for guests elsewhere than to the bridge."""
+        """UserError if the host sends packets for guests anywhere but to the bridge."""
         diversions = Diversions()
         for subnet in (self._network.subnet, self._network.subnet6):
             if found := diversions.find(subnet, bridge_name(self._network.name)):
@@ -142,7 +142,7 @@ class _Parent:
                 )
 
     def _open_folders(self) -> None:
-        """Dnsmasq is not root: what an earlier command has made under a strict umask is opened."""
+        """Make the folders that dnsmasq, which is not root, must enter, whatever the umask was."""
         files = self._files
         runs = files.paths.network_runs
         state = files.leases.parent
@@ -151,7 +151,7 @@ class _Parent:
             folder.chmod(0o755)
 
     def close(self) -> None:
-        """No more news."""
+        """Stop noticing changes."""
         self._folders.close()
         self._losses.close()
 
@@ -172,14 +172,14 @@ class _Parent:
                 self._look_at_leases()
 
     def _look_soon(self) -> None:
-        """At leases for the filter at once; at the rest when they may stand still, and seldom."""
+        """Look at leases for the filter at once; at the rest later, once a second at most."""
         self._heard = True
         self._held.news()
         if self._look_at is None:
             self._look_at = max(self._looked + _LOOK, time.monotonic() + 2 * SETTLED)
 
     def _must_mend(self, *, asked: bool) -> bool:
-        """Whether others have taken what is to be mended now, which is logged, or it is asked."""
+        """Whether something must be repaired now: it is lost, which is logged, or `asked` for."""
         lost = self._losses.take(time.monotonic())
         if lost:
             what = ", ".join(lost)
@@ -189,12 +189,12 @@ class _Parent:
         return asked or bool(lost)
 
     def _mend(self) -> None:
-        """Whatever cannot be mended now, what is there stays. The run state says how it went."""
+        """Repair; on failure keep what is there. The run state holds the error."""
         try:
             self.up()
         except (OSError, UserError) as error:
             _log.warning("network %s is not repaired: %s", self._network.name, error)
-            with contextlib.suppress(OSError):  # no room: said already
+            with contextlib.suppress(OSError):  # a full disk: reported already
                 self._tell_state(f"{error}\n{getattr(error, 'hint', '')}")
 
     def _look(self) -> None:
@@ -203,18 +203,18 @@ class _Parent:
             _log.warning("%s was removed: creating it again", self._files.hosts)
             self._mend()
         self._look_at_leases()
-        with contextlib.suppress(FileNotFoundError):  # it could not be made
+        with contextlib.suppress(FileNotFoundError):  # it could not be made anew
             self._forget()
         try:
             self.dnsmasq.trim_log()
             whole = self.dnsmasq.keep_leases()
             self._resolvers.refresh()
-        except OSError as error:  # no room, say: the copies that are there stay
+        except OSError as error:  # a full disk, say: the former copies stay
             _log.warning("leases of network %s are not copied: %s", self._network.name, error)
             whole = False
         try:
             self._renew_dnsmasq()
-        except (OSError, UserError) as error:  # it is tried again
+        except (OSError, UserError) as error:  # it is retried
             _log.warning("dnsmasq of network %s: %s", self._network.name, error)
         self._looked = time.monotonic()
         self._look_at = self._looked + _LOOK if self._is_polling or not whole else None
@@ -245,14 +245,14 @@ class _Parent:
             self._is_polling = False
 
     def _forget(self) -> None:
-        """New entries are seen by dnsmasq itself; it keeps what a removed one said until told."""
+        """Make dnsmasq forget removed entries; it notices only new ones by itself."""
         changed = self._files.hosts.stat().st_mtime_ns
         if changed != self._told:
             self.dnsmasq.read_anew()
         self._told = changed
 
     def _wait(self, signals: socket.socket) -> bytes:
-        """The signals that came, as one byte each; returns at once when dnsmasq ends."""
+        """Wait for signals, a change or dnsmasq's end; returns the signals, one byte each."""
         poll = select.poll()
         poll.register(signals, select.POLLIN)
         due: float | None = self._retries.due
@@ -273,7 +273,7 @@ class _Parent:
         return signals.recv(64) if signals.fileno() in ready else b""
 
     def _revive(self) -> None:
-        """Start dnsmasq again: at once, but ever more slowly while it keeps dying."""
+        """Restart dnsmasq: at once, then less and less often while it keeps dying."""
         self._retries.attempt(time.monotonic())
         if not self._complaint:
             _log.warning("dnsmasq of network %s has ended: starting it again", self._network.name)
@@ -285,13 +285,13 @@ class _Parent:
             self._complaint = str(error)
 
     def _renew_dnsmasq(self) -> None:
-        """Start it unless it runs with what is to be its configuration now."""
+        """Start dnsmasq unless it runs with the current configuration."""
         if self.dnsmasq.ensure(*self._settings()):
             self._complaint = ""
             self._tell_state()
 
     def _settings(self) -> tuple[str, list[str]]:
-        """What dnsmasq is configured with now, and the names that it keeps from guests."""
+        """The current configuration of dnsmasq, and the names that it refuses to guests."""
         files, network = self._files, self._network
         defined = self._defined.scan()
         kept = kept_names(defined, socket.gethostname(), f"{network.name}.{network.suffix}")
@@ -299,13 +299,13 @@ class _Parent:
         return dnsmasq_conf.render(network, leases, hosts, resolvers, kept), kept
 
     def _tell_state(self, fault: str = "") -> None:
-        """Also of a new dnsmasq: the service keeps leases while their writer is dead."""
+        """Write the run state, also for a new dnsmasq: the service drops no lease of a dead one."""
         if pid := self.dnsmasq.pid:
             self._writer = pid, alive.born(pid)
         replacing.replace(self._files.state, msgspec.json.encode(self._state(fault)))
 
     def _taps(self, running: Iterable[DomainState]) -> list[str]:
-        """The taps of running domains: a bridge that was made anew wants them back."""
+        """The running domains' taps on this network, to be ports of a bridge made anew."""
         owners = tap_owners(running)
         return [tap for tap, (_, nic) in owners.items() if nic.network == self._network.name]
 
@@ -335,7 +335,7 @@ def _is_due(at: float | None) -> bool:
 
 @contextlib.contextmanager
 def _signals() -> Iterator[socket.socket]:
-    """Signals as bytes to read: none is lost, none interrupts a step."""
+    """A socket from which to read signals as bytes: none is lost, none interrupts a step."""
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     reader, writer = socket.socketpair()
     with reader, writer:

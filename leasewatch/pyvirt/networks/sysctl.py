@@ -1,6 +1,6 @@
-"""Kernel settings that networks share: changed only where needed, given back by the last of them.
+"""Kernel settings that networks share: changed only if needed, restored by the last network.
 
-The ledger, a file in the run folder, says who needs them and what they were.
+A ledger in the run folder lists the networks that need them and the former values.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ class _Ledger(msgspec.Struct, frozen=True):
     users: tuple[str, ...] = ()
     changes: tuple[_Change, ...] = ()
     devices: tuple[str, ...] = ()
-    """Those that were there before the first change; a later one has begun as `default` was."""
+    """Interfaces that existed before the first change; later ones began with `default`'s."""
 
 
 def forwarding() -> dict[str, str]:
-    """What routing for guests takes, in this order.
+    """The settings that routing for guests needs, to be set in this order.
 
-    An interface that forwards takes no router advertisements, and the kernel ends the routes that
-    it has learnt by them, unless accept_ra is 2 first (ip-sysctl.rst). So each one that takes them
-    now will, whether or not it has a router yet, and so will those to come: they begin as `default`
-    is. Where accept_ra is 0, a daemon handles advertisements itself or nobody wants them.
+    An interface that forwards ignores router advertisements, and the kernel drops the routes it has
+    learnt from them, unless accept_ra is 2 first (ip-sysctl.rst). So every interface that listens
+    now gets 2, with or without a router, and so does `default`, for later ones. Where accept_ra is
+    0, a daemon handles advertisements or nobody wants them.
     """
     listening = [
         device
@@ -53,9 +53,9 @@ def forwarding() -> dict[str, str]:
 
 
 def take(ledger: Path, user: str, wanted: Mapping[str, str]) -> None:
-    """Set `wanted` (paths below /proc/sys, in this order) on behalf of `user`.
+    """Set `wanted` (paths below /proc/sys, in this order) for the network `user`.
 
-    The ledger is written before the first change, so that no crash forgets a value.
+    The ledger is written before the first change, so no crash loses a former value.
     """
     with locks.exclusive(ledger.with_name("lock"), _LOCK_TIMEOUT):
         book = _read(ledger)
@@ -77,7 +77,7 @@ def take(ledger: Path, user: str, wanted: Mapping[str, str]) -> None:
 
 
 def give_back(ledger: Path, user: str) -> None:
-    """`user` needs them no more; the last one restores what nobody else has changed since."""
+    """Forget `user`; the last one restores every value that nobody else has changed since."""
     with locks.exclusive(ledger.with_name("lock"), _LOCK_TIMEOUT):
         book = _read(ledger)
         users = tuple(other for other in book.users if other != user)
@@ -97,10 +97,10 @@ def give_back(ledger: Path, user: str) -> None:
 
 
 def _dragged_along(key: str) -> list[_Change]:
-    """What the kernel would not leave as it is when `key` is set and given back.
+    """The settings that the kernel changes along when `key` is set.
 
-    Either of the two sets forwarding of each interface and of `default`; the one of IPv4 also says
-    whether any interface may heed redirects (ip-sysctl.rst).
+    Either key sets forwarding of each interface and of `default`. That of IPv4 also changes
+    accept_redirects (ip-sysctl.rst).
     """
     if key not in (_FORWARD4, _FORWARD6):
         return []
@@ -112,20 +112,20 @@ def _dragged_along(key: str) -> list[_Change]:
 
 
 def _devices(conf: str) -> list[str]:
-    """The interfaces, and `default`; what `all` means differs from setting to setting."""
+    """The interfaces and `default`, without `all`, which means something else in each setting."""
     folders = (_ROOT / conf).iterdir()
     return sorted(folder.name for folder in folders if folder.name != "all")
 
 
 def _heirs(key: str, former: Collection[str]) -> list[str]:
-    """If `key` is of `default`: the same setting of each interface that is new."""
+    """If `key` is one of `default`: the same setting of each new interface."""
     head, found, setting = key.partition("/default/")
     new = [device for device in _devices(head) if device not in former] if found else []
     return [f"{head}/{device}/{setting}" for device in new]
 
 
 def _get(key: str) -> str:
-    """The value, or nothing where the setting is gone (its interface may be)."""
+    """The value; empty if the setting has vanished with its interface."""
     with contextlib.suppress(FileNotFoundError):
         return (_ROOT / key).read_text().strip()
     return ""

@@ -1,7 +1,7 @@
 """Have systemd-networkd, udev and NetworkManager leave our bridges and taps alone.
 
-A catch-all .network takes a tap off its bridge. Each started network has files of its own, which go
-when it stops; they name all bridges and taps, so a program that has loaded one's needs no other.
+A catch-all .network file would take a tap off its bridge. Each started network writes its own files
+and removes them when it stops. They name all bridges and taps, so one network's files are enough.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ class _Setting(NamedTuple):
     place: Path
     content: str
     others: str
-    """A pattern of the same file of any network."""
+    """A pattern that matches this file of every network."""
     runs: Path
-    """There while the program runs."""
+    """A file that exists while the program runs."""
     load: tuple[str, ...]
-    """Has the program load it; empty: it does so by itself."""
+    """The command that makes the program load it; empty: not needed."""
 
 
 def take(paths: Paths, name: str) -> None:
-    """Write the files of a network; programs that run load them, if they know no other's."""
+    """Write the files of a network, and load them into programs that know no other network's."""
     for setting in _settings(paths, name):
         known = any(setting.place.parent.glob(setting.others))
         try:

@@ -1,34 +1,34 @@
-"""leasewatch's settings, /etc/pyvirt/leasewatch.toml: bytes to values; it opens no file.
+"""The settings, /etc/pyvirt/leasewatch.toml: bytes to values. Opens no file (see `settings`).
 
 ```toml
 [[source]]                 # a further lease file
 path = "/var/lib/misc/dnsmasq.leases"
 network = "lan"            # its hosts are NAME.lan.internal
 suffix = "internal"        # default: that of [names]
-bridge = "br0"             # its interface, or several: ["br0", "br1"]. IPv6 and static addresses
-                           # that guests use there are seen
-kind = "dnsmasq"           # or kea, libvirt, networkd; default: told by how the file begins
+bridge = "br0"             # its interface, or several: ["br0", "br1"]: finds guests' IPv6 and
+                           # static addresses
+kind = "dnsmasq"           # or kea, libvirt, networkd; default: recognised by the first bytes
 
-[[host]]                   # a name for whatever has this network card
-name = "printer"           # a machine of several cards: an entry of the same name for each
+[[host]]                   # a name for the machine with this network card
+name = "printer"           # a machine with several cards: one entry for each, with the same name
 mac = "00:1b:a9:00:00:01"
 network = "lan"
-aliases = ["scanner"]      # answer what the name does
-address = "192.168.1.9"    # it sets this one itself: asked for, so that the name answers at once
+aliases = ["scanner"]      # resolve to the same addresses
+address = "192.168.1.9"    # a static address: probed for, so that the name resolves at once
 
-[sources]                  # all are looked for; `leasewatch sources` lists them
+[sources]                  # all are discovered; `leasewatch sources` lists them
 libvirt = false
 
 [names]
-suffix = "internal"        # of sources that give none
-guest_claims = "newest"    # or "off": DHCP hostnames give no names
+suffix = "internal"        # default for all sources
+guest_claims = "newest"    # or "off": DHCP hostnames are ignored
 reserved = ["printer"]     # names that no guest may have
 pending_wait = 20          # seconds that a lookup waits for a domain's first lease; 0: never
 
 [history]
-enabled = true             # false: who held which address is not written down
-days = 90                  # and is forgotten after so many
-size = 256                 # MiB that it takes at most
+enabled = true             # false: record nothing
+days = 90                  # delete older entries
+size = 256                 # MiB at most
 ```
 """
 
@@ -64,11 +64,11 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bridge: str | list[str] = ""
     """Empty: not known."""
     kind: str = ""
-    """Of `registry.FORMATS`; empty: told by how the file begins."""
+    """One of `registry.FORMATS`; empty: recognised by the file's first bytes."""
 
     @property
     def bridges(self) -> list[str]:
-        """Each of them."""
+        """The bridges as a list."""
         return [self.bridge] if isinstance(self.bridge, str) else self.bridge
 
 
@@ -80,7 +80,7 @@ class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     network: str
     aliases: Sequence[str] = ()
     address: str = ""
-    """One that it sets itself; empty: none, or not known."""
+    """A static address of the machine; empty: none, or not known."""
 
 
 class Names(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,7 +108,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: list[Source] = []
     host: list[Host] = []
     sources: dict[str, object] = {}
-    """By name, of `leasewatch.sources.registry`; all that are not false are looked for."""
+    """Name in `leasewatch.sources.registry` -> whether it is discovered; default: it is."""
     names: Names = Names()
     history: HistorySettings = HistorySettings()
 
@@ -117,7 +117,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return {name for name, wanted in self.sources.items() if not wanted}
 
     def lease_files(self) -> list[LeaseFile]:
-        """What the sources say is to be watched."""
+        """The lease files of the [[source]] entries."""
         return [
             LeaseFile(
                 path=s.path,
@@ -129,7 +129,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ]
 
     def hosts(self) -> list[Domain]:
-        """The named machines, of which nobody tells whether they run: all cards of one name."""
+        """The [[host]] machines, each with all cards of its name. Whether one runs is not known."""
         machines: dict[str, list[Host]] = {}
         for host in self.host:
             machines.setdefault(labels.fold(host.name), []).append(host)
@@ -146,7 +146,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ]
 
     def bridges(self) -> dict[str, list[str]]:
-        """The networks of the sources and their interfaces, where they say so."""
+        """Network -> interfaces, for the [[source]] entries that name a bridge."""
         found: dict[str, list[str]] = {}
         for source in self.source:
             if any(source.bridges):
@@ -155,7 +155,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 UNKNOWN: Final = Config(names=Names(guest_claims="off"))
-"""What holds while the file cannot be understood."""
+"""The settings while the file cannot be understood."""
 
 
 def parse(data: bytes, path: str) -> Config:
@@ -201,7 +201,7 @@ class _Reader:
         self._path = path
 
     def add(self, key: str, why: str) -> None:
-        """One more fault."""
+        """Add a fault."""
         self.faults.append(_fault(self._path, key, why))
 
     def sources(self, raw: object) -> list[Source]:

@@ -114,7 +114,7 @@ def test_install_leaves_a_working_service_and_remove_leaves_nothing(machine: Mac
     assert machine.run(["systemctl", "is-enabled", "leasewatch"]).stdout == "enabled\n"
     pieces = json.loads(machine.run(["nss-pyvirt", "status", "-o", "json"]).stdout)
     states = {piece["piece"]: piece["state"] for piece in pieces}
-    wanted = ("nsswitch", "module", "snapshot", "service", "unit", "user")
+    wanted = ("nsswitch", "module", "snapshot", "service", "settings", "unit", "user")
     assert states == dict.fromkeys(wanted, "ok"), pieces
     assert machine.run(["nss-pyvirt", "install"]).stdout == "everything is installed already\n"
     machine.run(["systemctl", "disable", "leasewatch"])

@@ -435,6 +435,13 @@ def _not_root() -> Iterator[None]:
         os.seteuid(former)
 
 
+def test_a_start_by_hand_is_not_refused_after_failures_and_a_reload_checks_first() -> None:
+    unit, service = pieces.packaged(pieces.UNIT).decode().split("\n[Service]\n")
+    assert "\nStartLimitIntervalSec=0" in unit
+    reloads = [line for line in service.splitlines() if line.startswith("ExecReload=")]
+    assert ["--check" in line for line in reloads] == [True, False]
+
+
 def test_the_unit_is_clean_to_systemd(tmp_path: Path) -> None:
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd is not installed")

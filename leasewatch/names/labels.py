@@ -27,7 +27,8 @@ _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 def fold(name: str) -> str:
     """The spelling for comparing names: ASCII lower case, no final dot."""
     lower = name.lower() if name.isascii() else name.translate(_LOWER)
-    return lower.removesuffix(".")
+    folded = lower.removesuffix(".")
+    return name if folded == name else folded  # one string of two: there may be 100,000
 
 
 _LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}

@@ -211,7 +211,7 @@ class _Reader:
             try:
                 _check_source(self._path, key, source)
                 if source.path in found:
-                    raise _fault(self._path, f"{key}.path", f'"{source.path}" is there twice')
+                    raise _fault(self._path, f"{key}.path", f'"{source.path}" is listed twice')
                 found[source.path] = source
             except UserError as error:
                 self.faults.append(error)

@@ -119,7 +119,7 @@ def _nothing(query: str | None, then: float | None) -> UserError:
     """The error if nothing is known of `query`, or at all, since `then`."""
     what = "nothing has happened" if query is None else f'nothing is known of "{query}"'
     if then is not None:
-        hint = "leave out --since to look further back"
+        hint = "omit --since to look further back"
         return UserError(f"{what} since then", hint, "not-found", exit_code=3)
     if query is None:
         return UserError(f"{what} yet", code="not-found", exit_code=3)

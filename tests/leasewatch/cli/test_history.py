@@ -146,12 +146,12 @@ FAILURES = {
     "nothing since then": (
         ["web1", "--since", "1h"],
         3,
-        'nothing is known of "web1" since then\n  hint: leave out --since to look further back\n',
+        'nothing is known of "web1" since then\n  hint: omit --since to look further back\n',
     ),
     "nothing at all": (
         ["--events", "--since", "1m"],
         3,
-        "nothing has happened since then\n  hint: leave out --since",
+        "nothing has happened since then\n  hint: omit --since",
     ),
     "since nothing": (["web1", "--since"], 2, "hint: leasewatch history web1 --help"),
     "no time": (["--since", "soon"], 2, '"soon": write 2h, 3d, today, yesterday'),

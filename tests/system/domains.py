@@ -21,9 +21,11 @@ def pyvirt(
     return world.run(["pyvirt", *map(str, words)], check=check, timeout=120, user=user)
 
 
-def define(world: World, guest: GuestFiles, name: str, *options: str | Path) -> None:
+def define(
+    world: World, guest: GuestFiles, name: str, *options: str | Path, accel: str = "tcg"
+) -> None:
     boot = ("--kernel", guest.kernel, "--initrd", guest.initrd, "--append", "console=ttyS0 quiet")
-    size = ("--memory", "96", "--accel", "tcg")
+    size = ("--memory", "96", "--accel", accel)
     pyvirt(world, "domain", "create", name, "--network", "lab", *boot, *size, *options)
 
 

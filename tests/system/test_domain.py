@@ -63,7 +63,7 @@ def test_a_start_without_the_service_says_that_the_name_is_not_published(idle_la
 
 
 def test_auto_takes_what_works_here_and_says_so_once(lab: World, guest_files: GuestFiles) -> None:
-    define(lab, guest_files, "auto1", "--accel", "auto")
+    define(lab, guest_files, "auto1", accel="auto")
     first = pyvirt(lab, "domain", "start", "auto1")
     verdict = json.loads(read(lab, "/run/pyvirt/accel.json"))
     assert ("guests are emulated" in first.stderr) == (verdict["accel"] == "tcg")

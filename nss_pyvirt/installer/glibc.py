@@ -57,7 +57,7 @@ def _check_version(libc: Path) -> None:
     if f"GLIBC_{OLDEST}\0".encode() not in libc.read_bytes():
         raise UserError(
             f"{libc} is older than glibc {OLDEST}",
-            "use leasewatch's lists instead of the module, or a newer system",
+            "use `leasewatch ip` instead of the module, or a newer system",
             "missing",
         )
 

@@ -154,6 +154,11 @@ def test_install_after_an_upgrade_has_the_new_version_run(installed: Machine) ->
         upgrade(installed, "0.1.1", "0.1.0")
 
 
+# A service that cannot start, whatever the settings say.
+BREAK = "cd /opt/pyvirt/lib/python3*/site-packages/leasewatch; mv service.py away"
+MEND = "cd /opt/pyvirt/lib/python3*/site-packages/leasewatch; mv away service.py"
+
+
 def test_an_install_that_cannot_start_the_service_leaves_everything_as_it_was(
     machine: Machine,
 ) -> None:
@@ -173,19 +178,19 @@ def test_an_install_that_cannot_start_the_service_leaves_everything_as_it_was(
     machine.sh(f"mv {program}.moved {program}")
     assert without.startswith(f"nss-pyvirt: {program} is not there")
 
-    machine.sh("mkdir /etc/pyvirt; echo nonsense >/etc/pyvirt/leasewatch.toml")
+    machine.sh(BREAK)
     try:
         fail()
-        machine.sh("mv /etc/pyvirt/leasewatch.toml /root; nss-pyvirt install")
-        machine.sh("mv /root/leasewatch.toml /etc/pyvirt; systemctl stop leasewatch")
+        machine.sh(f"{MEND}; nss-pyvirt install; {BREAK}; systemctl stop leasewatch")
         upgrade(machine, "0.1.0", "0.1.1")
         fail()
         machine.run(["systemctl", "start", "leasewatch"], check=False)
     finally:
         upgrade(machine, "0.1.1", "0.1.0")
+        machine.sh(MEND)
         machine.run(["nss-pyvirt", "remove"])
         assert is_active(machine, "leasewatch") == "inactive"
-        machine.sh("rm -rf /etc/pyvirt /var/lib/leasewatch /root/leasewatch.toml")
+        machine.sh("rm -rf /etc/pyvirt /var/lib/leasewatch")
 
 
 def test_a_lease_file_named_in_the_settings_is_followed_after_a_reload(installed: Machine) -> None:

@@ -64,7 +64,7 @@ def hold_long(paths: Paths) -> None:
 
 def serve_twice(paths: Paths) -> None:
     with holding(paths.root / "lock"):
-        locks.ProcessLock(paths.root / "lock").take()
+        locks.ProcessLock(paths.root / "lock").acquire()
 
 
 def delete_running(paths: Paths) -> None:

@@ -63,7 +63,7 @@ def _check(paths: Paths) -> int:
 def _the_one_service(paths: Paths) -> locks.ProcessLock:
     held = locks.ProcessLock(paths.service_lock)
     try:
-        held.take()
+        held.acquire()
     except UserError:
         raise _already(locks.holder(paths.service_lock)) from None
     return held

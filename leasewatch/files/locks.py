@@ -32,7 +32,7 @@ class ProcessLock:
         self._lock = lock
         self._fd = -1
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         """Take the lock; UserError with the holder's pid if it is held already.
 
         A holder that was killed is waited for until it has ended.

@@ -68,7 +68,7 @@ def _check_room() -> None:
             room.callback(os.close, os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
 
 
-def bound(
+def confined(
     argv: Sequence[str],
     *,
     death_signal: str = "TERM",

@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from leasewatch.files import locks
 held = locks.ProcessLock(Path(sys.argv[1]))
-held.take()
+held.acquire()
 print("held", flush=True)
 sys.stdin.readline()
 held.release()

@@ -40,7 +40,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from leasewatch.files import locks as place
-place.ProcessLock(Path(sys.argv[1])).take()
+place.ProcessLock(Path(sys.argv[1])).acquire()
 print("held", flush=True)
 sys.stdin.read()
 """

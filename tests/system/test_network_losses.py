@@ -16,7 +16,7 @@ TAP = "pvtap0"
 REFRESH = (
     "from leasewatch.paths import Paths; from leasewatch.pyvirt.mac_filter import apply as m; "
 )
-REFRESH += 'm.refresh(Paths(), ["lab"])'
+REFRESH += 'm.refresh_filter(Paths(), ["lab"])'
 DAMAGE = {
     "nft flush ruleset": "nftables rules, the MAC filter",
     "nft flush table inet pyvirt_lab": "nftables rules",

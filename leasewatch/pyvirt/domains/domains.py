@@ -179,9 +179,9 @@ class Domains:
             kept = _keep_disk(files) if keep_disk else None
             if files.data.exists():
                 shutil.rmtree(files.data)
-            hosts_entries.forget(self._paths, name)
+            hosts_entries.remove(self._paths, name)
             self._definition(name).unlink()
-            hosts_entries.forget(self._paths, name)  # a network that was mended has told it again
+            hosts_entries.remove(self._paths, name)  # a network that was mended has told it again
             shutil.rmtree(files.run, ignore_errors=True)
         return kept
 
@@ -199,7 +199,7 @@ class Domains:
             )
         held = locks.ProcessLock(files.console_lock)
         try:
-            held.take()
+            held.acquire()
         except UserError:
             pid = locks.holder(files.console_lock)
             raise UserError(
@@ -267,13 +267,13 @@ class Domains:
                 if domain.kernel is None:
                     check_content(Path(domain.disk))
             store.write(self._paths.domain_definitions, domain)
-            hosts_entries.tell(self._paths, domain, running=False)
+            hosts_entries.update(self._paths, domain, running=False)
             files.unfinished.unlink(missing_ok=True)
         except BaseException:
             with contextlib.suppress(OSError):
                 self._definition(domain.name).unlink(missing_ok=True)
                 _remove_data(files)
-                hosts_entries.forget(self._paths, domain.name)
+                hosts_entries.remove(self._paths, domain.name)
             raise
 
     def _clear_unfinished(self) -> None:
@@ -307,7 +307,7 @@ class Domains:
 
         held = locks.ProcessLock(files.lock)
         with contextlib.suppress(UserError):  # held: whoever has just started it sweeps itself
-            held.take()
+            held.acquire()
             try:
                 sweep(files)
             finally:

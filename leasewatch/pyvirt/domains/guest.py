@@ -65,7 +65,7 @@ def _start(
         descriptors = qemu.Descriptors(qmp.fileno(), console.fileno(), console_log, tuple(taps))
         argv = qemu.command(domain, accel=accel, overlay=files.overlay, descriptors=descriptors)
         guest = subprocess.Popen(
-            process.bound(
+            process.confined(
                 [program, *argv[1:]], death_signal="KILL", capabilities=qemu.CAPABILITIES
             ),
             pass_fds=descriptors.all(),

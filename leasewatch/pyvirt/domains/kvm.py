@@ -43,7 +43,7 @@ def probe(memory: Path) -> Verdict:
         kept = msgspec.json.decode(memory.read_bytes(), type=Verdict)
         if (kept.boot, kept.device) == (boot, device):
             return kept
-    failure = try_accel("kvm") if device else f"there is no {DEVICE}"
+    failure = try_acceleration("kvm") if device else f"there is no {DEVICE}"
     verdict = Verdict(
         accel="tcg" if failure else "kvm", why=failure or "it works", boot=boot, device=device
     )
@@ -52,7 +52,7 @@ def probe(memory: Path) -> Verdict:
     return msgspec.structs.replace(verdict, fresh=True)
 
 
-def try_accel(accel: qemu.Chosen) -> str:
+def try_acceleration(accel: qemu.Chosen) -> str:
     """Run a throw-away virtual CPU for a moment; empty if it works, else the reason."""
     firmware = os.memfd_create("probe")
     try:
@@ -60,7 +60,7 @@ def try_accel(accel: qemu.Chosen) -> str:
         argv = qemu.probe_command(accel, f"/proc/self/fd/{firmware}")
         argv[0] = process.find_program(argv[0], qemu.PACKAGES[argv[0]])
         guest = subprocess.Popen(
-            process.bound(argv, death_signal="KILL", capabilities=qemu.CAPABILITIES),
+            process.confined(argv, death_signal="KILL", capabilities=qemu.CAPABILITIES),
             pass_fds=[firmware],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -41,7 +41,7 @@ def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None
     """
     files = DomainFiles(paths, domain.name)
     held = locks.ProcessLock(files.lock)
-    held.take()
+    held.acquire()
     try:
         files.run.chmod(0o700)
         sweep(files)
@@ -63,7 +63,7 @@ def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None
                     mac_filtering=domain.mac_filtering,
                 )
                 replacing.replace(files.state, msgspec.json.encode(state))
-            hosts_entries.tell(paths, domain, running=True)
+            hosts_entries.update(paths, domain, running=True)
             _filter(paths, state, say)
             asyncio.run(guest.run(files, domain, accel, taps))
     finally:

@@ -24,7 +24,7 @@ def sweep(files: DomainFiles) -> None:
     if state is None:
         return
     macs = {nic.mac for nic in state.nics}
-    hosts_entries.tell_ended(files.paths, files.name)
+    hosts_entries.reduce(files.paths, files.name)
     networks = {nic.network for nic in state.nics}
     for network in networks:
         running = network_state(NetworkFiles(files.paths, network))

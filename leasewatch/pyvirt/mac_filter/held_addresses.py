@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 class HeldAddresses:
-    """Call `look` at `due`, `news` when a file may have changed, and `reset` when a set has."""
+    """Call `update` at `due`, `notice` when a file may have changed, and `reset` when a set has."""
 
     def __init__(self, files: NetworkFiles, network: Network) -> None:
         self._files = files
@@ -38,7 +38,7 @@ class HeldAddresses:
         """All MACs of the domain on this network that has a MAC, where it has several."""
         self._read: reading.Signature | None = None
         """Signature of the lease file, if it stood still when it was read."""
-        self._told: list[reading.Signature | None] = []
+        self._domains_read: list[reading.Signature | None] = []
         """The same of hosts.d and of the domains' run states."""
         self._in_kernel: dict[str, frozenset[str]] | None = None
         """What the sets hold; None: unknown."""
@@ -50,7 +50,7 @@ class HeldAddresses:
         self._looked = 0.0
         self.due: float | None = time.monotonic()
 
-    def news(self) -> None:
+    def notice(self) -> None:
         """Something has changed in the folders of leases and of hosts.d."""
         soon = self._looked + max(_OFTEN, _SHARE * self._cost)
         self.due = soon if self.due is None else min(self.due, soon)
@@ -60,13 +60,13 @@ class HeldAddresses:
         self._in_kernel, self._in_vain = None, False
         self.due = self._retry_at = time.monotonic()
 
-    def look(self, *, writer_lives: bool) -> None:
+    def update(self, *, writer_lives: bool) -> None:
         """Bring the sets up to date with the files; while dnsmasq is dead, no lease vanishes."""
         began = time.monotonic()
         self.due = None
         changed = self._look_at_leases(writer_lives=writer_lives)
         changed |= self._look_at_domains()
-        self._tell(changed)
+        self._write(changed)
         self._looked = time.monotonic()
         self._cost = self._looked - began
 
@@ -100,9 +100,9 @@ class HeldAddresses:
     def _look_at_domains(self) -> set[str]:
         """Reservations, also of stopped domains, and domains with several cards here."""
         told = list(map(reading.signature, (self._files.hosts, self._files.paths.domain_runs)))
-        if told == self._told:
+        if told == self._domains_read:
             return set()
-        self._told = told if self._stands_still(*told) else []
+        self._domains_read = told if self._stands_still(*told) else []
         before = {*self._reserved}, self._partners
         self._reserved = []
         with contextlib.suppress(OSError):
@@ -132,7 +132,7 @@ class HeldAddresses:
                 found |= dict.fromkeys(guest.macs, frozenset(guest.macs))
         return found
 
-    def _tell(self, changed: set[str]) -> None:
+    def _write(self, changed: set[str]) -> None:
         """Change the sets; replace them if their content is unknown."""
         if self._in_vain or (self._in_kernel is not None and not changed):
             return
@@ -140,7 +140,7 @@ class HeldAddresses:
             self.due = self._retry_at
             return
         try:
-            if self._in_kernel is None or not self._tell_difference(self._in_kernel, changed):
+            if self._in_kernel is None or not self._write_difference(self._in_kernel, changed):
                 now = self._holders(None)
                 nft.run(ruleset.sets(self._name) + holders.whole(self._name, now))
                 self._in_kernel, self._complaint = now, ""
@@ -153,7 +153,7 @@ class HeldAddresses:
                 _log.warning("the filter of network %s lacks leases: %s", self._name, error)
             self._complaint = str(error)
 
-    def _tell_difference(self, told: dict[str, frozenset[str]], changed: set[str]) -> bool:
+    def _write_difference(self, told: dict[str, frozenset[str]], changed: set[str]) -> bool:
         """False: the sets are not as they were left."""
         now = self._holders(changed)
         before = {address: told[address] for address in changed & told.keys()}

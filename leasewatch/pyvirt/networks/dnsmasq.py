@@ -73,7 +73,7 @@ class Dnsmasq:
         process.await_end(program, conf_file, _FORMER, uid=account.pw_uid)
         replacing.replace(self._conf_file, self._conf.encode())
         self._mend_leases(account, b"" if is_whole else _content(self._settled), kept)
-        argv = process.bound(
+        argv = process.confined(
             [program, conf_file],
             user=account.pw_name,
             capabilities=dnsmasq_conf.CAPABILITIES,

@@ -18,13 +18,13 @@ from nss_pyvirt import replacing
 from nss_pyvirt.errors import UserError
 
 
-def tell(paths: Paths, domain: DomainDefinition, *, running: bool) -> None:
+def update(paths: Paths, domain: DomainDefinition, *, running: bool) -> None:
     """Write the domain's entry of each of its networks that is started."""
     for network in {nic.network for nic in domain.nics}:
         _write(_entry(paths, domain.name, network), domain, network, running=running)
 
 
-def tell_ended(paths: Paths, name: str) -> None:
+def reduce(paths: Paths, name: str) -> None:
     """Reduce the entries of a domain that has ended to its fixed addresses, if it has any."""
     domain = _defined(paths, name)
     for folder in paths.network_runs.glob("*/"):
@@ -35,13 +35,13 @@ def tell_ended(paths: Paths, name: str) -> None:
             entry.unlink(missing_ok=True)
 
 
-def forget(paths: Paths, name: str) -> None:
+def remove(paths: Paths, name: str) -> None:
     """Remove the entries of a domain that is being deleted."""
     for folder in paths.network_runs.glob("*/"):
         _entry(paths, name, folder.name).unlink(missing_ok=True)
 
 
-def tell_of_all(paths: Paths, network: str) -> None:
+def complete(paths: Paths, network: str) -> None:
     """Write the entries that a network lacks which has started or is being repaired."""
     for name in store.names(paths.domain_definitions):
         entry = _entry(paths, name, network)

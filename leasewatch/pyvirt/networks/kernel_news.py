@@ -31,7 +31,7 @@ _GENMSG = struct.Struct("=BBH")
 
 _LINK, _IFADDR4, _IFADDR6, _NETCONF4, _NETCONF6 = 1, 5, 9, 24, 25  # RTNLGRP_…
 _NEWNETCONF = 80
-_HEEDED = {kernel.NEWLINK, kernel.DELLINK, kernel.DELADDR, _NEWNETCONF}
+_RELEVANT = {kernel.NEWLINK, kernel.DELLINK, kernel.DELADDR, _NEWNETCONF}
 _BUFFER = 1 << 20
 _MUCH = 32 << 20
 """Bytes: a transaction may change all leases of a large network, 100 bytes each."""
@@ -76,7 +76,7 @@ class KernelNews:
             if error.errno != errno.ENOBUFS:
                 raise
             return True
-        return not kinds.isdisjoint(_HEEDED)
+        return not kinds.isdisjoint(_RELEVANT)
 
 
 def note(found: dict[Table, Change], kind: int, payload: bytes) -> None:

@@ -47,7 +47,7 @@ class Losses:
         self._attempts: defaultdict[str, Backoff] = defaultdict(Backoff)
         self._failures = Backoff()
         self.due: float | None = None
-        """When to call `take` next, monotonic seconds; None: after the next change."""
+        """When to call `collect` next, monotonic seconds; None: after the next change."""
         self._heard = False
 
     def close(self) -> None:
@@ -58,12 +58,12 @@ class Losses:
         """Descriptors that become readable on a change; none while a look is due anyway."""
         return () if self._heard else self._news.filenos()
 
-    def heard(self, now: float) -> None:
+    def notice(self, now: float) -> None:
         """A descriptor of `filenos` was readable."""
         self._heard = True
         self.due = min(now + _REST, self.due or math.inf)
 
-    def take(self, now: float) -> list[str]:
+    def collect(self, now: float) -> list[str]:
         """Names of the lost parts, if they are to be repaired now; nothing before `due`."""
         if self.due is None or now < self.due:
             return []

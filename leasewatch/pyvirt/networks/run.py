@@ -55,7 +55,7 @@ def run(paths: Paths, network: Network) -> None:
     held = locks.ProcessLock(files.lock)
     with contextlib.ExitStack() as ours:
         signals = ours.enter_context(_signals())  # first: the lock's holder may get any of them
-        held.take()
+        held.acquire()
         ours.callback(held.release)
         parent = _Parent(files, network)
         ours.callback(parent.close)
@@ -78,10 +78,10 @@ def take_down(files: NetworkFiles) -> None:
     """
     with contextlib.ExitStack() as steps:
         steps.callback(_clear_run, files)
-        steps.callback(unmanaged.give_back, files.paths, files.name)
+        steps.callback(unmanaged.remove, files.paths, files.name)
         steps.callback(_delete_table, files.name)  # after the bridge: nothing is ever unguarded
         steps.callback(delete_bridge, bridge_name(files.name), bridge_mac(files.name))
-        steps.callback(sysctl.give_back, files.sysctls, files.name)
+        steps.callback(sysctl.restore, files.sysctls, files.name)
         files.state.unlink(missing_ok=True)
 
 
@@ -98,7 +98,7 @@ class _Parent:
         """Why the last start of dnsmasq failed."""
         self._writer = 0, 0
         """Pid and start time of the last dnsmasq; while it is dead, the service drops no lease."""
-        self._told = 0
+        self._hosts_changed = 0
         """When the --dhcp-hostsdir had last changed, at the last look."""
         self._losses = Losses(files.paths, network)
         self._folders = DirectoryNotifier()
@@ -118,18 +118,18 @@ class _Parent:
         if running:
             with contextlib.suppress(nft.UnsupportedError):  # reported when they were started
                 refresh_filter(self._files.paths, [self._network.name])
-        unmanaged.take(self._files.paths, self._network.name)
+        unmanaged.write(self._files.paths, self._network.name)
         made = ensure_bridge(bridge(self._network), self._taps(running))
         if self._network.mode == "nat":
-            sysctl.take(self._files.sysctls, self._network.name, sysctl.forwarding())
+            sysctl.apply(self._files.sysctls, self._network.name, sysctl.forwarding())
         made = made or not self._files.hosts.is_dir()
         self._open_folders()
-        hosts_entries.tell_of_all(self._files.paths, self._network.name)
+        hosts_entries.complete(self._files.paths, self._network.name)
         self._resolvers.refresh()
         if made:  # dnsmasq uses the former bridge or folder
             self.dnsmasq.stop()
         self.dnsmasq.ensure(*self._settings(), self._check_reached)
-        self._tell_state()
+        self._write_state()
 
     def _check_reached(self) -> None:
         """UserError if the host sends packets for guests anywhere but to the bridge."""
@@ -174,13 +174,13 @@ class _Parent:
     def _look_soon(self) -> None:
         """Look at leases for the filter at once; at the rest later, once a second at most."""
         self._heard = True
-        self._held.news()
+        self._held.notice()
         if self._look_at is None:
             self._look_at = max(self._looked + _LOOK, time.monotonic() + 2 * SETTLED)
 
     def _must_mend(self, *, asked: bool) -> bool:
         """Whether something must be repaired now: it is lost, which is logged, or `asked` for."""
-        lost = self._losses.take(time.monotonic())
+        lost = self._losses.collect(time.monotonic())
         if lost:
             what = ", ".join(lost)
             _log.warning("network %s has lost %s: repairing", self._network.name, what)
@@ -195,7 +195,7 @@ class _Parent:
         except (OSError, UserError) as error:
             _log.warning("network %s is not repaired: %s", self._network.name, error)
             with contextlib.suppress(OSError):  # a full disk: reported already
-                self._tell_state(f"{error}\n{getattr(error, 'hint', '')}")
+                self._write_state(f"{error}\n{getattr(error, 'hint', '')}")
 
     def _look(self) -> None:
         """Look at all files whose changes matter."""
@@ -204,7 +204,7 @@ class _Parent:
             self._mend()
         self._look_at_leases()
         with contextlib.suppress(FileNotFoundError):  # it could not be made anew
-            self._forget()
+            self._forget_removed_hosts()
         try:
             self.dnsmasq.trim_log()
             whole = self.dnsmasq.keep_leases()
@@ -221,9 +221,9 @@ class _Parent:
 
     def _look_at_leases(self) -> None:
         self._watch_folders()
-        self._held.look(writer_lives=self.dnsmasq.is_running())
+        self._held.update(writer_lives=self.dnsmasq.is_running())
         if self._is_polling:
-            self._held.news()
+            self._held.notice()
             self._look_at = self._looked + _LOOK
 
     def _watch_folders(self) -> None:
@@ -244,12 +244,12 @@ class _Parent:
         else:
             self._is_polling = False
 
-    def _forget(self) -> None:
+    def _forget_removed_hosts(self) -> None:
         """Make dnsmasq forget removed entries; it notices only new ones by itself."""
         changed = self._files.hosts.stat().st_mtime_ns
-        if changed != self._told:
+        if changed != self._hosts_changed:
             self.dnsmasq.read_anew()
-        self._told = changed
+        self._hosts_changed = changed
 
     def _wait(self, signals: socket.socket) -> bytes:
         """Wait for signals, a change or dnsmasq's end; returns the signals, one byte each."""
@@ -267,7 +267,7 @@ class _Parent:
         timeout = None if due is None else max(0.0, due - time.monotonic()) * 1000
         ready = dict(poll.poll(timeout))
         if not ready.keys().isdisjoint(self._losses.filenos()):
-            self._losses.heard(time.monotonic())
+            self._losses.notice(time.monotonic())
         if folders in ready:
             self._look_soon()
         return signals.recv(64) if signals.fileno() in ready else b""
@@ -288,7 +288,7 @@ class _Parent:
         """Start dnsmasq unless it runs with the current configuration."""
         if self.dnsmasq.ensure(*self._settings()):
             self._complaint = ""
-            self._tell_state()
+            self._write_state()
 
     def _settings(self) -> tuple[str, list[str]]:
         """The current configuration of dnsmasq, and the names that it refuses to guests."""
@@ -298,7 +298,7 @@ class _Parent:
         leases, hosts, resolvers = map(str, (files.leases, files.hosts, files.resolvers))
         return dnsmasq_conf.render(network, leases, hosts, resolvers, kept), kept
 
-    def _tell_state(self, fault: str = "") -> None:
+    def _write_state(self, fault: str = "") -> None:
         """Write the run state, also for a new dnsmasq: the service drops no lease of a dead one."""
         if pid := self.dnsmasq.pid:
             self._writer = pid, alive.born(pid)

@@ -52,7 +52,7 @@ def forwarding() -> dict[str, str]:
     return wanted | {_FORWARD4: "1", _FORWARD6: "1"}
 
 
-def take(ledger: Path, user: str, wanted: Mapping[str, str]) -> None:
+def apply(ledger: Path, user: str, wanted: Mapping[str, str]) -> None:
     """Set `wanted` (paths below /proc/sys, in this order) for the network `user`.
 
     The ledger is written before the first change, so no crash loses a former value.
@@ -76,7 +76,7 @@ def take(ledger: Path, user: str, wanted: Mapping[str, str]) -> None:
             _set(key, value)
 
 
-def give_back(ledger: Path, user: str) -> None:
+def restore(ledger: Path, user: str) -> None:
     """Forget `user`; the last one restores every value that nobody else has changed since."""
     with locks.exclusive(ledger.with_name("lock"), _LOCK_TIMEOUT):
         book = _read(ledger)

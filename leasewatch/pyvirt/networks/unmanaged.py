@@ -42,7 +42,7 @@ class _Setting(NamedTuple):
     """The command that makes the program load it; empty: not needed."""
 
 
-def take(paths: Paths, name: str) -> None:
+def write(paths: Paths, name: str) -> None:
     """Write the files of a network, and load them into programs that know no other network's."""
     for setting in _settings(paths, name):
         known = any(setting.place.parent.glob(setting.others))
@@ -57,7 +57,7 @@ def take(paths: Paths, name: str) -> None:
                 process.run(setting.load, package="systemd", timeout=_PATIENCE)
 
 
-def give_back(paths: Paths, name: str) -> None:
+def remove(paths: Paths, name: str) -> None:
     """Remove the files of a network."""
     for setting in _settings(paths, name):
         setting.place.unlink(missing_ok=True)

@@ -133,7 +133,7 @@ def test_a_lock_that_is_no_file_is_refused_and_nothing_made(tmp_path: Path, kind
             target.write_text("secret")
     before = sorted(tmp_path.iterdir())
     with pytest.raises(OSError, match=r"regular file|directory|symbolic links"):
-        locks.ProcessLock(lock).take()
+        locks.ProcessLock(lock).acquire()
     with (
         pytest.raises(OSError, match=r"regular file|directory|symbolic links"),
         locks.exclusive(lock, 0),

@@ -24,7 +24,7 @@ def test_a_second_process_is_refused_and_told_who_holds_the_place(tmp_path: Path
     with holding(lock) as first:
         assert locks.holder(lock) == first.pid
         with pytest.raises(UserError, match=f"held by process {first.pid}"):
-            locks.ProcessLock(lock).take()
+            locks.ProcessLock(lock).acquire()
 
 
 def test_a_killed_holder_leaves_the_place_free(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_a_killed_holder_leaves_the_place_free(tmp_path: Path) -> None:
         assert lock.exists()
         assert locks.holder(lock) is None
         mine = locks.ProcessLock(lock)
-        mine.take()
+        mine.acquire()
         mine.release()
 
 
@@ -48,7 +48,7 @@ def test_a_holder_that_was_killed_is_waited_for_and_never_named(tmp_path: Path) 
         with holding(lock) as first:
             first.kill()
             mine = locks.ProcessLock(lock)
-            mine.take()
+            mine.acquire()
             mine.release()
 
 
@@ -144,6 +144,6 @@ def test_nobody_else_may_open_what_is_locked(tmp_path: Path) -> None:
         assert stat.filemode(lock.stat().st_mode) == "-rw-------"
         assert stat.filemode(lock.parent.stat().st_mode) == "drwx------"
     mine = locks.ProcessLock(lock)
-    mine.take()
+    mine.acquire()
     assert stat.filemode(lock.stat().st_mode) == "-rw-------"
     mine.release()

@@ -24,7 +24,7 @@ from pathlib import Path
 from leasewatch.daemon import notify
 from leasewatch.files import locks as place
 held = place.ProcessLock(Path(sys.argv[1]))
-held.take()
+held.acquire()
 signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 notify.notify("READY=1")
 signal.pause()
@@ -138,7 +138,7 @@ def test_a_bound_program_dies_with_the_one_that_started_it(tmp_path: Path) -> No
     code = f"""
 import subprocess, sys
 from leasewatch.pyvirt import process
-child = subprocess.Popen(process.bound(["/bin/sleep", "60"]))
+child = subprocess.Popen(process.confined(["/bin/sleep", "60"]))
 open({str(mark)!r}, "w").write(str(child.pid))
 child.wait()
 """
@@ -156,7 +156,7 @@ child.wait()
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="dropping root needs root")
 def test_a_bound_program_keeps_its_death_signal_when_it_drops_root() -> None:
-    argv = process.bound(
+    argv = process.confined(
         [shutil.which("setpriv") or "", "--dump"],
         death_signal="HUP",
         user="nobody",
@@ -174,7 +174,7 @@ def test_a_bound_program_keeps_its_death_signal_when_it_drops_root() -> None:
 def test_a_bound_program_of_roots_keeps_of_the_capabilities_what_it_had(
     held: str, kept: int
 ) -> None:
-    argv = process.bound(["/bin/cat", "/proc/self/status"], capabilities=("dac_read_search",))
+    argv = process.confined(["/bin/cat", "/proc/self/status"], capabilities=("dac_read_search",))
     container = [argv[0], f"--bounding-set=+{held}", "--"]
     status = subprocess.run([*container, *argv], capture_output=True, text=True, check=True).stdout
     assert f"CapEff:\t{kept:016x}\n" in status
@@ -257,7 +257,7 @@ def test_what_is_still_setpriv_is_waited_for() -> None:
         os.set_blocking(writing, True)
         # It finds no program of that name, and cannot say so: the pipe is full.
         with (
-            running(*process.bound([MARK]), stderr=writing),
+            running(*process.confined([MARK]), stderr=writing),
             pytest.raises(UserError, match="of an earlier run"),
         ):
             process.await_end(sys.executable, MARK, 0)

@@ -17,7 +17,7 @@ def test_the_trial_guest_runs_through_its_whole_code_where_the_processor_works(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(kvm, "_LIMIT", 60.0)  # of a busy machine
-    assert kvm.try_accel("tcg") == ""
+    assert kvm.try_acceleration("tcg") == ""
 
 
 def test_a_processor_that_does_not_get_through_is_found_out(
@@ -27,7 +27,7 @@ def test_a_processor_that_does_not_get_through_is_found_out(
         16, b"\0"
     )
     monkeypatch.setattr(qemu, "PROBE_FIRMWARE", spinning)
-    assert "after 2 s" in kvm.try_accel("tcg")
+    assert "after 2 s" in kvm.try_acceleration("tcg")
 
 
 def test_a_qemu_that_ends_at_once_is_found_out(
@@ -37,14 +37,14 @@ def test_a_qemu_that_ends_at_once_is_found_out(
     broken.write_text("#!/bin/sh\nkill -ABRT $$\n")
     broken.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    assert "signal 6" in kvm.try_accel("kvm")
+    assert "signal 6" in kvm.try_acceleration("kvm")
 
 
 def test_a_missing_qemu_is_said_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qemu, "SYSTEM", "qemu-system-pdp11")
     monkeypatch.setitem(qemu.PACKAGES, "qemu-system-pdp11", "qemu-system-misc")
     with pytest.raises(UserError, match="not installed") as error:
-        kvm.try_accel("tcg")
+        kvm.try_acceleration("tcg")
     assert error.value.hint == "apt install qemu-system-misc"
 
 
@@ -57,7 +57,7 @@ def test_the_verdict_is_kept_until_the_next_boot_or_until_the_device_comes_or_go
         trials.append(kind)
         return "it hung"
 
-    monkeypatch.setattr(kvm, "try_accel", hang)
+    monkeypatch.setattr(kvm, "try_acceleration", hang)
     monkeypatch.setattr(kvm, "DEVICE", tmp_path / "kvm")
     memory = tmp_path / "run/accel.json"
 
@@ -76,7 +76,7 @@ def test_the_verdict_is_kept_until_the_next_boot_or_until_the_device_comes_or_go
 
 
 def test_nothing_of_a_trial_is_left_running() -> None:
-    kvm.try_accel("tcg")
+    kvm.try_acceleration("tcg")
     shown = subprocess.run(
         ["ps", "--ppid", str(os.getpid()), "-o", "args="],
         capture_output=True,

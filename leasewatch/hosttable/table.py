@@ -95,7 +95,8 @@ class HostTable:
             self._soon = asyncio.get_running_loop().call_soon(self._update)
 
     def check(self) -> None:
-        """Publish again if that failed before, or if another program changed the file."""
+        """Publish if that failed, if the clock was set, or if another program changed the file."""
+        self._due |= self._publisher.refresh(time.time())
         if not self._due and not self._publisher.is_intact():
             _LOG.error("the host table was changed by others, replacing it")
             self._due = True

@@ -72,6 +72,15 @@ def parse_mac(text: str) -> str:
     return text.lower().replace("-", ":")
 
 
+def interface_id(mac: str) -> bytes:
+    """The last 8 bytes of an IPv6 address that follows from a MAC.
+
+    The modified EUI-64 (RFC 4291, appendix A).
+    """
+    first, *rest = octets(mac)
+    return bytes([first ^ 2, *rest[:2], 0xFF, 0xFE, *rest[2:]])
+
+
 def octets(text: str) -> bytes:
     """The bytes of colon-separated hex: of a MAC, client id or DUID."""
     return bytes.fromhex(text.replace(":", ""))

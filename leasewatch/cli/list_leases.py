@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Sequence
 
 import click
 
+from leasewatch import addresses
 from leasewatch.api.interface import Entry
 from leasewatch.cli import ask, words
 from leasewatch.paths import Paths
@@ -126,10 +126,7 @@ def _print(entries: Sequence[Entry], output: frame.Format) -> None:
 
 def _order(entry: Entry) -> tuple[object, ...]:
     """By name (host2 before host10), unnamed last, then network and address, IPv4 first."""
-    packed = b""
-    if entry.address:
-        family = socket.AF_INET6 if entry.family == 6 else socket.AF_INET
-        packed = socket.inet_pton(family, entry.address)
+    packed = addresses.parse(entry.address) if entry.address else b""
     name, network = show.natural(entry.name or ""), show.natural(entry.network)
     return (entry.name is None, name, network, entry.family or 0, packed)
 

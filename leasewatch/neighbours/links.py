@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from leasewatch.addresses import Address, has_scope, is_host, octets
+from leasewatch.addresses import Address, has_scope, interface_id, is_host
 
 LINK_LOCAL: Final = bytes.fromhex("fe80") + bytes(6)
 """fe80::/64 (RFC 4291, 2.5.6)."""
@@ -39,13 +39,12 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     def guesses(self, mac: str) -> Iterator[Address]:
         """The addresses that a card may form from its MAC: link-local, and one in each /64.
 
-        Modified EUI-64 (RFC 4291, appendix A). They are only worth a question.
+        They are only worth a question.
         """
-        of_mac = octets(mac)
-        interface = bytes([of_mac[0] ^ 2, *of_mac[1:3], 0xFF, 0xFE, *of_mac[3:]])
-        yield LINK_LOCAL + interface
+        own = interface_id(mac)
+        yield LINK_LOCAL + own
         for prefix in self._prefixes():
-            yield prefix + interface
+            yield prefix + own
 
     def _prefixes(self) -> Iterator[bytes]:
         found = (own[:8] for own, length in self.addresses if length == 64 and len(own) == 16)

@@ -54,6 +54,11 @@ def test_a_mac_is_read_in_any_case_with_either_separator(text: str) -> None:
     assert addresses.octets(mac) == b"\x52\x54\x00\xab\xcd\xef"
 
 
+def test_an_interface_id_follows_from_its_mac() -> None:
+    assert addresses.interface_id("52:54:00:12:34:56").hex() == "505400fffe123456"  # RFC 4291 A
+    assert addresses.interface_id("02:00:00:00:00:01").hex() == "000000fffe000001"
+
+
 @pytest.mark.parametrize("text", ["", "52:54:00:ab:cd", "52:54:00:ab:cd:ef\n", "52:54:00:ab:cd:eg"])
 def test_what_is_no_mac_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a MAC"):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from leasewatch.pyvirt.mac_filter.frame_rules import interface_id
+from leasewatch.addresses import interface_id
 from tests.system import forgery
 from tests.system.world import CHECKOUT, World
 
@@ -138,7 +138,7 @@ class Street:
     def own6(self, mac: str, *, global_: bool = False) -> str:
         """What follows from a MAC."""
         prefix = socket.inet_pton(socket.AF_INET6, self.prefix if global_ else "fe80::")[:8]
-        return socket.inet_ntop(socket.AF_INET6, prefix + interface_id(mac).to_bytes(8, "big"))
+        return socket.inet_ntop(socket.AF_INET6, prefix + interface_id(mac))
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from leasewatch.pyvirt.mac_filter.frame_rules import interface_id
+from leasewatch.addresses import interface_id
 from tests.system import forgery
 from tests.system.asking import finds
 from tests.system.domains import (
@@ -212,7 +212,7 @@ def test_no_relay_says_who_asks_for_a_dhcpv6_lease(town: Town, who: str) -> None
     """Else web1's name is that lease's in dnsmasq's DNS."""
     mac, send = town.senders[who]
     prefix = b"\xfe\x80" + bytes(6)
-    source = socket.inet_ntop(socket.AF_INET6, prefix + interface_id(mac).to_bytes(8, "big"))
+    source = socket.inet_ntop(socket.AF_INET6, prefix + interface_id(mac))
     (shown,) = json.loads(pyvirt(town.world, "network", "show", "lab", "-o", "json").stdout)
     link = str(shown["subnet6"].partition("/")[0])
     relayed, own = (bytes.fromhex("00040000") + who.encode().ljust(14) + bytes([n]) for n in (1, 2))

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from leasewatch import addresses
 from leasewatch.daemon import alive
 from leasewatch.files import locks
 from leasewatch.paths import Paths
@@ -386,7 +387,7 @@ def _rank(address: snapshot.Address) -> tuple[bool, int]:
 
 def _text(address: snapshot.Address) -> str:
     """As programs take it: a link-local one needs its interface (RFC 4007)."""
-    text = socket.inet_ntop(address.family, address.packed)
+    text = addresses.text(address.packed)
     with contextlib.suppress(OSError):
         return f"{text}%{socket.if_indextoname(address.ifindex)}" if address.ifindex else text
     return f"{text}%{address.ifindex}"

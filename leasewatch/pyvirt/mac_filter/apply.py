@@ -6,15 +6,16 @@ import contextlib
 import socket
 from collections.abc import Iterable
 
+from leasewatch import addresses
 from leasewatch.files import locks, run_states
 from leasewatch.model import DomainState, NetworkState
-from leasewatch.neighbours import kernel
+from leasewatch.neighbours import kernel, links
 from leasewatch.paths import Paths
 from leasewatch.pyvirt import nft
 from leasewatch.pyvirt.defined import network
 from leasewatch.pyvirt.files import NetworkFiles, network_state
 from leasewatch.pyvirt.mac_filter import ruleset
-from leasewatch.pyvirt.mac_filter.frame_rules import Wire, interface_id
+from leasewatch.pyvirt.mac_filter.frame_rules import Wire
 
 _PATIENCE = 10.0  # seconds that another process may take
 
@@ -62,12 +63,11 @@ def _wire(state: NetworkState) -> Wire:
 def _ours(state: NetworkState, mac: str) -> Iterable[bytes]:
     """The host's addresses on the bridge; without a port its link-local one is still missing."""
     for subnet in state.subnets:
-        family = socket.AF_INET6 if ":" in subnet else socket.AF_INET
-        packed = socket.inet_pton(family, subnet.partition("/")[0])
+        packed = addresses.parse(subnet.partition("/")[0])
         yield (int.from_bytes(packed, "big") + 1).to_bytes(len(packed), "big")
-        if family == socket.AF_INET6:
+        if len(packed) == 16:
             yield packed  # the router's anycast address (RFC 4291 2.6.1)
-    yield (0xFE80 << 112 | interface_id(mac)).to_bytes(16, "big")
+    yield links.LINK_LOCAL + addresses.interface_id(mac)
 
 
 def _assigned(bridge: str) -> list[bytes]:

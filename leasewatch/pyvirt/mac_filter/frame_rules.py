@@ -8,9 +8,10 @@ that cannot read its field does not match, so each chain of these ends with `dro
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
+
+from leasewatch import addresses
 
 Rule = tuple[str, str]
 """The chain, and what is added to it."""
@@ -355,18 +356,13 @@ def _loose6(wire: Wire, guest: Guest | None, chain: str, target: str) -> Iterato
 def _fixed(wire: Wire, guest: Guest) -> list[int]:
     """The IPv6 addresses that follow from its MACs: link-local and in the network's prefix."""
     prefixes = (_LINK_LOCAL6, _prefix(wire))
-    return [prefix << 64 | interface_id(mac) for mac in guest.macs for prefix in prefixes]
-
-
-def interface_id(mac: str) -> int:
-    """The modified EUI-64 of a MAC (RFC 4291 A)."""
-    number = _number(mac)
-    return (number >> 24 ^ 0x020000) << 40 | 0xFFFE << 24 | number & 0xFFFFFF
+    own = [int.from_bytes(addresses.interface_id(mac)) for mac in guest.macs]
+    return [prefix << 64 | one for one in own for prefix in prefixes]
 
 
 def _prefix(wire: Wire) -> int:
     """The 64 bits of its /64."""
-    packed = socket.inet_pton(socket.AF_INET6, wire.subnet6.partition("/")[0])
+    packed = addresses.parse(wire.subnet6.partition("/")[0])
     return int.from_bytes(packed[:8], "big")
 
 
@@ -376,8 +372,7 @@ def _near(wire: Wire) -> str:
 
 def _addresses(wire: Wire, size: int) -> str:
     """The host's own of one family, by the bytes of one."""
-    family = {4: socket.AF_INET, 16: socket.AF_INET6}[size]
-    return _set(socket.inet_ntop(family, one) for one in wire.addresses if len(one) == size)
+    return _set(addresses.text(one) for one in wire.addresses if len(one) == size)
 
 
 def _lines() -> list[str]:

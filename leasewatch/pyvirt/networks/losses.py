@@ -8,11 +8,11 @@ often.
 from __future__ import annotations
 
 import math
-import socket
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from leasewatch import addresses
 from leasewatch.neighbours import kernel
 from leasewatch.paths import Paths
 from leasewatch.pyvirt import nft
@@ -124,6 +124,5 @@ def _addresses(texts: tuple[str, ...]) -> set[tuple[bytes, int]]:
     found = set()
     for text in texts:
         address, _, length = text.partition("/")
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        found.add((socket.inet_pton(family, address), int(length)))
+        found.add((addresses.parse(address), int(length)))
     return found

@@ -6,7 +6,7 @@ import re
 
 from leasewatch.model import DomainState, Nic
 from leasewatch.pyvirt.mac_filter import ruleset
-from leasewatch.pyvirt.mac_filter.frame_rules import Guest, Wire, interface_id
+from leasewatch.pyvirt.mac_filter.frame_rules import Guest, Wire
 from leasewatch.pyvirt.mac_filter.ruleset import Refresh
 
 MAC = "52:54:00:00:00:{:02x}".format
@@ -86,8 +86,3 @@ def test_each_chain_that_a_rule_goes_to_is_made() -> None:
             target for rule in rules for target in re.findall(r"(?:goto|jump) (\w+)", rule)
         } <= made
         assert {rule.split()[4] for rule in rules} <= made
-
-
-def test_an_interface_id_is_that_of_its_mac() -> None:
-    assert interface_id("52:54:00:12:34:56") == 0x505400FFFE123456  # RFC 4291 A
-    assert interface_id("02:00:00:00:00:01") == 0x000000FFFE000001

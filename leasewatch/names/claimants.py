@@ -1,7 +1,7 @@
 """What is held of an address, and the claimants of one name: which wins, with which addresses.
 
-A claimant is a domain, or a guest with all addresses of its network card. `names.policy` decides
-what a claimant that wins or loses is told.
+A claimant is a domain, or a guest with all addresses of its network card. `names.policy`
+decides what becomes of each claim.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ class Networks:
     """What the bridges of one network are in.
 
     If they are in nothing of a family, any address of it may be right: the bridge may have lost
-    its own. A link-local prefix tells nothing, nor does an address without a prefix.
+    its own. A link-local prefix shows nothing, nor does an address without a prefix.
     """
 
     def __init__(self, prefixes: Iterable[Prefix]) -> None:

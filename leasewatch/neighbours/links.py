@@ -1,4 +1,4 @@
-"""What can be told of a bridge from its own addresses: who may be a neighbour, and where to ask."""
+"""What follows from the addresses of a bridge: who may be a neighbour, and where to ask."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""dnsmasq's lease file: bytes to leases. It opens nothing and keeps nothing.
+"""dnsmasq's lease file: bytes to leases.
 
 One lease a line, five fields between single spaces (dnsmasq, lease.c):
-`expires hwaddr-or-IAID address hostname client-id-or-DUID`. A line tells by itself what it is
-(IPv4, DHCPv6, or a note), so unchanged lines need never be parsed again.
+`expires hwaddr-or-IAID address hostname client-id-or-DUID`. A line shows by itself whether it is
+IPv4, DHCPv6 or a note, so unchanged lines are never parsed again.
 
-A note begins with a word: the server's own `duid HEX`, and with --leasequery (2.92) `vendorclass
-ADDRESS HEX` and `agent-info ADDRESS HEX`. Others of this shape are passed over, too, for the notes
-that later versions add; plain text is not of this shape, and is a fault.
+A note starts with a word: the server's own `duid HEX`, and with --leasequery (2.92) `vendorclass
+ADDRESS HEX` and `agent-info ADDRESS HEX`. Other notes of this shape are ignored too, because later
+versions may add some. Plain text does not have this shape and is a fault.
 """
 
 from __future__ import annotations

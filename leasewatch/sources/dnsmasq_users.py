@@ -1,4 +1,4 @@
-"""Programs whose lease files are plain dnsmasq's: where they keep them. Nothing is parsed here."""
+"""Programs that keep plain dnsmasq lease files, and where."""
 
 from __future__ import annotations
 

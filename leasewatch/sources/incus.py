@@ -1,11 +1,11 @@
 """Incus and LXD: dnsmasq's leases, and `dnsmasq.hosts`, the instances' names by MAC.
 
-That folder holds a file `[PROJECT_]INSTANCE.DEVICE` for each network card, with one line of
-dnsmasq's dhcp-host form, `MAC[,IPV4][,[IPV6]][,NAME]` (Incus: internal/server/dnsmasq). Older LXDs
-leave `.DEVICE` out. NAME is INSTANCE, or INSTANCE.PROJECT (LXD; Incus before 6.9); both answer. An
-instance's name is one label; a project's may hold dots, and in older LXDs underscores. A card that
-has no NAME there belongs to a network with `dns.mode` other than `managed`: nobody names it. The
-files stay while the instance is stopped, so they do not tell whether it runs.
+That folder has a file `[PROJECT_]INSTANCE.DEVICE` for each network card, with one line as for
+dnsmasq's dhcp-host: `MAC[,IPV4][,[IPV6]][,NAME]` (Incus: internal/server/dnsmasq). Older LXDs omit
+`.DEVICE`. NAME is INSTANCE, or INSTANCE.PROJECT (LXD; Incus before 6.9); both answer. An instance's
+name is one label; a project's may contain dots, and in older LXDs underscores. A card without NAME
+is on a network whose `dns.mode` is not `managed`, so it gets no name. The files stay while the
+instance is stopped, so they do not show whether it runs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from leasewatch.sources.source import Files, Owner, OwnerFiles, Source, lines
 
 _MAX_LINE = 1024
 _REMOVED_SECONDS = 2.0
-"""A card's file goes with the card, but Incus also removes all of them to write them anew."""
+"""A card's file goes with the card, but Incus also removes all files to rewrite them."""
 
 
 class _Instance(NamedTuple):
@@ -31,7 +31,7 @@ class _Instance(NamedTuple):
 
 
 def parse_owners(data: bytes, path: str) -> tuple[list[Owner], list[ParseError]]:
-    """The card of a dnsmasq.hosts file; raises ParseError where it is still being written."""
+    """The card of a dnsmasq.hosts file; raises ParseError if it is incomplete."""
     found = lines(data, path)
     if not found:
         raise ParseError(path, 1, "line", "no complete line")
@@ -69,7 +69,7 @@ def _is_address(value: bytes) -> bool:
 
 
 def _instance(file: str, name: str) -> _Instance | None:
-    """Which instance a card's file is of; None: of none, an editor has put it there, say.
+    """The instance of a card's file; None: it has none, e.g. an editor made the file.
 
     A name that is not the file's counts as it is.
     """

@@ -1,4 +1,4 @@
-"""Lists of JSON objects as records: each object's own bytes, decoded one by one. No file format."""
+"""Lists of JSON objects as records: the bytes of each object, decoded one by one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _S = TypeVar("_S", bound=msgspec.Struct)
 
 
 def decode(data: bytes, kind: type[_T], path: str) -> _T:
-    """Raises ParseError with the name of the field that is wrong, or `JSON`."""
+    """Raises ParseError with the name of the bad field, or `JSON`."""
     try:
         return msgspec.json.decode(data, type=kind)
     except msgspec.ValidationError as error:
@@ -27,7 +27,7 @@ def decode(data: bytes, kind: type[_T], path: str) -> _T:
 def decode_object(
     data: bytes, kind: type[_S], path: str, faults: list[ParseError], must: Collection[str]
 ) -> _S:
-    """`decode`, but of the fields only those in `must` have to be readable.
+    """`decode`, but only the fields in `must` have to be readable.
 
     `faults` gets the others that are not, and the object is decoded without them.
     """

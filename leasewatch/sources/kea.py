@@ -1,9 +1,9 @@
-"""Kea's memfile lease files: CSV with a header, to which a line is added at each change.
+"""Kea's memfile lease files: CSV with a header; each change adds a line.
 
 The last line of an address counts (Kea: "Memfile - Basic Storage for Leases", csv_lease_file4 and
 6). Newer versions only add columns at the end. The clean-up (kea-lfc) moves the file to `.1`, joins
-it with `.2` into `.completed` and that becomes `.2`: what those hold is older than the file. A
-DHCPv6 line may have a hwaddr that Kea took out of the DUID, so it proves nothing and is left out.
+it with `.2` into `.completed`, and renames that to `.2`. All of these are older than the file. The
+hwaddr of a DHCPv6 line may come from the DUID, so it proves nothing and is ignored.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ _MAX_LINE: Final = 4096
 _ENDLESS: Final = 0xFFFFFFFF
 """Valid lifetime of a lease that never ends (RFC 2131, RFC 8415)."""
 _HOLDS: Final = frozenset({0, 4})
-"""States of a lease that holds: default, and registered (RFC 9686: a host tells the address that it
-made up itself). Declined, expired and reclaimed, released do not."""
+"""States of a valid lease: default, and registered (RFC 9686: the host chose its own address). The
+others are declined, expired and reclaimed, released."""
 _PREFIX: Final = b"2"
 """Lease type of a delegated prefix (IA_PD)."""
 _ESCAPED = re.compile(rb"&#x([0-9A-Fa-f]{2})")
 
 
 def records(data: bytes, path: str) -> list[bytes]:
-    """The last complete line of each address; raises ParseError where the header is unknown."""
+    """The last complete line of each address; raises ParseError if the header is unknown."""
     *complete, _unfinished = data.split(b"\n")
     last: dict[bytes, bytes] = {}
     for number, line in enumerate(complete, 1):
@@ -64,7 +64,7 @@ def records(data: bytes, path: str) -> list[bytes]:
 
 
 def parse_record(record: bytes, file: LeaseFile, faults: list[ParseError]) -> Lease | None:
-    """The lease of one line; None: it has been given back, declined or reclaimed, or is a prefix.
+    """The lease of one line; None: it was given back, declined or reclaimed, or is a prefix.
 
     See `Source.parse_record`.
     """

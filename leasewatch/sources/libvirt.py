@@ -1,9 +1,11 @@
 """libvirt's dnsmasq helper files: bytes to leases, domains by MAC, and networks by bridge.
 
-BRIDGE.status is a list of leases that the helper wrote at each event of dnsmasq; BRIDGE.macs lists
-the running domains and their cards; NETWORK.conf is dnsmasq's configuration, which names the
-bridge (libvirt: src/network/leaseshelper.c, src/util/virmacmap.c). All are replaced by rename. The
-`mac-address` is what dnsmasq saw, for DHCPv6 too: never the guest's DUID.
+- BRIDGE.status lists the leases. The helper rewrites it at each event of dnsmasq. `mac-address` is
+  the MAC that dnsmasq saw, for DHCPv6 too.
+- BRIDGE.macs lists the running domains and their cards.
+- NETWORK.conf is dnsmasq's configuration, which names the bridge.
+
+All are replaced by rename (libvirt: src/network/leaseshelper.c, src/util/virmacmap.c).
 """
 
 from __future__ import annotations
@@ -62,7 +64,7 @@ def parse_record(record: bytes, file: LeaseFile, faults: list[ParseError]) -> Le
 
 
 def parse_owners(data: bytes, path: str) -> tuple[list[Owner], list[ParseError]]:
-    """The cards of a .macs file; raises ParseError where it is no list at all."""
+    """The cards of a .macs file; raises ParseError if it is not a list."""
     owners: list[Owner] = []
     errors: list[ParseError] = []
     for record in json_records.split(data, path):

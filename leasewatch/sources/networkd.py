@@ -1,9 +1,9 @@
 """systemd-networkd's DHCP server: its lease file, one per interface, JSON, replaced by rename.
 
 An object with `Leases` (systemd >= 256, src/libsystemd-network/sd-dhcp-server-lease.c). Addresses
-are lists of bytes, times microseconds. `ClientId` is what the client said, hence no MAC;
-`HardwareAddress` (257) is the one that the server saw. IPv4 only. The file is below /var/lib, with
-PersistLeases=runtime (258) below /run. It goes with its last lease.
+are lists of bytes, times are microseconds. `ClientId` is what the client sent, so it is no MAC;
+`HardwareAddress` (257) is what the server saw. IPv4 only. The file is below /var/lib, or with
+PersistLeases=runtime (258) below /run. It is removed with its last lease.
 """
 
 from __future__ import annotations

@@ -276,7 +276,7 @@ def test_of_several_domains_each_is_tried(idle_lab: World) -> None:
 REFUSED = [
     ("start wbe1", 'no domain "wbe1"', "did you mean web1?"),
     ("console web1", "web1 is not running", "pyvirt domain start web1"),
-    ("create web1 --network lab --kernel /bin/sh", "web1 already", "show web1"),
+    ("create web1 --network lab --kernel /bin/sh", "web1 exists already", "show web1"),
     ("create x --network lba --kernel /bin/sh", 'network "lba"', "mean lab?"),
 ]
 

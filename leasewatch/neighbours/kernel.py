@@ -18,13 +18,14 @@ from leasewatch.neighbours.table import FAILED, PERMANENT, REACHABLE, STALE, Sig
 
 # linux/rtnetlink.h, linux/netlink.h, linux/if_addr.h, linux/neighbour.h, asm/socket.h
 NEWLINK, DELLINK, NEWADDR, DELADDR, NEWNEIGH, DELNEIGH = 16, 17, 20, 21, 28, 29
-_GETLINK, _GETADDR, _GETNEIGH, _DONE, _ERROR = 18, 22, 30, 3, 2
+_GETLINK, _SETLINK, _GETADDR, _GETNEIGH, _DONE, _ERROR = 18, 19, 22, 30, 3, 2
 _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
 _GROUPS: Final = 0x1 | 0x4 | 0x10 | 0x100
 """Links, neighbours, IPv4 and IPv6 addresses."""
 _NDA_DST, _NDA_LLADDR, _NDA_CACHEINFO, _NDA_IFINDEX = 1, 2, 3, 8
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MASTER = 1, 3, 10
+_IFLA_PROTINFO, _IFLA_BRPORT_GROUP_FWD_MASK, _NESTED = 12, 31, 0x8000
 _IFF_UP = 0x1
 _SO_ATTACH_FILTER: Final = 26
 _TICKS: Final = 100.0
@@ -111,6 +112,14 @@ def links() -> dict[str, Interface]:
         (master,) = struct.unpack_from("=i", found.get(_IFLA_MASTER, bytes(4)))
         by_name[name] = Interface(index, mac, bool(flags & _IFF_UP), master)
     return by_name
+
+
+def forward_groups(ifindex: int, mask: int) -> None:
+    """Set group_fwd_mask of a bridge's port (ip-link(8)); raises OSError. Needs root."""
+    option = _ATTRIBUTE.pack(6, _IFLA_BRPORT_GROUP_FWD_MASK) + struct.pack("=Hxx", mask)
+    request = _INTERFACE.pack(socket.AF_BRIDGE, 0, ifindex, 0, 0)
+    request += _ATTRIBUTE.pack(4 + len(option), _IFLA_PROTINFO | _NESTED) + option
+    list(_ask(_SETLINK, _REQUEST | _ACK, request))
 
 
 def addresses() -> dict[int, list[tuple[Address, int]]]:

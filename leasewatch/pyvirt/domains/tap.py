@@ -14,6 +14,7 @@ import struct
 from pathlib import Path
 
 from leasewatch.addresses import octets
+from leasewatch.neighbours import kernel
 from nss_pyvirt.errors import UserError
 
 _TUNSETIFF = 0x400454CA
@@ -21,7 +22,7 @@ _IFF_TAP, _IFF_NO_PI, _IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCSIFHWADDR, _SIOCBRADDIF = 0x8913, 0x8914, 0x8924, 0x89A2
 _IFF_UP = 0x1
 _ARPHRD_ETHER = 1
-_LLDP = "0x4000"
+_LLDP = 0x4000
 """01:80:c2:00:00:0e: a bridge that does not forward it passes it to the host, unfiltered."""
 
 
@@ -69,7 +70,7 @@ def _attach(name: str, bridge: str, mac: str) -> None:
             why = "there is none" if error.errno == errno.ENODEV else error.strerror
             raise UserError(f"cannot use bridge {bridge}: {why}") from error
         with contextlib.suppress(OSError):
-            Path(f"/sys/class/net/{name}/brport/group_fwd_mask").write_text(_LLDP)
+            kernel.forward_groups(socket.if_nametoindex(name), _LLDP)
         flags = fcntl.ioctl(control, _SIOCGIFFLAGS, _request(name, b""))[16:18]
         up = struct.unpack("H", flags)[0] | _IFF_UP
         fcntl.ioctl(control, _SIOCSIFFLAGS, _request(name, struct.pack("H", up)))

@@ -22,9 +22,14 @@ def pyvirt(
 
 
 def define(
-    world: World, guest: GuestFiles, name: str, *options: str | Path, accel: str = "tcg"
+    world: World,
+    guest: GuestFiles,
+    name: str,
+    *options: str | Path,
+    accel: str = "tcg",
+    append: str = "console=ttyS0 quiet",
 ) -> None:
-    boot = ("--kernel", guest.kernel, "--initrd", guest.initrd, "--append", "console=ttyS0 quiet")
+    boot = ("--kernel", guest.kernel, "--initrd", guest.initrd, "--append", append)
     size = ("--memory", "96", "--accel", accel)
     pyvirt(world, "domain", "create", name, "--network", "lab", *boot, *size, *options)
 

@@ -67,7 +67,7 @@ def test_a_domain_that_has_ipv6_alone_is_logged_in_to_without_a_wait_in_between(
     started: World, guest_files: GuestFiles
 ) -> None:
     started.run(["cp", guest_files.ssh_config, "/etc/ssh/ssh_config.d/guest.conf"])
-    define(started, guest_files, "six1", "--append", "console=ttyS0 quiet ipv4=no hostname=six1")
+    define(started, guest_files, "six1", append="console=ttyS0 quiet ipv4=no hostname=six1")
     both = "pyvirt domain start six1 && ssh -o BatchMode=yes root@six1 hostname"
     assert started.run(["sh", "-c", both], timeout=180).stdout.splitlines()[-1] == "six1"
     # Also who cannot do with a link-local address, for want of a scope.

@@ -8,6 +8,7 @@ SipHash-2-4 has a seed per file, the load is at most 1/4 (up to 32 keys: as smal
 are in the order of their home bucket, so a lookup reads one window of 8 slots and one record,
 whatever the size. Header and records carry a CRC-32.
 
+- `table` decides touched names and publishes once for all changes that are ready.
 - Only touched records are packed again. The file is then built whole.
 - The file is read back through the module's own reader before it is renamed into place. A failure
   keeps the old file. Stopping the service keeps it too; `nss-pyvirt remove` deletes it.

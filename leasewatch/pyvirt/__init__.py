@@ -7,6 +7,7 @@ There is no daemon. Whatever is started has one parent process, `pyvirt network 
 `pyvirt domain run NAME`, which cleans up when it ends. `start` starts the parent (a transient unit
 where systemd is PID 1, else a session of its own) and returns when it reports READY=1.
 
+- `nft` and `ip` run the system's own tools (nftables, iproute2); no library stands between.
 - Definitions become plans (pure), plans are carried out with an undo stack: all or nothing.
 - Killing any process at any moment loses no definition. The next command repairs what is left.
 - `start` on something started repairs what is missing.

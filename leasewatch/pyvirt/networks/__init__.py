@@ -7,6 +7,8 @@ In: a network's definition. Out: a running bridge with DHCP and DNS, /run/pyvirt
 - `pyvirt network run` repairs what others take: rules, MAC filter, bridge, addresses, ports of
   taps, forwarding (`losses`). Netlink wakes it. A part that is taken again and again is repaired
   less and less often.
+- A foreign chain that drops by default may stop DHCP: `start` names it and the line to type for
+  Docker, ufw and firewalld (`firewall`). It does not judge the chain's rules.
 - systemd-networkd, udev and NetworkManager leave our bridges and taps alone (`unmanaged`).
 - Sysctls change only where needed; the last network's stop restores them unless somebody changed
   them since. IPv6 forwarding makes the kernel ignore routers, so interfaces that listen to one

@@ -6,9 +6,8 @@ Out: rows for `leasewatch history`; first appearances and given-back leases for 
 A holding is a client's time at an address under one hostname. A renewal moves its end and is no
 event, so the file grows with what happens, not with time (2.1 MiB per 10,000 holdings).
 
-`holdings` is the state machine (pure), `intake` the limits on what guests cause (pure), `writer` the
-queue and the thread, `file` and `schema` SQLite, `reader` the reads of a file that nobody vouches
-for.
+`holdings` is the state machine and `intake` limits what guests cause (both pure). `writer` has the
+queue and the thread, `file` and `schema` the SQLite part. `reader` trusts nothing in the file.
 
 - An address that only the neighbour table knows is a holding if its MAC is a domain's or has a
   lease. A guest that invents MACs would otherwise fill the file.

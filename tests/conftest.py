@@ -74,15 +74,13 @@ def _open_files() -> dict[str, str]:
 
 
 def children_of(pid: int) -> set[int]:
-    """The pids whose parent is `pid` (proc(5), field 4 of stat)."""
-    found = set()
-    for process in Path("/proc").glob("[0-9]*"):
+    """The pids whose parent is `pid` (proc(5), /proc/PID/task/TID/children)."""
+    found: set[int] = set()
+    for thread in Path(f"/proc/{pid}/task").glob("*"):
         try:
-            after_name = (process / "stat").read_text().rpartition(")")[2].split()
+            found.update(map(int, (thread / "children").read_text().split()))
         except (FileNotFoundError, ProcessLookupError):  # ended meanwhile
             continue
-        if int(after_name[1]) == pid:
-            found.add(int(process.name))
     return found
 
 

@@ -22,7 +22,7 @@ from tests.system.world import World
 TABLE = "run/leasewatch/hosts.v1"
 LEASES = "/var/lib/pyvirt/leases/lab.leases"
 NETWORK = "/run/pyvirt/networks/lab.json"
-COUNT = 5_000
+COUNT = 2_000
 
 
 def kill_services(world: World, rounds: int) -> None:
@@ -65,7 +65,7 @@ def client(turn: int) -> tuple[str, str]:
 
 @pytest.fixture
 def lab(world: World) -> World:
-    """A network whose dnsmasq needs 60 writes for its 5,000 leases, and the service."""
+    """A network whose dnsmasq needs 24 writes for its 2,000 leases, and the service."""
     world.run(["pyvirt", "network", "create", "lab", "--subnet", "10.50.0.0/16"])
     later = int(time.time()) + 3600
     lines = [
@@ -99,7 +99,7 @@ def kill_dnsmasq(world: World, rounds: int) -> None:
     with Observer(world.root / TABLE, Said(names | later, always=names)):
         for turn in range(rounds):
             former = dnsmasq(world)
-            at = dice.randrange(56) if turn else 0
+            at = dice.randrange(22) if turn else 0
             call = f"write:signal=SIGKILL:when={at}" if at else "ftruncate:signal=SIGKILL:when=1"
             strace = world.spawn(
                 [

@@ -64,18 +64,19 @@ DAMAGE = {
 _JQ_PID = """jq_pid() { sed 's/.*"'$1'":\\([0-9]*\\).*/\\1/' /run/pyvirt/networks/lab.json; }; """
 
 
-@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
-def test_start_mends_a_damaged_network(world: World, damage: str) -> None:
+def test_start_mends_a_damaged_network(world: World) -> None:
     started(world)
     table = world.run(["nft", "list", "table", "inet", "pyvirt_lab"]).stdout
-    pid = state(world)["pid"]
-    world.run(["sh", "-c", _JQ_PID + damage])
-    if "jq_pid pid" in damage:
-        world.wait_for("the parent to end", lambda: not alive(world, pid))
-    world.run(["pyvirt", "network", "start", "lab"])
-    assert world.run(["nft", "list", "table", "inet", "pyvirt_lab"]).stdout == table
-    assert world.run(["cat", "/proc/sys/net/ipv4/ip_forward"]).stdout == "1\n"
-    assert world.client("web", LAB).dhcp().startswith("10.77.0.")
+    for number, (what, damage) in enumerate(DAMAGE.items()):
+        pid = state(world)["pid"]
+        world.run(["sh", "-c", _JQ_PID + damage])
+        if "jq_pid pid" in damage:
+            world.wait_for(f"the parent to end: {what}", lambda: not alive(world, pid))  # noqa: B023
+        world.run(["pyvirt", "network", "start", "lab"])
+        mended = world.run(["nft", "list", "table", "inet", "pyvirt_lab"]).stdout
+        assert mended == table, what
+        assert world.run(["cat", "/proc/sys/net/ipv4/ip_forward"]).stdout == "1\n", what
+        assert world.client(f"web{number}", LAB).dhcp().startswith("10.77.0."), what
 
 
 def test_mending_puts_a_running_domains_tap_back_on_its_own_bridge(world: World) -> None:

@@ -10,26 +10,33 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from leasewatch.daemon.seats import Seats, peer_uid
 from nss_pyvirt import snapshot
 from nss_pyvirt.snapshot import SnapshotError
 
-NAME_SECONDS = 2.0
-"""A peer must send its name within so long…"""
-WAIT_SECONDS = 32.0
-"""…and is dropped after so long: the module waits for 30 s at most."""
-CHECK_SECONDS = 1.0
-"""How often waiting peers are checked: a name stops being pending at its time."""
-MAX_WAITERS = 512
-MAX_WAITERS_OF_USER = 128
 _BACKLOG = 512
 _AT_ONCE = 64
 """Connections accepted before other work has its turn."""
 _LONGEST = 256
 """Bytes: one more than a name and a family may have, so that a longer one is unknown."""
 _FAMILIES = {b"": socket.AF_UNSPEC, b"4": socket.AF_INET, b"6": socket.AF_INET6}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long peers may take, in seconds, and how many may wait."""
+
+    name: float = 2.0
+    """A peer must send its name within so long…"""
+    wait: float = 32.0
+    """…and is dropped after so long: the module waits for 30 s at most."""
+    check: float = 1.0
+    """How often waiting peers are checked: a name stops being pending at its time."""
+    waiters: int = 512
+    waiters_of_user: int = 128
 
 
 class _Waiter:
@@ -46,12 +53,13 @@ class _Waiter:
 class PendingServer:
     """Serves `path` (mode 0666) from `start` until `stop`; `table` is the published host table."""
 
-    def __init__(self, path: Path, table: Path) -> None:
+    def __init__(self, path: Path, table: Path, limits: Limits | None = None) -> None:
         self._path = path
         self._table = table
+        self._limits = limits or Limits()
         self._listener: socket.socket | None = None
         self._waiters: set[_Waiter] = set()
-        self._seats = Seats[_Waiter](MAX_WAITERS, MAX_WAITERS_OF_USER)
+        self._seats = Seats[_Waiter](self._limits.waiters, self._limits.waiters_of_user)
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -98,13 +106,13 @@ class PendingServer:
                 return
             except OSError:  # no file descriptor is left: try again later
                 loop.remove_reader(listener)
-                loop.call_later(CHECK_SECONDS, self._listen, listener)
+                loop.call_later(self._limits.check, self._listen, listener)
                 return
             self._admit(sock)
 
     def _admit(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        waiter = _Waiter(sock, loop.time() + NAME_SECONDS)
+        waiter = _Waiter(sock, loop.time() + self._limits.name)
         leaving = self._seats.enter(waiter, peer_uid(sock))
         if leaving is waiter:
             sock.close()
@@ -115,7 +123,7 @@ class PendingServer:
         self._waiters.add(waiter)
         loop.add_reader(sock, self._read, waiter)
         if self._timer is None:
-            self._timer = loop.call_later(CHECK_SECONDS, self._time_passed)
+            self._timer = loop.call_later(self._limits.check, self._time_passed)
 
     def _listen(self, listener: socket.socket) -> None:
         if listener is self._listener:  # not stopped meanwhile
@@ -133,7 +141,7 @@ class PendingServer:
             return
         waiter.name = name.decode("ascii", "replace")
         waiter.family = _FAMILIES.get(family, socket.AF_UNSPEC)
-        waiter.until = asyncio.get_running_loop().time() + WAIT_SECONDS
+        waiter.until = asyncio.get_running_loop().time() + self._limits.wait
         self._answer(waiter, self._word_for(waiter.name, waiter.family))
 
     def _word_for(self, name: str, family: int) -> bytes:
@@ -165,4 +173,4 @@ class PendingServer:
             self._drop(waiter)
         self.published()
         if self._waiters:
-            self._timer = loop.call_later(CHECK_SECONDS, self._time_passed)
+            self._timer = loop.call_later(self._limits.check, self._time_passed)

@@ -52,8 +52,8 @@ def probe(memory: Path) -> Verdict:
     return msgspec.structs.replace(verdict, fresh=True)
 
 
-def try_acceleration(accel: qemu.Chosen) -> str:
-    """Run a throw-away virtual CPU for a moment; empty if it works, else the reason."""
+def try_acceleration(accel: qemu.Chosen, limit: float = _LIMIT) -> str:
+    """Run a throw-away virtual CPU for `limit` s at most; empty if it works, else the reason."""
     firmware = os.memfd_create("probe")
     try:
         os.write(firmware, qemu.PROBE_FIRMWARE)
@@ -68,17 +68,17 @@ def try_acceleration(accel: qemu.Chosen) -> str:
         )
     finally:
         os.close(firmware)
-    return _outcome(guest)
+    return _outcome(guest, limit)
 
 
-def _outcome(guest: subprocess.Popen[bytes]) -> str:
+def _outcome(guest: subprocess.Popen[bytes], limit: float) -> str:
     try:
-        code = guest.wait(_LIMIT)
+        code = guest.wait(limit)
     except subprocess.TimeoutExpired:
         guest.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            guest.wait(1)  # stuck in the kernel: it ends when the kernel lets it
-        return f"a trial guest had not run 10 million instructions after {_LIMIT:g} s"
+            guest.wait(1)  # stuck in the kernel: it is nobody's, and ends when the kernel lets it
+        return f"a trial guest had not run 10 million instructions after {limit:g} s"
     if code == qemu.PROBE_PASSED:
         return ""
     return f"QEMU ended at once ({f'signal {-code}' if code < 0 else f'exit code {code}'})"

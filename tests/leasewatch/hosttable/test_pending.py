@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from leasewatch.hosttable import pending
-from leasewatch.hosttable.pending import PendingServer
+from leasewatch.hosttable.pending import Limits, PendingServer
 from nss_pyvirt import snapshot
 from nss_pyvirt.snapshot import Address, Host
 
@@ -27,10 +27,10 @@ PUBLISHED, GAVE_UP, DROPPED = b"published", b"gave up", b""
 class Served:
     """A table and the server that tells of it, in the running loop."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, limits: Limits | None) -> None:
         self.path = folder / "pending.sock"
         self.table = folder / "hosts.v1"
-        self.server = PendingServer(self.path, self.table)
+        self.server = PendingServer(self.path, self.table, limits)
         self.write(WEB1)
 
     def write(self, *hosts: Host) -> None:
@@ -51,8 +51,8 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serving(folder: Path) -> AsyncIterator[Served]:
-    made = Served(folder)
+async def serving(folder: Path, limits: Limits | None = None) -> AsyncIterator[Served]:
+    made = Served(folder, limits)
     made.server.start()
     try:
         yield made
@@ -175,14 +175,9 @@ def test_what_is_no_pending_name_is_given_up_at_once(tmp_path: Path, name: bytes
     asyncio.run(run())
 
 
-def test_peers_that_say_nothing_too_much_or_go_are_dropped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pending, "NAME_SECONDS", 0.1)
-    monkeypatch.setattr(pending, "CHECK_SECONDS", 0.1)
-
+def test_peers_that_say_nothing_too_much_or_go_are_dropped(tmp_path: Path) -> None:
     async def run() -> None:
-        async with serving(tmp_path) as served:
+        async with serving(tmp_path, Limits(name=0.1, check=0.1)) as served:
             with served.connect() as silent, await served.ask(b"web1") as talker:
                 assert await told(silent) == DROPPED
                 talker.send(b"web1")
@@ -197,14 +192,9 @@ def test_peers_that_say_nothing_too_much_or_go_are_dropped(
     asyncio.run(run())
 
 
-def test_nobody_waits_for_longer_than_the_module_would(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pending, "WAIT_SECONDS", 0.2)
-    monkeypatch.setattr(pending, "CHECK_SECONDS", 0.1)
-
+def test_nobody_waits_for_longer_than_the_module_would(tmp_path: Path) -> None:
     async def run() -> None:
-        async with serving(tmp_path) as served:
+        async with serving(tmp_path, Limits(wait=0.2, check=0.1)) as served:
             with await served.ask(b"web1") as client:
                 assert await told(client) == DROPPED
 
@@ -224,12 +214,10 @@ def test_a_peer_that_does_not_take_its_answer_harms_nobody(tmp_path: Path) -> No
 
 
 def test_more_waiters_than_a_users_share_are_turned_away_and_the_others_stay(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(pending, "MAX_WAITERS_OF_USER", 3)
-
     async def run() -> None:
-        async with serving(tmp_path) as served:
+        async with serving(tmp_path, Limits(waiters_of_user=3)) as served:
             with contextlib.ExitStack() as held:
                 clients = [held.enter_context(await served.ask(b"web1")) for _ in range(4)]
                 assert await told(clients[3]) == DROPPED
@@ -249,10 +237,9 @@ def test_a_crowd_of_users_keeps_neither_root_nor_another_user_from_waiting(
     crowd = [1001, 1001, 1001, 1002, 1003]
     uids = iter([*crowd, 0, 0, 1004])
     monkeypatch.setattr(pending, "peer_uid", lambda _: next(uids))
-    monkeypatch.setattr(pending, "MAX_WAITERS", len(crowd))
 
     async def run() -> None:
-        async with serving(tmp_path) as served:
+        async with serving(tmp_path, Limits(waiters=len(crowd))) as served:
             with contextlib.ExitStack() as held:
                 liars = [held.enter_context(await served.ask(b"web1")) for _ in crowd]
                 root = [held.enter_context(await served.ask(b"web1")) for _ in range(2)]
@@ -270,7 +257,6 @@ def test_a_crowd_of_users_keeps_neither_root_nor_another_user_from_waiting(
 def test_without_a_descriptor_to_spare_the_server_rests_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pending, "CHECK_SECONDS", 0.1)
     accept = socket.socket.accept
     refusals = iter([OSError(24, "Too many open files")])
 
@@ -282,7 +268,7 @@ def test_without_a_descriptor_to_spare_the_server_rests_and_goes_on(
     monkeypatch.setattr(socket.socket, "accept", refuse_once)
 
     async def run() -> None:
-        async with serving(tmp_path) as served:
+        async with serving(tmp_path, Limits(check=0.1)) as served:
             served.write(LEASED)
             with served.connect() as client:
                 client.send(b"web1")

@@ -41,6 +41,8 @@ def test_a_domain_lives_from_start_to_power_button_and_leaves_nothing(
     address = lease(lab, "web1")
     lab.wait_for("web1's address", lambda: address in str(row(lab, "web1")["addresses"]))
     assert lab.run(["getent", "ahostsv4", "web1"]).stdout.split()[0] == address
+    assert "web1" in lab.run(["getent", "hosts", address]).stdout
+    lab.run(["ping", "-c", "1", "-W", "10", "web1"], user="nobody")
     assert log_in(lab, guest_files, "web1", "hostname").strip() == "web1"
     (fields,) = [line.split() for line in read(lab, LEASES).splitlines() if address in line]
     assert fields[3] == "web1"

@@ -81,36 +81,14 @@ def victim(lab: World) -> str:
     return address
 
 
-@pytest.mark.parametrize("name", [VICTIM, VICTIM.upper(), "wpad", "isatap", "0x7f000001", "12345"])
-def test_a_client_gets_no_name_that_is_not_its_own(lab: World, victim: str, name: str) -> None:
-    before = finds(lab, name)
-    liar = lab.client("liar", BRIDGE).dhcp(name)
-    lab.wait_for("the claim to be seen", lambda: liar in entries(lab))
-    # Of some names (wpad) dnsmasq itself leaves nothing: "unnamed". A domain's it does not know.
-    verdicts = {"refused"} if name.lower() == VICTIM else {"refused", "unnamed"}
-    assert entries(lab)[liar]["state"] in verdicts
-    assert entries(lab)[liar]["reason"]
-    assert liar not in finds(lab, name)
-    assert finds(lab, name) == before
-    assert finds(lab, VICTIM) == [victim]
-
-
-def test_a_forged_duid_and_hostname_do_not_join_a_domain(lab: World, victim: str) -> None:
-    forged = f"00:03:00:01:{entries(lab)[victim]['mac']}"
-    liar = ask_v6(lab.client("liar", BRIDGE), VICTIM, duid=forged)
+def test_a_client_does_not_get_the_name_of_a_domain_that_dnsmasq_does_not_know(
+    lab: World, victim: str
+) -> None:
+    liar = lab.client("liar", BRIDGE).dhcp(VICTIM)
     lab.wait_for("the claim to be seen", lambda: liar in entries(lab))
     assert entries(lab)[liar]["state"] == "refused"
+    assert entries(lab)[liar]["reason"]
     assert finds(lab, VICTIM) == [victim]
-
-
-def test_a_hostname_of_control_bytes_reaches_neither_the_table_nor_the_terminal(
-    lab: World,
-) -> None:
-    client = lab.client("c1", BRIDGE)
-    address = client.dhcp("x\x1b[31m")
-    lab.wait_for("the lease to be seen", lambda: address in entries(lab))
-    assert entries(lab)[address]["state"] in {"unnamed", "refused"}
-    assert "\x1b" not in lab.run(["leasewatch", "list"]).stdout
 
 
 def test_a_service_that_root_starts_by_hand_runs_as_its_user_and_takes_over_what_root_left(

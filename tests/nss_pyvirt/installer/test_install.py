@@ -7,17 +7,12 @@ import os
 import shutil
 import stat
 import subprocess
-import sys
-import sysconfig
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from nss_pyvirt.errors import UserError
-from nss_pyvirt.installer import glibc, pieces, rootfs, tools
+from nss_pyvirt.installer import glibc, pieces, rootfs
 from nss_pyvirt.installer.cli import command
 from nss_pyvirt.installer.install import install
 from nss_pyvirt.installer.pieces import System
@@ -25,51 +20,12 @@ from nss_pyvirt.installer.remove import give_back_state, remove
 from nss_pyvirt.installer.status import status
 from nss_pyvirt.terminal import frame
 from tests.leasewatch.killing import everything, killed_at_each_step
-
-NSSWITCH = "passwd: files\nhosts:  files dns # ours\n"
-USER = "root:x:0:0::/root:/bin/sh\nleasewatch:x:990:990:a user of the image:/:/bin/false\n"
-PROGRAM = "/opt/pyvirt/bin/leasewatch"
-LIBC = next(Path("/lib").glob("*-linux-gnu/libc.so.6"))
-LIBS = f"usr/lib/{LIBC.parent.name}"
-
-
-@pytest.fixture
-def image(tmp_path: Path) -> Path:
-    """A Debian-like image with systemd; it has the service's user, so no test needs root."""
-    return make_image(tmp_path)
-
-
-def make_image(folder: Path) -> Path:
-    root = folder / "image"
-    (root / LIBS).mkdir(parents=True)
-    (root / "usr/lib/systemd/system").mkdir(parents=True)
-    (root / "lib").symlink_to("usr/lib")
-    (root / "etc/systemd/system").mkdir(parents=True)
-    (root / "etc/nsswitch.conf").write_text(NSSWITCH)
-    (root / "etc/passwd").write_text(USER)
-    shutil.copy(LIBC, root / LIBS / "libc.so.6")
-    (root / "opt/pyvirt/bin").mkdir(parents=True)
-    (root / "opt/pyvirt/bin/leasewatch").touch()
-    return root
-
-
-def system(root: Path, program: str = "/opt/pyvirt/bin/leasewatch") -> System:
-    return System(root=root, program=program)
-
-
-def tree(root: Path) -> dict[str, tuple[int, bytes | str]]:
-    """Every file with mode and content."""
-    found: dict[str, tuple[int, bytes | str]] = {}
-    for path in sorted(root.rglob("*")):
-        mode = stat.S_IMODE(path.lstat().st_mode)
-        name = str(path.relative_to(root))
-        if path.is_symlink():
-            found[name] = (mode, str(path.readlink()))
-        elif path.is_dir():
-            found[name] = (mode, "")
-        else:
-            found[name] = (mode, path.read_bytes())
-    return found
+from tests.nss_pyvirt.installer.image import (
+    LIBC,
+    LIBS,
+    system,
+    tree,
+)
 
 
 def test_every_piece_goes_in_and_the_status_is_good(image: Path) -> None:
@@ -283,57 +239,6 @@ def test_a_file_that_was_there_stays_though_it_is_empty_or_the_vendors(
     assert (image / "etc/nsswitch.conf").read_text() == content
 
 
-def test_a_fifo_in_its_place_is_refused_and_not_waited_for(image: Path) -> None:
-    (image / "etc/nsswitch.conf").unlink()
-    os.mkfifo(image / "etc/nsswitch.conf")
-    program = "from nss_pyvirt.installer.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", program, "status", "--root", str(image)],
-        capture_output=True, text=True, check=False, timeout=30,
-    )  # fmt: skip
-    said = f"nss-pyvirt: {image}/etc/nsswitch.conf is not a regular file\n"
-    assert done.stderr.startswith(said)
-
-
-_EDIT = "sed -i '/^hosts:/s/files/& pyvirt [TRYAGAIN=return]/' /etc/authselect/custom"
-# what is selected, the command to type
-AUTHSELECT = {
-    "a shipped profile": (
-        "sssd\nwith-mkhomedir\n",
-        (
-            f"authselect create-profile pyvirt --base-on sssd && {_EDIT}/pyvirt/nsswitch.conf"
-            " && authselect select custom/pyvirt with-mkhomedir --force"
-        ),
-    ),
-    "an own profile": (
-        "custom/lab\n",
-        f"{_EDIT}/lab/nsswitch.conf && authselect apply-changes",
-    ),
-}
-
-
-@pytest.mark.parametrize(("selected", "typed"), AUTHSELECT.values(), ids=AUTHSELECT)
-def test_a_file_of_authselect_is_refused_with_the_command(
-    image: Path, selected: str, typed: str
-) -> None:
-    (image / "etc/authselect").mkdir()
-    (image / "etc/authselect/authselect.conf").write_text(selected)
-    (image / "etc/nsswitch.conf").rename(image / "etc/authselect/nsswitch.conf")
-    (image / "etc/nsswitch.conf").symlink_to("/etc/authselect/nsswitch.conf")
-    before = tree(image)
-    with pytest.raises(UserError, match="managed by authselect") as caught:
-        install(system(image))
-    assert caught.value.hint == typed
-    assert tree(image) == before
-
-    edit = next(part for part in typed.split(" && ") if part.startswith("sed"))
-    script, _, _ = edit.rpartition(" ")
-    file = image / "etc/authselect/nsswitch.conf"  # as authselect makes it from the profile
-    subprocess.run(f"{script} {file}", shell=True, check=True)
-    install(system(image))
-    assert status(system(image))[0].state == "ok"
-
-
 @pytest.mark.parametrize(
     ("folder", "link"),
     [("usr/lib64", "lib64"), ("usr/lib", "lib"), (f"usr/lib/{LIBC.parent.name}", "lib")],
@@ -343,42 +248,6 @@ def test_the_module_goes_beside_the_glibc(tmp_path: Path, folder: str, link: str
     (tmp_path / link).symlink_to(f"/usr/{link}")
     shutil.copy(LIBC, tmp_path / folder / "libc.so.6")
     assert glibc.module_folder(tmp_path) == tmp_path / folder
-
-
-def test_a_glibc_of_another_architecture_is_not_ours(tmp_path: Path) -> None:
-    (tmp_path / "usr/lib").mkdir(parents=True)
-    header = bytearray(LIBC.read_bytes()[:64])
-    header[18:20] = b"\xff\x7f"  # e_machine
-    (tmp_path / "usr/lib/libc.so.6").write_bytes(header)
-    with pytest.raises(UserError, match="no glibc of this architecture"):
-        glibc.module_folder(tmp_path)
-
-
-def test_a_glibc_that_lacks_the_modules_symbols_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "usr/lib").mkdir(parents=True)
-    (tmp_path / "usr/lib/libc.so.6").write_bytes(LIBC.read_bytes().replace(b"_2.34\0", b"_2.33\0"))
-    with pytest.raises(UserError, match=r"libc.so.6 is older than glibc 2\.34"):
-        glibc.module_folder(tmp_path)
-
-
-def test_an_image_without_the_program_is_refused(image: Path) -> None:
-    (image / "opt/pyvirt/bin/leasewatch").unlink()
-    before = tree(image)
-    with pytest.raises(UserError, match="image/opt/pyvirt/bin/leasewatch is not there") as caught:
-        install(system(image))
-    assert f"sudo chroot {image} nss-pyvirt install" in caught.value.hint
-    assert tree(image) == before
-
-
-def test_a_program_that_the_service_cannot_see_is_refused(image: Path) -> None:
-    with pytest.raises(UserError, match="/home/me/bin/leasewatch is below /home"):
-        install(system(image, "/home/me/bin/leasewatch"))
-
-
-def test_a_python_that_the_service_cannot_see_is_refused(image: Path) -> None:
-    (image / "opt/pyvirt/bin/python").symlink_to("/root/.pyenv/bin/python3")
-    with pytest.raises(UserError, match=r"/root/.pyenv/bin/python3 is below /root"):
-        install(system(image))
 
 
 def test_the_status_of_a_bare_image_says_what_is_missing_and_what_to_type(
@@ -391,48 +260,6 @@ def test_the_status_of_a_bare_image_says_what_is_missing_and_what_to_type(
         ("nsswitch", "missing"), ("module", "missing"), ("unit", "missing"), ("user", "ok"),
     ]  # fmt: skip
     assert json.loads(output.err) == {"hint": f"sudo nss-pyvirt install --root {image}"}
-
-
-def test_a_root_that_is_no_folder_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
-    assert frame.run(command, "nss-pyvirt", ["install", "--root", "/no/such/folder"]) == 2
-    assert "does not exist" in capsys.readouterr().err
-
-
-def test_without_root_there_is_one_line_and_a_hint(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sysconfig, "get_path", lambda _: "/opt/pyvirt/bin")  # not below /root
-    with tempfile.TemporaryDirectory() as folder:
-        image = make_image(Path(folder))
-        Path(folder).chmod(0o755)
-        (image / LIBS).chmod(0o555)
-        with _not_root():
-            assert frame.run(command, "nss-pyvirt", ["install", "--root", str(image)]) == 1
-        assert not (image / LIBS / glibc.MODULE).exists()
-    said = capsys.readouterr().err.splitlines()
-    assert [line.partition(":")[0] for line in said] == ["nss-pyvirt", "  hint"]
-    assert said[0].endswith(f"/{LIBS}/{glibc.MODULE}: Permission denied")
-
-
-@pytest.mark.parametrize("verb", ["install", "remove"])
-def test_the_own_system_is_roots_alone_to_change(
-    verb: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with _not_root():
-        assert frame.run(command, "nss-pyvirt", [verb]) == 1
-    said = capsys.readouterr().err
-    assert said == f"nss-pyvirt: nss-pyvirt {verb} needs root\n  hint: sudo nss-pyvirt {verb}\n"
-
-
-@contextmanager
-def _not_root() -> Iterator[None]:
-    former = os.geteuid()
-    if former == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(former)
 
 
 def test_a_start_by_hand_is_not_refused_after_failures_and_a_reload_checks_first() -> None:
@@ -452,15 +279,6 @@ def test_the_unit_is_clean_to_systemd(tmp_path: Path) -> None:
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-
-
-@pytest.mark.parametrize("ask", [tools.run, tools.succeeds, tools.output])
-def test_a_tool_that_does_not_end_is_one_clear_line(
-    monkeypatch: pytest.MonkeyPatch, ask: Callable[..., object]
-) -> None:
-    monkeypatch.setattr(tools, "_TIMEOUT", 0.5)
-    with pytest.raises(UserError, match=r"^sleep 60 did not end in 0\.5 s$"):
-        ask("sleep", "60")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="files of two users need root")

@@ -83,10 +83,10 @@ def test_definitions_without_the_key_load_and_the_key_is_shown(world: World) -> 
     world.run(["pyvirt", "network", "create", "lab", "--no-host-access"])
     show = ["pyvirt", "network", "show", "lab"]
     assert json.loads(world.run([*show, "-o", "json"]).stdout)[0]["host_access"] is False
-    assert "DHCP, DNS and ICMP of the host alone" in world.run(show).stdout
+    assert "guests reach only DHCP, DNS and ICMP of the host" in world.run(show).stdout
     world.run(["sed", "-i", "/host_access/d", "/etc/pyvirt/networks/lab.toml"])
     assert json.loads(world.run([*show, "-o", "json"]).stdout)[0]["host_access"] is True
-    assert "of the host alone" not in world.run(show).stdout
+    assert "guests reach only" not in world.run(show).stdout
     world.run(["sh", "-c", "echo 'host_access = 1' >>/etc/pyvirt/networks/lab.toml"])
     wrong = world.run(show, check=False)
     assert wrong.returncode == 1

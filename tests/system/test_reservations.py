@@ -105,7 +105,7 @@ def test_an_address_in_use_is_not_taken_from_whoever_has_leased_it(
     assert refused.returncode == 1
     what, how = refused.stderr.splitlines()
     assert f"{address} is leased to a machine with MAC {machine.mac} on network lab" in what
-    assert "take another one" in how
+    assert "use another one" in how
     assert "db2" not in pyvirt(lab, "domain", "list").stdout
     machine.release()
     lab.wait_for("the release", lambda: address not in read(lab, LEASES))

@@ -31,7 +31,7 @@ hang_up_in(*{!r})
     "moment",
     [
         ("leasewatch.daemon.account", "settle"),
-        ("leasewatch.files.locks", "ProcessLock", "take"),
+        ("leasewatch.files.locks", "ProcessLock", "acquire"),
         ("leasewatch.settings", "load"),
         ("leasewatch.service", "Service", "run"),
         ("leasewatch.service", "Watcher"),

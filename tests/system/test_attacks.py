@@ -249,6 +249,8 @@ def test_of_two_guests_the_newest_has_the_name_and_the_other_is_named(
     # dnsmasq has taken the name from the older one's line too.
     assert entries(town.world)[town.app1]["state"] in {"unnamed", "conflict"}
     assert finds(town.world, "web1") == [town.web1]
+    liar.release()
+    town.world.wait_for("the newest to be gone", lambda: address not in finds(town.world, "app1"))
 
 
 def test_a_forged_client_id_moves_no_lease(town: Town, liar: Client) -> None:

@@ -116,7 +116,13 @@ def command() -> None:
 )
 @click.option("--kernel", type=FilePath(), help="Kernel to start, with or without a disk.")
 @click.option("--initrd", type=FilePath(), help="Initial RAM disk for the kernel.")
-@click.option("--append", help="Kernel command line.  [default: console=ttyS0 quiet]")
+@click.option(
+    "--append",
+    metavar="TEXT",
+    multiple=True,
+    callback=lambda _ctx, _param, parts: " ".join(parts) if parts else None,
+    help="Kernel command line; repeat to add to it.  [default: console=ttyS0 quiet]",
+)
 @click.option(
     "--memory",
     metavar="SIZE",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import leasewatch
-from leasewatch.pyvirt.cli import values
+from leasewatch.pyvirt.cli import domain, values
 from leasewatch.pyvirt.cli.pyvirt import command
 from nss_pyvirt.terminal import frame
 
@@ -165,3 +165,17 @@ def test_memory_without_a_unit_is_in_mebibytes(text: str, mebibytes: int) -> Non
 @pytest.mark.parametrize(("text", "written"), [("20GiB", "20G"), ("1.5G", "1536M"), ("512", "512")])
 def test_the_size_of_a_disk_is_written_as_qemu_img_reads_it(text: str, written: str) -> None:
     assert values.DiskSize().convert(text, None, None) == written
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ([], None),
+        (["--append", "quiet"], "quiet"),
+        (["--append", "console=ttyS0 quiet", "--append=a.b=1"], "console=ttyS0 quiet a.b=1"),
+        (["--append", ""], ""),
+    ],
+)
+def test_parts_of_a_kernel_command_line_are_joined(words: list[str], line: str | None) -> None:
+    context = domain.create.make_context("create", [*CREATE[2:], *words])
+    assert context.params["append"] == line

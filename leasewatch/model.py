@@ -77,7 +77,7 @@ class Neighbour(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     network: str
     address: Address
     mac: str
-    """Empty: nobody has the address."""
+    """Empty: no machine has the address."""
     ifindex: int
     """The bridge's."""
     since: float

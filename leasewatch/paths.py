@@ -24,12 +24,12 @@ class Paths:
 
     @property
     def networkd(self) -> Path:
-        """What systemd-networkd and udev are told of interfaces until the next boot."""
+        """Settings of systemd-networkd and udev for interfaces, until the next boot."""
         return self.root / "run/systemd/network"
 
     @property
     def networkmanager(self) -> Path:
-        """What NetworkManager is told until the next boot."""
+        """Settings of NetworkManager, until the next boot."""
         return self.root / "run/NetworkManager/conf.d"
 
     @property

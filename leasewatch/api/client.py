@@ -37,7 +37,7 @@ _T = TypeVar("_T", bound=msgspec.Struct)
 
 
 class NoServiceError(UserError):
-    """Nobody listens on the socket, or it does not answer in time."""
+    """The service does not listen on the socket, or does not answer in time."""
 
     code = "unavailable"
 

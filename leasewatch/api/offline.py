@@ -1,6 +1,6 @@
 """Answers without the service: from the table that it last published, and from the lease files.
 
-The replies are the service's. The table says what programs are told; the lease files add what it
+The replies are the service's. The table says what programs get; the lease files add what it
 does not hold, such as MACs and client ids. Nothing is changed.
 """
 

@@ -67,7 +67,7 @@ def _owner(paths: Paths) -> Account | None:
 
 
 def _make(folder: Path, mode: int) -> None:
-    """Make it with that mode, whatever our umask is."""
+    """Make it with exactly that mode; the umask is ignored."""
     if not folder.exists():
         folder.mkdir(parents=True)
         folder.chmod(mode)

@@ -11,7 +11,7 @@ queue and the thread, `file` and `schema` the SQLite part. `reader` trusts nothi
 
 - An address that only the neighbour table knows is a holding if its MAC is a domain's or has a
   lease. A guest that invents MACs would otherwise fill the file.
-- Such a holding is `gone` for good when its domain ends, nobody answers or another MAC does. It is
+- Such a holding is `gone` for good when its domain ends, nothing answers or another MAC does. It is
   `quiet` when it was not seen for a day, the service was down, or its bridge or prefix went; seen
   again within a day in the same run of its domain, it goes on.
 - Every start or end of a holding is an event, except a renewal and `quiet`.

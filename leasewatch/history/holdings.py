@@ -217,7 +217,7 @@ def _after_claim(held: StoredHolding, claim: Claim) -> list[Write]:
     """What to write when a claim is published, refused or in conflict, maybe as before.
 
     - A domain that has ended claims its own name until its lease is released: that is no fault.
-    - A conflict is told once, whoever the rival is: a crowd of one name would tell of many.
+    - A conflict is reported once, with any rival: a crowd of one name would fill the history.
     - A neighbour has no hostname of its own; it gets that of its MAC's lease.
     """
     kind: Kind = "refused" if claim.verdict == "refused" else "conflict"

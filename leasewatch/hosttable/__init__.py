@@ -18,8 +18,8 @@ whatever the size. Header and records carry a CRC-32.
   heartbeat.
 - A domain that was just started has a pending record. If the module finds nothing else for that
   name, it connects to `pending` and waits until `pending_until` or `pending_wait` of the header.
-  The reply only ends the wait: the module then looks the table up again. If nobody listens, the
-  module returns "try again" at once.
+  The reply only ends the wait: the module then looks the table up again. If the service does not
+  listen, the module returns "try again" at once.
 
 The reader's rules are in csrc/snapshot.c: open, fstat, three preads, close, and no mmap, because a
 truncated mapping is a SIGBUS in somebody's web server.

@@ -176,7 +176,7 @@ def _pack(record: HostRecord, wall: float) -> bytes:
 
 
 def _write(path: Path, parts: Iterable[bytes | memoryview]) -> None:
-    """Write a new file with mode 0644, whatever the umask is; follow no link."""
+    """Write a new file with mode 0644, ignoring the umask; follow no link."""
     with suppress(FileNotFoundError):
         path.unlink()
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)

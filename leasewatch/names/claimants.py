@@ -210,7 +210,7 @@ def host_addresses(held: Sequence[Held]) -> tuple[HostAddress, ...]:
     """Each address once, the best first, `MAX_ADDRESSES` at most.
 
     The order: on-link, answering, global, leased, newest. An IPv6 link-local address without its
-    interface is omitted, because it reaches nobody.
+    interface is omitted, because it reaches no machine.
     """
     found: dict[tuple[Address, int], HostAddress] = {}
     for one in sorted(held, key=_order) if len(held) > 1 else held:

@@ -293,7 +293,7 @@ class NamePolicy:
         return tuple([r for r in records if r.addresses or r.pending_until])
 
     def _below(self, name: str, network: str) -> str | None:
-        """NAME.NETWORK.SUFFIX, if it is possible and nobody else's."""
+        """NAME.NETWORK.SUFFIX, if it is possible and free."""
         whole = labels.qualified(name, network, self.rules.suffixes)
         if whole is None or whole in self._running.by_name or whole in self._running.aliases.owners:
             return None

@@ -15,7 +15,7 @@ find its MAC, and then the kernel's table has both. So that table decides. `kern
   addresses are then asked for at once. A lease that reached its end contradicts nothing: a machine
   may sleep longer than that.
 - An entry stays while nothing contradicts it, because the kernel forgets what is unused. It goes
-  when another MAC takes the address, when nobody has answered for a minute (until then it comes
+  when another MAC takes the address, when nothing has answered for a minute (until then it comes
   last in every answer), when its bridge goes, or after a day without proof. After an hour without
   proof an IPv6 entry is asked for.
 - A MAC has at most 16 addresses: the latest proven ones, global before link-local. An address

@@ -67,7 +67,7 @@ class Prompter:
         self._arm()
 
     def _prompt(self, target: Target) -> None:
-        """Send it. Without a route, or with a full table, nobody is found, and that is all."""
+        """Send it. Without a route, or with a full table, no machine is found; that is no error."""
         ifindex, address = target
         sock = self._sockets[len(address)]
         to: tuple[str, int] | tuple[str, int, int, int]

@@ -305,7 +305,7 @@ class NeighbourTable:
         return [NeighbourChange(former, entry.neighbour)]
 
     def _give_up(self, key: _Key, entry: _Entry) -> list[NeighbourChange]:
-        """Nobody has the address any more."""
+        """No machine has the address any more."""
         former, hidden, failed = entry.neighbour, entry.hidden, entry.failed
         if hidden or not entry.in_kernel:
             return self._remove(key)

@@ -199,7 +199,7 @@ class NeighbourWatch:
                 self._ask(link, address)
 
     def _ask_for_given(self, *, all_cards: bool) -> None:
-        """Ask for assigned addresses where nobody was seen yet, some at a time.
+        """Ask for assigned addresses where no machine was seen yet, some at a time.
 
         Without `all_cards`, only for machines that are known to run.
         """
@@ -221,7 +221,7 @@ class NeighbourWatch:
             self._prompter.ask((link.ifindex, address))
 
     def _is_open(self, link: Link, address: Address) -> bool:
-        """Whether a neighbour may have the address, and nobody is there for sure."""
+        """Whether a neighbour may have the address, and none is known to be there."""
         return link.may_hold(address) and not self._table.is_proved(link.ifindex, address)
 
     def _links_of(self, network: str) -> list[Link]:

@@ -3,16 +3,16 @@
 In: commands and definitions (/etc/pyvirt). Out: bridges, dnsmasq, QEMU, and run states in
 /run/pyvirt that the service reads.
 
-There is no daemon. Whatever is started has one parent process, `pyvirt network run NAME` or
-`pyvirt domain run NAME`, which cleans up when it ends. `start` starts the parent (a transient unit
-where systemd is PID 1, else a session of its own) and returns when it reports READY=1.
+There is no daemon. Each started network or domain has one parent process, `pyvirt network run NAME`
+or `pyvirt domain run NAME`, which cleans up when it ends. `start` starts the parent (a transient
+unit where systemd is PID 1, else a session of its own) and returns when it reports READY=1.
 
 - `nft` and `ip` run the system's own tools (nftables, iproute2); no library stands between.
 - Definitions become plans (pure), plans are carried out with an undo stack: all or nothing.
 - Killing any process at any moment loses no definition. The next command repairs what is left.
 - `start` on something started repairs what is missing.
-- Whatever is changed on the host, `stop` or `delete` undoes. What somebody else changed since is
-  left alone. The host's own connectivity survives.
+- `stop` and `delete` undo every change on the host. They leave alone what somebody else has changed
+  since. The host's own connectivity survives.
 - READY=1 reaches systemd through $NOTIFY_SOCKET, else `start` through an inherited pipe, which no
   other user can fill.
 - A holder that was killed is waited for: QEMU or dnsmasq may still have sockets, leases or disk.

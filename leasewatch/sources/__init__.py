@@ -4,7 +4,7 @@ In: bytes of a lease file, paths below the file system's root.
 Out: `Lease` values; which lease files, owners of MACs and network names there are now.
 
 A source says where its files live, splits a file into records (dnsmasq: lines; libvirt: JSON
-objects) and parses a record. Work follows the change, whatever the format. `registry` lists the
+objects) and parses a record. Work follows the change in every format. `registry` lists the
 sources, one line each; `discovery` finds their files. What is peculiar to one source is in its own
 file (`kea_parts`, `networkd_removal`, `incus`). `leasewatch sources`
 shows how each one stands.

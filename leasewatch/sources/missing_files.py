@@ -1,6 +1,6 @@
 """Files that were found before and are not there now: which of them still count.
 
-A lease holds until it ends or its server takes it back. A file that vanishes takes nothing back: it
+A lease holds until it ends or its server removes it. A file that vanishes removes nothing: it
 may have been moved, or deleted by mistake. This module reads no file and knows no leases.
 """
 

@@ -98,7 +98,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def by_line(self) -> bool:
-        """Whether each line is a record, whatever else is in the file."""
+        """Whether each line of the file is a record of its own."""
         return self.records is lines
 
 

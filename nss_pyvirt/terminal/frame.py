@@ -161,7 +161,7 @@ def _print_json(value: object, *, err: bool = False) -> None:
 
 
 def printable(text: str) -> str:
-    r"""The text with whatever could drive a terminal (controls, bidi marks) as `\x1b` escapes."""
+    r"""The text with all that could drive a terminal (controls, bidi marks) as `\x1b` escapes."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -23,7 +23,7 @@ class NicDefinition(
     network: str
     mac: str
     address: str | None = None
-    """IPv4: the only one that it is given, and nobody else."""
+    """IPv4: DHCP gives it this one only, and to no other machine."""
 
 
 class DomainDefinition(

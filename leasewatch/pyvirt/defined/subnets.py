@@ -94,7 +94,7 @@ def ula(random: bytes, number: int = 0) -> str:
 
 
 def free(taken: Sequence[Taken]) -> Iterator[str]:
-    """The /24s of the pools that nobody has."""
+    """The /24s of the pools that are free."""
     for pool in _POOLS:
         for candidate in netaddr.IPNetwork(pool).subnet(24):
             if clash(str(candidate), taken) is None:

@@ -6,7 +6,7 @@ In: a domain's definition. Out: a running guest, /run/pyvirt/domains/NAME.json.
 - QEMU runs as root because it opens images, kernels and disks by their paths. It keeps one
   capability, to read others' files. Sockets and taps arrive as open descriptors, and seccomp
   (`-sandbox on`) lets it start no program. A guest that breaks out of QEMU can write root's files.
-- QEMU reads no file through an image but the image itself (`disk`). That holds only if nobody
+- QEMU reads no file through an image but the image itself (`disk`). That holds only if no user
   exchanges the image between the check and QEMU's open: keep images where only root writes.
 - When a guest ends, its parent releases its leases (DHCPRELEASE, DHCPv6 RELEASE) and removes taps,
   neighbour entries and run state.

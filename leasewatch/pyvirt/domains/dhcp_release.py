@@ -68,7 +68,7 @@ def release6(server_duid: bytes, duid: str, iaid: int, address: Address) -> byte
     """RELEASE of one non-temporary `address`; `duid` as a lease file writes it."""
     held = _option6(5, address + bytes(8))
     association = _option6(3, struct.pack("!III", iaid, 0, 0) + held)
-    head = struct.pack("!I", _RELEASE6 << 24)  # a transaction id of 0: nobody waits for the reply
+    head = struct.pack("!I", _RELEASE6 << 24)  # a transaction id of 0: the reply is not read
     return head + _option6(1, octets(duid)) + _option6(2, server_duid) + association
 
 

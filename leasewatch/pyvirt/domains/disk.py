@@ -33,7 +33,7 @@ def make_overlay(base: Path, overlay: Path, size: str | None) -> None:
 
 
 def check_content(base: Path) -> None:
-    """UserError if an image is no disk by its first bytes, whatever qemu-img takes it for."""
+    """UserError if an image is no disk by its first bytes; qemu-img would take it for a raw one."""
     if found := image_content.fault(_head(base)):
         what, hint = found
         raise UserError(f"image {base} {what}", hint.format(shlex.quote(str(base))), "invalid")
@@ -73,7 +73,7 @@ def _describe(base: Path, overlay: Path | None = None) -> qemu.Image:
     """What a base image is; UserError where it is none. `overlay`: the disk made of it already."""
     image = qemu.parse_info(_run(qemu.info_command(base), f"cannot read image {base}"))
     if base.suffix.lower() == ".qcow2" and image.format == "raw":
-        # qemu-img takes whatever it does not know, a page that says 404, for a raw disk.
+        # qemu-img takes an unknown format, such as an error page, for a raw disk.
         raise UserError(
             f"image {base} is not qcow2 but raw, says qemu-img",
             f"see what it is: file {shlex.quote(str(base))}; a raw disk is taken as NAME.img",

@@ -77,7 +77,7 @@ def _outcome(guest: subprocess.Popen[bytes], limit: float) -> str:
     except subprocess.TimeoutExpired:
         guest.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            guest.wait(1)  # stuck in the kernel: it is nobody's, and ends when the kernel lets it
+            guest.wait(1)  # stuck in the kernel: it ends when the kernel lets it
         return f"a trial guest had not run 10 million instructions after {limit:g} s"
     if code == qemu.PROBE_PASSED:
         return ""

@@ -60,7 +60,7 @@ class DomainRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def plan(paths: Paths, wish: DomainRequest) -> DomainDefinition:
-    """The definition; UserError for whatever is wrong with the wish."""
+    """The definition; UserError if the request cannot be met."""
     _check_name(wish.name, "a domain's name")
     if wish.name in store.names(paths.domain_definitions):
         hint = f"pyvirt domain show {wish.name}"

@@ -273,7 +273,7 @@ def _strict6(wire: Wire, name: str, fixed: str) -> Iterator[Rule]:
     yield chain, "jump used_source"
     yield chain, "jump far6"
     yield chain, f"ip6 saddr {_near(wire)} add @{mine} {{ {FD_SOURCE} }} goto rest6"
-    yield chain, "goto over6"  # no room: the address may be used, but nobody holds it
+    yield chain, "goto over6"  # no room: the address may be used, but no domain holds it
     probe = f"probe_{name}"
     prefixes = _numbers([_prefix(wire), _LINK_LOCAL6])
     yield probe, f"icmpv6 type 135 jump {target}"

@@ -22,5 +22,5 @@ In: a network's definition. Out: a running bridge with DHCP and DNS, /run/pyvirt
   start, from the last settled copy. A dnsmasq that keeps dying is restarted less and less often.
 - dnsmasq's log is cut off: a guest can make it write a line with each packet.
 - IPv6 has as many addresses to lease as IPv4, at least 1,024, and dhcp-lease-max is the sum. A
-  guest that takes every DHCPv6 lease keeps nobody from IPv4 and SLAAC.
+  guest that takes every DHCPv6 lease keeps no other from IPv4 and SLAAC.
 """

@@ -132,7 +132,7 @@ def merge_leases(current: bytes, settled: bytes, now: int, kept: Collection[str]
 
 
 def is_kept(name: str, kept: Collection[str]) -> bool:
-    """Whether a label is one of the names, in whatever case, or begins as one with a `*`."""
+    """Whether a label is one of the names, ignoring case, or begins as one with a `*`."""
     folded = name.lower()
     return folded in kept or any(
         each.endswith("*") and folded.startswith(each[:-1]) for each in kept

@@ -134,7 +134,7 @@ def _fits(name: str, bridge: str) -> bool:
 
 
 def _finding(chain: _Chain, chains: _Chains, bridge: str) -> Finding:
-    """Whose chain it is, and how its owner is told to let the bridge through."""
+    """The chain's owner, and the command that makes it let the bridge through."""
     where = f"chain {chain.family} {chain.table} {chain.name}"
     if chain.table == "firewalld":
         command = f"firewall-cmd --zone=trusted --change-interface={bridge}"

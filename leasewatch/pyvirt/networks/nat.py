@@ -103,7 +103,7 @@ def _forward(network: Network) -> list[list[Json]]:
 
 
 def _unheard(network: Network) -> list[list[Json]]:
-    """What the host does not heed on its bridge, whoever says it.
+    """What the host ignores on its bridge, from any sender.
 
     By a router's advertisement or a redirect a card could speak in another's MAC, in any of many
     options. So it could by a relay of DHCPv6, which says what MAC a client has (RFC 6939); a

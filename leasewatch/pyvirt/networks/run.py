@@ -142,7 +142,7 @@ class _Parent:
                 )
 
     def _open_folders(self) -> None:
-        """Make the folders that dnsmasq, which is not root, must enter, whatever the umask was."""
+        """Make the folders that dnsmasq, which is not root, must enter, ignoring the umask."""
         files = self._files
         runs = files.paths.network_runs
         state = files.leases.parent

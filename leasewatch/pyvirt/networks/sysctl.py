@@ -40,7 +40,7 @@ def forwarding() -> dict[str, str]:
     An interface that forwards ignores router advertisements, and the kernel drops the routes it has
     learnt from them, unless accept_ra is 2 first (ip-sysctl.rst). So every interface that listens
     now gets 2, with or without a router, and so does `default`, for later ones. Where accept_ra is
-    0, a daemon handles advertisements or nobody wants them.
+    0, a daemon handles advertisements or they are not wanted.
     """
     listening = [
         device
@@ -77,7 +77,7 @@ def apply(ledger: Path, user: str, wanted: Mapping[str, str]) -> None:
 
 
 def restore(ledger: Path, user: str) -> None:
-    """Forget `user`; the last one restores every value that nobody else has changed since."""
+    """Forget `user`; the last one restores every value that is still as we set it."""
     with locks.exclusive(ledger.with_name("lock"), _LOCK_TIMEOUT):
         book = _read(ledger)
         users = tuple(other for other in book.users if other != user)

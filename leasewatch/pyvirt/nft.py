@@ -21,13 +21,8 @@ class UnsupportedError(UserError):
     code = "missing"
 
 
-def apply(transaction: dict[str, object]) -> None:
+def apply(script: str) -> None:
     """Apply all of it or nothing; UserError (UnsupportedError) carries nft's first line."""
-    _nft(["-j", "-f", "-"], json.dumps(transaction))
-
-
-def run(script: str) -> None:
-    """Like `apply`, for commands in nft's own language."""
     _nft(["-f", "-"], script)
 
 

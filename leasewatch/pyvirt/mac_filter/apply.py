@@ -47,7 +47,7 @@ def refresh_filter(
             if state is not None
         ]
         if wanted:
-            nft.run("".join(map(ruleset.refresh, wanted)))
+            nft.apply("".join(map(ruleset.refresh, wanted)))
 
 
 def _taps(domain: DomainState | None, name: str) -> list[str]:

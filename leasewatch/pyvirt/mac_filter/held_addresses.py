@@ -142,7 +142,7 @@ class HeldAddresses:
         try:
             if self._in_kernel is None or not self._write_difference(self._in_kernel, changed):
                 now = self._holders(None)
-                nft.run(ruleset.sets(self._name) + holders.whole(self._name, now))
+                nft.apply(ruleset.sets(self._name) + holders.whole(self._name, now))
                 self._in_kernel, self._complaint = now, ""
         except (OSError, UserError) as error:  # no descriptor left, say
             self._in_kernel, self._in_vain = None, isinstance(error, nft.UnsupportedError)
@@ -159,7 +159,7 @@ class HeldAddresses:
         before = {address: told[address] for address in changed & told.keys()}
         try:
             if script := holders.difference(self._name, before, now):
-                nft.run(script)
+                nft.apply(script)
         except (OSError, UserError):
             return False
         for address in before:

@@ -352,7 +352,7 @@ def _signals() -> Iterator[socket.socket]:
 
 def _delete_table(name: str) -> None:
     with contextlib.suppress(nft.UnsupportedError):
-        nft.run(ruleset.remove(name))
+        nft.apply(ruleset.remove(name))
     if nft.has_table(table_name(name)):
         nft.apply(nat.remove(name))
 

@@ -35,7 +35,7 @@ def test_what_the_kernel_lacks_is_told_from_what_may_pass(
     said = f"internal:0:0-0: Error: Could not process rule: {why}"
     put_nft(tmp_path, monkeypatch, f"echo '{said}' >&2; exit 1")
     with pytest.raises(UserError) as error:
-        nft.apply({"nftables": []})
+        nft.apply("")
     assert error.value.what == f"nft: Error: Could not process rule: {why}"
     assert isinstance(error.value, nft.UnsupportedError) == in_vain
 

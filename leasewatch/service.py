@@ -122,10 +122,12 @@ class Service:
 
     async def _settle(self, published: int) -> None:
         """Let every lease file stand still first: no published name may go by mistake."""
+        if not published and not any(self._files.paths()):
+            return
         await asyncio.sleep(SETTLE_SECONDS)
         self._files.rescan()
         self._table.decide()
-        if 2 * len(self._table) <= published:
+        if 2 * len(self._table) <= published > 0:
             await asyncio.sleep(SHRUNK_SECONDS)
             self._files.rescan()
         for _ in range(SETTLE_TRIES):

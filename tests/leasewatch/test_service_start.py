@@ -1,4 +1,4 @@
-"""SIGHUP while the service starts: it ends nothing, and what it asks for is done."""
+"""While the service starts, SIGHUP ends nothing and reloads; without leases there is no pause."""
 
 from __future__ import annotations
 
@@ -51,4 +51,14 @@ def test_a_hangup_while_it_starts_is_a_reload(
     served.await_said("reloaded")
     os.kill(served.pid, signal.SIGHUP)  # it is no longer held back
     served.await_notice("RELOADING=1")
+    assert served.stop() == 0
+
+
+def test_a_host_without_leases_is_served_without_a_pause(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_pause = "import asyncio; asyncio.sleep = None\n"
+    monkeypatch.setattr(serving, "_MAIN", no_pause + serving._MAIN)
+    served.settings("")
+    served.start()
     assert served.stop() == 0

@@ -59,7 +59,7 @@ class Domains:
         try:
             check(domain)
         except UserError as error:
-            what = f"{self._definition(name)}: {error.what}"
+            what = f"{self._files(name).definition}: {error.what}"
             raise UserError(what, error.hint, error.code) from None
         return domain
 
@@ -181,7 +181,7 @@ class Domains:
             if files.data.exists():
                 shutil.rmtree(files.data)
             hosts_entries.remove(self._paths, name)
-            self._definition(name).unlink()
+            files.definition.unlink()
             hosts_entries.remove(self._paths, name)  # a network that was mended has told it again
             shutil.rmtree(files.run, ignore_errors=True)
         return kept
@@ -272,7 +272,7 @@ class Domains:
             files.unfinished.unlink(missing_ok=True)
         except BaseException:
             with contextlib.suppress(OSError):
-                self._definition(domain.name).unlink(missing_ok=True)
+                files.definition.unlink(missing_ok=True)
                 _remove_data(files)
                 hosts_entries.remove(self._paths, domain.name)
             raise
@@ -285,9 +285,6 @@ class Domains:
                 marker.unlink()
             else:
                 _remove_data(self._files(marker.parent.name))
-
-    def _definition(self, name: str) -> Path:
-        return self._paths.domain_definitions / f"{name}.toml"
 
     def _files(self, name: str) -> DomainFiles:
         return DomainFiles(self._paths, name)

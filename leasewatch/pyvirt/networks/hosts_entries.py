@@ -12,7 +12,7 @@ from leasewatch.names.labels import guest_fault
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition
-from leasewatch.pyvirt.files import DomainFiles
+from leasewatch.pyvirt.files import NetworkFiles
 from leasewatch.pyvirt.networks.dnsmasq_conf import hosts_line, is_keyword
 from nss_pyvirt import replacing
 from nss_pyvirt.errors import UserError
@@ -47,12 +47,12 @@ def complete(paths: Paths, network: str) -> None:
         entry = _entry(paths, name, network)
         domain = None if entry.exists() else _defined(paths, name)
         if domain is not None:
-            running = DomainFiles(paths, name).state.is_file()
+            running = (paths.domain_runs / f"{name}.json").is_file()
             _write(entry, domain, network, running=running)
 
 
 def _entry(paths: Paths, name: str, network: str) -> Path:
-    return DomainFiles(paths, name).hosts_entry(network)
+    return NetworkFiles(paths, network).hosts / name
 
 
 def _defined(paths: Paths, name: str) -> DomainDefinition | None:

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 HEAVY = {
-    *("asyncio", "importlib.metadata", "logging", "netaddr", "qemu", "subprocess"),
+    *("asyncio", "importlib.metadata", "logging", "qemu", "subprocess"),
     "watchdog",
 }
 NOT_BARE = HEAVY | {"_cffi_backend", "csv", "hashlib", "json", "msgspec", "socket", "tempfile"}

@@ -15,14 +15,13 @@ from nss_pyvirt.errors import UserError
 def routed_subnets(except_device: str = "") -> list[Taken]:
     """The subnets that table main routes, without default routes."""
     taken = []
-    for family, length in ((4, 32), (6, 128)):
+    for family in (4, 6):
         (routes,) = ip.ask(family, ["route show table main"])
         if isinstance(routes, str):
             raise UserError(f"cannot list the host's IPv{family} routes: {routes}")
         for route in routes:
             device, subnet = route.get("dev", "?"), route["dst"]
             if subnet != "default" and device != except_device:
-                subnet = subnet if "/" in subnet else f"{subnet}/{length}"
                 taken.append(Taken(subnet, f"the host's route via {device}"))
     return taken
 

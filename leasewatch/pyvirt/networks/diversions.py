@@ -10,10 +10,10 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Any
 
 import msgspec
-import netaddr
 
 from leasewatch.pyvirt import ip
 from nss_pyvirt.errors import UserError
@@ -24,6 +24,8 @@ _NARROWS = ("dst", "not", "fwmark", "iif", "oif", "uid_start", "ipproto")
 """What makes a rule one for some packets only, besides its source."""
 _SHORTEST = 16
 """Prefix length of the largest subnet that a network may have."""
+_Network = IPv4Network | IPv6Network
+_Address = IPv4Address | IPv6Address
 
 
 class Diversion(msgspec.Struct, frozen=True):
@@ -46,7 +48,7 @@ class Diversions:
         Without one the routes of table main count for nothing: `subnets.clash` looks at those.
         UserError where ip(8) cannot tell.
         """
-        network = netaddr.IPNetwork(subnet)
+        network = ip_network(subnet)
         if network.version not in self._families:
             self._families[network.version] = _Family(network.version)
         return self._families[network.version].find(network, bridge)
@@ -63,14 +65,13 @@ class _Family:
         self._earlier = _earlier_tables(rules)
         tables = {*self._earlier, _MAIN}
         self._routes = [
-            (route.get("dev", ""), netaddr.IPNetwork(route["dst"]))
+            (route.get("dev", ""), ip_network(route["dst"]))
             for route in routes
             if route["dst"] != "default" and route.get("table", _MAIN) in tables
         ]
 
-    def find(self, network: netaddr.IPNetwork, bridge: str) -> Diversion | None:
-        samples = sorted(set(self._samples(network, bridge)))
-        addresses = [netaddr.IPAddress(sample, network.version) for sample in samples]
+    def find(self, network: _Network, bridge: str) -> Diversion | None:
+        addresses = [network[each] for each in sorted(set(self._samples(network, bridge)))]
         answers = ip.ask(self._version, [f"route get fibmatch {each}" for each in addresses])
         for address, answer in zip(addresses, answers, strict=True):
             if isinstance(answer, str):
@@ -81,20 +82,23 @@ class _Family:
                 return found
         return None
 
-    def _samples(self, network: netaddr.IPNetwork, bridge: str) -> Iterator[int]:
-        """The ends of what guests can have, and of each other route's part of that."""
-        first, last = network.first + 2, network.last - 1
+    def _samples(self, network: _Network, bridge: str) -> Iterator[int]:
+        """The ends of what guests can have, and of each other route's part of that.
+
+        They are counted from the first address of `network`.
+        """
+        base, first, last = int(network[0]), 2, network.num_addresses - 2
         yield from (first, last)
         for device, routed in self._routes:
-            low, high = max(first, routed.first), min(last, routed.last)
+            low, high = max(first, int(routed[0]) - base), min(last, int(routed[-1]) - base)
             if low <= high and device != bridge:
                 yield from (low, high)
 
     def _judge(
         self,
         route: dict[str, Any],
-        address: netaddr.IPAddress,
-        network: netaddr.IPNetwork,
+        address: _Address,
+        network: _Network,
         bridge: str,
     ) -> Diversion | None:
         """`route` is the one that the kernel takes for packets to `address`."""
@@ -128,10 +132,10 @@ def _is_open(rule: dict[str, Any]) -> bool:
 
 def _length(destination: str) -> int:
     """The prefix length of a route's `dst`."""
-    return 0 if destination == "default" else int(netaddr.IPNetwork(destination).prefixlen)
+    return 0 if destination == "default" else ip_network(destination).prefixlen
 
 
-def _unanswered(why: str, address: netaddr.IPAddress, bridge: str) -> Diversion | None:
+def _unanswered(why: str, address: _Address, bridge: str) -> Diversion | None:
     """An address without a route is free, but not one whose bridge is there."""
     if why in _REFUSED:
         return Diversion(f"an ip rule or route {_REFUSED[why]} {address}")

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-
-import netaddr
+from ipaddress import IPv4Network
 
 from leasewatch.pyvirt.defined import subnets
 from leasewatch.pyvirt.defined.network import Network, bridge_name
@@ -56,10 +55,10 @@ def _lines(network: Network, lease_file: str, hosts_dir: str, resolv_file: str) 
     bridge = bridge_name(network.name)
     domain = f"{network.name}.{network.suffix}"
     first, last = subnets.guest_range(network.subnet)
-    size = netaddr.IPNetwork(network.subnet).size
+    subnet = IPv4Network(network.subnet)
+    size = subnet.num_addresses
     size6 = max(size, _FEWEST6)
     first6, last6 = subnets.guest_range6(network.subnet6, size6)
-    netmask = netaddr.IPNetwork(network.subnet).netmask
     lines = [
         "keep-in-foreground",
         "pid-file",
@@ -78,7 +77,7 @@ def _lines(network: Network, lease_file: str, hosts_dir: str, resolv_file: str) 
         f"local=/{domain}/",
         "expand-hosts",
         # DHCP
-        f"dhcp-range={first},{last},{netmask},{LEASE_TIME}",
+        f"dhcp-range={first},{last},{subnet.netmask},{LEASE_TIME}",
         f"dhcp-range={first6},{last6},slaac,64,{LEASE_TIME}",  # many guests have no DHCPv6 client
         "enable-ra",
         f"dhcp-leasefile={lease_file}",

@@ -204,7 +204,7 @@ class Networks:
     def _refuse_collision(self, network: Network) -> None:
         routed = routed_subnets(except_device=bridge_name(network.name))
         for subnet in (network.subnet, network.subnet6):
-            if other := subnets.collision(subnet, routed):
+            if other := subnets.clash(subnet, routed, wider=False):
                 raise UserError(
                     f"subnet {subnet} of network {network.name} is taken: {other.by} has"
                     f" {other.subnet}",

@@ -51,7 +51,7 @@ def test_overlap_is_a_clash_and_a_wider_route_is_no_collision(
 ) -> None:
     (other,) = taken(theirs)
     assert subnets.clash(mine, [other]) == (other if clash else None)
-    assert subnets.collision(mine, [other]) == (other if collision else None)
+    assert subnets.clash(mine, [other], wider=False) == (other if collision else None)
 
 
 def test_a_ula_has_the_shape_of_rfc_4193() -> None:

@@ -160,7 +160,8 @@ class Service:
         """Take the inventory, and what follows from it for the rest."""
         there = self._inventory = self._scanner.scan(self._config)
         self._table.touch(self._policy.set_domains(there.domains))
-        self._neighbours.watch(there.bridges, there.domains)
+        leased = {file.network for file in there.lease_files}
+        self._neighbours.watch(there.bridges, there.domains, leased)
         self._table.touch(self._policy.set_rules(self._rules()))
         self._files.watch(there.lease_files)
         if self._watcher.watch(set(self._files.paths()), there.folders):

@@ -47,6 +47,13 @@ class Sighting(NamedTuple):
     confirmed: float
     """Seconds since the last proof."""
 
+    def may_be_offer(self) -> bool:
+        """Whether a DHCP server may have made the entry, before the guest has the address.
+
+        dnsmasq does (SIOCSARP). The entry looks like that of a guest that asks for the host's MAC.
+        """
+        return self.state == STALE and len(self.address) == 4
+
 
 class _Entry(msgspec.Struct, eq=False, gc=False):
     neighbour: Neighbour
@@ -54,7 +61,7 @@ class _Entry(msgspec.Struct, eq=False, gc=False):
     """Monotonic time of the last proof, or the time after which proof is needed."""
     in_kernel: bool = True
     hidden: bool = False
-    """From before the domain's start or end, without proof since."""
+    """Not proved: from before the domain's start or end, or from a DHCP server."""
     failed: float = 0.0
     """Since when it does not answer, monotonic; 0: it answers."""
     asked: float = 0.0
@@ -76,6 +83,8 @@ class NeighbourTable:
     def __init__(self, knows: Callable[[str, str], bool]) -> None:
         self._knows = knows
         self._links: dict[int, Link] = {}
+        self.leased: frozenset[str] = frozenset()
+        """The networks whose DHCP leases are watched."""
         self._entries: dict[_Key, _Entry] = {}
         self._of_card: defaultdict[tuple[str, str], set[_Key]] = defaultdict(set)
         """By network and MAC."""
@@ -120,19 +129,26 @@ class NeighbourTable:
             return self._deleted(key)
         if sighting.state & FAILED:
             return self._failed(key, link, now, wall)
-        if not sighting.state & VALID or not sighting.mac:
-            return []
+        if sighting.state & VALID and sighting.mac:
+            return self._seen(sighting, link, now, wall, event=event)
+        return []
+
+    def _seen(
+        self, sighting: Sighting, link: Link, now: float, wall: float, *, event: bool
+    ) -> list[NeighbourChange]:
+        """The kernel knows a MAC for the address."""
+        key = sighting.ifindex, sighting.address
         entry = self._entries.get(key)
-        same = entry is not None and entry.neighbour.mac == sighting.mac
+        offer = event and link.network in self.leased and sighting.may_be_offer()
         back = entry is not None and entry.failed != 0
-        proved = now - sighting.confirmed
-        if (event and not same) or back or sighting.state & PERMANENT:
-            proved = now  # a new entry means that its machine has just spoken
-        if entry is not None and same:
-            return self._seen_again(entry, proved, now, wall)
+        proved = now if back or sighting.state & PERMANENT else now - sighting.confirmed
+        if entry is not None and entry.neighbour.mac == sighting.mac:
+            return [] if offer and entry.hidden else self._seen_again(entry, proved, now, wall)
+        if event:  # a new entry means that its machine has just spoken
+            proved = now - sighting.confirmed if offer else now
         changes = self._remove(key)
         if now - proved < MAX_AGE:
-            changes += self._add(key, link, sighting.mac, proved, now, wall)
+            changes += self._add(key, link, sighting.mac, proved, now, wall, hidden=offer)
         return changes
 
     def resync(
@@ -258,7 +274,15 @@ class NeighbourTable:
         return [] if entry.hidden else [NeighbourChange(former, entry.neighbour)]
 
     def _add(
-        self, key: _Key, link: Link, mac: str, proved: float, now: float, wall: float
+        self,
+        key: _Key,
+        link: Link,
+        mac: str,
+        proved: float,
+        now: float,
+        wall: float,
+        *,
+        hidden: bool,
     ) -> list[NeighbourChange]:
         card = link.network, mac
         changes: list[NeighbourChange] = []
@@ -269,7 +293,7 @@ class NeighbourTable:
                 return []
             changes += self._remove(victim, quiet=True)
         started = self._started.get(card)
-        hidden = started is not None and proved < started[1] - _SLACK
+        hidden |= started is not None and proved < started[1] - _SLACK
         known = self._knows(*card)
         seen = wall - (now - proved)
         neighbour = _neighbour(
@@ -289,7 +313,8 @@ class NeighbourTable:
     def _failed(self, key: _Key, link: Link, now: float, wall: float) -> list[NeighbourChange]:
         """The kernel asked in vain. Who was there may be back in a moment."""
         entry = self._entries.get(key)
-        if entry is None:
+        if entry is None or entry.hidden:
+            self._remove(key)
             neighbour = _neighbour(key, link, "", wall, wall, reachable=False)
             self._entries[key] = _Entry(neighbour, now, failed=now)
             return [NeighbourChange(None, neighbour)]
@@ -300,8 +325,6 @@ class NeighbourTable:
         if entry.doubted:
             return self._give_up(key, entry)
         entry.neighbour = msgspec.structs.replace(former, reachable=False)
-        if entry.hidden:
-            return []
         return [NeighbourChange(former, entry.neighbour)]
 
     def _give_up(self, key: _Key, entry: _Entry) -> list[NeighbourChange]:

@@ -76,8 +76,14 @@ class NeighbourWatch:
         self._sweep_at = 0.0
         self._listen()
 
-    def watch(self, bridges: Mapping[str, Iterable[str]], domains: Iterable[Domain]) -> None:
-        """Set the networks with their bridges, and the running domains."""
+    def watch(
+        self,
+        bridges: Mapping[str, Iterable[str]],
+        domains: Iterable[Domain],
+        leased: Iterable[str],
+    ) -> None:
+        """Set the networks with their bridges, the running domains, the networks with leases."""
+        self._table.leased = frozenset(leased)
         of_bridge: dict[str, str] = {}
         for network, of_network in bridges.items():
             for bridge in of_network:
@@ -324,7 +330,11 @@ class NeighbourWatch:
         sighting = rtnetlink.sighting(kind, payload)
         if sighting is None:
             return []
-        return self._table.observe(sighting, time.monotonic(), time.time(), event=True)
+        changes = self._table.observe(sighting, time.monotonic(), time.time(), event=True)
+        link = self._links.get(sighting.ifindex)
+        if link is not None and sighting.may_be_offer() and self._is_open(link, sighting.address):
+            self._prompter.ask((link.ifindex, sighting.address), ONCE)
+        return changes
 
     def _is_of_link(self, kind: int, payload: bytes) -> bool:
         """Whether it may change what `_read_links` found."""

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Sequence
 from typing import Final
 
-REQUEST, DECLINE, RELEASE = 3, 4, 7
+DISCOVER, REQUEST, DECLINE, RELEASE = 1, 3, 4, 7
 EVERYBODY: Final = "ff:ff:ff:ff:ff:ff"
 SEND: Final = "/run/send"
 """Where a world has what puts frames on the wire (the fixture send_frames)."""
@@ -22,15 +22,16 @@ def dhcp(
     address: str,
     options: bytes = b"",
     first_fragment: int = 0,
+    broadcast: bool = True,
 ) -> list[str]:
     """A client's message as frames in hex: one, or two if `first_fragment` bytes go before.
 
     `source` is the MAC in the frame, `chaddr` that in the message. A REQUEST selects `address` from
     `server` (RFC 2131 4.3.2), which needs no offer before it; a RELEASE or DECLINE gives it back.
-    `options`: further ones, encoded.
+    `options`: further ones, encoded. `broadcast`: it wants the answer sent to all.
     """
     held = address if kind == RELEASE else "0.0.0.0"
-    head = struct.pack("!BBBBIHH", 1, 1, 6, 0, 0x7E57, 0, 0x8000)
+    head = struct.pack("!BBBBIHH", 1, 1, 6, 0, 0x7E57, 0, 0x8000 * broadcast)
     message = (
         head + socket.inet_aton(held) + bytes(12) + mac_bytes(chaddr).ljust(16, b"\0") + bytes(192)
     )

@@ -28,7 +28,7 @@ async def known():
         told.extend, lambda: None, lambda network, mac: False
     )
     for domains in ([], [domain]):
-        watch.watch({"lab": ["br0"]}, domains)
+        watch.watch({"lab": ["br0"]}, domains, ["lab"])
     watch.stop()
     come = [change.new for change in told if change.new is not None]
     return [new.known for new in come if addresses.text(new.address) == "fd00::42"]

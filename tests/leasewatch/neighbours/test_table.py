@@ -91,6 +91,42 @@ def test_an_address_that_nobody_answers_for_is_told_and_gone_when_it_stays_so() 
     assert kernel.shown == {}
 
 
+def test_an_address_that_a_dhcp_server_may_have_offered_shows_once_its_guest_answers() -> None:
+    kernel = Kernel()
+    kernel.table.leased = frozenset({"lab"})
+    kernel.says("10.0.0.9", STALE, confirmed=60)
+    kernel.says("fd77::9", STALE, confirmed=60)  # DHCPv6 servers note nothing
+    assert kernel.macs() == {"fd77::9": MAC(1)}
+    assert not kernel.table.is_proved(7, parse("10.0.0.9"))
+    kernel.now += 0.1
+    kernel.says("10.0.0.9", REACHABLE)
+    assert kernel.macs() == {"10.0.0.9": MAC(1), "fd77::9": MAC(1)}
+    kernel.says("10.0.0.9", STALE, 2, confirmed=60)  # offered to another
+    assert kernel.macs() == {"fd77::9": MAC(1)}
+
+
+def test_an_offer_that_no_guest_takes_never_shows_even_if_it_is_repeated() -> None:
+    kernel = Kernel()
+    kernel.table.leased = frozenset({"lab"})
+    for _ in range(3):
+        kernel.says("10.0.0.9", STALE, confirmed=60)
+        kernel.now += 100
+        kernel.says("10.0.0.9", STALE, confirmed=60)
+        assert kernel.shown == {}
+        kernel.says("10.0.0.9", FAILED)
+        assert kernel.macs() == {"10.0.0.9": ""}
+        kernel.says("10.0.0.9", DELETED)
+
+
+def test_an_offer_to_a_guest_that_was_silent_for_a_moment_brings_it_back() -> None:
+    kernel = Kernel()
+    kernel.table.leased = frozenset({"lab"})
+    for state in (REACHABLE, FAILED, STALE):
+        kernel.says("10.0.0.9", state, confirmed=0 if state == REACHABLE else 60)
+        kernel.now += 1
+    assert kernel.shown["10.0.0.9"].reachable
+
+
 @pytest.mark.parametrize("event", [True, False])
 def test_one_that_answers_again_is_back(*, event: bool) -> None:
     kernel = Kernel()

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import time
-from collections import defaultdict
+from collections.abc import Iterable
 
 from leasewatch.files import reading, run_states
 from leasewatch.model import DomainState
@@ -33,9 +34,10 @@ class HeldAddresses:
         self._files = files
         self._name = network.name
         self._leases = holders.Leases()
-        self._reserved: list[holders.Pair] = []
+        self._reserved: dict[str, str] = {}
+        """By address the MAC, also of a stopped domain."""
         self._partners: dict[str, frozenset[str]] = {}
-        """All MACs of the domain on this network that has a MAC, where it has several."""
+        """By MAC all MACs of its domain on this network, where it has several."""
         self._read: reading.Signature | None = None
         """Signature of the lease file, if it stood still when it was read."""
         self._domains_read: list[reading.Signature | None] = []
@@ -46,14 +48,13 @@ class HeldAddresses:
         """The filter is impossible here."""
         self._retry_at = 0.0
         self._complaint = ""
-        self._cost = 0.0
-        self._looked = 0.0
+        self._rested = 0.0
+        """From when on the next look may begin."""
         self.due: float | None = time.monotonic()
 
     def notice(self) -> None:
         """Something has changed in the folders of leases and of hosts.d."""
-        soon = self._looked + max(_OFTEN, _SHARE * self._cost)
-        self.due = soon if self.due is None else min(self.due, soon)
+        self._look_by(self._rested)
 
     def reset(self) -> None:
         """The sets may have been emptied."""
@@ -67,8 +68,11 @@ class HeldAddresses:
         changed = self._look_at_leases(writer_lives=writer_lives)
         changed |= self._look_at_domains()
         self._write(changed)
-        self._looked = time.monotonic()
-        self._cost = self._looked - began
+        ended = time.monotonic()
+        self._rested = ended + max(_OFTEN, _SHARE * (ended - began))
+
+    def _look_by(self, at: float) -> None:
+        self.due = min(at, self.due or math.inf)
 
     def _look_at_leases(self, *, writer_lives: bool) -> set[str]:
         path = self._files.leases
@@ -80,7 +84,7 @@ class HeldAddresses:
             return set()
         self._read = None
         if found.torn:
-            self.due = time.monotonic() + _OFTEN
+            self._look_by(time.monotonic() + _OFTEN)
             return set()
         changed = self._leases.read(found.data)
         if self._stands_still(found.signature):
@@ -93,44 +97,25 @@ class HeldAddresses:
         now = time.time()
         if all(abs(now - reading.modified(one)) >= _SETTLED for one in signatures if one):
             return True
-        again = time.monotonic() + _SETTLED
-        self.due = again if self.due is None else min(self.due, again)
+        self._look_by(time.monotonic() + _SETTLED)
         return False
 
     def _look_at_domains(self) -> set[str]:
-        """Reservations, also of stopped domains, and domains with several cards here."""
+        """Read reservations, and domains with several cards here; any address may have changed."""
         told = list(map(reading.signature, (self._files.hosts, self._files.paths.domain_runs)))
         if told == self._domains_read:
             return set()
         self._domains_read = told if self._stands_still(*told) else []
-        before = {*self._reserved}, self._partners
-        self._reserved = []
+        self._reserved = {}
         with contextlib.suppress(OSError):
             for entry in self._files.hosts.iterdir():
                 with contextlib.suppress(OSError, UnicodeDecodeError):
-                    self._reserved += holders.reserved(entry.read_text())
-        self._partners = self._find_partners()
-        changed = {address for address, _ in before[0] ^ {*self._reserved}}
-        if before[1] != self._partners:
-            moved = before[1].items() ^ self._partners.items()
-            macs = {mac for mac, _ in moved}
-            changed |= {address for address, mac in self._reserved if mac in macs}
-            leased = self._leases.addresses()
-            changed |= {
-                address for address in leased if not macs.isdisjoint(self._leases.macs(address))
-            }
-        return changed
-
-    def _find_partners(self) -> dict[str, frozenset[str]]:
-        try:
+                    self._reserved.update(holders.reserved(entry.read_text()))
+        with contextlib.suppress(UserError):
             domains = run_states.read_all(self._files.paths.domain_runs, DomainState)
-        except UserError:
-            return self._partners
-        found: dict[str, frozenset[str]] = {}
-        for guest in ruleset.guests(domains, self._name):
-            if len(guest.macs) > 1:
-                found |= dict.fromkeys(guest.macs, frozenset(guest.macs))
-        return found
+            guests = ruleset.guests(domains, self._name)
+            self._partners = {mac: frozenset(one.macs) for one in guests for mac in one.macs}
+        return {*self._leases.macs, *self._reserved, *(self._in_kernel or ())}
 
     def _write(self, changed: set[str]) -> None:
         """Change the sets; replace them if their content is unknown."""
@@ -141,7 +126,7 @@ class HeldAddresses:
             return
         try:
             if self._in_kernel is None or not self._write_difference(self._in_kernel, changed):
-                now = self._holders(None)
+                now = self._holders({*self._leases.macs, *self._reserved})
                 nft.apply(ruleset.sets(self._name) + holders.whole(self._name, now))
                 self._in_kernel, self._complaint = now, ""
         except (OSError, UserError) as error:  # no descriptor left, say
@@ -167,13 +152,12 @@ class HeldAddresses:
         told |= now
         return True
 
-    def _holders(self, addresses: set[str] | None) -> dict[str, frozenset[str]]:
-        """The holders of these addresses; None: of all."""
-        found: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
-        for address in self._leases.addresses() if addresses is None else addresses:
-            for mac in self._leases.macs(address):
-                found[address] |= self._partners.get(mac, {mac})
-        for address, mac in self._reserved:
-            if addresses is None or address in addresses:
-                found[address] |= self._partners.get(mac, {mac})
-        return dict(found)
+    def _holders(self, addresses: Iterable[str]) -> dict[str, frozenset[str]]:
+        """The MACs that hold each of these addresses; without those that nobody holds."""
+        found: dict[str, frozenset[str]] = {}
+        for address in addresses:
+            for mac in (self._leases.macs.get(address), self._reserved.get(address)):
+                if mac:
+                    mine = self._partners.get(mac, frozenset({mac}))
+                    found[address] = found.get(address, frozenset()) | mine
+        return found

@@ -17,7 +17,7 @@ def line(number: int, mac: str, expires: int = 1_900_000_000, name: str = "*") -
 
 
 def pairs(leases: Leases) -> set[tuple[str, str]]:
-    return {(address, mac) for address in leases.addresses() for mac in leases.macs(address)}
+    return set(leases.macs.items())
 
 
 def read(leases: Leases, *lines: str) -> set[str]:

@@ -16,7 +16,7 @@ def is_full(paths: Paths, network: NetworkState) -> bool:
     taken = _leased(NetworkFiles(paths, network.name))
     if len(taken) < count / 2:
         return False  # domains are not read for nothing; hardly anybody reserves so many
-    domains = store.readable(paths.domain_definitions, DomainDefinition, "domain")
+    domains = store.readable(paths.domain_definitions, DomainDefinition)
     reserved = {
         nic.address
         for domain in domains

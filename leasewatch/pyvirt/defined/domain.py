@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import contextlib
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -31,6 +32,7 @@ class DomainDefinition(
 ):
     """A domain as its owner defined it: /etc/pyvirt/domains/NAME.toml."""
 
+    word: ClassVar[str] = "domain"
     name: str
     aliases: tuple[str, ...] = ()
     """Further names; they answer as they are written, with no network behind them."""
@@ -47,47 +49,38 @@ class DomainDefinition(
     mac_filtering: bool = True
     """Whether its cards may send from their own MACs alone; a nested bridge needs more."""
 
-
-def check(domain: DomainDefinition) -> None:
-    """Raise UserError where the parts do not fit together; names are names/labels.py's matter."""
-    if domain.name.endswith(".json"):
-        raise UserError(
-            f'a domain\'s name ends with .json: "{domain.name}"',
-            "use another one: a run state is called that",
-            "invalid",
-        )
-    if domain.disk is None and domain.kernel is None:
-        raise UserError(
-            f"domain {domain.name} has nothing to start from",
-            "give --disk IMAGE, or --kernel FILE with --initrd FILE",
-            "invalid",
-        )
-    if domain.kernel is None and (domain.initrd or domain.append):
-        raise UserError(
-            "an initrd and a kernel command line need a kernel", "add --kernel FILE", "invalid"
-        )
-    if not domain.nics:
-        raise UserError(f"domain {domain.name} is on no network", "add --network NAME", "invalid")
-    macs = [parse_mac(nic.mac) for nic in domain.nics]
-    for mac in macs:
-        if macs.count(mac) > 1:
-            raise UserError(f"MAC {mac} is given twice", "give every interface its own", "invalid")
-    for nic in domain.nics:
-        if nic.address is not None:
-            parse_address(nic.address)
-    if len(domain.aliases) > MAX_ALIASES:
-        raise UserError(f"there are more than {MAX_ALIASES} aliases", "omit some", "invalid")
+    def checked(self) -> DomainDefinition:
+        """The same; UserError where its parts do not fit together. `plan` checks new names."""
+        if self.name.endswith(".json"):
+            what = f'a domain\'s name ends with .json: "{self.name}"'
+            raise _fault(what, "use another one: a run state is called that")
+        if not self.disk and not self.kernel:
+            hint = "give --disk IMAGE, or --kernel FILE with --initrd FILE"
+            raise _fault(f"domain {self.name} has nothing to start from", hint)
+        if not self.kernel and (self.initrd or self.append):
+            what = "an initrd and a kernel command line need a kernel"
+            raise _fault(what, "add --kernel FILE")
+        if not self.nics:
+            raise _fault(f"domain {self.name} is on no network", "add --network NAME")
+        macs = [parse_mac(nic.mac) for nic in self.nics]
+        for mac in macs:
+            if macs.count(mac) > 1:
+                raise _fault(f"MAC {mac} is given twice", "give every interface its own")
+        for nic in self.nics:
+            if nic.address is not None:
+                parse_address(nic.address)
+        if len(self.aliases) > MAX_ALIASES:
+            raise _fault(f"there are more than {MAX_ALIASES} aliases", "omit some")
+        return self
 
 
 def parse_address(text: str) -> str:
     """An IPv4 address as four decimal numbers; raises UserError."""
-    try:
+    with contextlib.suppress(ValueError):
         address = addresses.parse(text)
-    except ValueError:
-        address = b""
-    if len(address) != 4:
-        raise UserError(f'"{text}" is not an IPv4 address', "write it like 10.77.0.50", "invalid")
-    return addresses.text(address)
+        if len(address) == 4:
+            return addresses.text(address)
+    raise _fault(f'"{text}" is not an IPv4 address', "write it like 10.77.0.50")
 
 
 def parse_mac(text: str) -> str:
@@ -95,18 +88,17 @@ def parse_mac(text: str) -> str:
     try:
         mac = addresses.parse_mac(text)
     except ValueError:
-        raise UserError(
-            f'"{text}" is not a MAC address', "write it like 52:54:00:12:34:56", "invalid"
-        ) from None
+        hint = "write it like 52:54:00:12:34:56"
+        raise _fault(f'"{text}" is not a MAC address', hint) from None
     if int(mac[:2], 16) & 1:
-        raise UserError(
-            f"MAC {mac} is a multicast address", "make its first byte even, e.g. 52", "invalid"
-        )
+        raise _fault(f"MAC {mac} is a multicast address", "make its first byte even, e.g. 52")
     if mac == "00:00:00:00:00:00":
-        raise UserError(
-            "MAC 00:00:00:00:00:00 is not valid", "write it like 52:54:00:12:34:56", "invalid"
-        )
+        raise _fault(f"MAC {mac} is not valid", "write it like 52:54:00:12:34:56")
     return mac
+
+
+def _fault(what: str, hint: str) -> UserError:
+    return UserError(what, hint, "invalid")
 
 
 def make_mac(random: bytes) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -18,6 +18,7 @@ Mode = Literal["nat", "isolated"]
 class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A network as its owner defined it: /etc/pyvirt/networks/NAME.toml."""
 
+    word: ClassVar[str] = "network"
     name: str
     """One lower-case DNS label: hosts are GUEST.NAME.SUFFIX."""
     mode: Mode = "nat"
@@ -29,6 +30,22 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     host_access: bool = True
     """Whether guests reach the host's services; DHCP, DNS and ICMP they always do."""
 
+    def checked(self) -> Network:
+        """The same with its subnets in their usual spelling.
+
+        UserError names the key and the value that make no sense.
+        """
+        if not labels.is_label(self.name) or self.name.isdigit():
+            raise UserError(
+                f'"{self.name}" cannot be a network\'s name',
+                "use up to 63 lower-case letters, digits and inner hyphens, e.g. lab or web-2",
+                "invalid",
+            )
+        if fault := suffix.fault(self.suffix):
+            raise UserError(f'suffix: "{self.suffix}" {fault}', suffix.HINT, "invalid")
+        subnet, subnet6 = subnets.check4(self.subnet), subnets.check6(self.subnet6)
+        return msgspec.structs.replace(self, subnet=subnet, subnet6=subnet6)
+
 
 class Bridge(msgspec.Struct, frozen=True):
     """The host's end: `addresses` as `10.77.0.1/24`, IPv4 first."""
@@ -36,30 +53,6 @@ class Bridge(msgspec.Struct, frozen=True):
     name: str
     mac: str
     addresses: tuple[str, str]
-
-
-def check(network: Network) -> None:
-    """Raises UserError where a definition makes no sense, naming the key and the value."""
-    if not labels.is_label(network.name) or network.name.isdigit():
-        raise UserError(
-            f'"{network.name}" cannot be a network\'s name',
-            "use up to 63 lower-case letters, digits and inner hyphens, e.g. lab or web-2",
-            "invalid",
-        )
-    fault = suffix.fault(network.suffix)
-    if fault is not None:
-        raise UserError(f'suffix: "{network.suffix}" {fault}', suffix.HINT, "invalid")
-    subnets.check4(network.subnet)
-    subnets.check6(network.subnet6)
-
-
-def canonical(network: Network) -> Network:
-    """The checked network with its subnets in their canonical spelling."""
-    return msgspec.structs.replace(
-        network,
-        subnet=subnets.canonical(network.subnet),
-        subnet6=subnets.canonical(network.subnet6),
-    )
 
 
 def bridge_name(name: str) -> str:

@@ -1,6 +1,6 @@
 """Read and write definitions of networks and domains: one NAME.toml each.
 
-The type is an argument; whether its parts fit together is checked in the type's module.
+The type is an argument, and checks by itself whether its parts fit together.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import ClassVar, Final, Protocol, Self, TypeVar
 
 import msgspec
 
@@ -23,12 +23,21 @@ _LONGEST: Final = 240
 """Bytes of a name; NAME.toml and NAME.json are written as .NAME.toml.XXXXXXXX first."""
 
 
-class _Named(Protocol):
+class Definition(Protocol):
+    """What `Network` and `DomainDefinition` have in common."""
+
+    word: ClassVar[str]
+    """What messages call it: "network" or "domain"."""
+
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """That of its file, NAME.toml."""
+
+    def checked(self) -> Self:
+        """The same in its usual spelling; UserError where its parts do not fit together."""
 
 
-T = TypeVar("T", bound=_Named)
+T = TypeVar("T", bound=Definition)
 
 
 def names(folder: Path) -> list[str]:
@@ -43,25 +52,24 @@ def check_name(name: str, what: str) -> None:
         raise UserError(f'"{name}" is no {what}\'s name', code="invalid")
 
 
-def read(folder: Path, name: str, kind: type[T], what: str) -> T:
-    """The definition of `name`; UserError names file and key, or the name that was perhaps meant.
-
-    `what` is the word for it in messages: "network" or "domain".
-    """
-    check_name(name, what)
+def read(folder: Path, name: str, kind: type[T]) -> T:
+    """The checked definition of `name`; UserError names file and key, or the likely name."""
+    check_name(name, kind.word)
     file = folder / f"{name}.toml"
     try:
-        content = file.read_bytes()
+        value = _decode(file, file.read_bytes(), kind)
     except FileNotFoundError:
-        raise unknown(name, names(folder), what) from None
+        raise unknown(name, names(folder), kind.word) from None
     except OSError as error:
         raise UserError(f"cannot read {file}: {error.strerror}") from error
-    value = _decode(file, content, kind)
     if value.name != name:
         raise UserError(
             f'{file}: name: is "{value.name}", but the file is named {name}.toml', code="invalid"
         )
-    return value
+    try:
+        return value.checked()
+    except UserError as error:
+        raise UserError(f"{file}: {error.what}", error.hint, error.code) from None
 
 
 def check_kept(folder: Path, name: str, what: str) -> None:
@@ -71,16 +79,16 @@ def check_kept(folder: Path, name: str, what: str) -> None:
         raise unknown(name, known, what)
 
 
-def readable(folder: Path, kind: type[T], what: str) -> list[T]:
+def readable(folder: Path, kind: type[T]) -> list[T]:
     """All definitions that can be read; the others own nothing."""
     found = []
     for name in names(folder):
         with contextlib.suppress(UserError):
-            found.append(read(folder, name, kind, what))
+            found.append(read(folder, name, kind))
     return found
 
 
-def write(folder: Path, value: _Named) -> Path:
+def write(folder: Path, value: Definition) -> Path:
     """Write NAME.toml in one step and return its path; raises UserError."""
     file = folder / f"{value.name}.toml"
     try:

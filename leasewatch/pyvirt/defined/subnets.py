@@ -36,28 +36,25 @@ class Taken(msgspec.Struct, frozen=True):
     by: str
 
 
-def check4(text: str) -> None:
-    """Raises UserError unless `text` is a private IPv4 network from /16 to /29."""
+def check4(text: str) -> str:
+    """Its usual spelling; UserError unless `text` is a private IPv4 network from /16 to /29."""
     network = _parse(IPv4Interface, text, "subnet", "e.g. 10.77.0.0/24").network
     if not 16 <= network.prefixlen <= 29:
         raise _fault(f"subnet: {text} is out of range", "use a prefix from /16 to /29")
     if not any(network.subnet_of(IPv4Network(range_)) for range_ in _PRIVATE):
         within = f"use one within {', '.join(_PRIVATE)}, or auto"
         raise _fault(f"subnet: {text} is not private", within)
+    return str(network)
 
 
-def check6(text: str) -> None:
-    """Raises UserError unless `text` is a unicast IPv6 /64."""
+def check6(text: str) -> str:
+    """Its usual spelling; UserError unless `text` is a unicast IPv6 /64."""
     network = _parse(IPv6Interface, text, "subnet6", _EXAMPLE6).network
     if network.prefixlen != 64:
         raise _fault(f"subnet6: {text} is not a /64", "RA and SLAAC need exactly /64")
     if network.is_multicast or network.is_link_local:
         raise _fault(f"subnet6: {text} is not for hosts", _EXAMPLE6)
-
-
-def canonical(text: str) -> str:
-    """The one spelling of a subnet that passed its check."""
-    return str(ip_network(text))
+    return str(network)
 
 
 def host_address(subnet: str) -> str:

@@ -21,7 +21,7 @@ from leasewatch.files import locks
 from leasewatch.paths import Paths
 from leasewatch.pyvirt import process
 from leasewatch.pyvirt.defined import store
-from leasewatch.pyvirt.defined.domain import Accel, DomainDefinition, check
+from leasewatch.pyvirt.defined.domain import Accel, DomainDefinition
 from leasewatch.pyvirt.domains import console, kvm
 from leasewatch.pyvirt.domains.disk import check_content, make_overlay
 from leasewatch.pyvirt.domains.plan import DomainRequest, plan
@@ -54,14 +54,7 @@ class Domains:
 
     def get(self, name: str) -> DomainDefinition:
         """The checked definition; UserError with a likely name where there is none."""
-        folder = self._paths.domain_definitions
-        domain = store.read(folder, name, DomainDefinition, "domain")
-        try:
-            check(domain)
-        except UserError as error:
-            what = f"{self._files(name).definition}: {error.what}"
-            raise UserError(what, error.hint, error.code) from None
-        return domain
+        return store.read(self._paths.domain_definitions, name, DomainDefinition)
 
     def is_running(self, name: str) -> bool:
         """Whether a `pyvirt domain run` process holds it."""

@@ -22,7 +22,6 @@ from leasewatch.pyvirt.defined.domain import (
     Accel,
     DomainDefinition,
     NicDefinition,
-    check,
     make_mac,
     parse_address,
     parse_mac,
@@ -65,12 +64,12 @@ def plan(paths: Paths, wish: DomainRequest) -> DomainDefinition:
     if wish.name in store.names(paths.domain_definitions):
         hint = f"pyvirt domain show {wish.name}"
         raise UserError(f"domain {wish.name} exists already", hint, "exists")
-    others = store.readable(paths.domain_definitions, DomainDefinition, "domain")
+    others = store.readable(paths.domain_definitions, DomainDefinition)
     _check_names(wish, others)
     _check_qualified(wish, others, _suffixes(paths))
     if wish.size is not None and wish.disk is None:
         raise UserError("--size is the size of a disk", "add --disk IMAGE", "invalid")
-    domain = DomainDefinition(
+    return DomainDefinition(
         name=wish.name,
         aliases=tuple(wish.aliases),
         nics=_plan_nics(paths, wish, others),
@@ -82,9 +81,7 @@ def plan(paths: Paths, wish: DomainRequest) -> DomainDefinition:
         initrd=_existing(wish.initrd, "initrd"),
         append=_console(wish) if wish.append is None else wish.append,
         mac_filtering=wish.mac_filtering,
-    )
-    check(domain)
-    return domain
+    ).checked()
 
 
 def _console(wish: DomainRequest) -> str:
@@ -138,7 +135,7 @@ def _check_address(
     paths: Paths, network: str, address: str, others: Iterable[DomainDefinition]
 ) -> None:
     """UserError unless `address` is a guest's of `network` and no other domain's."""
-    defined = store.read(paths.network_definitions, network, Network, "network")
+    defined = store.read(paths.network_definitions, network, Network)
     subnets.check_guest(address, network, defined.subnet)
     for domain in others:
         if any((nic.network, nic.address) == (network, address) for nic in domain.nics):
@@ -186,7 +183,7 @@ def _check_names(wish: DomainRequest, others: Iterable[DomainDefinition]) -> Non
 
 def _suffixes(paths: Paths) -> dict[str, str]:
     """The suffixes of the defined networks."""
-    networks = store.readable(paths.network_definitions, Network, "network")
+    networks = store.readable(paths.network_definitions, Network)
     return {network.name: network.suffix for network in networks}
 
 

@@ -57,7 +57,7 @@ def _entry(paths: Paths, name: str, network: str) -> Path:
 
 def _defined(paths: Paths, name: str) -> DomainDefinition | None:
     try:
-        return store.read(paths.domain_definitions, name, DomainDefinition, "domain")
+        return store.read(paths.domain_definitions, name, DomainDefinition)
     except UserError:
         return None
 

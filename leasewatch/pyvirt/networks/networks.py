@@ -21,7 +21,7 @@ from leasewatch.paths import Paths
 from leasewatch.pyvirt import nft, process
 from leasewatch.pyvirt.defined import address_pool, store, subnets
 from leasewatch.pyvirt.defined.domain import DomainDefinition
-from leasewatch.pyvirt.defined.network import Mode, Network, bridge_name, canonical, check
+from leasewatch.pyvirt.defined.network import Mode, Network, bridge_name
 from leasewatch.pyvirt.defined.subnets import Taken
 from leasewatch.pyvirt.files import NetworkFiles, network_state, running_domains
 from leasewatch.pyvirt.networks import firewall, iptables_legacy, legacy_firewall
@@ -52,13 +52,7 @@ class Networks:
 
     def get(self, name: str) -> Network:
         """The checked definition; UserError with a likely name where there is none."""
-        network = store.read(self._paths.network_definitions, name, Network, "network")
-        try:
-            check(network)
-        except UserError as error:
-            what = f"{self._files(name).definition}: {error.what}"
-            raise UserError(what, error.hint, error.code) from None
-        return canonical(network)
+        return store.read(self._paths.network_definitions, name, Network)
 
     def state(self, name: str) -> State:
         """Its state, as far as any user may see it."""
@@ -85,9 +79,7 @@ class Networks:
             subnet6=subnet6,
             suffix=suffix,
             host_access=host_access,
-        )
-        check(network)
-        network = canonical(network)
+        ).checked()
         with locks.exclusive(self._paths.locks / "networks", _PATIENCE):
             if name in self.names():
                 raise UserError(
@@ -214,7 +206,7 @@ class Networks:
 
     def _domains(self, name: str) -> list[str]:
         """The domains with a card on a network."""
-        domains = store.readable(self._paths.domain_definitions, DomainDefinition, "domain")
+        domains = store.readable(self._paths.domain_definitions, DomainDefinition)
         return [d.name for d in domains if any(nic.network == name for nic in d.nics)]
 
     def _running_domains(self, name: str) -> list[str]:

@@ -230,12 +230,12 @@ def test_a_definition_is_a_value_that_survives_being_written_or_the_users_error(
             data.draw(st.one_of(of(valid), st.sampled_from(DEEP_TOML)))
         )
         try:
-            value = store.read(folder, "lab", kind, "thing")
+            value = store.read(folder, "lab", kind)
         except UserError as error:
             fault = error
         else:
             store.write(folder, value)
-            assert store.read(folder, "lab", kind, "thing") == value
+            assert store.read(folder, "lab", kind) == value
             return
     assert f"{made}/lab.toml" in fault.what
 

@@ -8,7 +8,6 @@ import pytest
 from leasewatch.pyvirt.defined.domain import (
     DomainDefinition,
     NicDefinition,
-    check,
     make_mac,
     parse_mac,
     tap_mac,
@@ -77,7 +76,7 @@ def test_the_hosts_end_of_an_interface_never_has_a_bridges_lowest_mac() -> None:
 )
 def test_parts_that_fit_are_taken_and_survive_their_file(changes: dict[str, object]) -> None:
     domain = _domain(**changes)
-    check(domain)
+    assert domain.checked() == domain
     assert msgspec.toml.decode(msgspec.toml.encode(domain), type=DomainDefinition) == domain
 
 
@@ -94,7 +93,7 @@ def test_parts_that_fit_are_taken_and_survive_their_file(changes: dict[str, obje
 )
 def test_parts_that_do_not_fit_are_refused(changes: dict[str, object], why: str) -> None:
     with pytest.raises(UserError, match=why):
-        check(_domain(**changes))
+        _domain(**changes).checked()
 
 
 @pytest.mark.parametrize(

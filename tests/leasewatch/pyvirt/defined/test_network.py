@@ -58,19 +58,19 @@ BAD = [
 
 @pytest.mark.parametrize("change", GOOD)
 def test_a_sensible_definition_passes(change: dict[str, str]) -> None:
-    network.check(msgspec.structs.replace(LAB, **change))
+    msgspec.structs.replace(LAB, **change).checked()
 
 
 @pytest.mark.parametrize(("change", "says"), BAD)
 def test_a_senseless_definition_is_refused_with_a_hint(change: dict[str, str], says: str) -> None:
     with pytest.raises(UserError, match=says) as caught:
-        network.check(msgspec.structs.replace(LAB, **change))
+        msgspec.structs.replace(LAB, **change).checked()
     assert caught.value.hint
 
 
 def test_a_wrong_subnet_is_met_with_the_right_one() -> None:
     with pytest.raises(UserError) as caught:
-        network.check(msgspec.structs.replace(LAB, subnet="10.77.0.5/24"))
+        msgspec.structs.replace(LAB, subnet="10.77.0.5/24").checked()
     assert caught.value.hint == "did you mean 10.77.0.0/24?"
 
 

@@ -62,13 +62,12 @@ class DomainDefinition(
             raise _fault(what, "add --kernel FILE")
         if not self.nics:
             raise _fault(f"domain {self.name} is on no network", "add --network NAME")
-        macs = [parse_mac(nic.mac) for nic in self.nics]
-        for mac in macs:
-            if macs.count(mac) > 1:
-                raise _fault(f"MAC {mac} is given twice", "give every interface its own")
-        for nic in self.nics:
-            if nic.address is not None:
-                parse_address(nic.address)
+        own = [f"MAC {parse_mac(nic.mac)}" for nic in self.nics]
+        fixed = ((nic.address, nic.network) for nic in self.nics if nic.address is not None)
+        own += [f"{parse_address(address)} on network {network}" for address, network in fixed]
+        for each in own:
+            if own.count(each) > 1:
+                raise _fault(f"{each} is given twice", "give every interface its own")
         if len(self.aliases) > MAX_ALIASES:
             raise _fault(f"there are more than {MAX_ALIASES} aliases", "omit some")
         return self

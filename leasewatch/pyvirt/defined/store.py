@@ -95,6 +95,8 @@ def write(folder: Path, value: Definition) -> Path:
         replacing.replace(file, msgspec.toml.encode(value))
     except OSError as error:
         raise UserError(f"cannot write {file}: {error.strerror}") from error
+    except UnicodeEncodeError:
+        raise UserError(f"{file}: a path is not UTF-8", "rename that file", "invalid") from None
     return file
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import msgspec
@@ -61,14 +62,17 @@ class DomainRequest(msgspec.Struct, frozen=True, kw_only=True):
 def plan(paths: Paths, wish: DomainRequest) -> DomainDefinition:
     """The definition; UserError if the request cannot be met."""
     _check_name(wish.name, "a domain's name")
+    for alias in wish.aliases:
+        _check_name(alias, "an alias")
     if wish.name in store.names(paths.domain_definitions):
         hint = f"pyvirt domain show {wish.name}"
         raise UserError(f"domain {wish.name} exists already", hint, "exists")
     others = store.readable(paths.domain_definitions, DomainDefinition)
-    _check_names(wish, others)
-    _check_qualified(wish, others, _suffixes(paths))
+    _check_names(paths, wish, others)
     if wish.size is not None and wish.disk is None:
         raise UserError("--size is the size of a disk", "add --disk IMAGE", "invalid")
+    # Without this kernel option `pyvirt domain console` would show nothing.
+    append = "console=ttyS0 quiet" if wish.kernel else ""
     return DomainDefinition(
         name=wish.name,
         aliases=tuple(wish.aliases),
@@ -79,14 +83,9 @@ def plan(paths: Paths, wish: DomainRequest) -> DomainDefinition:
         disk=_existing(wish.disk, "image"),
         kernel=_existing(wish.kernel, "kernel"),
         initrd=_existing(wish.initrd, "initrd"),
-        append=_console(wish) if wish.append is None else wish.append,
+        append=append if wish.append is None else wish.append,
         mac_filtering=wish.mac_filtering,
     ).checked()
-
-
-def _console(wish: DomainRequest) -> str:
-    """The kernel option without which `pyvirt domain console` would show nothing."""
-    return "console=ttyS0 quiet" if wish.kernel else ""
 
 
 def _plan_nics(
@@ -96,27 +95,23 @@ def _plan_nics(
     for network in wish.networks:
         if network not in known:
             raise store.unknown(network, known, "network")
+    for what, given in (("MACs", wish.macs), ("addresses", wish.addresses)):
+        if len(given) > len(wish.networks):
+            hint = "give --network for each of them"
+            raise UserError(f"there are more {what} than networks", hint, "invalid")
     macs = _plan_macs(wish, others)
-    if len(wish.addresses) > len(wish.networks):
-        raise UserError(
-            "there are more addresses than networks", "give --network for each --address", "invalid"
-        )
-    addresses: list[str | None] = [None] * len(wish.networks)
-    for i, text in enumerate(wish.addresses):
-        addresses[i] = address = parse_address(text)
-        _check_address(paths, wish.networks[i], address, others)
-        _check_not_leased(paths, wish.networks[i], address, macs[i], others)
-        if (wish.networks[i], address) in zip(wish.networks[:i], addresses[:i], strict=True):
-            raise UserError(f"{address} is given twice", "give every interface its own", "invalid")
-    cards = zip(wish.networks, macs, addresses, strict=True)
-    return tuple(NicDefinition(network=n, mac=m, address=a) for n, m, a in cards)
+    nics = []
+    for network, mac, text in zip_longest(wish.networks, macs, wish.addresses):
+        address = None if text is None else parse_address(text)
+        if address is not None:
+            defined = store.read(paths.network_definitions, network, Network)
+            subnets.check_guest(address, network, defined.subnet)
+            _check_free(paths, network, address, mac, others)
+        nics.append(NicDefinition(network=network, mac=mac, address=address))
+    return tuple(nics)
 
 
 def _plan_macs(wish: DomainRequest, others: Iterable[DomainDefinition]) -> list[str]:
-    if len(wish.macs) > len(wish.networks):
-        raise UserError(
-            "there are more MACs than networks", "give --network for each --mac", "invalid"
-        )
     taken = {nic.mac: domain.name for domain in others for nic in domain.nics}
     chosen = [parse_mac(mac) for mac in wish.macs]
     for mac in chosen:
@@ -131,24 +126,14 @@ def _plan_macs(wish: DomainRequest, others: Iterable[DomainDefinition]) -> list[
     return chosen
 
 
-def _check_address(
-    paths: Paths, network: str, address: str, others: Iterable[DomainDefinition]
-) -> None:
-    """UserError unless `address` is a guest's of `network` and no other domain's."""
-    defined = store.read(paths.network_definitions, network, Network)
-    subnets.check_guest(address, network, defined.subnet)
-    for domain in others:
-        if any((nic.network, nic.address) == (network, address) for nic in domain.nics):
-            hint = f"pyvirt domain show {domain.name}"
-            raise UserError(
-                f"{address} belongs to domain {domain.name} on network {network}", hint, "exists"
-            )
-
-
-def _check_not_leased(
+def _check_free(
     paths: Paths, network: str, address: str, mac: str, others: Iterable[DomainDefinition]
 ) -> None:
-    """UserError where another MAC has leased it: that guest would be cut off."""
+    """UserError where it is another domain's, or leased: that guest would be cut off."""
+    for domain in others:
+        if any((nic.network, nic.address) == (network, address) for nic in domain.nics):
+            what = f"{address} belongs to domain {domain.name} on network {network}"
+            raise UserError(what, f"pyvirt domain show {domain.name}", "exists")
     file = NetworkFiles(paths, network).leases
     data = file.read_bytes() if file.exists() else b""
     leases, _ = dnsmasq.parse(data, LeaseFile(path=str(file), network=network, suffix=""))
@@ -164,55 +149,29 @@ def _check_not_leased(
             )
 
 
-def _check_names(wish: DomainRequest, others: Iterable[DomainDefinition]) -> None:
-    """UserError where a name or alias is another domain's, or is given twice."""
-    for alias in wish.aliases:
-        _check_name(alias, "an alias")
+def _check_names(paths: Paths, wish: DomainRequest, others: Iterable[DomainDefinition]) -> None:
+    """UserError where a name is given twice, or is one of a network or of another domain.
+
+    A domain is also called NAME.NETWORK.SUFFIX, and a network NETWORK.SUFFIX.
+    """
     names = [wish.name, *wish.aliases]
-    for domain in others:
-        for name in names:
-            if name in (domain.name, *domain.aliases):
-                hint = f"pyvirt domain show {domain.name}"
-                raise UserError(f"{name} is a name of domain {domain.name} already", hint, "exists")
     for name in names:
         if names.count(name) > 1:
-            raise UserError(
-                f"{name} is given twice", "a domain answers to its name anyway", "invalid"
-            )
-
-
-def _suffixes(paths: Paths) -> dict[str, str]:
-    """The suffixes of the defined networks."""
+            hint = "a domain answers to its name anyway"
+            raise UserError(f"{name} is given twice", hint, "invalid")
     networks = store.readable(paths.network_definitions, Network)
-    return {network.name: network.suffix for network in networks}
-
-
-def _check_qualified(
-    wish: DomainRequest, others: Iterable[DomainDefinition], suffixes: Mapping[str, str]
-) -> None:
-    """UserError where a name is NETWORK.SUFFIX, or a domain's NAME.NETWORK.SUFFIX."""
-    mine = {wish.name, *wish.aliases}
-    for network, suffix in suffixes.items():
-        if (zone := f"{network}.{suffix}") in mine:
-            raise UserError(f"{zone} stands for network {network}", "use one like web1", "exists")
-
-    def qualified(name: str, networks: Iterable[str]) -> set[str]:
-        return {f"{name}.{net}.{suffixes[net]}" for net in networks if net in suffixes}
-
-    for other in others:
-        theirs = qualified(other.name, (nic.network for nic in other.nics))
-        for name in mine & theirs:
-            raise UserError(
-                f"{name} belongs to domain {other.name}",
-                f"pyvirt domain show {other.name}",
-                "exists",
-            )
-        for name in qualified(wish.name, wish.networks) & {other.name, *other.aliases}:
-            raise UserError(
-                f"{wish.name} would answer to {name}, a name of domain {other.name}",
-                f"pyvirt domain show {other.name}",
-                "exists",
-            )
+    zones = {network.name: f"{network.name}.{network.suffix}" for network in networks}
+    owners = {zone: ("network", network) for network, zone in zones.items()}
+    for domain in others:
+        qualified = (f"{domain.name}.{zones.get(nic.network)}" for nic in domain.nics)
+        for name in (domain.name, *domain.aliases, *qualified):
+            owners[name] = "domain", domain.name
+    names += [f"{wish.name}.{zones[network]}" for network in wish.networks if network in zones]
+    for name in names:
+        if name in owners:
+            kind, owner = owners[name]
+            hint = f"pyvirt {kind} show {owner}"
+            raise UserError(f"{name} is a name of {kind} {owner} already", hint, "exists")
 
 
 def _check_name(name: str, what: str) -> None:
@@ -221,10 +180,8 @@ def _check_name(name: str, what: str) -> None:
     fault, hint = labels.owner_fault(folded), "use one like web1 or ubuntu22.04"
     host = labels.fold(socket.gethostname())
     if fault is None and name != folded:
-        fault = "has upper-case letters, which make no difference in names"
+        fault = "has upper-case letters or a final dot, which make no difference"
         hint = f"did you mean {folded}?"
-        if name.endswith("."):
-            fault = "ends with a dot"
     elif len(name) > _MAX_NAME:
         fault = f"has more than {_MAX_NAME} characters"
     elif name.startswith("-"):
@@ -243,11 +200,4 @@ def _existing(path: Path | None, what: str) -> str | None:
         return None
     if not path.is_file():
         raise UserError(f"there is no {what} {path}", "give the path of a file", "not-found")
-    whole = str(path.resolve())
-    try:
-        whole.encode()
-    except UnicodeEncodeError:  # no definition can hold it
-        raise UserError(
-            f'the path of {what} "{whole}" is not UTF-8', "rename it", "invalid"
-        ) from None
-    return whole
+    return str(path.resolve())

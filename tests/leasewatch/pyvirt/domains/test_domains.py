@@ -110,7 +110,7 @@ def test_an_owner_may_choose_such_names(paths: Paths, name: str) -> None:
         ({"name": "Web1"}, "upper-case"),
         ({"name": "../etc"}, "labels of letters"),
         ({"name": ".web"}, "labels of letters"),
-        ({"name": "web1."}, 'a domain\'s name ends with a dot: "web1."'),
+        ({"name": "web1."}, 'a domain\'s name has .* a final dot, .*: "web1."'),
         ({"name": "-web"}, "hyphen"),
         ({"name": "x" * 64}, "63 characters|labels"),
         ({"name": "127"}, "read as an address"),
@@ -134,7 +134,7 @@ def test_an_owner_may_choose_such_names(paths: Paths, name: str) -> None:
         ({"addresses": ["10.77.0.9"]}, "10.77.0.9 belongs to domain other on network lab"),
         (
             {"networks": ["lab", "lab"], "addresses": ["10.77.0.50", "10.77.0.50"]},
-            "10.77.0.50 is given twice",
+            "10.77.0.50 on network lab is given twice",
         ),
         ({"aliases": ["Web"]}, "an alias has upper-case"),
         ({"aliases": ["wpad"]}, "an alias is reserved"),
@@ -146,11 +146,11 @@ def test_an_owner_may_choose_such_names(paths: Paths, name: str) -> None:
         ({"aliases": ["also"]}, "also is a name of domain other"),
         ({"name": "also"}, "also is a name of domain other"),
         ({"aliases": [f"db{n}" for n in range(9)]}, "more than 8 aliases"),
-        ({"name": "other.lab.internal"}, "other.lab.internal belongs to domain other"),
-        ({"aliases": ["other.lab.internal"]}, "other.lab.internal belongs to domain other"),
-        ({"name": "lab.internal"}, "lab.internal stands for network lab"),
-        ({"aliases": ["lab.internal"]}, "lab.internal stands for network lab"),
-        ({"name": "mail"}, "mail would answer to mail.lab.internal, a name of domain other"),
+        ({"name": "other.lab.internal"}, "other.lab.internal is a name of domain other"),
+        ({"aliases": ["other.lab.internal"]}, "other.lab.internal is a name of domain other"),
+        ({"name": "lab.internal"}, "lab.internal is a name of network lab"),
+        ({"aliases": ["lab.internal"]}, "lab.internal is a name of network lab"),
+        ({"name": "mail"}, "mail.lab.internal is a name of domain other"),
         ({"disk": None}, "nothing to start from"),
         ({"disk": None, "kernel": Path("/nowhere/vmlinuz")}, "no kernel /nowhere"),
         ({"disk": Path("/nowhere/base.qcow2")}, "no image /nowhere"),
@@ -210,7 +210,7 @@ def test_a_name_is_given_once(paths: Paths) -> None:
 def test_a_path_that_is_not_utf_8_is_refused(paths: Paths) -> None:
     kernel = paths.root / os.fsdecode(b"vmlinuz\xff")
     kernel.write_bytes(b"kernel")
-    with pytest.raises(UserError, match=r"path of kernel .*vmlinuz.* is not UTF-8"):
+    with pytest.raises(UserError, match=r"web1\.toml: a path is not UTF-8"):
         Domains(paths).create(_wish(paths, kernel=kernel))
 
 

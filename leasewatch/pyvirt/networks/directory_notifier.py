@@ -21,7 +21,6 @@ class DirectoryNotifier:
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._fd = -1
-        self._watched: set[int] = set()
 
     def fileno(self) -> int:
         """The descriptor; -1 before the first `watch` and after `close`."""
@@ -29,26 +28,17 @@ class DirectoryNotifier:
 
     def watch(self, folders: Iterable[Path]) -> None:
         """Watch those of these folders that exist, and no others. Raises OSError."""
-        if self._fd < 0:
-            self._fd = _checked(self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
-        watched = set()
+        self.close()
+        self._fd = _checked(self._libc.inotify_init1(os.O_CLOEXEC))
         for folder in folders:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                number = self._libc.inotify_add_watch(self._fd, os.fsencode(folder), _MASK)
-                watched.add(_checked(number))
-        for number in self._watched - watched:
-            self._libc.inotify_rm_watch(self._fd, number)
-        self._watched = watched
-        with contextlib.suppress(BlockingIOError):
-            while os.read(self._fd, 1 << 16):
-                pass
+                _checked(self._libc.inotify_add_watch(self._fd, os.fsencode(folder), _MASK))
 
     def close(self) -> None:
-        """Watch nothing more; `watch` begins anew."""
+        """Watch nothing more."""
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = -1
-        self._watched = set()
 
 
 def _checked(result: int) -> int:

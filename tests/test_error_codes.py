@@ -27,8 +27,7 @@ from leasewatch.pyvirt.defined.network import Network
 from leasewatch.pyvirt.domains.domains import Domains
 from leasewatch.pyvirt.domains.plan import DomainRequest, plan
 from leasewatch.pyvirt.files import started_network
-from leasewatch.pyvirt.process import find_program
-from nss_pyvirt import snapshot
+from nss_pyvirt import programs, snapshot
 from nss_pyvirt.errors import Code, UserError
 from nss_pyvirt.installer.cli import command as nss_pyvirt
 from nss_pyvirt.terminal import commands, frame
@@ -91,7 +90,7 @@ FAILURES: dict[str, list[Callable[[Paths], object]]] = {
         lambda paths: plan(paths, request(paths, name="-x")),
         lambda paths: client.resolve(paths.varlink, os.fsdecode(b"web\xff")),
     ],
-    "missing": [lambda _: find_program("no-such-program", "no-such-package")],
+    "missing": [lambda _: programs.find("no-such-program", "no-such-package")],
     "needs-root": [lambda _: as_anybody(pyvirt, ["domain", "start", "web1"])],
     "not-found": [
         lambda paths: Domains(paths).get("web9"),

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from leasewatch.pyvirt import process
+from nss_pyvirt import programs
 from nss_pyvirt.errors import UserError
 
 Answer = list[dict[str, Any]]
@@ -19,7 +19,7 @@ _WHY = re.compile(r"^(?:RTNETLINK answers: |Error: )?(.*)$")
 
 def apply(commands: Sequence[str]) -> None:
     """Run the commands in order; UserError with the reason of the first that fails."""
-    done = process.run(["ip", "-batch", "-"], package="iproute2", text="\n".join(commands))
+    done = programs.run(["ip", "-batch", "-"], package="iproute2", text="\n".join(commands))
     if done.returncode:
         raise UserError(f"ip: {_reason(done.stderr)}")
 
@@ -30,7 +30,7 @@ def ask(family: int, commands: Sequence[str]) -> list[Answer | str]:
     Tables, actions and types are numbers. UserError where ip cannot be run or understood.
     """
     argv = ["ip", f"-{family}", "-N", "-json", "-force", "-batch", "-"]
-    done = process.run(argv, package="iproute2", text="\n".join(commands))
+    done = programs.run(argv, package="iproute2", text="\n".join(commands))
     reasons: dict[int, str] = {}
     said = 0
     for failed in _FAILED.finditer(done.stderr):

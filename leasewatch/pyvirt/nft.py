@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from leasewatch.pyvirt import process
+from nss_pyvirt import programs
 from nss_pyvirt.errors import UserError
 
 _PLACE = re.compile(r"^\S+:\d+:\d+-\d+: ")
@@ -42,10 +42,10 @@ def has_table(name: str, family: str = "inet") -> bool:
 
 def _nft(arguments: list[str], text: str) -> str:
     try:
-        process.find_program("nft", "nftables")
+        programs.find("nft", "nftables")
     except UserError as error:
         raise UnsupportedError(error.what, error.hint) from None
-    done = process.run(["nft", *arguments], package="nftables", text=text)
+    done = programs.run(["nft", *arguments], package="nftables", text=text)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         hint = "needs root" if "not permitted" in done.stderr else "is nf_tables in this kernel?"

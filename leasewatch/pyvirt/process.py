@@ -1,4 +1,4 @@
-"""Run tools, start the parent process of a network or domain, and run programs under it.
+"""Start the parent process of a network or domain, and run programs under it.
 
 It knows nothing of networks and domains: names, paths and command lines are arguments.
 """
@@ -10,62 +10,18 @@ import os
 import pwd
 import re
 import select
-import shlex
-import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from leasewatch.daemon import notify
 from leasewatch.files import locks
+from nss_pyvirt import programs
 from nss_pyvirt.errors import UserError
 
 _KILL_GRACE = 5.0  # seconds that SIGKILL may take
-_DESCRIPTORS = 8  # that a child takes: three pipes, and one by which it says that it has begun
 _SAYS = 3  # the descriptor through which a parent process reports READY=1
-
-
-def find_program(name: str, package: str) -> str:
-    """Absolute path of a program, the sbin folders included; UserError names the Debian package."""
-    found = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
-    if found is None:
-        raise UserError(f"{name} is not installed", f"apt install {package}", "missing")
-    return found
-
-
-def run(
-    argv: Sequence[str], *, package: str, text: str = "", timeout: float = 10.0
-) -> subprocess.CompletedProcess[str]:
-    """Run a tool of the Debian package `package` to its end, with `text` on its standard input.
-
-    UserError where it is not installed or has not ended after `timeout` seconds; it is killed then.
-    OSError where no descriptor is left. The caller looks at the exit code.
-    """
-    program = find_program(argv[0], package)
-    _check_room()
-    try:
-        return subprocess.run(
-            [program, *argv[1:]],
-            input=text,
-            capture_output=True,
-            check=False,
-            text=True,
-            errors="replace",
-            timeout=timeout,
-        )
-    except subprocess.TimeoutExpired:
-        what = f"{argv[0]} has not ended within {timeout:g} s"
-        hint = f"see whether this ends: {shlex.join(argv)}"
-        raise UserError(what, hint, "timeout") from None
-
-
-def _check_room() -> None:
-    """OSError where no descriptors are left: subprocess would leak those that it still gets."""
-    with contextlib.ExitStack() as room:
-        for _ in range(_DESCRIPTORS):
-            room.callback(os.close, os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
 
 
 def confined(
@@ -97,7 +53,7 @@ def confined(
 
 
 def _setpriv() -> str:
-    return find_program("setpriv", "util-linux")
+    return programs.find("setpriv", "util-linux")
 
 
 def wait_pidfd(pidfd: int, timeout: float) -> bool:
@@ -258,7 +214,9 @@ def _start_unit(
     command += [f"--description={unit.removesuffix('.service').replace('-', ' ', 2)}"]
     command += [f"--property={value}" for value in properties]
     try:
-        done = run([*command, "--", *argv], package="systemd", timeout=timeout + 2 * _KILL_GRACE)
+        done = programs.run(
+            [*command, "--", *argv], package="systemd", timeout=timeout + 2 * _KILL_GRACE
+        )
     except UserError as error:
         return f"could not be started: {error.what}"
     return f"could not be started: {done.stderr.strip()}" if done.returncode else ""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from nss_pyvirt import programs
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.installer.pieces import UNIT, USER, System, account
 
@@ -37,18 +36,15 @@ def need_root(system: System, command: str) -> None:
 
 def ldconfig(system: System) -> None:
     """Refresh the loader's cache if there is one; its built-in path has our folder anyway."""
-    if not system.at("/etc/ld.so.cache").exists():
-        return
-    program = shutil.which("ldconfig") or shutil.which("ldconfig", path="/usr/sbin:/sbin")
-    if program and os.geteuid() == 0:
-        run(program, *([] if system.running else ["-r", str(system.root)]))
+    if os.geteuid() == 0 and system.at("/etc/ld.so.cache").exists():
+        run("ldconfig", *([] if system.running else ["-r", str(system.root)]))
 
 
 def run(*command: str) -> None:
     """Run a command to its end; UserError with the reason that it printed if it fails."""
-    done = _end(command)
+    done = programs.run(command, timeout=_TIMEOUT)
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
+        said = done.stderr.strip().splitlines()
         why, hint = (said or ["failed"])[-1], ""
         if command[0] == "systemctl":  # its last line only says where to read on
             why, hint = (said or ["failed"])[0], f"journalctl -u {UNIT} -n 20"
@@ -57,15 +53,15 @@ def run(*command: str) -> None:
 
 def succeeds(*command: str) -> bool:
     """Whether a command succeeds; UserError if it does not end in time."""
-    return _end(command).returncode == 0
+    return programs.run(command, timeout=_TIMEOUT).returncode == 0
 
 
 def complaint(*command: str) -> UserError | None:
     """The first error and hint that one of our own programs prints; None if it succeeds."""
-    done = _end(command)
+    done = programs.run(command, timeout=_TIMEOUT)
     if done.returncode == 0:
         return None
-    lines = [*done.stderr.decode(errors="replace").splitlines(), "", ""]
+    lines = [*done.stderr.splitlines(), "", ""]
     what = lines[0].partition(": ")[2] or "failed"
     hint = lines[1].partition("  hint: ")[2] or f"see what it says: {' '.join(command)}"
     return UserError(what, hint)
@@ -73,21 +69,7 @@ def complaint(*command: str) -> UserError | None:
 
 def output(*command: str) -> str:
     """What a command prints on stdout, even if it fails; UserError if it does not end in time."""
-    return _end(command).stdout.decode(errors="replace").strip()
-
-
-def _end(command: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
-    try:
-        return subprocess.run(
-            command, check=False, capture_output=True, timeout=_TIMEOUT, stdin=subprocess.DEVNULL
-        )
-    except FileNotFoundError as error:
-        raise UserError(f"{command[0]} is not installed", code="missing") from error
-    except subprocess.TimeoutExpired as error:
-        hint = "systemctl list-jobs" if command[0] == "systemctl" else ""
-        raise UserError(
-            f"{' '.join(command)} did not end in {_TIMEOUT} s", hint, "timeout"
-        ) from error
+    return programs.run(command, timeout=_TIMEOUT).stdout.strip()
 
 
 def delete_user(system: System) -> None:

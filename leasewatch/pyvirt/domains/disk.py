@@ -6,8 +6,8 @@ import re
 import shlex
 from pathlib import Path
 
-from leasewatch.pyvirt import process
 from leasewatch.pyvirt.domains import image_content, qemu
+from nss_pyvirt import programs
 from nss_pyvirt.errors import UserError
 
 _SIZE = re.compile(r"[1-9][0-9]{0,11}[kMGT]?")
@@ -108,7 +108,7 @@ def _spelt(count: int) -> str:
 
 def _run(argv: list[str], failed: str) -> str:
     try:
-        done = process.run(argv, package=qemu.PACKAGES[argv[0]], timeout=_PATIENCE)
+        done = programs.run(argv, package=qemu.PACKAGES[argv[0]], timeout=_PATIENCE)
     except UserError as error:
         raise UserError(f"{failed}: {error.what}", error.hint, error.code) from None
     if done.returncode:

@@ -17,6 +17,7 @@ from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.domains import qemu
 from leasewatch.pyvirt.domains.console import Log
 from leasewatch.pyvirt.files import DomainFiles
+from nss_pyvirt import programs
 from nss_pyvirt.errors import UserError
 
 _ANSWER = 20.0  # seconds for QEMU to answer QMP; 0.1 on a quiet machine
@@ -88,7 +89,7 @@ def _pipe(kept: contextlib.ExitStack, given: contextlib.ExitStack) -> tuple[int,
 
 
 def _program() -> str:
-    return process.find_program(qemu.SYSTEM, qemu.PACKAGES[qemu.SYSTEM])
+    return programs.find(qemu.SYSTEM, qemu.PACKAGES[qemu.SYSTEM])
 
 
 def _listen(path: Path) -> socket.socket:

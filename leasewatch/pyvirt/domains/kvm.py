@@ -15,7 +15,7 @@ import msgspec
 from leasewatch.errors import UNDECODABLE
 from leasewatch.pyvirt import process
 from leasewatch.pyvirt.domains import qemu
-from nss_pyvirt import replacing
+from nss_pyvirt import programs, replacing
 
 DEVICE = Path("/dev/kvm")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -58,7 +58,7 @@ def try_acceleration(accel: qemu.Chosen, limit: float = _LIMIT) -> str:
     try:
         os.write(firmware, qemu.PROBE_FIRMWARE)
         argv = qemu.probe_command(accel, f"/proc/self/fd/{firmware}")
-        argv[0] = process.find_program(argv[0], qemu.PACKAGES[argv[0]])
+        argv[0] = programs.find(argv[0], qemu.PACKAGES[argv[0]])
         guest = subprocess.Popen(
             process.confined(argv, death_signal="KILL", capabilities=qemu.CAPABILITIES),
             pass_fds=[firmware],

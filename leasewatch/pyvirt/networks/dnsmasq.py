@@ -17,7 +17,7 @@ from pathlib import Path
 from leasewatch.files import reading
 from leasewatch.pyvirt import process
 from leasewatch.pyvirt.networks import dnsmasq_conf
-from nss_pyvirt import replacing
+from nss_pyvirt import programs, replacing
 from nss_pyvirt.errors import UserError
 
 _READY = 5.0  # seconds until it listens
@@ -66,7 +66,7 @@ class Dnsmasq:
             return False
         is_whole = self.stop()
         self._conf = conf
-        program = process.find_program("dnsmasq", "dnsmasq-base")
+        program = programs.find("dnsmasq", "dnsmasq-base")
         account = _account()
         conf_file = f"--conf-file={self._conf_file}"
         # One whose parent was killed still has the sockets and the leases.

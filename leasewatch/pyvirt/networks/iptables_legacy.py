@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from leasewatch.pyvirt import process
+from nss_pyvirt import programs
 from nss_pyvirt.errors import UserError
 
 _TOOLS = {"iptables-legacy": "ip_tables_names", "ip6tables-legacy": "ip6_tables_names"}
@@ -27,6 +27,6 @@ def tables() -> Iterator[tuple[str, list[str], str | None]]:
 
 def _save(program: str) -> str | None:
     with contextlib.suppress(UserError, OSError):
-        done = process.run([program], package="iptables")
+        done = programs.run([program], package="iptables")
         return None if done.returncode else done.stdout
     return None

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from leasewatch.paths import Paths
-from leasewatch.pyvirt import process
-from nss_pyvirt import replacing
+from nss_pyvirt import programs, replacing
 from nss_pyvirt.errors import UserError
 
 _DEVICES = ("pv-*", "pv_*", "pvtap*")
@@ -54,7 +53,7 @@ def write(paths: Paths, name: str) -> None:
             continue
         if setting.load and not known and setting.runs.exists():
             with contextlib.suppress(OSError, UserError):  # it has just ended
-                process.run(setting.load, package="systemd", timeout=_PATIENCE)
+                programs.run(setting.load, package="systemd", timeout=_PATIENCE)
 
 
 def remove(paths: Paths, name: str) -> None:

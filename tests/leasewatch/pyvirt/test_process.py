@@ -16,6 +16,7 @@ import pytest
 
 from leasewatch.files import locks
 from leasewatch.pyvirt import process
+from nss_pyvirt import programs
 from nss_pyvirt.errors import UserError
 
 HOLD = """
@@ -129,7 +130,7 @@ def test_a_program_that_is_missing_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="No such file"):
         process.start_detached(["/nonexistent"], unit="test", log=tmp_path / "log", timeout=2)
     with pytest.raises(UserError, match="nosuchtool is not installed") as caught:
-        process.find_program("nosuchtool", "the-package")
+        programs.find("nosuchtool", "the-package")
     assert caught.value.hint == "apt install the-package"
 
 

@@ -164,5 +164,5 @@ def test_a_tool_that_does_not_end_is_one_clear_line(
     monkeypatch: pytest.MonkeyPatch, ask: Callable[..., object]
 ) -> None:
     monkeypatch.setattr(tools, "_TIMEOUT", 0.5)
-    with pytest.raises(UserError, match=r"^sleep 60 did not end in 0\.5 s$"):
+    with pytest.raises(UserError, match=r"^sleep has not ended within 0\.5 s$"):
         ask("sleep", "60")

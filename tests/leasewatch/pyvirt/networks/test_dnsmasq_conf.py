@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from leasewatch.pyvirt import process
 from leasewatch.pyvirt.defined.network import Mode, Network
 from leasewatch.pyvirt.networks import dnsmasq_conf
+from nss_pyvirt import programs
 from nss_pyvirt.errors import UserError
 
 LAB = Network(name="lab", subnet="10.77.0.0/24", subnet6="fd00:1:2::/64")
@@ -27,7 +27,7 @@ WEB6 = b"1800000100 3 fd00:1:2::1e68 web 00:01:00:01:32:96:9f:83:52:54:00:00:00:
 @pytest.mark.parametrize("mode", ["nat", "isolated"])
 def test_dnsmasq_accepts_the_file(tmp_path: Path, mode: Mode) -> None:
     try:
-        dnsmasq = process.find_program("dnsmasq", "dnsmasq-base")
+        dnsmasq = programs.find("dnsmasq", "dnsmasq-base")
     except UserError as error:
         pytest.skip(error.what)
     network = msgspec.structs.replace(LAB, mode=mode)

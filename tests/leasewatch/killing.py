@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tests.forking import fork
+
 _CHANGES = {
     *("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.chmod"),
     *("os.chown", "os.truncate", "fcntl.flock", "fcntl.lockf", "subprocess.Popen"),
@@ -31,16 +33,12 @@ def killed_at_each_step(act: Callable[[], object], prepare: Callable[[], None]) 
 
 
 def _run(act: Callable[[], object], step: int) -> int:
-    child = os.fork()
-    if child == 0:
-        try:
-            _kill_at(step)
-            act()
-            os._exit(0)
-        finally:
-            sys.excepthook(*sys.exc_info())
-            os._exit(1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    def run() -> int:
+        _kill_at(step)
+        act()
+        return 0
+
+    return os.waitstatus_to_exitcode(os.waitpid(fork(run), 0)[1])
 
 
 def _kill_at(step: int) -> None:

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 
+from leasewatch.cli.leasewatch import main
+from leasewatch.cli.serve import serve
 from leasewatch.model import DomainState, NetworkState
 from leasewatch.paths import Paths
 from nss_pyvirt import snapshot
+from tests.forking import fork
 from tests.waiting import wait_for
 
-_MAIN = (
+MAIN = (
     "import sys; from pathlib import Path; from leasewatch.cli.leasewatch import main;"
     "from leasewatch.paths import Paths; sys.exit(main(['serve'], Paths(Path(sys.argv[1]))))"
 )
-_NEVER_RESCAN = (
-    "import sys; from pathlib import Path; from leasewatch.cli.serve import serve;"
-    "from leasewatch.paths import Paths; serve(Paths(Path(sys.argv[1])), rescan_seconds=86400)"
-)
+"""The service as a program of its own, for who needs one."""
 
 
 class Served:
@@ -36,7 +37,8 @@ class Served:
         self.leases = root / "leases"
         self.notify = root / "notify"
         self.stderr = root / "stderr"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._pid: int | None = None
+        self._code = 0
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notify.bind(str(self.notify))
         self._notify.setblocking(False)
@@ -48,19 +50,38 @@ class Served:
         """Write leasewatch.toml."""
         self.paths.config.write_text(text)
 
-    def start(self, env: Mapping[str, str] | None = None, *, rescans: bool = True) -> None:
-        """Start the service and wait until it says that it is ready.
+    def start(
+        self,
+        env: Mapping[str, str] | None = None,
+        *,
+        rescans: bool = True,
+        first: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Fork, do `first`, start the service, and wait until it says that it is ready.
 
         Without `rescans` what it does not notice by itself stays unnoticed.
         """
-        main = _MAIN if rescans else _NEVER_RESCAN
-        with self.stderr.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", main, str(self.paths.root)],
-                stderr=log,
-                env={**os.environ, "NOTIFY_SOCKET": str(self.notify), **(env or {})},
-            )
+        environment = {"NOTIFY_SOCKET": str(self.notify), **(env or {})}
+
+        def run() -> int:
+            self._leave_the_test(environment)
+            first()
+            if rescans:
+                return main(["serve"], self.paths)
+            serve(self.paths, rescan_seconds=86400)
+            return 0
+
+        self._pid = fork(run)
         self.await_notice("READY=1")
+
+    def _leave_the_test(self, environment: Mapping[str, str]) -> None:
+        """In the child: its own stderr, and nothing else of the test that it was forked from."""
+        os.dup2(os.open(self.stderr, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644), 2)
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
+        logging.getLogger("leasewatch").handlers.clear()
+        os.environ.update(environment)
+        gc.freeze()
 
     def await_notice(self, wanted: str) -> str:
         """Wait for a message to the service manager that holds `wanted`."""
@@ -87,28 +108,26 @@ class Served:
 
     @property
     def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
+        assert self._pid is not None
+        return self._pid
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """End it; returns its exit code."""
-        if self._process is None:
+        if self._pid is None:
             return 0
-        self._process.send_signal(number)
-        try:
-            return self._process.wait(60)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(60)
-            raise
-        finally:
-            self._process = None
+        os.kill(self._pid, number)
+        wait_for("the service to end", self._ended)
+        return self._code
+
+    def _ended(self) -> bool:
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        if pid:
+            self._pid, self._code = None, os.waitstatus_to_exitcode(status)
+        return bool(pid)
 
     def close(self) -> None:
         """Whatever happened, leave nothing."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-            self._process.wait(60)
+        self.stop(signal.SIGKILL)
         self._notify.close()
 
     def answer(self, name: str) -> list[str]:

@@ -15,7 +15,7 @@ import msgspec
 from leasewatch.api import client as varlink_client
 from leasewatch.model import DomainState, Nic
 from nss_pyvirt import snapshot
-from tests.leasewatch.serving import _MAIN, Dnsmasq, Served
+from tests.leasewatch.serving import MAIN, Dnsmasq, Served
 from tests.waiting import wait_for
 
 
@@ -232,7 +232,7 @@ def test_a_start_in_the_middle_of_a_rewrite_withdraws_nothing(
 def test_a_second_instance_says_who_holds_the_place(served: Served) -> None:
     served.start()
     second = subprocess.run(
-        [sys.executable, "-c", _MAIN, str(served.paths.root)],
+        [sys.executable, "-c", MAIN, str(served.paths.root)],
         capture_output=True,
         text=True,
         timeout=60,

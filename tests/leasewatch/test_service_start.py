@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import importlib
 import os
 import signal
+from typing import Any
 
 import pytest
 
-from tests.leasewatch import serving
 from tests.leasewatch.serving import Dnsmasq, Served
 
-HANGUP = """
-import importlib, os, signal
-def hang_up_in(module, *path):
+
+def hang_up_in(module: str, *path: str) -> None:
+    """Send this process SIGHUP when it first gets there."""
     *above, name = path
-    owner = importlib.import_module(module)
-    for each in above:
-        owner = getattr(owner, each)
+    owner = functools.reduce(getattr, above, importlib.import_module(module))
     inner = getattr(owner, name)
-    def outer(*given, **named):
+
+    def outer(*given: Any, **named: Any) -> Any:
         setattr(owner, name, inner)
         os.kill(os.getpid(), signal.SIGHUP)
         return inner(*given, **named)
+
     setattr(owner, name, outer)
-hang_up_in(*{!r})
-"""
 
 
 @pytest.mark.parametrize(
@@ -41,12 +42,11 @@ hang_up_in(*{!r})
     ids=lambda moment: moment[-1],
 )
 def test_a_hangup_while_it_starts_is_a_reload(
-    served: Served, dnsmasq: Dnsmasq, monkeypatch: pytest.MonkeyPatch, moment: tuple[str, ...]
+    served: Served, dnsmasq: Dnsmasq, moment: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr(serving, "_MAIN", HANGUP.format(moment) + serving._MAIN)
     dnsmasq.lease(1, "web1")
     dnsmasq.rewrite()
-    served.start()
+    served.start(first=lambda: hang_up_in(*moment))
     served.await_answer("web1", "10.0.0.1")
     served.await_said("reloaded")
     os.kill(served.pid, signal.SIGHUP)  # it is no longer held back
@@ -54,11 +54,7 @@ def test_a_hangup_while_it_starts_is_a_reload(
     assert served.stop() == 0
 
 
-def test_a_host_without_leases_is_served_without_a_pause(
-    served: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    no_pause = "import asyncio; asyncio.sleep = None\n"
-    monkeypatch.setattr(serving, "_MAIN", no_pause + serving._MAIN)
+def test_a_host_without_leases_is_served_without_a_pause(served: Served) -> None:
     served.settings("")
-    served.start()
+    served.start(first=lambda: delattr(asyncio, "sleep"))
     assert served.stop() == 0

@@ -17,7 +17,7 @@ from leasewatch.daemon.account import Account
 from leasewatch.files import locks
 from leasewatch.paths import Paths
 from nss_pyvirt.errors import UserError
-from tests.leasewatch.serving import _MAIN, Dnsmasq, Served
+from tests.leasewatch.serving import MAIN, Dnsmasq, Served
 from tests.waiting import wait_for
 
 NOBODY = 65534
@@ -68,7 +68,7 @@ def test_what_a_killed_one_leaves_is_no_obstacle_to_the_owner(owned: Served) -> 
     owned.start()
     owned.stop(signal.SIGKILL)
     assert owned.paths.service_lock.lstat().st_uid == NOBODY
-    argv = [sys.executable, "-c", _MAIN, str(owned.paths.root)]
+    argv = [sys.executable, "-c", MAIN, str(owned.paths.root)]
     powers = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
     who = (f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
     with subprocess.Popen(
@@ -144,7 +144,7 @@ def test_a_lock_that_is_no_file_is_refused_and_nothing_made(tmp_path: Path, kind
 
 def test_a_planted_lock_is_one_line(owned: Served, tmp_path: Path) -> None:
     link("lock")(owned, tmp_path / "roots")
-    argv = [sys.executable, "-c", _MAIN, str(owned.paths.root)]
+    argv = [sys.executable, "-c", MAIN, str(owned.paths.root)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
     assert done.stderr.startswith(f"leasewatch: {owned.paths.service_lock}: Too many levels")
@@ -182,7 +182,7 @@ def test_what_root_has_left_in_its_folders_is_the_users_then(
 
 
 def test_where_it_may_not_become_that_user_it_says_so(owned: Served) -> None:
-    argv = [sys.executable, "-c", _MAIN, str(owned.paths.root)]
+    argv = [sys.executable, "-c", MAIN, str(owned.paths.root)]
     powerless = ["setpriv", "--bounding-set=-setuid,-setgid", "--"]
     done = subprocess.run([*powerless, *argv], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")

@@ -178,3 +178,11 @@ def test_what_tests_share_is_in_no_test_file(file: Path) -> None:
 )
 def test_a_file_stays_below_400_lines(file: Path) -> None:
     assert len(file.read_text().splitlines()) < 400
+
+
+@pytest.mark.parametrize("package", ["cffi", "netaddr", "watchdog"])
+def test_a_given_package_has_a_job(package: str) -> None:
+    files = [*(CHECKOUT / "leasewatch").rglob("*.py"), *(CHECKOUT / "nss_pyvirt").rglob("*.py")]
+    assert any(
+        re.search(rf"^\s*(from|import) {package}\b", f.read_text(), re.MULTILINE) for f in files
+    )

@@ -10,7 +10,10 @@ import sys
 
 import pytest
 
-HEAVY = {"asyncio", "importlib.metadata", "logging", "qemu", "subprocess"}
+HEAVY = {
+    *("asyncio", "importlib.metadata", "logging", "qemu", "subprocess"),
+    "watchdog",
+}
 NOT_BARE = HEAVY | {"_cffi_backend", "csv", "hashlib", "json", "msgspec", "socket", "tempfile"}
 OFFLINE = {"leasewatch.api.offline", "leasewatch.api.offline_history"}
 QUERY = HEAVY | OFFLINE | {"_cffi_backend", "csv", "tempfile", "tomllib"}

@@ -1,26 +1,37 @@
 """Which files changed, by inotify(7). It reads none of the files.
 
-Events wait in the kernel while we work, and the kernel joins equal ones. `check` finds folders that
-went and came back; call it every few seconds.
+It uses only watchdog's inotify layer, in the event loop and without its thread. watchdog's
+observers pass each event through three threads, handle each of a thousand writes on its own, and
+may stall or end. Here, events wait in the kernel while we work, and the kernel joins equal ones.
+`check` finds folders that went and came back; call it every few seconds.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
-import struct
-from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 
-_MODIFY, _CLOSE_WRITE, _MOVED_TO, _CREATE = 0x2, 0x8, 0x80, 0x100
-_DELETE, _DELETE_SELF, _OVERFLOW, _IGNORED = 0x200, 0x400, 0x4000, 0x8000
+from watchdog.observers.inotify_c import (
+    CallbackId,
+    InotifyConstants,
+    InotifyEvent,
+    InotifyFD,
+    Mask,
+    WatchDescriptor,
+)
+
 # OPEN and CLOSE_NOWRITE would report our own reads.
-_MASK = _MODIFY | _CLOSE_WRITE | _MOVED_TO | _CREATE | _DELETE | _DELETE_SELF
-_EVENT = struct.Struct("iIII")
-"""struct inotify_event: watch, mask, cookie, bytes of the name that follows."""
-_BUFFER = 1 << 16
+_MASK = Mask(
+    InotifyConstants.IN_MODIFY
+    | InotifyConstants.IN_CLOSE_WRITE
+    | InotifyConstants.IN_CREATE
+    | InotifyConstants.IN_MOVED_TO
+    | InotifyConstants.IN_DELETE
+    | InotifyConstants.IN_DELETE_SELF
+)
 
 
 class Watcher:
@@ -36,13 +47,9 @@ class Watcher:
         self._folders: dict[str, tuple[str, ...]] = {}
         self._awaited: frozenset[str] = frozenset()
         """Missing folders: each is watched, or a folder below it, as soon as it appears."""
-        self._watches: dict[str, tuple[int, tuple[int, int]]] = {}
-        """By folder: the number of its watch, and device and inode. Two paths may share one."""
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        self._fd: int = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        if self._fd < 0:
-            raise OSError(ctypes.get_errno(), "cannot get an inotify instance")
-        asyncio.get_running_loop().add_reader(self._fd, self._read)
+        self._watches: dict[str, tuple[_Watch, tuple[int, int]]] = {}
+        self._inotify = _Inotify()
+        asyncio.get_running_loop().add_reader(self._inotify.fileno(), self._read)
 
     def watch(self, files: Collection[str], folders: Mapping[str, Collection[str]]) -> set[str]:
         """Watch these files, and the files directly in these folders.
@@ -65,51 +72,89 @@ class Watcher:
             if missing:
                 awaited.add(missing)
         self._awaited = frozenset(awaited)
-        for path, (number, identity) in list(self._watches.items()):
+        for path, (watch, identity) in list(self._watches.items()):
             if wanted.get(path) != identity:
                 del self._watches[path]
-                if not any(number == other for other, _ in self._watches.values()):
-                    self._libc.inotify_rm_watch(self._fd, number)
+                watch.end()
         return {path for path, identity in wanted.items() if self._begin(path, identity)}
 
     def stop(self) -> None:
         """Watch nothing more."""
-        asyncio.get_running_loop().remove_reader(self._fd)
-        os.close(self._fd)
+        asyncio.get_running_loop().remove_reader(self._inotify.fileno())
+        self._watches.clear()
+        self._inotify.close()
 
     def _begin(self, path: str, identity: tuple[int, int]) -> bool:
         if path in self._watches:
             return False
-        number = self._libc.inotify_add_watch(self._fd, os.fsencode(path), _MASK)
-        if number < 0:  # gone again, closed to us, or no watches left: `check` tries again
+        try:
+            watch = _Watch(self._inotify, path)
+        except OSError:  # gone again, closed to us, or no watches left: `check` tries again
             return False
-        self._watches[path] = number, identity
+        self._watches[path] = (watch, identity)
         return True
 
     def _read(self) -> None:
-        events = os.read(self._fd, _BUFFER)
-        folders = defaultdict(list)
-        for folder, (number, _) in self._watches.items():
-            folders[number].append(folder)
-        found: set[str] = set()
-        at, overflowed = 0, False
-        while at < len(events):
-            number, mask, _, size = _EVENT.unpack_from(events, at)
-            at += _EVENT.size + size
-            name = os.fsdecode(events[at - size : at].rstrip(b"\0"))
-            overflowed |= bool(mask & _OVERFLOW)
-            for folder in folders[number]:
-                path = f"{folder.rstrip('/')}/{name}" if name else folder
-                is_known = path in self._files or path in self._awaited or path in self._watches
-                ends = self._folders.get(folder, ())
-                if is_known or (name.endswith(ends) and not name.startswith(".")):
-                    found.add(path)
-                if mask & _IGNORED:  # the folder is gone; a new one may get its inode
-                    self._watches.pop(folder, None)
+        paths, overflowed = self._inotify.take()
         if overflowed:
             self._overflowed()
-        if found:
-            self._changed(found)
+        if interesting := set(filter(self._is_interesting, paths)):
+            self._changed(interesting)
+
+    def _is_interesting(self, path: str) -> bool:
+        if path in self._files or path in self._awaited or path in self._watches:
+            return True
+        folder, _, name = path.rpartition("/")
+        ends = self._folders.get(folder or "/", ())
+        return name.endswith(ends) and not name.startswith(".")
+
+
+class _Inotify(InotifyFD):
+    """One inotify instance, read when its descriptor is readable: its thread is never started."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_reading = False  # so that `close` closes
+        self.seen: set[str] = set()
+
+    def fileno(self) -> int:
+        return self._inotify_fd
+
+    def take(self) -> tuple[set[str], bool]:
+        """The paths that had events since the last call; whether events were lost."""
+        overflowed = False
+        for event in self.read_events():
+            overflowed |= event.is_queue_overflow
+            self.handle_event(event)
+        seen, self.seen = self.seen, set()
+        return seen, overflowed
+
+
+class _Watch:
+    """One watched folder; raises OSError if it cannot be watched."""
+
+    def __init__(self, inotify: _Inotify, folder: str) -> None:
+        self._inotify = inotify
+        self._folder = folder
+        self._id = CallbackId(id(self))
+        self._number = inotify.add_callback(os.fsencode(folder), _MASK, self, self._id)
+        if self._number < 0:  # no permission; watchdog does not report it
+            self.end()
+            raise PermissionError(folder)
+
+    def end(self) -> None:
+        with suppress(OSError):
+            self._inotify.remove_callbacks([(self._number, self._id)])
+
+    def on_event(self, event: InotifyEvent) -> None:
+        name = os.fsdecode(event.name)
+        self._inotify.seen.add(f"{self._folder.rstrip('/')}/{name}" if name else self._folder)
+
+    def on_watch_deleted(self, wd: WatchDescriptor) -> None:
+        """Nothing to do: `check` finds that the folder is gone."""
+
+    def on_queue_overflow(self) -> None:
+        """Nothing to do: `take` reports it."""
 
 
 def _nearest(folder: str) -> tuple[str, str | None, tuple[int, int]]:

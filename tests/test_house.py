@@ -47,7 +47,7 @@ _PURE = (
     ),
     *("api/description.py", "api/interface.py", "api/published.py"),
     *("history/holdings.py", "history/intake.py", "history/rows.py"),
-    *(f"leases/{name}.py" for name in ("address_book", "allowance", "first_seen", "record_set")),
+    *(f"leases/{name}.py" for name in ("address_book", "allowance")),
     "leases/tracker.py",
     *(f"names/{name}.py" for name in ("aliases", "claimants", "labels", "ledger", "on_link")),
     *(f"names/{name}.py" for name in ("pending", "policy", "running", "suffix", "verdicts")),

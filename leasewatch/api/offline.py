@@ -19,8 +19,8 @@ from leasewatch.files import run_states
 from leasewatch.model import DomainState, HostAddress, HostRecord, Lease, LeaseFile, NetworkState
 from leasewatch.names import labels
 from leasewatch.paths import Paths
+from leasewatch.sources import registry
 from leasewatch.sources.discovery import Discovery
-from leasewatch.sources.registry import LeaseReader
 from leasewatch.sources.source import parse
 from nss_pyvirt import snapshot
 from nss_pyvirt.errors import UserError
@@ -126,7 +126,8 @@ def _read(paths: Paths) -> _Files:
 def _leases(file: LeaseFile) -> Sequence[Lease]:
     """None of a file that cannot be read; one that is being rewritten may lack lines."""
     with contextlib.suppress(OSError):
-        reader = LeaseReader(file)
-        data = reader.read().data
-        return parse(reader.source, data, file)[0]
+        source = registry.BY_NAME[file.kind]
+        if file.kind == registry.TOLD_BY_CONTENT:
+            source = registry.told_by(source.reader(file.path)(b"").data) or source
+        return parse(source, source.reader(file.path)(b"").data, file)[0]
     return []

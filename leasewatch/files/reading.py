@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 MAX_BYTES = 64 << 20
 """The largest file that is read; 100,000 leases take about 8 MiB."""
@@ -15,6 +17,11 @@ Signature = tuple[int, ...]
 
 Identity = tuple[int, int] | None
 """Which folder or file it is: device and inode; None: it cannot be reached."""
+
+_CHUNK: Final = 1 << 18
+_signature: Callable[[os.stat_result], Signature] = attrgetter(
+    "st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns"
+)
 
 
 class Read(NamedTuple):
@@ -50,8 +57,12 @@ def modified(signature: Signature) -> float:
     return signature[3] / 1e9
 
 
-def read(path: str | Path) -> Read:
-    """Read a whole regular file; OSError also if it is not regular or too large."""
+def read(path: str | Path, former: bytes = b"") -> Read:
+    """Read a whole regular file; OSError also if it is not regular or too large.
+
+    A file that holds the bytes `former` is read in chunks, and `former` itself is returned: fresh
+    memory for a large file takes several times as long as its bytes.
+    """
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     try:
         before = os.fstat(fd)
@@ -59,12 +70,12 @@ def read(path: str | Path) -> Read:
             raise OSError("not a regular file")
         if before.st_size > MAX_BYTES:
             raise OSError(f"larger than {MAX_BYTES >> 20} MiB")
-        data = os.read(fd, before.st_size + 1)
+        same = 0
+        if before.st_size == len(former):
+            while (chunk := os.pread(fd, _CHUNK, same)) and former.startswith(chunk, same):
+                same += len(chunk)
+        data = former if same and same == len(former) else os.pread(fd, before.st_size + 1, 0)
         after = _signature(os.fstat(fd))
     finally:
         os.close(fd)
     return Read(data, after, torn=_signature(before) != after or len(data) != before.st_size)
-
-
-def _signature(st: os.stat_result) -> Signature:
-    return st.st_dev, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns

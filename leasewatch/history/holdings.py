@@ -35,7 +35,7 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from leasewatch import addresses
-from leasewatch.leases.first_seen import client_of
+from leasewatch.leases.address_book import client_of
 from leasewatch.model import Claim, Lease, LeaseChange, Neighbour, NeighbourChange, Origin
 
 FORESEEN_SECONDS: Final = 10.0

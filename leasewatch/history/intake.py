@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from leasewatch.addresses import Address
+from leasewatch.leases.address_book import client_of
 from leasewatch.leases.allowance import Allowance
-from leasewatch.leases.first_seen import client_of
 from leasewatch.model import Claim, LeaseChange, Neighbour, NeighbourChange
 
 OF_CLIENT: Final = 20, 60.0

@@ -24,7 +24,7 @@ from leasewatch.history.claim_log import ClaimLog
 from leasewatch.history.damage import DamagedError, is_damage, set_aside
 from leasewatch.history.file import HistoryFile
 from leasewatch.history.intake import CatchUp, Happened, Intake
-from leasewatch.leases.first_seen import FirstSeen
+from leasewatch.leases.address_book import FirstSeen
 from leasewatch.model import Claim, LeaseChange, Neighbour, NeighbourChange
 from leasewatch.neighbours.given_back import Past
 

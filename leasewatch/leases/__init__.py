@@ -18,6 +18,6 @@ dnsmasq rewrites its file in place, so a read may be torn. A file that is replac
 `watcher` uses watchdog's inotify layer in the event loop, without its threads and with our own
 mask: the default mask reports our own reads. A scan every 5 s finds what inotify missed.
 `tracker` has a page on the states of a record.
-`first_seen` remembers when a client first used a name; renewals and restarts do not change that.
+`address_book` remembers when a client first used a name; renewals and restarts do not change that.
 `allowance` limits how often a guest can make us write something.
 """

@@ -1,20 +1,72 @@
-"""Which record speaks for each address, and until when.
+"""Which record speaks for each address, and the times of `LeaseChange`.
 
 In: records that count, and those that are gone. Out: `LeaseChange` values. Two records may name one
 address only in a file that dnsmasq did not write; the one that lasts longest then speaks for it.
+Clocks are arguments.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
 
 import msgspec
 
+from leasewatch import addresses
 from leasewatch.addresses import Address
-from leasewatch.leases.first_seen import FirstSeen, client_of
+from leasewatch.leases.allowance import Allowance
 from leasewatch.model import Lease, LeaseChange
+
+NEW_NAMES = 32, 60.0
+"""New hostnames of one client that are remembered at once; seconds for each further one."""
+
+
+class FirstSeen:
+    """When each client was first seen with each hostname: the newer of two claims wins.
+
+    Shared by all trackers: no two of its times are equal. It remembers up to `limit` pairs of
+    client and hostname, even of clients that have gone, and forgets the oldest. `remembered`:
+    (client as of `client_of`, hostname, Unix seconds), the oldest first.
+    """
+
+    def __init__(
+        self, limit: int = 250_000, remembered: Iterable[tuple[str, str, float]] = ()
+    ) -> None:
+        self._seen: dict[str, float] = {}
+        """By client and hostname in one string: a pair would take twice the memory."""
+        self._limit = limit
+        self._new_names = Allowance(*NEW_NAMES)
+        self._last = 0.0
+        for client, hostname, seen in remembered:
+            self._seen[f"{client} {hostname}"] = self._last = seen
+        for key in [*self._seen][:-limit]:
+            del self._seen[key]
+
+    def tick(self, wall: float) -> float:
+        """A time never given out before: `wall`, or a microsecond after the last one."""
+        self._last = max(wall, self._last + 1e-6, math.nextafter(self._last, math.inf))
+        return self._last
+
+    def see(self, lease: Lease, wall: float) -> float:
+        """When the lease's client first appeared under its hostname."""
+        if lease.hostname is None:
+            return self.tick(wall)
+        client = client_of(lease)
+        key = f"{client} {lease.hostname}"  # neither holds a space
+        seen = self._seen.get(key)
+        if seen is None:
+            seen = self.tick(wall)
+            if self._new_names.take(client, wall):  # one guest must not push out the rest
+                if len(self._seen) >= self._limit:
+                    del self._seen[next(iter(self._seen))]
+                self._seen[key] = seen
+        return seen
+
+
+def client_of(lease: Lease) -> str:
+    """Who holds the lease, as far as the file says."""
+    return lease.hwaddr or lease.client_id or addresses.text(lease.address)
 
 
 class AddressBook:

@@ -15,11 +15,12 @@ from leasewatch.daemon import alive
 from leasewatch.daemon.alarm import Alarm
 from leasewatch.daemon.logs import fields
 from leasewatch.files import reading
+from leasewatch.leases.address_book import FirstSeen
 from leasewatch.leases.faults import Faults
-from leasewatch.leases.first_seen import FirstSeen
 from leasewatch.leases.tracker import LeaseTracker
 from leasewatch.model import Lease, LeaseChange, LeaseFile
-from leasewatch.sources.registry import LeaseReader
+from leasewatch.sources import registry
+from leasewatch.sources.source import Source
 
 READS_AT_ONCE = 3
 """Two show that a file stands still; one more in case it was just being written."""
@@ -140,12 +141,11 @@ class _Watched:
     def __init__(self, file: LeaseFile, first_seen: FirstSeen, changed: Subscriber) -> None:
         self._first_seen = first_seen
         self._changed = changed
-        self._reader = LeaseReader(file)
         self._last = reading.Read(b"", (), torn=False)
         self._unreadable: str | None = None
         """Why, as it was last logged."""
         self._denied = False
-        self._begin(file)
+        self._begin(file, registry.BY_NAME[file.kind])
         self.signature: reading.Signature | None = None
         """Of the last read; None: it could not be read."""
         self.again = Alarm(self.look)
@@ -178,25 +178,31 @@ class _Watched:
         understood = self.signature is not None and not self._faults.cost_leases()
         return understood and not self._writer_is_dead()
 
-    def _begin(self, file: LeaseFile) -> None:
-        """Nothing is known of what the file holds."""
-        self._source = self._reader.source
-        self.tracker = LeaseTracker(file, self._source, self._first_seen)
+    def _begin(self, file: LeaseFile, source: Source) -> None:
+        """Read the file as one of this source; nothing is known of what it holds."""
+        self._source = source
+        self._reader = source.reader(file.path)
+        self.tracker = LeaseTracker(file, source, self._first_seen)
         self._faults = Faults(self.tracker.has)
 
     def _read(self) -> float | None:
         """One read; returns after how many seconds another is due."""
+        file = self.tracker.file
         try:
-            read = self._reader.read()
+            read = self._reader(self._last.data)
         except OSError as error:
             self._note_unreadable(error)
             return None
         self._unreadable, self.signature = None, read.signature or None
         if read.torn:
             return REREAD_SECONDS  # the write that tore it is an event of its own
-        if self._reader.source is not self._source:
+        begins = self._source.begins
+        is_known = file.kind != registry.TOLD_BY_CONTENT or (begins and begins.match(read.data))
+        source = None if is_known else registry.told_by(read.data)
+        if source is not None:
             self._changed(self.tracker.withdraw())
-            self._begin(self.tracker.file)
+            self._begin(file, source)
+            return 0.0
         now = time.monotonic()
         dead = self._writer_is_dead()
         outcome = self.tracker.observe(read.data, now, time.time(), writer_dead=dead)

@@ -33,11 +33,9 @@ import msgspec
 
 from leasewatch.addresses import Address
 from leasewatch.errors import ParseError
-from leasewatch.leases.address_book import AddressBook
-from leasewatch.leases.first_seen import FirstSeen, client_of
-from leasewatch.leases.record_set import RecordSet
+from leasewatch.leases.address_book import AddressBook, FirstSeen, client_of
 from leasewatch.model import Lease, LeaseChange, LeaseFile
-from leasewatch.sources.source import Source
+from leasewatch.sources.source import Source, differing
 
 EQUAL_SECONDS = 0.05
 SHRUNK_SECONDS = 0.5
@@ -68,13 +66,20 @@ class LeaseTracker:
     def __init__(self, file: LeaseFile, source: Source, first_seen: FirstSeen) -> None:
         self.file = file
         self._source = source
-        self._records = RecordSet(source.records, by_line=source.by_line)
         self.book = AddressBook(first_seen)
         """The leases that hold."""
+        self._records: set[bytes] = set()
+        """Those of the last read that makes sense…"""
+        self._split = b""
+        """…and its bytes."""
+        self._distinct = True
+        """No record is in them twice."""
         self._data: bytes | None = None
         """The last read…"""
         self._equal_since = 0.0
-        """…and the first that was equal to it."""
+        """…and when the first that was equal to it was."""
+        self._is_cut = False
+        """It ends inside a line."""
         self._settled = False
         """Further equal reads prove nothing new."""
         self._understood = True
@@ -103,11 +108,12 @@ class LeaseTracker:
             goes_on = self._data is not None and data.startswith(self._data)
             version = bool(data) and not goes_on  # what goes on may be the same rewrite
             self._data, self._equal_since, self._settled = data, now, False
+            self._is_cut = not self._source.replaced and not data.endswith(b"\n")
         rewrite = self._equal_since + SHRUNK_SECONDS - now
-        if rewrite > 0 and self._held and self._ends_inside_a_line(data):
+        if rewrite > 0 and self._held and self._is_cut:
             return Outcome([], [], rewrite)  # nearly always its writer goes on
         try:
-            came, went = self._records.take(data, self.file.path)
+            came, went = self._take(data)
         except ParseError as error:
             self._settled, self._understood = True, False
             return Outcome([], [(None, error)], None)
@@ -131,8 +137,28 @@ class LeaseTracker:
             return not self._understood
         return record in self._held and record not in self._absent
 
-    def _ends_inside_a_line(self, data: bytes) -> bool:
-        return not self._source.replaced and not data.endswith(b"\n")
+    def _take(self, data: bytes) -> tuple[set[bytes], set[bytes]]:
+        """The records that a read adds, and those that it lacks; raises ParseError.
+
+        The work follows the change: if each line is a record, only the lines that differ are split.
+        """
+        split, path = self._source.records, self.file.path
+        in_part = self._distinct and self._source.by_line
+        if in_part:
+            old, new = differing(self._split, data)
+            before, now = set(split(old, path)), split(new, path)
+        else:
+            before, now = self._records, split(data, path)
+        lines = set(now)
+        came, went = lines - before, before - lines
+        self._distinct = len(lines) == len(now)
+        if in_part and not (self._distinct and came.isdisjoint(self._records)):
+            self._distinct = False  # a line that went may still be elsewhere
+            return self._take(data)
+        self._records -= went
+        self._records |= came
+        self._split = data
+        return came, went
 
     def _note_fresh(self, came: set[bytes], went: set[bytes]) -> None:
         for record in went & self._fresh.keys():
@@ -236,7 +262,7 @@ class LeaseTracker:
 
         If it ends inside a line, its writer is held up, out of disk space or dead.
         """
-        if self._data and self._ends_inside_a_line(self._data):
+        if self._data and self._is_cut:
             return False
         return not self._records or any(map(self._is_understood, self._records))
 

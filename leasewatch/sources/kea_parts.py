@@ -22,7 +22,7 @@ def reader(path: str) -> Reader:
     return partial(_read, path)
 
 
-def _read(path: str) -> Read:
+def _read(path: str, _former: bytes) -> Read:
     choices = [[f"{path}{suffix}" for suffix in suffixes] for suffixes in _OLDER]
     names = [name for names in choices for name in names]
     there = list(map(signature, names))

@@ -14,22 +14,18 @@ from leasewatch.sources.source import Reader
 
 def reader(path: str) -> Reader:
     """Reads the file, or nothing once networkd has removed it."""
-    return _Reader(path)
+    folder = Path(path).parent
+    found_in: Identity = None
 
-
-class _Reader:
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._folder: Identity = None
-        """Where the file was when it was last read."""
-
-    def __call__(self) -> Read:
-        folder = Path(self._path).parent
+    def read_or_nothing(former: bytes) -> Read:
+        nonlocal found_in
         try:
-            found = read(self._path)
+            found = read(path, former)
         except FileNotFoundError:
-            if self._folder is None or self._folder != identity(folder):
+            if found_in is None or found_in != identity(folder):
                 raise
             return Read(b"", (), torn=False)
-        self._folder = identity(folder)
+        found_in = identity(folder)
         return found
+
+    return read_or_nothing

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from leasewatch.files.reading import Read
-from leasewatch.model import LeaseFile
 from leasewatch.sources import dnsmasq, dnsmasq_users, incus, kea, libvirt, networkd
 from leasewatch.sources.source import Source
 
@@ -38,28 +36,3 @@ def told_by(data: bytes) -> Source | None:
     """The source whose format `data` begins in; None: it is empty, or like nothing known."""
     known = (source for source in FORMATS.values() if source.begins)
     return next((source for source in known if source.begins and source.begins.match(data)), None)
-
-
-class LeaseReader:
-    """Reads one lease file: as its source's, or as what it begins like if the settings do not say.
-
-    `source` says what the last read holds; before the first, what is known of the file.
-    """
-
-    def __init__(self, file: LeaseFile) -> None:
-        self.source = BY_NAME[file.kind]
-        self._path = file.path
-        self._told_by_content = file.kind == TOLD_BY_CONTENT
-        self._read = self.source.reader(file.path)
-
-    def read(self) -> Read:
-        """The file's bytes; raises OSError."""
-        read = self._read()
-        begins = self.source.begins
-        if not self._told_by_content or (begins is not None and begins.match(read.data)):
-            return read
-        source = told_by(read.data)
-        if source is None:
-            return read
-        self.source, self._read = source, source.reader(self._path)
-        return self._read()

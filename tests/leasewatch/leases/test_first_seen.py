@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leasewatch.leases.first_seen import NEW_NAMES, FirstSeen
+from leasewatch.leases.address_book import NEW_NAMES, FirstSeen
 from leasewatch.model import Lease
 
 WALL = 1_000_000.0

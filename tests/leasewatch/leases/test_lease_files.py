@@ -10,7 +10,7 @@ import pytest
 
 from leasewatch import addresses
 from leasewatch.api import offline
-from leasewatch.leases.first_seen import FirstSeen
+from leasewatch.leases.address_book import FirstSeen
 from leasewatch.leases.lease_files import FileState, LeaseFiles
 from leasewatch.model import Lease, LeaseChange, LeaseFile
 from leasewatch.paths import Paths

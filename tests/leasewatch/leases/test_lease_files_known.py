@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from leasewatch.leases.first_seen import FirstSeen
+from leasewatch.leases.address_book import FirstSeen
 from leasewatch.leases.lease_files import LeaseFiles
 from leasewatch.model import LeaseChange, LeaseFile
 

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from leasewatch.addresses import text
-from leasewatch.leases.first_seen import FirstSeen
+from leasewatch.leases.address_book import FirstSeen
 from leasewatch.leases.tracker import LeaseTracker, Outcome
 from leasewatch.model import Lease, LeaseChange, LeaseFile
 from leasewatch.sources import dnsmasq, libvirt

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from leasewatch import addresses, config
 from leasewatch.errors import ParseError
 from leasewatch.files.run_states import StateFolder
-from leasewatch.leases.first_seen import FirstSeen
+from leasewatch.leases.address_book import FirstSeen
 from leasewatch.leases.tracker import LeaseTracker
 from leasewatch.model import DomainState, Lease, LeaseFile, NetworkState
 from leasewatch.pyvirt.defined import store

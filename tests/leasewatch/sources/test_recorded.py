@@ -38,7 +38,7 @@ def found(root: Path) -> Iterator[str]:
     scanned = Discovery(root, lambda _path: True).scan((), "internal", (), 0.0)
     for file in scanned.lease_files:
         source = registry.BY_NAME[file.kind]
-        leases, errors = parse(source, source.reader(file.path)().data, file)
+        leases, errors = parse(source, source.reader(file.path)(b"").data, file)
         yield from (shown_lease(file.kind, lease) for lease in leases)
         yield from (f"fault: {error}" for error in errors)
     yield from map(shown_owner, scanned.domains)

@@ -13,25 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from nss_pyvirt.errors import UserError
-from nss_pyvirt.installer import authselect, glibc, nsswitch, rootfs, tools
-from nss_pyvirt.installer.pieces import (
-    ENABLED,
-    HISTORY,
-    NSSWITCH,
-    NSSWITCH_MADE,
-    SYSTEM_FILES,
-    TMPFILES,
-    UNIT,
-    USER,
-    USER_COMMENT,
-    System,
-    account,
-    hidden_below,
-    is_ours,
-    manual_pages,
-    nsswitch_text,
-    system_file,
-)
+from nss_pyvirt.installer import authselect, glibc, nsswitch, pieces, rootfs, tools
+from nss_pyvirt.installer.pieces import HISTORY, NSSWITCH, SYSTEM_FILES, UNIT, USER, System
 from nss_pyvirt.installer.remove import give_back_state
 
 _WHERE: Final = "install the package with the system's Python, e.g. in a venv /opt/pyvirt"
@@ -56,7 +39,7 @@ def _check(system: System) -> None:
         raise UserError(f"{system.root} is not a folder", code="invalid")
     if system.booted or (system.has_systemd and not system.running):
         _check_program(system)
-    text = nsswitch_text(system)
+    text = pieces.nsswitch_text(system)
     if nsswitch.install(text) != text:
         authselect.refuse_if_managed(system.root, system.at(NSSWITCH), text)
 
@@ -65,7 +48,7 @@ def _check_program(system: System) -> None:
     """The service must see its program, and the Python to which a virtual environment links."""
     python = system.at(str(PurePosixPath(system.program).with_name("python")))
     for path in (system.program, f"/{python.relative_to(system.root)}"):
-        if top := hidden_below(path):
+        if top := pieces.hidden_below(path):
             raise UserError(
                 f"{path} is below {top}, which the service cannot see", _WHERE, "invalid"
             )
@@ -88,7 +71,7 @@ def _install_module(system: System, undo: ExitStack) -> Iterator[str]:
 
 
 def _install_user(system: System, undo: ExitStack) -> Iterator[str]:
-    if account(system):
+    if pieces.account(system):
         return
     undo.callback(tools.delete_user, system)
     rules = Path(__file__).parent / "system" / "leasewatch.sysusers"
@@ -98,7 +81,7 @@ def _install_user(system: System, undo: ExitStack) -> Iterator[str]:
     elif shutil.which("useradd"):
         tools.run("useradd", *tools.prefix(system), "--system", "--user-group", "--no-create-home",
              "--home-dir", HISTORY, "--shell", "/usr/sbin/nologin",
-             "--comment", USER_COMMENT, USER)  # fmt: skip
+             "--comment", pieces.USER_COMMENT, USER)  # fmt: skip
     else:
         raise UserError(
             "found neither systemd-sysusers nor useradd to add the user leasewatch",
@@ -117,11 +100,11 @@ def _install_service(system: System, undo: ExitStack) -> Iterator[str]:
         undo.callback(_put_back_service, state)
     changed = False
     for name, place in SYSTEM_FILES.items():
-        path, content = system.at(place), system_file(name, system)
+        path, content = system.at(place), pieces.system_file(name, system)
         former = path.read_bytes() if path.exists() else None
         if former == content:
             continue
-        if former is not None and not is_ours(former):
+        if former is not None and not pieces.is_ours(former):
             yield f"kept {path}, which was changed by hand"
             continue
         undo.callback(rootfs.make_folders(path.parent))
@@ -135,13 +118,13 @@ def _install_service(system: System, undo: ExitStack) -> Iterator[str]:
 
 
 def _install_nsswitch(system: System, undo: ExitStack) -> Iterator[str]:
-    before = nsswitch_text(system)
+    before = pieces.nsswitch_text(system)
     after = nsswitch.install(before)
     if after == before:
         return
     path = system.at(NSSWITCH)
     if not path.exists():
-        after = NSSWITCH_MADE + after
+        after = pieces.NSSWITCH_MADE + after
     undo.callback(rootfs.replace(path, after.encode(errors="surrogateescape"), 0o644))
     yield f"added {nsswitch.MODULE} to the hosts line of {path}"
 
@@ -149,7 +132,7 @@ def _install_nsswitch(system: System, undo: ExitStack) -> Iterator[str]:
 def _link_manuals(system: System, undo: ExitStack) -> Iterator[str]:
     """Put the man pages of a virtual environment where `man` looks; what is there stays."""
     linked = []
-    for link, page in manual_pages(system).items():
+    for link, page in pieces.manual_pages(system).items():
         if system.at(f"/{link.relative_to(system.root)}").exists():
             continue
         undo.callback(rootfs.make_folders(link.parent))
@@ -163,7 +146,7 @@ def _link_manuals(system: System, undo: ExitStack) -> Iterator[str]:
 
 def _start_service(system: System, undo: ExitStack, state: str, *, changed: bool) -> Iterator[str]:
     """Start what is installed, now and at each boot; `state`: the service's before the install."""
-    enabled = tools.succeeds("systemctl", "is-enabled", UNIT)
+    enabled = pieces.boot_link(system).is_symlink()
     if enabled and state == "active" and not changed:
         return
     if not system.at(HISTORY).exists():
@@ -173,7 +156,7 @@ def _start_service(system: System, undo: ExitStack, state: str, *, changed: bool
     if not enabled:
         undo.callback(tools.succeeds, "systemctl", "disable", UNIT)
     tools.run("systemctl", "daemon-reload")
-    tools.run("systemd-tmpfiles", "--create", SYSTEM_FILES[TMPFILES])
+    tools.run("systemd-tmpfiles", "--create", SYSTEM_FILES[pieces.TMPFILES])
     did = []
     if not enabled:
         tools.run("systemctl", "enable", UNIT)
@@ -186,8 +169,8 @@ def _start_service(system: System, undo: ExitStack, state: str, *, changed: bool
 
 def _enable_service(system: System, undo: ExitStack) -> Iterator[str]:
     """Enable the service without systemd, which does not run: it starts at the next boot."""
-    link = system.at(str(PurePosixPath(ENABLED).parent)) / UNIT
-    if link.is_symlink() or link.exists():
+    link = pieces.boot_link(system)
+    if link.is_symlink():
         return
     undo.callback(rootfs.make_folders(link.parent))
     link.symlink_to(SYSTEM_FILES[UNIT])

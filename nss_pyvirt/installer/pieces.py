@@ -26,8 +26,6 @@ SYSTEM_FILES: Final = {
     TMPFILES: "/etc/tmpfiles.d/leasewatch.conf",
 }
 """File of nss_pyvirt/installer/system -> where it goes, on systems with systemd."""
-ENABLED: Final = "/etc/systemd/system/multi-user.target.wants/leasewatch.service"
-"""The link to the unit that `systemctl enable` makes."""
 SETTINGS: Final = "/etc/pyvirt/leasewatch.toml"
 RUN: Final = "/run/leasewatch"
 SNAPSHOT: Final = f"{RUN}/hosts.v1"
@@ -157,6 +155,11 @@ def manual_pages(system: System) -> dict[Path, str]:
     pages = system.at(f"{prefix}/share/man").glob("man[18]/*")
     within = sorted(f"share/man/{page.parent.name}/{page.name}" for page in pages)
     return {system.at("/usr/local") / path: f"{prefix}/{path}" for path in within}
+
+
+def boot_link(system: System) -> Path:
+    """The link that `systemctl enable` makes and any user can see: the service starts at boot."""
+    return system.at("/etc/systemd/system/multi-user.target.wants") / UNIT
 
 
 def started(system: System) -> list[tuple[str, str]]:

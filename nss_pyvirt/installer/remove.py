@@ -8,31 +8,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from pathlib import PurePosixPath
 from typing import Final
 
 from nss_pyvirt.errors import UserError
-from nss_pyvirt.installer import authselect, glibc, nsswitch, rootfs, tools
-from nss_pyvirt.installer.pieces import (
-    ENABLED,
-    HISTORY,
-    NSSWITCH,
-    NSSWITCH_MADE,
-    RUN,
-    SYSTEM_FILES,
-    TMPFILES,
-    UNIT,
-    USER,
-    USER_COMMENT,
-    VENDOR_NSSWITCH,
-    System,
-    account,
-    is_ours,
-    manual_pages,
-    nsswitch_text,
-    packaged,
-    service_answers,
-)
+from nss_pyvirt.installer import authselect, glibc, nsswitch, pieces, rootfs, tools
+from nss_pyvirt.installer.pieces import HISTORY, NSSWITCH, SYSTEM_FILES, UNIT, USER, System
 
 
 def remove(system: System, *, purge: bool = False) -> list[str]:
@@ -52,12 +32,12 @@ def _stop_service(system: System) -> Iterator[str]:
     if system.booted and system.at(SYSTEM_FILES[UNIT]).exists():
         tools.run("systemctl", "disable", "--now", UNIT)
         yield f"stopped and disabled {UNIT}"
-    link = system.at(str(PurePosixPath(ENABLED).parent)) / UNIT
+    link = pieces.boot_link(system)
     if not system.booted and link.is_symlink():
         link.unlink()
         rootfs.remove_if_empty(link.parent)
         yield f"disabled {UNIT}"
-    if service_answers(system):
+    if pieces.service_answers(system):
         raise UserError(
             "a leasewatch service that was started by hand is running",
             "press Ctrl-C there, or: pkill -f 'leasewatch serve'; then: sudo nss-pyvirt remove",
@@ -69,15 +49,15 @@ def _remove_nsswitch(system: System) -> Iterator[str]:
     path = system.at(NSSWITCH)
     if not path.exists():
         return
-    before = nsswitch_text(system)
+    before = pieces.nsswitch_text(system)
     after = nsswitch.remove(before)
     if after == before:
         return
     authselect.refuse_if_managed(system.root, path, before)
-    content = after.removeprefix(NSSWITCH_MADE).encode(errors="surrogateescape")
-    vendor = system.at(VENDOR_NSSWITCH)
+    content = after.removeprefix(pieces.NSSWITCH_MADE).encode(errors="surrogateescape")
+    vendor = system.at(pieces.VENDOR_NSSWITCH)
     former = vendor.read_bytes() if vendor.exists() else b""
-    if after.startswith(NSSWITCH_MADE) and content == former:
+    if after.startswith(pieces.NSSWITCH_MADE) and content == former:
         path.unlink()
     else:
         rootfs.replace(path, content, 0o644)
@@ -89,7 +69,7 @@ def _remove_system_files(system: System) -> Iterator[str]:
         path = system.at(place)
         if not path.exists():
             continue
-        if not is_ours(path.read_bytes()):
+        if not pieces.is_ours(path.read_bytes()):
             yield f"kept {path}, which was changed by hand"
             continue
         path.unlink()
@@ -116,7 +96,7 @@ def _delete_history(system: System) -> Iterator[str]:
 def _unlink_manuals(system: System) -> Iterator[str]:
     links = [
         link
-        for link, page in manual_pages(system).items()
+        for link, page in pieces.manual_pages(system).items()
         if link.is_symlink() and str(link.readlink()) == page
     ]
     for link in links:
@@ -128,7 +108,7 @@ def _unlink_manuals(system: System) -> Iterator[str]:
 
 def give_back_state(system: System) -> Iterator[str]:
     """Delete the published table; keep the history, which is data, and give it to root."""
-    run = system.at(RUN)
+    run = system.at(pieces.RUN)
     if run.exists():
         shutil.rmtree(run)
         yield f"removed {run}"
@@ -144,10 +124,10 @@ def give_back_state(system: System) -> Iterator[str]:
 
 
 def _remove_user(system: System) -> Iterator[str]:
-    user = account(system)
+    user = pieces.account(system)
     if not user:
         return
-    if user[4:5] != [USER_COMMENT]:
+    if user[4:5] != [pieces.USER_COMMENT]:
         yield f"kept the user {USER}, which somebody else created"
         return
     tools.delete_user(system)
@@ -155,7 +135,7 @@ def _remove_user(system: System) -> Iterator[str]:
 
 
 def _tmpfiles_folders() -> list[str]:
-    rules = packaged(TMPFILES).decode().splitlines()
+    rules = pieces.packaged(pieces.TMPFILES).decode().splitlines()
     return sorted((rule.split()[1] for rule in rules), reverse=True)
 
 

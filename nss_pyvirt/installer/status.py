@@ -9,22 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from nss_pyvirt.errors import UserError
-from nss_pyvirt.installer import glibc, nsswitch, tools
-from nss_pyvirt.installer.pieces import (
-    SETTINGS,
-    SNAPSHOT,
-    SYSTEM_FILES,
-    UNIT,
-    USER,
-    System,
-    account,
-    is_ours,
-    nsswitch_text,
-    program_of,
-    service_answers,
-    start_command,
-    system_file,
-)
+from nss_pyvirt.installer import glibc, nsswitch, pieces, tools
+from nss_pyvirt.installer.pieces import SYSTEM_FILES, USER, System
 
 
 class Piece(NamedTuple):
@@ -48,7 +34,7 @@ def status(system: System) -> list[Piece]:
 
 
 def _nsswitch(system: System) -> Piece:
-    fault = nsswitch.fault(nsswitch_text(system))
+    fault = nsswitch.fault(pieces.nsswitch_text(system))
     if fault:
         return Piece(
             "nsswitch", "hidden" if "hides" in fault else "missing", fault, _install(system)
@@ -75,7 +61,7 @@ def _module(system: System) -> Piece:
 
 
 def _user(system: System) -> Piece:
-    user = account(system)
+    user = pieces.account(system)
     if not user:
         return Piece("user", "missing", f"there is no user {USER}", _install(system))
     return Piece("user", "ok", f"{USER}, uid {user[2]}")
@@ -83,7 +69,7 @@ def _user(system: System) -> Piece:
 
 def _settings(system: System) -> Piece:
     """Whether the service's program finds a fault in its settings."""
-    path = system.at(SETTINGS)
+    path = system.at(pieces.SETTINGS)
     if not path.exists():
         return Piece("settings", "ok", f"defaults: {path} does not exist")
     if not system.at(system.program).exists():
@@ -101,8 +87,8 @@ def _unit(system: System) -> Piece:
         content = path.read_bytes() if path.exists() else None
         if content is None:
             return Piece("unit", "missing", f"{path} is not there", _install(system))
-        by_hand = not is_ours(content)
-        ours = {system_file(name, system, is_build_known=known) for known in (True, False)}
+        by_hand = not pieces.is_ours(content)
+        ours = {pieces.system_file(name, system, is_build_known=known) for known in (True, False)}
         if not by_hand and content not in ours:
             return _other_unit(system, path, content)
         detail = detail or f"{path}{', changed by hand' if by_hand else ''}"
@@ -111,7 +97,7 @@ def _unit(system: System) -> Piece:
 
 def _other_unit(system: System, path: Path, content: bytes) -> Piece:
     """A file of ours that is not of this version: say whose, and which command renews it."""
-    program = program_of(content)
+    program = pieces.program_of(content)
     if program in {"", system.program} or not system.at(program).exists():
         fault = f"{path} was written by another version"
         return Piece("unit", "outdated", fault, _install(system))
@@ -120,25 +106,25 @@ def _other_unit(system: System, path: Path, content: bytes) -> Piece:
 
 
 def _service(system: System) -> Piece:
-    if service_answers(system):
-        if system.booted and not tools.succeeds("systemctl", "is-enabled", UNIT):
+    if pieces.service_answers(system):
+        if system.booted and not pieces.boot_link(system).is_symlink():
             fault = "answers, but does not start at boot"
             return Piece("service", "disabled", fault, _install(system))
         return Piece("service", "ok", "answers")
     fault = "new leases are not published; known names work until their leases expire"
-    return Piece("service", "down", fault, start_command())
+    return Piece("service", "down", fault, pieces.start_command())
 
 
 def _snapshot(system: System) -> Piece:
     from nss_pyvirt import snapshot  # noqa: PLC0415  it needs the C part, the rest does not
 
-    path = system.at(SNAPSHOT)
+    path = system.at(pieces.SNAPSHOT)
     if not path.exists():
-        return Piece("snapshot", "missing", f"{path} is not there", start_command())
+        return Piece("snapshot", "missing", f"{path} is not there", pieces.start_command())
     try:
         summary = snapshot.check(path)
     except UserError as error:
-        return Piece("snapshot", "damaged", error.what, start_command())
+        return Piece("snapshot", "damaged", error.what, pieces.start_command())
     age = max(0, int(time.time()) - summary.published)
     hosts = "1 host" if summary.hosts == 1 else f"{summary.hosts} hosts"
     detail = f"generation {summary.generation}, {hosts}, published {age} s ago"

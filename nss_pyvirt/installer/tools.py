@@ -9,7 +9,8 @@ from typing import Final
 
 from nss_pyvirt import programs
 from nss_pyvirt.errors import UserError
-from nss_pyvirt.installer.pieces import UNIT, USER, System, account
+from nss_pyvirt.installer import pieces
+from nss_pyvirt.installer.pieces import UNIT, USER, System
 
 _TIMEOUT: Final = 90  # seconds, for every command that is run
 
@@ -74,9 +75,9 @@ def output(*command: str) -> str:
 
 def delete_user(system: System) -> None:
     """Remove the service's user and group, if they exist."""
-    if account(system):
+    if pieces.account(system):
         run("userdel", *prefix(system), USER)
-    if account(system, "group"):
+    if pieces.account(system, "group"):
         run("groupdel", *prefix(system), USER)
 
 

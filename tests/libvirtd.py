@@ -1,4 +1,4 @@
-"""How libvirtd runs in a world of the tests. Starts nothing."""
+"""How libvirtd and a domain of its own run in a world of the tests. Starts nothing."""
 
 from __future__ import annotations
 
@@ -30,3 +30,26 @@ stdio_handler = "file"
 C
 """
 """A shell script, to be run in the world before `libvirtd`."""
+
+
+def domain(
+    kernel: object,
+    initrd: object,
+    *,
+    name: str = "vm1",
+    network: str = "labnat",
+    mac: str = "52:54:00:dd:00:01",
+    memory: int = 96,
+    append: str = "console=ttyS0 quiet hostname=inside",
+) -> str:
+    """What `virsh define` takes: an emulated domain with one network card; `memory` in MiB."""
+    return f"""
+<domain type='qemu'><name>{name}</name><memory unit='MiB'>{memory}</memory><vcpu>1</vcpu>
+  <os><type arch='x86_64' machine='q35'>hvm</type><kernel>{kernel}</kernel><initrd>{initrd}</initrd>
+    <cmdline>{append}</cmdline></os>
+  <features><acpi/></features><cpu mode='maximum'/>
+  <devices><emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <interface type='network'><source network='{network}'/><mac address='{mac}'/>
+      <model type='virtio'/></interface>
+    <memballoon model='none'/></devices></domain>
+"""

@@ -8,24 +8,25 @@ from __future__ import annotations
 import datetime as dt
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
 from tests.bench import (
+    commands,
     getent,
-    guest,
+    installed,
     leases,
     lines,
     lookups,
-    network,
     service,
     storm,
     syscalls,
     threads,
+    tiny,
     wire,
 )
 from tests.bench.counts import FULL, QUICK, Counts
@@ -45,28 +46,25 @@ SECTIONS: dict[str, Callable[[Path, Counts], Table]] = {
     "leases": leases.measure,
     "storm": storm.measure,
     "wire": wire.measure,
-    "network": network.measure,
-    "guest": guest.measure,
+    "commands": commands.measure,
 }
 
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Tiny counts: every row, but rough figures.")
 @click.option("--only", type=click.Choice(list(SECTIONS)), multiple=True, help="These parts alone.")
-@click.option("--guest", "with_guest", is_flag=True, help="A real guest too (QEMU, about 10 s).")
 @click.option("--markdown", is_flag=True, help="Print the tables as the README holds them.")
 @click.option("--inside", is_flag=True, hidden=True, help="We are in the world already.")
-def main(
-    *, quick: bool, only: tuple[str, ...], with_guest: bool, markdown: bool, inside: bool
-) -> None:
+def main(*, quick: bool, only: tuple[str, ...], markdown: bool, inside: bool) -> None:
     """Measure lookups beside their peers, the service and the commands; print tables."""
-    chosen = only or tuple(name for name in SECTIONS if name != "guest" or with_guest)
     if not inside:
-        _enter_world(with_guest="guest" in chosen)
+        _enter_world()
+    installed.use()
+    tiny.prepare()
     _WORK.mkdir(exist_ok=True)
     tables: list[Table] = []
     failures: list[str] = []
-    for name in chosen:
+    for name in only or SECTIONS:
         click.echo(f"measuring: {name}", err=True)
         try:
             tables.append(SECTIONS[name](_WORK, QUICK if quick else FULL))
@@ -79,13 +77,10 @@ def main(
     sys.exit(1 if failures else 0)
 
 
-def _enter_world(*, with_guest: bool) -> None:
-    """Become the same command inside the world; the guest is built here, where apt works."""
-    if with_guest:
-        built = subprocess.run(
-            [_CHECKOUT / "packaging/guest"], stdout=subprocess.PIPE, text=True, check=True
-        )
-        os.environ[guest.FILES] = built.stdout.strip()
+def _enter_world() -> NoReturn:
+    """Become the same command inside the world; what apt and pip bring is fetched before."""
+    tiny.build(_CHECKOUT)
+    installed.install(_CHECKOUT)
     os.chdir(_CHECKOUT)
     world = str(_CHECKOUT / "packaging/world")
     command = [sys.executable, "-m", "tests.bench", "--inside", *sys.argv[1:]]

@@ -1,4 +1,4 @@
-"""The service at 1,000 leases: from a lease's write to its name, its memory and its rest."""
+"""The service at 1,000 leases: from a lease's write to getent, its memory and its rest."""
 
 from __future__ import annotations
 
@@ -26,19 +26,15 @@ def measure(folder: Path, counts: Counts) -> Table:
     lease_file.write_text(population.lease_file(guests))
     with serving.service(lease_file) as pid:
         memory = serving.resident_memory(pid)
-        seen = lag(program, lease_file, counts.changes)
+        lag(program, lease_file, counts.changes)
         getent = lag(program, lease_file, counts.getents, "getent")
-        ours = _processes(["leasewatch", "ip", guests[0].name], counts.processes)
         plain = _processes(["getent", "hosts", guests[0].name], counts.processes)
         grown = serving.resident_memory(pid)
         time.sleep(counts.settle_s)
         rest = serving.rest(pid, counts.idle_s)
     rows = [
-        at_most("lease write -> name found, p50", percentile(seen, 50) * 1e3, 2.5, "ms"),
-        at_most("lease write -> name found, p99", percentile(seen, 99) * 1e3, 8, "ms"),
         at_most("lease write -> getent finds it, p50", percentile(getent, 50) * 1e3, 5, "ms"),
         Row("getent hosts NAME, whole process", measured=duration(plain)),
-        at_most("leasewatch ip NAME, whole process", ours * 1e3, 150, "ms"),
         at_most("service, memory at 1,000 leases", max(memory, grown), 60, "MiB"),
         *_rest(rest, counts.idle_s),
     ]

@@ -12,23 +12,25 @@ from typing import NamedTuple
 from tests.bench.timing import BenchError
 
 _CONFIG = Path("/etc/pyvirt/leasewatch.toml")
-_TABLE = Path("/run/leasewatch/hosts.v1")
+TABLE = Path("/run/leasewatch/hosts.v1")
 _STATE = Path("/var/lib/leasewatch")
 """What it remembers of former runs: with another part's leases it would not be the same service."""
 
 
 @contextlib.contextmanager
-def service(lease_file: Path | None = None) -> Iterator[int]:
+def service(lease_file: Path | None = None, settings: str = "") -> Iterator[int]:
     """Its pid, once it has published; it watches `lease_file` beside pyvirt's networks.
+
+    `settings`: further ones, as TOML.
 
     BenchError when it does not publish within 60 s.
     """
-    _TABLE.unlink(missing_ok=True)
+    TABLE.unlink(missing_ok=True)
     for former in _STATE.iterdir():
         former.unlink()
     _CONFIG.parent.mkdir(exist_ok=True)
     source = f'[[source]]\npath = "{lease_file}"\nnetwork = "bench"\n'
-    _CONFIG.write_text(source if lease_file else "")
+    _CONFIG.write_text(settings + (source if lease_file else ""))
     powers = "-all,+dac_read_search"
     log = Path("/run/bench/leasewatch.log")
     with log.open("wb") as output:
@@ -44,10 +46,10 @@ def service(lease_file: Path | None = None) -> Iterator[int]:
         )
     try:
         deadline = time.monotonic() + 60
-        while not _TABLE.exists():
+        while not TABLE.exists():
             if program.poll() is not None or time.monotonic() > deadline:
                 raise BenchError(f"leasewatch serve did not publish: {log.read_text().strip()}")
-            time.sleep(0.005)
+            time.sleep(0.001)
         yield program.pid
     finally:
         program.terminate()

@@ -31,6 +31,8 @@ class Table:
     title: str
     rows: Sequence[Row]
     columns: Mapping[int, str] = field(default_factory=dict)
+    measured: str = "measured"
+    """The heading of what stands beside `asked`."""
 
 
 def at_most(
@@ -80,7 +82,7 @@ def with_ratio(text: str, ratio: float) -> str:
 
 def render(table: Table, *, markdown: bool) -> str:
     """The table with its headings, without empty columns; the README holds it as Markdown."""
-    heads = [*table.columns.values(), "measured", "asked", ""]
+    heads = [*table.columns.values(), table.measured, "asked", ""]
     lines = [[table.title, *heads], *(_cells(row, table.columns) for row in table.rows)]
     columns = [column for column in zip(*lines, strict=True) if any(column[1:])]
     widths = [max(map(len, column)) for column in columns]

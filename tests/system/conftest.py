@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.csrc.building import compile_c
-from tests.libvirtd import PREPARE
+from tests.libvirtd import PREPARE, domain
 from tests.system.domains import define, define_idle, pyvirt
 from tests.system.guest import GuestFiles
-from tests.system.libvirt import DOMAIN, NETWORK, Libvirt, start_libvirtd
+from tests.system.libvirt import NETWORK, Libvirt, start_libvirtd
 from tests.system.world import CHECKOUT, World
 
 
@@ -95,6 +95,6 @@ def libvirt_network(world: World) -> Libvirt:
 def libvirt(libvirt_network: Libvirt, guest_files: GuestFiles) -> Libvirt:
     """With a domain `vm1`."""
     made = libvirt_network
-    described = DOMAIN.format(kernel=guest_files.kernel, initrd=guest_files.initrd)
+    described = domain(guest_files.kernel, guest_files.initrd)
     made.virsh("define", "/dev/stdin", input=described)
     return made

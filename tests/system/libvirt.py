@@ -29,18 +29,6 @@ NETWORK = f"""
 """
 
 
-DOMAIN = """
-<domain type='qemu'><name>vm1</name><memory unit='MiB'>96</memory><vcpu>1</vcpu>
-  <os><type arch='x86_64' machine='q35'>hvm</type><kernel>{kernel}</kernel><initrd>{initrd}</initrd>
-    <cmdline>console=ttyS0 quiet hostname=inside</cmdline></os>
-  <features><acpi/></features><cpu mode='maximum'/>
-  <devices><emulator>/usr/bin/qemu-system-x86_64</emulator>
-    <interface type='network'><source network='labnat'/><mac address='52:54:00:dd:00:01'/>
-      <model type='virtio'/></interface>
-    <memballoon model='none'/></devices></domain>
-"""
-
-
 @dataclass(frozen=True, slots=True)
 class Libvirt:
     """A world with libvirtd, its started network `labnat`, and our service."""

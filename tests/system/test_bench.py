@@ -58,20 +58,20 @@ _EXPECTED = {
         "libnss_libvirt": 5,
     },
     "the service, at 1,000 leases": {
-        "lease write -> name found, p50": 3,
-        "lease write -> name found, p99": 3,
         "lease write -> getent finds it, p50": 3,
-        "leasewatch ip NAME, whole process": 3,
         "service, memory at 1,000 leases": 3,
         "service, wake-ups in 0.5 s of rest": 3,
         "service, CPU time in 0.5 s of rest": 3,
     },
     "the service, at many leases": {
-        "lease write -> name found, p50": 2,
+        "lease write -> name found, p50": 3,
+        "write + rename of the table alone, p50": 3,
+        "p50 at 10,000 leases": 3,
+        "p50 at 100,000 leases": 3,
         "p99 at 10,000 leases": 3,
         "p99 at 100,000 leases": 3,
-        "start -> first table": 5,
-        "service, memory": 5,
+        "start -> first table": 6,
+        "service, memory": 6,
     },
     "1,000 changes a second": {
         "a change's lag, p99": 3,
@@ -88,7 +88,21 @@ _EXPECTED = {
         )
         for share in ("p50", "p99")
     },
-    "the manager": {"pyvirt network start": 3, "pyvirt network stop": 1},
+    "a whole command": {
+        "pyvirt network create": 4,
+        "pyvirt network start": 5,
+        "pyvirt network stop": 5,
+        "pyvirt domain start": 5,
+        "pyvirt domain stop": 5,
+        "pyvirt network list": 4,
+        "pyvirt domain list": 4,
+        "leasewatch list, 1 lease": 5,
+        "leasewatch list, 1,000 leases": 5,
+        "leasewatch ip, 1,000 leases": 4,
+        "service: start on an empty host": 4,
+        "domain start -> its name is found (TCG)": 3,
+        "its name is found -> ssh (TCG, 128 MiB)": 5,
+    },
 }
 """How each table's title begins -> its rows -> how many cells of a row are filled: a figure for
 each column and, where something was asked, the measured, the asked and the verdict.

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.libvirtd import PREPARE
+from tests.libvirtd import PREPARE, domain
 from tests.system.asking import finds, has
 from tests.system.containers import INCUS, LXD, Kind, Manager
 from tests.system.dhcpv6 import ask_v6, release_v6
 from tests.system.guest import GuestFiles
-from tests.system.libvirt import BRIDGE, DOMAIN, MAC, NETWORK
+from tests.system.libvirt import BRIDGE, MAC, NETWORK
 from tests.system.world import World
 from tests.system.writers import Note, Writers, listed, no_source_has_an_error
 
@@ -96,7 +96,7 @@ def test_a_domain_of_libvirt_answers_while_it_runs_and_so_do_its_neighbours(
     # Of NAT's rules one needs a kernel with tc's checksum action.
     virsh("net-define", "/dev/stdin", text=NETWORK.replace("mode='nat'", "mode='open'"))
     virsh("net-start", "labnat")
-    boots = DOMAIN.format(kernel="/run/guest/vmlinuz", initrd="/run/guest/initrd.gz")
+    boots = domain("/run/guest/vmlinuz", "/run/guest/initrd.gz")
     virsh("define", "/dev/stdin", text=boots)
     virsh("start", "vm1")
     world.wait_for("vm1 to be known", lambda: listed(world, "vm1"))

@@ -11,8 +11,8 @@ from leasewatch.api.interface import (
     NoSuchName,
     ResolveReply,
     SourceEntry,
-    answer_address,
     entry,
+    resolve_reply,
 )
 from leasewatch.model import Claim, HostRecord, Lease
 from leasewatch.names import labels
@@ -20,7 +20,7 @@ from leasewatch.names.policy import NamePolicy
 
 
 class Answers:
-    """Asks the policy anew for each answer; `sources` and `expired` are asked of the service."""
+    """Decides again for each answer; `sources` and `expired` ask the service."""
 
     def __init__(
         self,
@@ -43,38 +43,22 @@ class Answers:
     def resolve(self, query: str, wall: float) -> ResolveReply | NoSuchName:
         """What a name or an address answers at `wall` (Unix seconds)."""
         address = addresses.queried(query)
-        if address is not None:
-            return self._resolve_address(query, address, wall)
         name = labels.fold(query)
-        candidates: list[Claim] = []
-        answer = None
-        for key in self._keys(name):
-            decision = self._policy.decide(key)
-            candidates += decision.claims
-            answer = answer or next((r for r in decision.records if name in r.names), None)
-        keys = set(self._keys(name))
-        candidates += (
-            _expired(lease)
-            for lease in self._expired()
-            if lease.hostname and labels.fold(lease.hostname) in keys
-        )
-        return _reply(query, answer, candidates, wall)
-
-    def _resolve_address(
-        self, query: str, address: Address, wall: float
-    ) -> ResolveReply | NoSuchName:
-        candidates: list[Claim] = []
-        answer = None
-        for name in dict.fromkeys(self._policy.names_at(address)):
-            decision = self._policy.decide(name)
-            candidates += (c for c in decision.claims if c.address == address)
-            holding = (
-                r for r in decision.records if any(a.address == address for a in r.addresses)
-            )
-            answer = answer or next(holding, None)
-        candidates += (c for c in self._policy.unnamed() if c.address == address)
-        candidates += (_expired(lease) for lease in self._expired() if lease.address == address)
-        return _reply(query, answer, candidates, wall)
+        keys = self._keys(name) if address is None else self._policy.names_at(address)
+        decisions = {key: self._policy.decide(key) for key in keys}
+        claims = [claim for decision in decisions.values() for claim in decision.claims]
+        expired = map(_expired, self._expired())
+        if address is None:
+            claims += (claim for claim in expired if claim.name in decisions)
+        else:
+            candidates = (*claims, *self._policy.unnamed(), *expired)
+            claims = [claim for claim in candidates if claim.address == address]
+        records = (record for decision in decisions.values() for record in decision.records)
+        answer = next((record for record in records if _answers(record, address or name)), None)
+        entries = list(map(entry, claims))
+        if answer is None or not (answer.addresses or answer.pending_until > wall):
+            return NoSuchName(query=query, candidates=entries)
+        return resolve_reply(answer, answer.addresses, entries)
 
     def _keys(self, name: str) -> Iterator[str]:
         """The bare names whose records may hold `name`."""
@@ -85,20 +69,8 @@ class Answers:
                 yield name.removesuffix(tail)
 
 
-def _reply(
-    query: str, answer: HostRecord | None, candidates: list[Claim], wall: float
-) -> ResolveReply | NoSuchName:
-    entries = list(map(entry, candidates))
-    if answer is None or not (answer.addresses or answer.pending_until > wall):
-        return NoSuchName(query=query, candidates=entries)
-    return ResolveReply(
-        name=answer.names[0],
-        aliases=list(answer.names[1:]),
-        trust=answer.trust,
-        pending_until=answer.pending_until or None,
-        addresses=list(map(answer_address, answer.addresses)),
-        candidates=entries,
-    )
+def _answers(record: HostRecord, asked: str | Address) -> bool:
+    return asked in record.names or any(held.address == asked for held in record.addresses)
 
 
 def _expired(lease: Lease) -> Claim:

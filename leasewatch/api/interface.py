@@ -6,13 +6,14 @@ field's type is the comment that the text has for it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
 
 from leasewatch import addresses
 from leasewatch.history.rows import Event, Holding
-from leasewatch.model import Claim, HostAddress, Origin, Trust, Verdict
+from leasewatch.model import Claim, HostAddress, HostRecord, Origin, Trust, Verdict
 
 NAME: Final = "org.pyvirt.LeaseWatch"
 SERVICE_NAME: Final = "org.varlink.service"
@@ -24,11 +25,6 @@ HISTORY: Final = f"{NAME}.History"
 EVENTS: Final = f"{NAME}.Events"
 NO_SUCH_NAME: Final = f"{NAME}.NoSuchName"
 NO_HISTORY: Final = f"{NAME}.NoHistory"
-GET_INFO: Final = f"{SERVICE_NAME}.GetInfo"
-GET_INTERFACE_DESCRIPTION: Final = f"{SERVICE_NAME}.GetInterfaceDescription"
-INTERFACE_NOT_FOUND: Final = f"{SERVICE_NAME}.InterfaceNotFound"
-METHOD_NOT_FOUND: Final = f"{SERVICE_NAME}.MethodNotFound"
-INVALID_PARAMETER: Final = f"{SERVICE_NAME}.InvalidParameter"
 
 MAX_CALL: Final = 64 * 1024
 """The most bytes of one call, NUL included. Replies have no limit."""
@@ -207,8 +203,21 @@ def entry(claim: Claim) -> Entry:
     )
 
 
-def answer_address(address: HostAddress) -> Address:
-    """An address of a host record as the interface shows it."""
+def resolve_reply(
+    record: HostRecord, answered: Iterable[HostAddress], candidates: list[Entry]
+) -> ResolveReply:
+    """What a host record answers with those of its addresses."""
+    return ResolveReply(
+        name=record.names[0],
+        aliases=list(record.names[1:]),
+        trust=record.trust,
+        pending_until=record.pending_until or None,
+        addresses=list(map(_answer_address, answered)),
+        candidates=candidates,
+    )
+
+
+def _answer_address(address: HostAddress) -> Address:
     return Address(
         address=addresses.text(address.address),
         family=addresses.family(address.address),

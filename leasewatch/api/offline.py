@@ -13,7 +13,7 @@ from typing import NamedTuple
 from leasewatch import addresses, settings
 from leasewatch.api import published
 from leasewatch.api.client import NoSuchNameError
-from leasewatch.api.interface import ListReply, ResolveReply, answer_address
+from leasewatch.api.interface import ListReply, ResolveReply, resolve_reply
 from leasewatch.daemon import alive
 from leasewatch.files import run_states
 from leasewatch.model import DomainState, HostAddress, HostRecord, Lease, LeaseFile, NetworkState
@@ -73,14 +73,7 @@ def resolve(paths: Paths, query: str, now: float) -> ResolveReply:
         for address in record.addresses
         if address.address in told or (wanted is None and address.ifindex and _lasts(address, now))
     ]
-    return ResolveReply(
-        name=record.names[0],
-        aliases=list(record.names[1:]),
-        trust=record.trust,
-        pending_until=record.pending_until or None,
-        addresses=[answer_address(address) for address in shown],
-        candidates=candidates,
-    )
+    return resolve_reply(record, shown, candidates)
 
 
 def _lasts(address: HostAddress, now: float) -> bool:

@@ -281,7 +281,10 @@ def test_a_wrong_question_gets_varlinks_own_error(
 ) -> None:
     served.start()
     reply = json.loads(ask(served, method=method, parameters=parameters)[:-1])
-    assert reply == {"error": interface.INVALID_PARAMETER, "parameters": {"parameter": fault}}
+    assert reply == {
+        "error": "org.varlink.service.InvalidParameter",
+        "parameters": {"parameter": fault},
+    }
 
 
 @pytest.mark.parametrize(

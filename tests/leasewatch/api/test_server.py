@@ -18,6 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from leasewatch.api import interface
+from leasewatch.api.interface import SERVICE_NAME as SERVICE
 from leasewatch.model import DomainState, Nic
 from tests.leasewatch.serving import Dnsmasq, Served
 from tests.waiting import wait_for
@@ -132,26 +133,31 @@ def test_what_answers_nothing_comes_with_the_candidates_that_were_refused(
 @pytest.mark.parametrize(
     ("method", "parameters", "error", "detail"),
     [
-        (interface.RESOLVE, {}, interface.INVALID_PARAMETER, {"parameter": "query"}),
-        (interface.RESOLVE, {"query": 1}, interface.INVALID_PARAMETER, {"parameter": "query"}),
+        (interface.RESOLVE, {}, f"{SERVICE}.InvalidParameter", {"parameter": "query"}),
+        (
+            interface.RESOLVE,
+            {"query": 1},
+            f"{SERVICE}.InvalidParameter",
+            {"parameter": "query"},
+        ),
         (
             f"{interface.NAME}.No",
             {},
-            interface.METHOD_NOT_FOUND,
+            f"{SERVICE}.MethodNotFound",
             {"method": f"{interface.NAME}.No"},
         ),
-        ("a.b.C", {}, interface.INTERFACE_NOT_FOUND, {"interface": "a.b"}),
-        ("", {}, interface.INTERFACE_NOT_FOUND, {"interface": ""}),
+        ("a.b.C", {}, f"{SERVICE}.InterfaceNotFound", {"interface": "a.b"}),
+        ("", {}, f"{SERVICE}.InterfaceNotFound", {"interface": ""}),
         (
-            interface.GET_INTERFACE_DESCRIPTION,
+            f"{SERVICE}.GetInterfaceDescription",
             {"interface": "a.b"},
-            interface.INTERFACE_NOT_FOUND,
+            f"{SERVICE}.InterfaceNotFound",
             {"interface": "a.b"},
         ),
         (
-            interface.GET_INTERFACE_DESCRIPTION,
+            f"{SERVICE}.GetInterfaceDescription",
             {"interface": []},
-            interface.INVALID_PARAMETER,
+            f"{SERVICE}.InvalidParameter",
             {"parameter": "interface"},
         ),
     ],
@@ -163,9 +169,9 @@ def test_a_wrong_call_gets_varlinks_own_error(
 
 
 def test_the_service_describes_itself(served: Served) -> None:
-    assert interface.NAME in ask(served, interface.GET_INFO)["parameters"]["interfaces"]
+    assert interface.NAME in ask(served, f"{SERVICE}.GetInfo")["parameters"]["interfaces"]
     for name in (interface.NAME, interface.SERVICE_NAME):
-        found = ask(served, interface.GET_INTERFACE_DESCRIPTION, interface=name)
+        found = ask(served, f"{SERVICE}.GetInterfaceDescription", interface=name)
         assert f"interface {name}\n" in found["parameters"]["description"]
 
 
@@ -227,7 +233,7 @@ def test_calls_on_one_connection_are_answered_in_order_and_oneway_ones_not(
     calls = [
         {"method": interface.RESOLVE, "parameters": {"query": "web1"}},
         {"method": interface.RESOLVE, "parameters": {"query": "web1"}, "oneway": True},
-        {"method": interface.GET_INFO},
+        {"method": f"{SERVICE}.GetInfo"},
     ]
     with connect(served) as client:
         client.sendall(b"".join(json.dumps(call).encode() + b"\0" for call in calls))
@@ -281,7 +287,7 @@ def test_one_users_idle_connections_are_limited_and_leave_again(served: Served) 
 
 def _asks(served: Served) -> bool:
     try:
-        return "parameters" in ask(served, interface.GET_INFO)
+        return "parameters" in ask(served, f"{SERVICE}.GetInfo")
     except (OSError, ValueError):
         return False
 
@@ -367,5 +373,5 @@ def test_whatever_a_peer_says_the_next_one_is_answered_and_nothing_breaks(
         client.shutdown(socket.SHUT_WR)
         while client.recv(65536):
             pass
-    assert ask(served, interface.GET_INFO)["parameters"]["product"] == "leasewatch"
+    assert ask(served, f"{SERVICE}.GetInfo")["parameters"]["product"] == "leasewatch"
     assert "Traceback" not in served.said()

@@ -92,7 +92,7 @@ def test_the_generation_comes_with_the_entries(tmp_path: Path, more: bool) -> No
 
 
 def test_what_is_no_list_is_one_reply_even_with_more(tmp_path: Path) -> None:
-    (got,) = replies(tmp_path, {"method": interface.GET_INFO, "more": True})
+    (got,) = replies(tmp_path, {"method": "org.varlink.service.GetInfo", "more": True})
     assert got["parameters"]["product"] == "leasewatch"
 
 

@@ -42,7 +42,7 @@ from typing import Annotated, Final, Literal, TypeVar
 import msgspec
 
 from leasewatch import addresses
-from leasewatch.errors import UNDECODABLE
+from leasewatch.errors import UNDECODABLE, ParseError
 from leasewatch.model import Domain, LeaseFile, Nic
 from leasewatch.names import labels, suffix
 from leasewatch.names.aliases import MAX_BYTES
@@ -300,8 +300,8 @@ class _Reader:
 
 
 def _nic(host: Host) -> Nic:
-    address = addresses.text(fields.address(host.address.encode())) if host.address else ""
-    return Nic(host.network, fields.mac(host.mac.encode()), address=address)
+    address = addresses.text(fields.address(host.address.encode(), "")) if host.address else ""
+    return Nic(host.network, fields.mac(host.mac.encode(), ""), address=address)
 
 
 def _fault(path: str, key: str, why: str) -> UserError:
@@ -334,12 +334,12 @@ def _check_host(path: str, key: str, host: Host) -> None:
         if fault is not None:
             raise _fault(path, where, f'"{name}" {fault}')
     try:
-        fields.mac(host.mac.encode())
-    except fields.FieldError as error:
+        fields.mac(host.mac.encode(), "")
+    except ParseError as error:
         raise _fault(path, f"{key}.mac", error.why) from None
     try:
         _nic(host)
-    except fields.FieldError:
+    except ParseError:
         raise _fault(path, f"{key}.address", f'"{host.address}" is not an IP address') from None
 
 

@@ -27,6 +27,7 @@ is Unix seconds.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
@@ -35,12 +36,14 @@ from leasewatch.addresses import Address
 from leasewatch.errors import ParseError
 from leasewatch.leases.address_book import AddressBook, FirstSeen, client_of
 from leasewatch.model import Lease, LeaseChange, LeaseFile
-from leasewatch.sources.source import Source, differing
+from leasewatch.sources.source import Source
 
 EQUAL_SECONDS = 0.05
 SHRUNK_SECONDS = 0.5
 """A file that ends inside a line is not even parsed before it has stood still for so long."""
 COMPLETE_READS = 3
+_CHUNK = 1 << 16
+"""How many bytes are compared at once."""
 
 Fault = tuple[bytes | None, ParseError]
 """What is wrong with a record; None: with the file as a whole. The line number is 0."""
@@ -281,3 +284,26 @@ class _Moment(NamedTuple):
 def _marks(lease: Lease) -> tuple[str | Address, ...]:
     """What a lease has in common with the one that takes its place."""
     return tuple(filter(None, (lease.address, client_of(lease), lease.hostname)))
+
+
+def differing(old: bytes, new: bytes) -> tuple[bytes, bytes]:
+    """The lines of each between their common beginning and their common end."""
+    shorter = min(len(old), len(new))
+    same = _longest(shorter, lambda at, end: old.startswith(new[at:end], at))
+    begin = new.rfind(b"\n", 0, same) + 1
+    same = _longest(
+        shorter - begin,
+        lambda at, end: old.endswith(new[len(new) - end : len(new) - at], 0, len(old) - at),
+    )
+    end = new.find(b"\n", len(new) - same) + 1 or len(new)
+    return old[begin : len(old) - len(new) + end], new[begin:end]
+
+
+def _longest(most: int, is_same: Callable[[int, int], bool]) -> int:
+    """How many bytes are the same, `most` at most; `is_same` compares those from, and up to."""
+    at, step = 0, _CHUNK
+    while step:
+        while at + step <= most and is_same(at, at + step):
+            at += step
+        step >>= 1
+    return at

@@ -12,13 +12,13 @@ versions may add some. Plain text does not have this shape and is a fault.
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import NamedTuple
 
 from leasewatch.errors import ParseError
 from leasewatch.model import Lease, LeaseFile
 from leasewatch.sources import fields, source
-from leasewatch.sources.fields import FieldError
-from leasewatch.sources.source import Files, Source, lines
+from leasewatch.sources.source import Files, Source
 
 _NOTE = re.compile(rb"[a-z][a-z0-9-]{2,31}(?: [0-9A-Fa-f:.]+)+")
 """A word, then addresses, numbers or bytes in hex."""
@@ -51,6 +51,11 @@ def columns(line: bytes) -> Columns | None:
     return Columns(*found) if len(found) == 5 and len(line) <= MAX_LINE else None
 
 
+def lines(data: bytes, _path: str = "") -> list[bytes]:
+    """Every complete line; what follows the last newline is still being written."""
+    return data.split(b"\n")[:-1]
+
+
 def server_duid(lease_file: bytes) -> bytes | None:
     """The server's DUID in hex with colons, from a note in its lease file; None: there is none."""
     found = _DUID.search(lease_file)
@@ -76,40 +81,32 @@ def parse_line(line: bytes, file: LeaseFile, faults: list[ParseError]) -> Lease 
     if found is None:
         raise ParseError(file.path, 0, "line", f"expected 5 fields, got {fields.show(line)}")
     end, client, place, hostname, client_id = found
-    try:
-        address = fields.address(place)
-        expires = fields.number("expires", end)
-    except FieldError as error:
-        raise error.at(file) from None
-    read, is_ipv4 = fields.optional, len(address) == 4
+    read, path = fields.optional, file.path
+    address = fields.address(place, path)
+    is_ipv4 = len(address) == 4
     return Lease(
-        source=file.path,
+        source=path,
         network=file.network,
         address=address,
-        expires=expires,
-        hwaddr=read(fields.hwaddr, client, file, faults) if is_ipv4 and client != _NONE else None,
-        iaid=read(_iaid, client, file, faults) if not is_ipv4 else None,
-        hostname=read(fields.hostname, hostname, file, faults) if hostname != _NONE else None,
-        client_id=read(fields.client_id, client_id, file, faults) if client_id != _NONE else None,
+        expires=fields.number("expires", end, path),
+        hwaddr=read(fields.hwaddr, client, path, faults) if is_ipv4 and client != _NONE else None,
+        iaid=read(_iaid, client, path, faults) if not is_ipv4 else None,
+        hostname=read(fields.hostname, hostname, path, faults) if hostname != _NONE else None,
+        client_id=read(fields.client_id, client_id, path, faults) if client_id != _NONE else None,
     )
 
 
-def _iaid(value: bytes) -> int:
+def _iaid(value: bytes, path: str) -> int:
     """Decimal, of a temporary address (IA_TA) with a `T` in front."""
-    return fields.iaid(value.removeprefix(b"T"))
+    return fields.iaid(value.removeprefix(b"T"), path)
 
 
-PYVIRT = Source(name="pyvirt", records=lines, parse_record=parse_line)
-SETTINGS = Source(
-    name="settings",
-    begins=re.compile(rb"[0-9]+ |[a-z][a-z0-9-]+ [0-9A-Fa-f]"),
-    records=lines,
-    parse_record=parse_line,
-)
-SOURCE = Source(
+source_of = partial(Source, records=lines, parse_record=parse_line, by_line=True)
+"""Any source whose lease files are dnsmasq's."""
+PYVIRT = source_of(name="pyvirt")
+SETTINGS = source_of(name="settings", begins=re.compile(rb"[0-9]+ |[a-z][a-z0-9-]+ [0-9A-Fa-f]"))
+SOURCE = source_of(
     name="dnsmasq",
     leases=Files(patterns=("/var/lib/misc/dnsmasq.leases",)),
     network="dnsmasq",
-    records=lines,
-    parse_record=parse_line,
 )

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from leasewatch.sources import dnsmasq
-from leasewatch.sources.source import Files, Source, lines
+from leasewatch.sources.source import Files, Source
 
 
 def _source(name: str, *leases: str, bridges: tuple[str, ...] = ("{network}",)) -> Source:
-    return Source(
-        name=name,
-        leases=Files(patterns=leases),
-        network=name,
-        bridges=bridges,
-        records=lines,
-        parse_record=dnsmasq.parse_line,
-    )
+    files = Files(patterns=leases)
+    return dnsmasq.source_of(name=name, leases=files, network=name, bridges=bridges)
 
 
 MULTIPASS = _source(

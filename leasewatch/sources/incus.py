@@ -15,8 +15,7 @@ from typing import NamedTuple
 
 from leasewatch.errors import ParseError
 from leasewatch.sources import dnsmasq, fields
-from leasewatch.sources.fields import FieldError
-from leasewatch.sources.source import Files, Owner, OwnerFiles, Source, lines
+from leasewatch.sources.source import Files, Owner, OwnerFiles, Source
 
 _MAX_LINE = 1024
 _REMOVED_SECONDS = 2.0
@@ -32,16 +31,16 @@ class _Instance(NamedTuple):
 
 def parse_owners(data: bytes, path: str) -> tuple[list[Owner], list[ParseError]]:
     """The card of a dnsmasq.hosts file; raises ParseError if it is incomplete."""
-    found = lines(data, path)
+    found = dnsmasq.lines(data)
     if not found:
         raise ParseError(path, 1, "line", "no complete line")
     owners: list[Owner] = []
     errors: list[ParseError] = []
     for number, line in enumerate(found, 1):
         try:
-            mac, name = _card(line)
-        except FieldError as error:
-            errors.append(error.at(path, number))
+            mac, name = _card(line, path)
+        except ParseError as error:
+            errors.append(ParseError(path, number, error.field, error.why))
             continue
         instance = _instance(PurePosixPath(path).name, name) if name is not None else None
         if instance is not None:
@@ -49,23 +48,19 @@ def parse_owners(data: bytes, path: str) -> tuple[list[Owner], list[ParseError]]
     return owners, errors
 
 
-def _card(line: bytes) -> tuple[str, str | None]:
+def _card(line: bytes, path: str) -> tuple[str, str | None]:
     """MAC and NAME."""
     if len(line) > _MAX_LINE:
-        raise FieldError("line", "MAC[,IPV4][,[IPV6]][,NAME]", line)
+        raise fields.fault(path, "line", "MAC[,IPV4][,[IPV6]][,NAME]", line)
     first, *rest = line.split(b",")
-    mac = fields.mac(first)
-    if not rest or rest[-1].startswith(b"[") or _is_address(rest[-1]):
+    mac = fields.mac(first, path)
+    if not rest or rest[-1].startswith(b"["):
         return mac, None
-    return mac, fields.name(rest[-1])
-
-
-def _is_address(value: bytes) -> bool:
-    try:
-        fields.address(value)
-    except FieldError:
-        return False
-    return True
+    if fields.optional(fields.address, rest[-1], path, []) is not None:
+        return mac, None
+    if fields.NAME.fullmatch(rest[-1]) is None:
+        raise fields.fault(path, "hostname", "printable ASCII", rest[-1])
+    return mac, rest[-1].decode("ascii")
 
 
 def _instance(file: str, name: str) -> _Instance | None:
@@ -91,12 +86,10 @@ def _is_of(file: str, key: str) -> bool:
 
 def _source(name: str, *folders: str) -> Source:
     networks = [f"{folder}/networks/{{network}}" for folder in folders]
-    return Source(
+    return dnsmasq.source_of(
         name=name,
         leases=Files(patterns=tuple(f"{net}/dnsmasq.leases" for net in networks)),
         bridges=("{network}",),
-        records=lines,
-        parse_record=dnsmasq.parse_line,
         owners=OwnerFiles(
             patterns=tuple(f"{net}/dnsmasq.hosts/{{file}}" for net in networks),
             removed_after=_REMOVED_SECONDS,

@@ -15,7 +15,6 @@ from typing import Final
 from leasewatch.errors import ParseError
 from leasewatch.model import Lease, LeaseFile
 from leasewatch.sources import fields, kea_parts
-from leasewatch.sources.fields import FieldError
 from leasewatch.sources.source import Files, Source
 
 _BEGINS: Final = re.compile(rb"address,(?:hwaddr|duid),")
@@ -68,35 +67,31 @@ def parse_record(record: bytes, file: LeaseFile, faults: list[ParseError]) -> Le
 
     See `Source.parse_record`.
     """
-    try:
-        address = fields.address(record.partition(b",")[0])
-        value = _columns(record, _COLUMNS6 if len(address) == 16 else _COLUMNS4)
-        lifetime = fields.number("valid_lifetime", value["lifetime"])
-        expires = fields.number("expires", value["expire"])
-        state = fields.number("state", value["state"] or b"0")
-    except FieldError as error:
-        raise error.at(file) from None
+    read, path = fields.optional, file.path
+    address = fields.address(record.partition(b",")[0], path)
+    value = _columns(record, _COLUMNS6 if len(address) == 16 else _COLUMNS4, path)
+    lifetime = fields.number("valid_lifetime", value["lifetime"], path)
+    expires = fields.number("expires", value["expire"], path)
+    state = fields.number("state", value["state"] or b"0", path)
     if state not in _HOLDS or not lifetime or value.get("kind") == _PREFIX:
         return None
     return Lease(
-        source=file.path,
+        source=path,
         network=file.network,
         address=address,
         expires=0 if lifetime == _ENDLESS else expires,
-        hwaddr=fields.optional(fields.hwaddr, value.get("hwaddr") or None, file, faults),
-        hostname=fields.optional(
-            fields.hostname, _hostname(value["hostname"]) or None, file, faults
-        ),
-        client_id=fields.optional(fields.client_id, value["client_id"] or None, file, faults),
-        iaid=fields.optional(fields.iaid, value.get("iaid"), file, faults),
+        hwaddr=read(fields.hwaddr, value.get("hwaddr") or None, path, faults),
+        hostname=read(fields.hostname, _hostname(value["hostname"]) or None, path, faults),
+        client_id=read(fields.client_id, value["client_id"] or None, path, faults),
+        iaid=read(fields.iaid, value.get("iaid"), path, faults),
     )
 
 
-def _columns(record: bytes, at: Mapping[str, int]) -> dict[str, bytes]:
+def _columns(record: bytes, at: Mapping[str, int], path: str) -> dict[str, bytes]:
     count = at["state"] + 1
     columns = record.split(b",", count)[:count]  # a user_context after them may be of any length
     if len(columns) <= at["hostname"] or sum(map(len, columns)) > _MAX_LINE:
-        raise FieldError("line", f"at least {at['hostname'] + 1} columns", record)
+        raise fields.fault(path, "line", f"at least {at['hostname'] + 1} columns", record)
     columns += [b""] * (count - len(columns))  # Kea before 1.0 wrote no state
     return {name: columns[index] for name, index in at.items()}
 

@@ -18,7 +18,6 @@ import msgspec
 from leasewatch.errors import ParseError
 from leasewatch.model import Lease, LeaseFile
 from leasewatch.sources import fields, json_records
-from leasewatch.sources.fields import FieldError
 from leasewatch.sources.source import Files, NameFiles, Owner, OwnerFiles, Source
 
 _FOLDER = "/var/lib/libvirt/dnsmasq"
@@ -44,22 +43,20 @@ class _Domain(msgspec.Struct):
 
 def parse_record(record: bytes, file: LeaseFile, faults: list[ParseError]) -> Lease:
     """The lease of one object of a .status file; see `Source.parse_record`."""
-    entry = json_records.decode_object(record, _Entry, file.path, faults, _MUST)
-    try:
-        address = fields.address(fields.encoded(entry.ip_address) or b"")
-    except FieldError as error:
-        raise error.at(file) from None
+    read, path = fields.optional, file.path
+    entry = json_records.decode_object(record, _Entry, path, faults, _MUST)
+    address = fields.address(fields.encoded(entry.ip_address) or b"", path)
     mac, iaid = fields.encoded(entry.mac_address), fields.encoded(entry.iaid)
     hostname, client_id = fields.encoded(entry.hostname), fields.encoded(entry.client_id)
     return Lease(
-        source=file.path,
+        source=path,
         network=file.network,
         address=address,
         expires=entry.expiry_time,
-        hwaddr=fields.optional(fields.hwaddr, mac, file, faults),
-        hostname=fields.optional(fields.hostname, hostname, file, faults),
-        client_id=fields.optional(fields.client_id, client_id, file, faults),
-        iaid=fields.optional(fields.iaid, iaid if len(address) == 16 else None, file, faults),
+        hwaddr=read(fields.hwaddr, mac, path, faults),
+        hostname=read(fields.hostname, hostname, path, faults),
+        client_id=read(fields.client_id, client_id, path, faults),
+        iaid=read(fields.iaid, iaid if len(address) == 16 else None, path, faults),
     )
 
 
@@ -76,9 +73,7 @@ def parse_owners(data: bytes, path: str) -> tuple[list[Owner], list[ParseError]]
         for raw in entry.macs:
             try:
                 mac = json_records.decode(bytes(raw), str, path)
-                owners.append(Owner(entry.domain, entry.domain, fields.mac(mac.encode())))
-            except FieldError as error:
-                errors.append(error.at(path))
+                owners.append(Owner(entry.domain, entry.domain, fields.mac(mac.encode(), path)))
             except ParseError as error:
                 errors.append(error)
     return owners, errors

@@ -16,7 +16,6 @@ import msgspec
 from leasewatch.errors import ParseError
 from leasewatch.model import Lease, LeaseFile
 from leasewatch.sources import fields, json_records, networkd_removal
-from leasewatch.sources.fields import FieldError
 from leasewatch.sources.source import Files, Source
 
 _Octet = Annotated[int, msgspec.Meta(ge=0, le=255)]
@@ -53,21 +52,18 @@ def records(data: bytes, path: str) -> list[bytes]:
 
 def parse_record(record: bytes, file: LeaseFile, faults: list[ParseError]) -> Lease:
     """The lease of one object; see `Source.parse_record`."""
-    lease = json_records.decode_object(record, _Lease, file.path, faults, _MUST)
+    read, path = fields.optional, file.path
+    lease = json_records.decode_object(record, _Lease, path, faults, _MUST)
     dotted = ".".join(map(str, lease.address)).encode()
-    try:
-        address = fields.address(dotted)
-    except FieldError as error:
-        raise error.at(file) from None
     hostname, client_id = fields.encoded(lease.hostname), _hex(lease.client_id) or None
     return Lease(
-        source=file.path,
+        source=path,
         network=file.network,
-        address=address,
+        address=fields.address(dotted, path),
         expires=0 if lease.expiration >= _NEVER else lease.expiration // 1_000_000 or 1,
-        hwaddr=fields.optional(fields.hwaddr, _hwaddr(lease), file, faults),
-        hostname=fields.optional(fields.hostname, hostname, file, faults),
-        client_id=fields.optional(fields.client_id, client_id, file, faults),
+        hwaddr=read(fields.hwaddr, _hwaddr(lease), path, faults),
+        hostname=read(fields.hostname, hostname, path, faults),
+        client_id=read(fields.client_id, client_id, path, faults),
     )
 
 

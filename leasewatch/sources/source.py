@@ -17,9 +17,6 @@ from leasewatch.errors import ParseError
 from leasewatch.files import reading
 from leasewatch.model import Lease, LeaseFile
 
-_CHUNK = 1 << 16
-"""How many bytes are compared at once."""
-
 Reader = Callable[[bytes], reading.Read]
 """Reads one file, given the bytes of the last read (`reading.read`); raises OSError."""
 
@@ -85,6 +82,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     """Path to how that lease file is read."""
     replaced: bool = False
     """Files are renamed into place: a read is never torn."""
+    by_line: bool = False
+    """Each line of a file is a record of its own."""
     begins: re.Pattern[bytes] | None = None
     """How a lease file begins, if its path does not say what it is."""
     records: Callable[[bytes, str], list[bytes]]
@@ -98,39 +97,6 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     The list gets a LostFieldError for each field that is left out. Raises ParseError if the record
     does not say whether, where and until when the lease holds.
     """
-
-    @property
-    def by_line(self) -> bool:
-        """Whether each line of the file is a record of its own."""
-        return self.records is lines
-
-
-def lines(data: bytes, _path: str) -> list[bytes]:
-    """Every complete line; what follows the last newline is still being written."""
-    return data.split(b"\n")[:-1]
-
-
-def differing(old: bytes, new: bytes) -> tuple[bytes, bytes]:
-    """The lines of each between their common beginning and their common end."""
-    shorter = min(len(old), len(new))
-    same = _longest(shorter, lambda at, end: old.startswith(new[at:end], at))
-    begin = new.rfind(b"\n", 0, same) + 1
-    same = _longest(
-        shorter - begin,
-        lambda at, end: old.endswith(new[len(new) - end : len(new) - at], 0, len(old) - at),
-    )
-    end = new.find(b"\n", len(new) - same) + 1 or len(new)
-    return old[begin : len(old) - len(new) + end], new[begin:end]
-
-
-def _longest(most: int, is_same: Callable[[int, int], bool]) -> int:
-    """How many bytes are the same, `most` at most; `is_same` compares those from, and up to."""
-    at, step = 0, _CHUNK
-    while step:
-        while at + step <= most and is_same(at, at + step):
-            at += step
-        step >>= 1
-    return at
 
 
 def parse(source: Source, data: bytes, file: LeaseFile) -> tuple[list[Lease], list[ParseError]]:

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leasewatch.leases.address_book import FirstSeen
-from leasewatch.leases.tracker import LeaseTracker
+from leasewatch.leases.tracker import LeaseTracker, differing
 from leasewatch.model import LeaseFile
 from leasewatch.sources import dnsmasq
-from leasewatch.sources.source import differing, lines
+from leasewatch.sources.dnsmasq import lines
 
 FILE = LeaseFile(path="/l/lab.leases", network="lab", suffix="internal")
 WALL = 1_000_000.0

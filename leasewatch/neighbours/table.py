@@ -1,7 +1,4 @@
-"""Decides from the kernel's entries who has an address. The page of this room says what counts.
-
-`now` is monotonic, `wall` Unix seconds.
-"""
+"""Decides from the kernel's entries who has an address. The page of this room says what counts."""
 
 from __future__ import annotations
 
@@ -69,6 +66,16 @@ class _Entry(msgspec.Struct, eq=False, gc=False):
     """When its card gave a lease back, monotonic, without proof since; 0: never."""
 
 
+class Moment(NamedTuple):
+    """One moment on two clocks."""
+
+    now: float
+    """Monotonic."""
+    wall: float
+    """Unix seconds."""
+
+
+Changes = list[NeighbourChange]
 _Key = tuple[int, Address]
 """Bridge and address."""
 
@@ -91,15 +98,13 @@ class NeighbourTable:
         self._started: dict[tuple[str, str], tuple[float, float]] = {}
         """By card of a running domain: its start, Unix seconds (0: not known) and monotonic."""
 
-    def set_links(self, links: Iterable[Link]) -> list[NeighbourChange]:
+    def set_links(self, links: Iterable[Link]) -> Changes:
         """Set the bridges; entries on others, or outside their bridge's networks, go."""
         self._links = {link.ifindex: link for link in links}
         gone = [key for key, entry in self._entries.items() if not self._fits(key, entry)]
         return [change for key in gone for change in self._remove(key, quiet=True)]
 
-    def set_domains(
-        self, domains: Iterable[Domain], now: float, wall: float
-    ) -> list[NeighbourChange]:
+    def set_domains(self, domains: Iterable[Domain], at: Moment) -> Changes:
         """Set the running domains.
 
         What was seen of a card before its domain started or ended must prove itself again. If
@@ -107,19 +112,19 @@ class NeighbourTable:
         """
         former = self._started
         running = ((d.started if d.start_seen else 0.0, d.nics) for d in domains if d.runs)
-        started = {(nic.network, nic.mac): at for at, nics in running for nic in nics}
-        self._started = {card: (at, now - (wall - at)) for card, at in started.items()}
-        changes: list[NeighbourChange] = []
+        started = {(nic.network, nic.mac): start for start, nics in running for nic in nics}
+        self._started = {
+            card: (start, at.now - (at.wall - start)) for card, start in started.items()
+        }
+        changes: Changes = []
         for card in former.keys() - self._started.keys():
-            changes += self._hide_older(card, now)
-        for card, (at, since) in self._started.items():
-            if card not in former or former[card][0] != at:
+            changes += self._hide_older(card, at.now)
+        for card, (start, since) in self._started.items():
+            if card not in former or former[card][0] != start:
                 changes += self._hide_older(card, since - _SLACK)
         return changes
 
-    def observe(
-        self, sighting: Sighting, now: float, wall: float, *, event: bool
-    ) -> list[NeighbourChange]:
+    def observe(self, sighting: Sighting, at: Moment, *, event: bool) -> Changes:
         """Apply an entry of the kernel; `event`: it has just changed."""
         link = self._links.get(sighting.ifindex)
         if link is None or not link.may_hold(sighting.address):
@@ -128,45 +133,41 @@ class NeighbourTable:
         if not sighting.state:
             return self._deleted(key)
         if sighting.state & FAILED:
-            return self._failed(key, link, now, wall)
+            return self._failed(key, link, at)
         if sighting.state & VALID and sighting.mac:
-            return self._seen(sighting, link, now, wall, event=event)
+            return self._seen(sighting, link, at, event=event)
         return []
 
-    def _seen(
-        self, sighting: Sighting, link: Link, now: float, wall: float, *, event: bool
-    ) -> list[NeighbourChange]:
+    def _seen(self, sighting: Sighting, link: Link, at: Moment, *, event: bool) -> Changes:
         """The kernel knows a MAC for the address."""
         key = sighting.ifindex, sighting.address
         entry = self._entries.get(key)
         offer = event and link.network in self.leased and sighting.may_be_offer()
         back = entry is not None and entry.failed != 0
-        proved = now if back or sighting.state & PERMANENT else now - sighting.confirmed
+        proved = at.now if back or sighting.state & PERMANENT else at.now - sighting.confirmed
         if entry is not None and entry.neighbour.mac == sighting.mac:
-            return [] if offer and entry.hidden else self._seen_again(entry, proved, now, wall)
+            return [] if offer and entry.hidden else self._seen_again(entry, proved, at)
         if event:  # a new entry means that its machine has just spoken
-            proved = now - sighting.confirmed if offer else now
+            proved = at.now - sighting.confirmed if offer else at.now
         changes = self._remove(key)
-        if now - proved < MAX_AGE:
-            changes += self._add(key, link, sighting.mac, proved, now, wall, hidden=offer)
+        if at.now - proved < MAX_AGE:
+            changes += self._add(key, link, sighting.mac, proved, at, hidden=offer)
         return changes
 
-    def resync(
-        self, ifindex: int, sightings: Iterable[Sighting], now: float, wall: float
-    ) -> list[NeighbourChange]:
+    def resync(self, ifindex: int, sightings: Iterable[Sighting], at: Moment) -> Changes:
         """Apply the whole table of a bridge."""
-        changes: list[NeighbourChange] = []
+        changes: Changes = []
         there: set[_Key] = set()
         for sighting in sightings:
             there.add((sighting.ifindex, sighting.address))
-            changes += self.observe(sighting, now, wall, event=False)
+            changes += self.observe(sighting, at, event=False)
         for key in [key for key in self._entries if key[0] == ifindex and key not in there]:
             changes += self._deleted(key)
         return changes
 
-    def sweep(self, now: float) -> tuple[list[NeighbourChange], list[_Key]]:
+    def sweep(self, now: float) -> tuple[Changes, list[_Key]]:
         """What is gone because of its age, and what to ask for."""
-        changes: list[NeighbourChange] = []
+        changes: Changes = []
         doubtful: list[_Key] = []
         for key, entry in list(self._entries.items()):
             neighbour = entry.neighbour
@@ -183,14 +184,14 @@ class NeighbourTable:
                 doubtful.append(key)
         return changes, doubtful
 
-    def set_known(self, network: str, mac: str) -> list[NeighbourChange]:
+    def set_known(self, network: str, mac: str) -> Changes:
         """A lease or a domain has the MAC now."""
         entries = [self._entries[key] for key in self.of_card(network, mac)]
         return [c for e in entries if not e.neighbour.known for c in self._set_known(e)]
 
     def given_back(
         self, network: str, address: Address, mac: str | None, until: float, now: float
-    ) -> tuple[list[NeighbourChange], list[_Key]]:
+    ) -> tuple[Changes, list[_Key]]:
         """The lease of an address was given back: what was seen there must prove itself again.
 
         `mac`: the lease's, None: not recorded. Entries with proof after `until` (Unix seconds)
@@ -200,7 +201,7 @@ class NeighbourTable:
         links = (link.ifindex for link in self._links.values() if link.network == network)
         there = [key for index in links if (key := (index, address)) in self._entries]
         macs = {mac} if mac else {self._entries[key].neighbour.mac for key in there} - {""}
-        changes: list[NeighbourChange] = []
+        changes: Changes = []
         doubtful: list[_Key] = []
         for key in [key for one in macs for key in self.of_card(network, one)]:
             entry = self._entries[key]
@@ -233,24 +234,22 @@ class NeighbourTable:
             link is not None and link.network == entry.neighbour.network and link.may_hold(key[1])
         )
 
-    def _hide_older(self, card: tuple[str, str], until: float) -> list[NeighbourChange]:
+    def _hide_older(self, card: tuple[str, str], until: float) -> Changes:
         """Hide the entries of a card without proof since `until`."""
-        changes: list[NeighbourChange] = []
+        changes: Changes = []
         for key in self._of_card.get(card, ()):
             entry = self._entries[key]
             if entry.proved <= until:
                 changes += self._hide(entry, until)
         return changes
 
-    def _hide(self, entry: _Entry, until: float) -> list[NeighbourChange]:
+    def _hide(self, entry: _Entry, until: float) -> Changes:
         if entry.hidden:
             return []
         entry.hidden, entry.proved = True, until
         return [NeighbourChange(entry.neighbour, None)]
 
-    def _seen_again(
-        self, entry: _Entry, proved: float, now: float, wall: float
-    ) -> list[NeighbourChange]:
+    def _seen_again(self, entry: _Entry, proved: float, at: Moment) -> Changes:
         """The entry still has the same MAC."""
         entry.in_kernel = True
         if proved <= entry.proved + _SLACK:
@@ -260,48 +259,60 @@ class NeighbourTable:
         old = entry.neighbour
         entry.neighbour = msgspec.structs.replace(
             old,
-            seen=wall - (now - proved),
+            seen=at.wall - (at.now - proved),
             reachable=True,
             known=old.known or self._knows(old.network, old.mac),
             started=self._start_of((old.network, old.mac)),
         )
         return [NeighbourChange(former, entry.neighbour)]
 
-    def _set_known(self, entry: _Entry) -> list[NeighbourChange]:
+    def _set_known(self, entry: _Entry) -> Changes:
         """Its MAC is known now."""
         former = entry.neighbour
         entry.neighbour = msgspec.structs.replace(former, known=True)
         return [] if entry.hidden else [NeighbourChange(former, entry.neighbour)]
 
     def _add(
-        self,
-        key: _Key,
-        link: Link,
-        mac: str,
-        proved: float,
-        now: float,
-        wall: float,
-        *,
-        hidden: bool,
-    ) -> list[NeighbourChange]:
+        self, key: _Key, link: Link, mac: str, proved: float, at: Moment, *, hidden: bool
+    ) -> Changes:
         card = link.network, mac
-        changes: list[NeighbourChange] = []
+        changes: Changes = []
         if len(self._of_card.get(card, ())) >= MAX_OF_CARD:
             victim = min(self._of_card[card], key=self._worth)
-            settled = now - self._entries[victim].proved < SETTLED_SECONDS
+            settled = at.now - self._entries[victim].proved < SETTLED_SECONDS
             if settled or (has_scope(key[1]) and not has_scope(victim[1])):
                 return []
             changes += self._remove(victim, quiet=True)
         started = self._started.get(card)
         hidden |= started is not None and proved < started[1] - _SLACK
-        known = self._knows(*card)
-        seen = wall - (now - proved)
-        neighbour = _neighbour(
-            key, link, mac, wall, seen, known=known, started=self._start_of(card)
-        )
-        self._entries[key] = _Entry(neighbour, proved, hidden=hidden)
+        neighbour = self._put(key, link, mac, proved, at, hidden=hidden)
         self._of_card[card].add(key)
         return changes if hidden else [*changes, NeighbourChange(None, neighbour)]
+
+    def _put(
+        self,
+        key: _Key,
+        link: Link,
+        mac: str,
+        proved: float,
+        at: Moment,
+        *,
+        hidden: bool = False,
+        failed: float = 0.0,
+    ) -> Neighbour:
+        neighbour = Neighbour(
+            network=link.network,
+            address=key[1],
+            mac=mac,
+            ifindex=key[0],
+            since=at.wall,
+            seen=at.wall - (at.now - proved),
+            reachable=not failed,
+            known=self._knows(link.network, mac),
+            started=self._start_of((link.network, mac)),
+        )
+        self._entries[key] = _Entry(neighbour, proved, hidden=hidden, failed=failed)
+        return neighbour
 
     def _start_of(self, card: tuple[str, str]) -> float:
         started = self._started.get(card)
@@ -310,24 +321,23 @@ class NeighbourTable:
     def _worth(self, key: _Key) -> tuple[bool, float]:
         return not has_scope(key[1]), self._entries[key].proved
 
-    def _failed(self, key: _Key, link: Link, now: float, wall: float) -> list[NeighbourChange]:
+    def _failed(self, key: _Key, link: Link, at: Moment) -> Changes:
         """The kernel asked in vain. Who was there may be back in a moment."""
         entry = self._entries.get(key)
         if entry is None or entry.hidden:
             self._remove(key)
-            neighbour = _neighbour(key, link, "", wall, wall, reachable=False)
-            self._entries[key] = _Entry(neighbour, now, failed=now)
-            return [NeighbourChange(None, neighbour)]
+            nobody = self._put(key, link, "", at.now, at, failed=at.now)
+            return [NeighbourChange(None, nobody)]
         entry.in_kernel = True
         if entry.failed:
             return []
-        entry.failed, former = now, entry.neighbour
+        entry.failed, former = at.now, entry.neighbour
         if entry.doubted:
             return self._give_up(key, entry)
         entry.neighbour = msgspec.structs.replace(former, reachable=False)
         return [NeighbourChange(former, entry.neighbour)]
 
-    def _give_up(self, key: _Key, entry: _Entry) -> list[NeighbourChange]:
+    def _give_up(self, key: _Key, entry: _Entry) -> Changes:
         """No machine has the address any more."""
         former, hidden, failed = entry.neighbour, entry.hidden, entry.failed
         if hidden or not entry.in_kernel:
@@ -337,7 +347,7 @@ class NeighbourTable:
         self._entries[key] = _Entry(nobody, failed, failed=failed)
         return [NeighbourChange(former, nobody)]
 
-    def _deleted(self, key: _Key) -> list[NeighbourChange]:
+    def _deleted(self, key: _Key) -> Changes:
         """The kernel forgot an entry. It forgets what is unused, so that contradicts nothing."""
         entry = self._entries.get(key)
         if entry is None:
@@ -348,7 +358,7 @@ class NeighbourTable:
             return []
         return self._remove(key)
 
-    def _remove(self, key: _Key, *, quiet: bool = False) -> list[NeighbourChange]:
+    def _remove(self, key: _Key, *, quiet: bool = False) -> Changes:
         entry = self._entries.pop(key, None)
         if entry is None:
             return []
@@ -360,28 +370,3 @@ class NeighbourTable:
             if not of_card:
                 del self._of_card[card]
         return [] if entry.hidden else [NeighbourChange(neighbour, None, quiet)]
-
-
-def _neighbour(
-    key: _Key,
-    link: Link,
-    mac: str,
-    since: float,
-    seen: float,
-    *,
-    reachable: bool = True,
-    known: bool = False,
-    started: float = 0.0,
-) -> Neighbour:
-    ifindex, address = key
-    return Neighbour(
-        network=link.network,
-        address=address,
-        mac=mac,
-        ifindex=ifindex,
-        since=since,
-        seen=seen,
-        reachable=reachable,
-        known=known,
-        started=started,
-    )

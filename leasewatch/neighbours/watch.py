@@ -23,7 +23,7 @@ from leasewatch.neighbours.links import Link
 from leasewatch.neighbours.per_network import PerNetwork
 from leasewatch.neighbours.prompter import Prompter
 from leasewatch.neighbours.prompts import AFTER, AGAIN, AT_ONCE, LATER, ONCE
-from leasewatch.neighbours.table import NeighbourTable
+from leasewatch.neighbours.table import Changes, Moment, NeighbourTable
 
 SWEEP_SECONDS = 30.0
 """How often the ages of all entries are checked."""
@@ -53,7 +53,7 @@ class NeighbourWatch:
 
     def __init__(
         self,
-        changed: Callable[[list[NeighbourChange]], None],
+        changed: Callable[[Changes], None],
         links_changed: Callable[[], None],
         knows: Callable[[str, str], bool],
     ) -> None:
@@ -77,10 +77,7 @@ class NeighbourWatch:
         self._listen()
 
     def watch(
-        self,
-        bridges: Mapping[str, Iterable[str]],
-        domains: Iterable[Domain],
-        leased: Iterable[str],
+        self, bridges: Mapping[str, Iterable[str]], domains: Iterable[Domain], leased: Iterable[str]
     ) -> None:
         """Set the networks with their bridges, the running domains, the networks with leases."""
         self._table.leased = frozenset(leased)
@@ -95,7 +92,7 @@ class NeighbourWatch:
         new = [card for card, what in cards.items() if self._cards.get(card) != what]
         if cards != self._cards:
             self._cards = cards
-            self._report(self._table.set_domains(known, time.monotonic(), time.time()))
+            self._report(self._table.set_domains(known, _moment()))
             for network, mac in new:
                 self._report(self._table.set_known(network, mac))
         if of_bridge != self._bridges:
@@ -119,21 +116,21 @@ class NeighbourWatch:
         """Note the MACs of leases, and ask for likely addresses: theirs, and others of a card."""
         wall = time.time()
         for change in changes:
-            old = change.old
+            old, lease = change.old, change.new
             if old is not None and is_given_back(change, wall):
                 self._given_back(old.network, old.address, old.hwaddr)
-        for change in changes if self._links else ():
-            lease = change.new
             links = self._links_of(lease.network) if lease is not None else []
             if lease is None or not links:
                 continue
-            if lease.hwaddr is not None:
+            if lease.hwaddr is None:
+                if _is_new_ipv6(old, lease):
+                    for link in links:
+                        self._ask(link, lease.address)
+                continue
+            if old is None or old.hwaddr != lease.hwaddr:
                 self._report(self._table.set_known(lease.network, lease.hwaddr))
-            if lease.hwaddr is not None and (lease.network, lease.hwaddr) in self._cards:
+            if (lease.network, lease.hwaddr) in self._cards:
                 self._ask_for_card(lease.network, lease.hwaddr)
-            elif lease.hwaddr is None and _is_new_ipv6(change.old, lease):
-                for link in links:
-                    self._ask(link, lease.address)
 
     def were_given_back(self, past: Iterable[tuple[Past, float]]) -> None:
         """Leases that were given back before this watch began, and by when (Unix seconds)."""
@@ -172,10 +169,10 @@ class NeighbourWatch:
         self._socket.close()
         self._prompter.stop()
 
-    def _report(self, changes: list[NeighbourChange]) -> None:
+    def _report(self, changes: Changes) -> None:
         for change in changes:
             self._ask_after(change)
-        found = self._per_network.apply(changes)
+        found = self._per_network.apply(changes) if changes else changes
         if found:
             self._changed(found)
 
@@ -283,7 +280,7 @@ class NeighbourWatch:
         except OSError as error:
             _LOG.error("the neighbour table cannot be read %s", fields(why=error))
             return
-        self._report(self._table.resync(ifindex, found, time.monotonic(), time.time()))
+        self._report(self._table.resync(ifindex, found, _moment()))
 
     def _listen(self) -> None:
         self._paused = None
@@ -297,7 +294,7 @@ class NeighbourWatch:
             self._paused = loop.call_later(BUSY_SECONDS, self._listen)
         self._read_at = loop.time()
         received, lost = self._receive()
-        changes: list[NeighbourChange] = []
+        changes: Changes = []
         links_changed = lost
         for kind, payload in received:
             if kind in {rtnetlink.NEWNEIGH, rtnetlink.DELNEIGH}:
@@ -326,11 +323,11 @@ class NeighbourWatch:
                 lost = True
         return received, lost
 
-    def _observe(self, kind: int, payload: bytes) -> list[NeighbourChange]:
+    def _observe(self, kind: int, payload: bytes) -> Changes:
         sighting = rtnetlink.sighting(kind, payload)
         if sighting is None:
             return []
-        changes = self._table.observe(sighting, time.monotonic(), time.time(), event=True)
+        changes = self._table.observe(sighting, _moment(), event=True)
         link = self._links.get(sighting.ifindex)
         if link is not None and sighting.may_be_offer() and self._is_open(link, sighting.address):
             self._prompter.ask((link.ifindex, sighting.address), ONCE)
@@ -341,6 +338,10 @@ class NeighbourWatch:
         if kind in {rtnetlink.NEWADDR, rtnetlink.DELADDR}:
             return rtnetlink.interface(payload) in self._links
         return set(rtnetlink.indexes(self._bridges).values()) != self._links.keys()
+
+
+def _moment() -> Moment:
+    return Moment(time.monotonic(), time.time())
 
 
 def _card(domain: Domain, nic: Nic) -> _Card:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from leasewatch.addresses import parse, text
 from leasewatch.model import Domain, Neighbour, NeighbourChange, Nic
 from leasewatch.neighbours.links import Link
-from leasewatch.neighbours.table import FAILED, NeighbourTable, Sighting
+from leasewatch.neighbours.table import FAILED, Moment, NeighbourTable, Sighting
 from tests.leasewatch.naming import MAC
 
 DELETED, INCOMPLETE, NOARP = 0, 0x01, 0x40
@@ -34,6 +34,10 @@ class Kernel:
     def wall(self) -> float:
         return WALL + self.now
 
+    @property
+    def moment(self) -> Moment:
+        return Moment(self.now, self.wall)
+
     def take(self, changes: list[NeighbourChange]) -> None:
         """Each change must fit what was shown before it."""
         for change in changes:
@@ -59,7 +63,7 @@ class Kernel:
     ) -> None:
         known = MAC(mac) if mac is not None and state not in {FAILED, INCOMPLETE} else ""
         sighting = Sighting(ifindex, parse(address), state, known, confirmed)
-        self.take(self.table.observe(sighting, self.now, self.wall, event=event))
+        self.take(self.table.observe(sighting, self.moment, event=event))
 
     def runs(self, *macs: int, started: float, start_seen: bool = True) -> None:
         """One domain on those cards; `started` on the table's clock."""
@@ -71,7 +75,7 @@ class Kernel:
             pending_until=0,
             start_seen=start_seen,
         )
-        self.take(self.table.set_domains([domain] if macs else [], self.now, self.wall))
+        self.take(self.table.set_domains([domain] if macs else [], self.moment))
 
     def passes(self, seconds: float) -> list[tuple[int, bytes]]:
         self.now += seconds

@@ -277,7 +277,7 @@ def test_reading_the_whole_table_puts_right_whatever_was_missed() -> None:
     kernel.says("fd77::a", FAILED)
     kernel.says("fd88::9", REACHABLE, 2, ifindex=8)
     now_there = [Sighting(7, parse("fd77::9"), REACHABLE, MAC(2), 1.0)]
-    kernel.take(kernel.table.resync(7, now_there, kernel.now, kernel.wall))
+    kernel.take(kernel.table.resync(7, now_there, kernel.moment))
     assert kernel.macs() == {"fd77::9": MAC(2), "fd88::9": MAC(2)}
 
 

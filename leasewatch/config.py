@@ -158,14 +158,6 @@ UNKNOWN: Final = Config(names=Names(guest_claims="off"))
 """The settings while the file cannot be understood."""
 
 
-def parse(data: bytes, path: str) -> Config:
-    """The settings in `data`; raises UserError naming `path` and the key."""
-    config, faults = read(data, path)
-    if faults:
-        raise faults[0]
-    return config
-
-
 def read(data: bytes, path: str) -> tuple[Config, list[UserError]]:
     """The settings in `data` that are sound, and an error for each entry that is not.
 
@@ -176,10 +168,7 @@ def read(data: bytes, path: str) -> tuple[Config, list[UserError]]:
     try:
         raw = msgspec.toml.decode(data)
     except UNDECODABLE as error:
-        fault = UserError(
-            f"{path}: not TOML: {error}", f"correct {path}, then: {_APPLY}", "invalid"
-        )
-        return UNKNOWN, [fault]
+        return UNKNOWN, [_fault(path, f"not TOML: {error}")]
     reader = _Reader(path)
     config = Config(
         source=reader.sources(raw.pop("source", [])),
@@ -202,19 +191,17 @@ class _Reader:
 
     def add(self, key: str, why: str) -> None:
         """Add a fault."""
-        self.faults.append(_fault(self._path, key, why))
+        self.faults.append(_fault(self._path, f"{key}: {why}"))
 
     def sources(self, raw: object) -> list[Source]:
         """The sound [[source]] entries."""
         found: dict[str, Source] = {}
         for key, source in self._entries(raw, Source, "source"):
-            try:
-                _check_source(self._path, key, source)
+            if not self._has(key, _source_faults(source)):
                 if source.path in found:
-                    raise _fault(self._path, f"{key}.path", f'"{source.path}" is listed twice')
-                found[source.path] = source
-            except UserError as error:
-                self.faults.append(error)
+                    self.add(f"{key}.path", f'"{source.path}" is listed twice')
+                else:
+                    found[source.path] = source
         return list(found.values())
 
     def hosts(self, raw: object) -> list[Host]:
@@ -223,21 +210,19 @@ class _Reader:
         cards: dict[tuple[str, str], str] = {}
         aliases: dict[str, set[str]] = {}
         for key, host in self._entries(raw, Host, "host"):
-            try:
-                _check_host(self._path, key, host)
-                nic = _nic(host)
-                first = cards.setdefault((nic.network, nic.mac), key)
-                if first != key:
-                    why = f"the card is {first}'s already; names go to aliases"
-                    raise _fault(self._path, f"{key}.mac", why)
-                every = aliases.setdefault(labels.fold(host.name), set()) | set(host.aliases)
-                if sum(len(alias) + 1 for alias in every) > MAX_BYTES:
-                    why = f'those of "{host.name}" take more than {MAX_BYTES} bytes in all'
-                    raise _fault(self._path, f"{key}.aliases", why)
-                aliases[labels.fold(host.name)] = every
+            if self._has(key, _host_faults(host)):
+                continue
+            nic, name = _nic(host), labels.fold(host.name)
+            first = cards.setdefault((nic.network, nic.mac), key)
+            every = aliases.get(name, set()) | set(host.aliases)
+            if first != key:
+                self.add(f"{key}.mac", f"the card is {first}'s already; names go to aliases")
+            elif sum(len(alias) + 1 for alias in every) > MAX_BYTES:
+                why = f'those of "{host.name}" take more than {MAX_BYTES} bytes in all'
+                self.add(f"{key}.aliases", why)
+            else:
+                aliases[name] = every
                 found.append(host)
-            except UserError as error:
-                self.faults.append(error)
         return found
 
     def switches(self, raw: object) -> dict[str, object]:
@@ -261,10 +246,7 @@ class _Reader:
         """The [names] table."""
         before = len(self.faults)
         names = self.table(raw, Names, "names")
-        try:
-            _check_suffix(self._path, "names.suffix", names.suffix)
-        except UserError as error:
-            self.faults.append(error)
+        if self._has("names", _suffix_faults(names.suffix)):
             names = msgspec.structs.replace(names, suffix=Names().suffix)
         is_sound = len(self.faults) == before
         return names if is_sound else msgspec.structs.replace(names, guest_claims="off")
@@ -280,6 +262,13 @@ class _Reader:
             if self._converted({name: value}, kind, key) is not None
         }
         return msgspec.convert(sound, kind)
+
+    def _has(self, key: str, faults: Iterator[tuple[str, str]]) -> bool:
+        """Whether there is a fault; the first one is added."""
+        for below, why in faults:
+            self.add(f"{key}.{below}", why)
+            return True
+        return False
 
     def _entries(self, raw: object, kind: type[_T], key: str) -> Iterator[tuple[str, _T]]:
         if not isinstance(raw, list):
@@ -304,46 +293,43 @@ def _nic(host: Host) -> Nic:
     return Nic(host.network, fields.mac(host.mac.encode(), ""), address=address)
 
 
-def _fault(path: str, key: str, why: str) -> UserError:
-    where = f"{path}: {key}: " if key else f"{path}: "
-    return UserError(where + why, f"correct {path}, then: {_APPLY}", "invalid")
+def _fault(path: str, what: str) -> UserError:
+    return UserError(f"{path}: {what}", f"correct {path}, then: {_APPLY}", "invalid")
 
 
-def _check_source(path: str, key: str, source: Source) -> None:
+def _source_faults(source: Source) -> Iterator[tuple[str, str]]:
+    """Key and reason of each."""
     if not PurePosixPath(source.path).is_absolute() or "\0" in source.path:
-        raise _fault(path, f"{key}.path", f'"{source.path}" is not an absolute path')
+        yield "path", f'"{source.path}" is not an absolute path'
     if not labels.is_label(source.network, underscores=True):
-        why = f'"{source.network}" is not one label of lower-case letters, digits and hyphens'
-        raise _fault(path, f"{key}.network", why)
+        why = "is not one label of lower-case letters, digits and hyphens"
+        yield "network", f'"{source.network}" {why}'
     for bridge in filter(None, source.bridges):
         if _INTERFACE.fullmatch(bridge) is None:
-            raise _fault(path, f"{key}.bridge", f'"{bridge}" is not an interface name')
+            yield "bridge", f'"{bridge}" is not an interface name'
     if source.kind and source.kind not in registry.FORMATS:
         known = ", ".join(sorted(registry.FORMATS))
-        why = f'"{source.kind}" is not a kind of lease file; use one of {known}'
-        raise _fault(path, f"{key}.kind", why)
+        yield "kind", f'"{source.kind}" is not a kind of lease file; use one of {known}'
     if source.suffix is not None:
-        _check_suffix(path, f"{key}.suffix", source.suffix)
+        yield from _suffix_faults(source.suffix)
 
 
-def _check_host(path: str, key: str, host: Host) -> None:
-    names = {f"{key}.name": host.name}
-    names |= {f"{key}.aliases[{i}]": alias for i, alias in enumerate(host.aliases)}
-    for where, name in names.items():
-        fault = labels.owner_fault(labels.fold(name))
-        if fault is not None:
-            raise _fault(path, where, f'"{name}" {fault}')
+def _host_faults(host: Host) -> Iterator[tuple[str, str]]:
+    """Key and reason of each."""
+    names = {"name": host.name} | {f"aliases[{i}]": alias for i, alias in enumerate(host.aliases)}
+    for key, name in names.items():
+        if fault := labels.owner_fault(labels.fold(name)):
+            yield key, f'"{name}" {fault}'
     try:
         fields.mac(host.mac.encode(), "")
     except ParseError as error:
-        raise _fault(path, f"{key}.mac", error.why) from None
+        yield "mac", error.why
     try:
         _nic(host)
     except ParseError:
-        raise _fault(path, f"{key}.address", f'"{host.address}" is not an IP address') from None
+        yield "address", f'"{host.address}" is not an IP address'
 
 
-def _check_suffix(path: str, key: str, value: str) -> None:
-    fault = suffix.fault(value)
-    if fault is not None:
-        raise _fault(path, key, f'"{value}" {fault}')
+def _suffix_faults(value: str) -> Iterator[tuple[str, str]]:
+    if fault := suffix.fault(value):
+        yield "suffix", f'"{value}" {fault}'

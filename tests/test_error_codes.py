@@ -72,6 +72,10 @@ def delete_running(paths: Paths) -> None:
         Domains(paths).delete("web1")
 
 
+def broken_settings(_: Paths) -> None:
+    raise config.read(b"nonsense", "leasewatch.toml")[1][0]
+
+
 def damaged_table(paths: Paths) -> None:
     paths.snapshot.write_bytes(b"x" * 4096)
     snapshot.read(paths.snapshot)
@@ -86,7 +90,7 @@ FAILURES: dict[str, list[Callable[[Paths], object]]] = {
     "invalid": [
         lambda _: subnets.check4("10.0.0.0/8"),
         lambda _: domain_definitions.parse_mac("52:54"),
-        lambda _: config.parse(b"nonsense", "leasewatch.toml"),
+        broken_settings,
         lambda paths: plan(paths, request(paths, name="-x")),
         lambda paths: client.resolve(paths.varlink, os.fsdecode(b"web\xff")),
     ],

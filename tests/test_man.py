@@ -120,7 +120,8 @@ def test_the_unit_points_at_a_page_that_is_there() -> None:
 def test_the_settings_in_the_page_are_valid_and_all_that_there_are() -> None:
     text = (PAGES / "leasewatch.1").read_text()
     settings = text.partition(".SH SETTINGS")[2].partition(".EX\n")[2].partition(".EE\n")[0]
-    parsed = config.parse(settings.encode(), "leasewatch.1")
+    parsed, faults = config.read(settings.encode(), "leasewatch.1")
+    assert not faults
     raw = msgspec.toml.decode(settings)
     assert set(raw) == set(config.Config.__struct_fields__)
     assert set(raw["names"]) == set(config.Names.__struct_fields__)

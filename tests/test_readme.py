@@ -157,7 +157,8 @@ def test_the_settings_are_valid() -> None:
     examples = [text for kind, text in BLOCKS if kind == "toml"]
     assert examples
     for text in examples:
-        parsed = config.parse(text.encode(), "README.md")
+        parsed, faults = config.read(text.encode(), "README.md")
+        assert not faults
         assert parsed.lease_files() or parsed.hosts()
 
 

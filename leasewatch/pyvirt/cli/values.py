@@ -46,18 +46,17 @@ class Mebibytes(click.ParamType[int]):
         return found >> 20
 
 
-class DiskSize(click.ParamType[str]):
-    """A size of a disk, as qemu-img reads it: `20G`, `20GiB` and `20GB` are `20G`."""
+class DiskSize(click.ParamType[int]):
+    """A size of a disk, in bytes: `20G`, `20GiB` and `20GB` are the same."""
 
     name = "size"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The number with the largest unit that leaves it whole."""
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """At least one byte."""
         found = size(str(value))
         if not found:
             self.fail(f'"{value}" is not a size like 20G or 512M', param, ctx)
-        letter, power = next(p for p in reversed(_POWERS.items()) if found % (1 << p[1]) == 0)
-        return f"{found >> power}{letter.replace('K', 'k')}"  # as qemu-img writes it
+        return found
 
 
 class FilePath(click.Path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from pathlib import Path
 
@@ -10,24 +9,18 @@ from leasewatch.pyvirt.domains import image_content, qemu
 from nss_pyvirt import programs
 from nss_pyvirt.errors import UserError
 
-_SIZE = re.compile(r"[1-9][0-9]{0,11}[kMGT]?")
 _PATIENCE = 60  # seconds for qemu-img
 
 
-def make_overlay(base: Path, overlay: Path, size: str | None) -> None:
-    """Make `overlay` (and its folder) over `base`; `size` as qemu-img takes it, None: the base's.
+def make_overlay(base: Path, overlay: Path, size: int | None) -> None:
+    """Make `overlay` (and its folder) over `base`; `size` in bytes, None: the base's.
 
     UserError where the image is missing or none, and for a size that would cut the image off.
     """
-    if size is not None and not _SIZE.fullmatch(size):
-        raise UserError(f'"{size}" is not a size', "write it like 20G", "invalid")
     image = _describe(base)
-    if size is not None and _bytes(size) < image.size:
-        raise UserError(
-            f"{size} is smaller than {base} ({_spelt(image.size)})",
-            "omit --size, or enlarge it",
-            "invalid",
-        )
+    if size is not None and size < image.size:
+        what = f"{_spelt(size)} is smaller than {base} ({_spelt(image.size)})"
+        raise UserError(what, "omit --size, or enlarge it", "invalid")
     overlay.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
     _run(qemu.overlay_command(base, image.format, overlay, size), f"cannot make {overlay}")
 
@@ -93,11 +86,6 @@ def _describe(base: Path, overlay: Path | None = None) -> qemu.Image:
         hint = f"if you trust it: {' && '.join(map(shlex.join, commands))}"
         raise UserError(f"image {base} {fault}", hint, "invalid")
     return image
-
-
-def _bytes(size: str) -> int:
-    unit = "kMGT".find(size[-1]) + 1
-    return int(size[:-1] if unit else size) << 10 * unit
 
 
 def _spelt(count: int) -> str:

@@ -251,7 +251,7 @@ class Domains:
     def _check_kept(self, files: DomainFiles) -> None:
         store.check_kept(self._paths.domain_definitions, files.name, "domain")
 
-    def _make(self, domain: DomainDefinition, files: DomainFiles, size: str | None) -> None:
+    def _make(self, domain: DomainDefinition, files: DomainFiles, size: int | None) -> None:
         """Make disk, definition and hosts.d entries: all or nothing."""
         try:
             if domain.disk is not None:

@@ -48,7 +48,8 @@ class DomainRequest(msgspec.Struct, frozen=True, kw_only=True):
     addresses: Sequence[str] = ()
     aliases: Sequence[str] = ()
     disk: Path | None = None
-    size: str | None = None
+    size: int | None = None
+    """Bytes of the disk; None: its image's."""
     kernel: Path | None = None
     initrd: Path | None = None
     append: str | None = None

@@ -81,10 +81,10 @@ def guest_option(name: str) -> str:
     return f"guest={_escape(name)}"
 
 
-def overlay_command(base: Path, base_format: str, overlay: Path, size: str | None) -> list[str]:
-    """Make a copy-on-write overlay; `size` as qemu-img takes it (10G), None: the base's own."""
+def overlay_command(base: Path, base_format: str, overlay: Path, size: int | None) -> list[str]:
+    """Make a copy-on-write overlay; `size` in bytes, None: the base's own."""
     argv = [IMG, "create", "-q", "-f", "qcow2", "-F", base_format, "-b", str(base), str(overlay)]
-    return argv if size is None else [*argv, size]
+    return argv if size is None else [*argv, str(size)]
 
 
 def convert_command(base: Path, whole: Path) -> list[str]:

@@ -162,11 +162,6 @@ def test_memory_without_a_unit_is_in_mebibytes(text: str, mebibytes: int) -> Non
     assert values.Mebibytes(32, 4096).convert(text, None, None) == mebibytes
 
 
-@pytest.mark.parametrize(("text", "written"), [("20GiB", "20G"), ("1.5G", "1536M"), ("512", "512")])
-def test_the_size_of_a_disk_is_written_as_qemu_img_reads_it(text: str, written: str) -> None:
-    assert values.DiskSize().convert(text, None, None) == written
-
-
 @pytest.mark.parametrize(
     ("words", "line"),
     [

@@ -10,7 +10,7 @@ import contextlib
 import errno
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Literal
 
 from leasewatch.neighbours import kernel
@@ -30,8 +30,6 @@ _NAME = 1  # NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, NFTA_RULE_TABLE
 _GENMSG = struct.Struct("=BBH")
 
 _LINK, _IFADDR4, _IFADDR6, _NETCONF4, _NETCONF6 = 1, 5, 9, 24, 25  # RTNLGRP_…
-_NEWNETCONF = 80
-_RELEVANT = {kernel.NEWLINK, kernel.DELLINK, kernel.DELADDR, _NEWNETCONF}
 _BUFFER = 1 << 20
 _MUCH = 32 << 20
 """Bytes: a transaction may change all leases of a large network, 100 bytes each."""
@@ -58,25 +56,10 @@ class KernelNews:
 
     def tables(self) -> dict[Table, Change] | None:
         """The tables that were changed; None: too many changes at once, the kernel dropped some."""
+        _drain(self._routing, lambda _kind, _payload: None)  # the caller looks anyway
         found: dict[Table, Change] = {}
-        try:
-            for kind, payload in _messages(self._nftables):
-                note(found, kind, payload)
-        except OSError as error:
-            if error.errno != errno.ENOBUFS:
-                raise
-            return None
-        return found
-
-    def devices(self) -> bool:
-        """Whether a link, an address or a setting of forwarding was changed."""
-        try:
-            kinds = {kind for kind, _ in _messages(self._routing)}
-        except OSError as error:
-            if error.errno != errno.ENOBUFS:
-                raise
-            return True
-        return not kinds.isdisjoint(_RELEVANT)
+        whole = _drain(self._nftables, lambda kind, payload: note(found, kind, payload))
+        return found if whole else None
 
 
 def note(found: dict[Table, Change], kind: int, payload: bytes) -> None:
@@ -103,8 +86,15 @@ def _listen(protocol: int, *groups: int) -> socket.socket:
     return sock
 
 
-def _messages(sock: socket.socket) -> Iterator[tuple[int, bytes]]:
-    """All messages that are waiting."""
-    with contextlib.suppress(BlockingIOError):
+def _drain(sock: socket.socket, take: Callable[[int, bytes], None]) -> bool:
+    """Take all messages that are waiting; False: the kernel dropped some."""
+    try:
         while True:
-            yield from kernel.messages(sock.recv(_BUFFER))
+            for kind, payload in kernel.messages(sock.recv(_BUFFER)):
+                take(kind, payload)
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        if error.errno != errno.ENOBUFS:
+            raise
+        return False

@@ -94,7 +94,6 @@ class Losses:
                 self._lost.add(table)
             elif table in changed:
                 self._lost.discard(table)
-        self._news.devices()
 
     def _missing(self) -> Iterator[str]:
         running = running_domains(self._paths)

@@ -8,12 +8,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from leasewatch import addresses
 from leasewatch.daemon import alive
@@ -31,9 +29,7 @@ from leasewatch.pyvirt.networks import hosts_entries
 from leasewatch.pyvirt.say import Say
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.installer.pieces import start_command
-
-if TYPE_CHECKING:
-    from nss_pyvirt import snapshot
+from nss_pyvirt.terminal import show
 
 _READY = 30.0  # seconds for `domain run` to say READY=1
 _PUBLISHED = 1.0  # seconds for the service to publish the name
@@ -358,7 +354,7 @@ def _is_published(snapshot: Path, name: str) -> bool:
 
 
 def _lookup(table: Path, name: str) -> list[str] | None:
-    """The published addresses of `name`, None where the table does not have it."""
+    """The published addresses of `name`, link-local last; None without that name."""
     from nss_pyvirt import snapshot  # noqa: PLC0415  # the C library costs 20 ms
 
     try:
@@ -367,17 +363,5 @@ def _lookup(table: Path, name: str) -> list[str] | None:
         return None
     if answer.status == "unknown":
         return None
-    return [_text(address) for address in sorted(answer.addresses, key=_rank)]
-
-
-def _rank(address: snapshot.Address) -> tuple[bool, int]:
-    """IPv4 first, then IPv6, link-local last."""
-    return (bool(address.ifindex), address.family)
-
-
-def _text(address: snapshot.Address) -> str:
-    """As programs take it: a link-local one needs its interface (RFC 4007)."""
-    text = addresses.text(address.packed)
-    with contextlib.suppress(OSError):
-        return f"{text}%{socket.if_indextoname(address.ifindex)}" if address.ifindex else text
-    return f"{text}%{address.ifindex}"
+    ordered = sorted(answer.addresses, key=lambda one: (bool(one.ifindex), one.family))
+    return [show.address(addresses.text(one.packed), one.ifindex) for one in ordered]

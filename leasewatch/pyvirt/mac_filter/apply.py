@@ -12,7 +12,7 @@ from leasewatch.model import DomainState, NetworkState
 from leasewatch.neighbours import kernel, links
 from leasewatch.paths import Paths
 from leasewatch.pyvirt import nft
-from leasewatch.pyvirt.defined import network
+from leasewatch.pyvirt.defined import network, subnets
 from leasewatch.pyvirt.files import NetworkFiles, network_state
 from leasewatch.pyvirt.mac_filter import ruleset
 from leasewatch.pyvirt.mac_filter.frame_rules import Wire
@@ -34,20 +34,19 @@ def refresh_filter(
     """
     with locks.exclusive(paths.locks / "mac-filter", _PATIENCE):
         running = run_states.read_all(paths.domain_runs, DomainState)
-        states = (network_state(NetworkFiles(paths, name)) for name in sorted(set(networks)))
-        wanted = [
-            ruleset.Refresh(
-                network=state.name,
-                wire=_wire(state),
-                guests=ruleset.guests(running, state.name),
+        scripts = [
+            ruleset.refresh(
+                state.name,
+                _wire(state),
+                ruleset.guests(running, state.name),
                 begun=_taps(begun, state.name),
                 ended=_taps(ended, state.name),
             )
-            for state in states
-            if state is not None
+            for name in sorted(set(networks))
+            if (state := network_state(NetworkFiles(paths, name))) is not None
         ]
-        if wanted:
-            nft.apply("".join(map(ruleset.refresh, wanted)))
+        if scripts:
+            nft.apply("".join(scripts))
 
 
 def _taps(domain: DomainState | None, name: str) -> list[str]:
@@ -55,23 +54,14 @@ def _taps(domain: DomainState | None, name: str) -> list[str]:
 
 
 def _wire(state: NetworkState) -> Wire:
+    """With the host's addresses: those it has, and those it gets once the bridge has a port."""
     subnet, subnet6 = state.subnets
     mac = network.bridge_mac(state.name)
-    return Wire(mac, subnet, subnet6, tuple(sorted({*_ours(state, mac), *_assigned(state.bridge)})))
-
-
-def _ours(state: NetworkState, mac: str) -> Iterable[bytes]:
-    """The host's addresses on the bridge; without a port its link-local one is still missing."""
-    for subnet in state.subnets:
-        packed = addresses.parse(subnet.partition("/")[0])
-        yield (int.from_bytes(packed, "big") + 1).to_bytes(len(packed), "big")
-        if len(packed) == 16:
-            yield packed  # the router's anycast address (RFC 4291 2.6.1)
-    yield links.LINK_LOCAL + addresses.interface_id(mac)
-
-
-def _assigned(bridge: str) -> list[bytes]:
+    anycast = subnet6.partition("/")[0]  # of routers (RFC 4291 2.6.1)
+    first = (subnets.host_address(each).partition("/")[0] for each in state.subnets)
+    own = {addresses.parse(each) for each in (anycast, *first)}
+    own.add(links.LINK_LOCAL + addresses.interface_id(mac))
     with contextlib.suppress(OSError):
-        found = kernel.addresses().get(socket.if_nametoindex(bridge), [])
-        return [address for address, _ in found]
-    return []
+        assigned = kernel.addresses().get(socket.if_nametoindex(state.bridge), ())
+        own.update(address for address, _ in assigned)
+    return Wire(mac, subnet, subnet6, tuple(sorted(own)))

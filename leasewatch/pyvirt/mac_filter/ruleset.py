@@ -8,7 +8,6 @@ that another MAC holds. `frame_rules.py` has the rules, `holders.py` the leased 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import NamedTuple
 
 from leasewatch.model import DomainState, Nic
 from leasewatch.pyvirt.defined.network import table_name
@@ -21,18 +20,6 @@ _HOOKS = {
     "cards": "{ type filter hook prerouting priority -300; }",
     "to_host": "{ type filter hook input priority -300; }",
 }
-
-
-class Refresh(NamedTuple):
-    """What a network's table must contain."""
-
-    network: str
-    wire: Wire
-    guests: Sequence[Guest]
-    begun: Collection[str] = ()
-    """Taps of a domain that starts: what an earlier one held under their names is forgotten."""
-    ended: Collection[str] = ()
-    """Taps of a domain that has ended."""
 
 
 def guests(domains: Iterable[DomainState], network: str) -> list[Guest]:
@@ -65,25 +52,32 @@ def sets(network: str) -> str:
     )
 
 
-def refresh(wanted: Refresh) -> str:
+def refresh(
+    network: str,
+    wire: Wire,
+    guests: Sequence[Guest],
+    *,
+    begun: Collection[str] = (),
+    ended: Collection[str] = (),
+) -> str:
     """One transaction that makes the rules anew for exactly these guests.
 
-    Held addresses stay, except those of the taps in `begun` and `ended`.
+    Held addresses stay, except those of the taps of a domain that has just `begun` or `ended`: an
+    earlier domain may have held them under the same name of a tap.
     """
-    table = f"bridge {table_name(wanted.network)}"
-    ids = [guest.id for guest in wanted.guests]
-    gone = sorted(set(wanted.ended) - set(ids))
-    rules = list(frame_rules.rules(wanted.wire, wanted.guests))
+    table = f"bridge {table_name(network)}"
+    ids = [guest.id for guest in guests]
+    gone = sorted(set(ended) - set(ids))
+    rules = list(frame_rules.rules(wire, guests))
     chains = dict.fromkeys([*_HOOKS, *frame_rules.chains(rules)])
     former = frame_rules.chains_of(gone)
-    begun = [one for one in ids if one in wanted.begun]
-    return sets(wanted.network) + "".join(
+    return sets(network) + "".join(
         f"{line}\n"
         for line in [
             *(f"add set {table} of_{one} {{ {_USED} }}" for one in [*ids, *gone]),
             *(f"add chain {table} {name} {_HOOKS.get(name, '')}" for name in [*chains, *former]),
             f"flush table {table}",
-            *(f"flush set {table} of_{one}" for one in begun),
+            *(f"flush set {table} of_{one}" for one in ids if one in begun),
             *(f"add rule {table} {chain} {rule}" for chain, rule in rules),
             *(f"delete chain {table} {name}" for name in former),
             *(f"delete set {table} of_{one}" for one in gone),

@@ -7,7 +7,6 @@ import re
 from leasewatch.model import DomainState, Nic
 from leasewatch.pyvirt.mac_filter import ruleset
 from leasewatch.pyvirt.mac_filter.frame_rules import Guest, Wire
-from leasewatch.pyvirt.mac_filter.ruleset import Refresh
 
 MAC = "52:54:00:00:00:{:02x}".format
 WIRE = Wire("02:00:00:00:00:01", "10.77.0.0/24", "fd12::/64", (bytes(4), bytes(16)))
@@ -51,7 +50,7 @@ def test_a_tap_has_one_owner_whatever_networks_the_two_are_on() -> None:
 
 
 def lines(*guests: Guest, begun: tuple[str, ...] = (), ended: tuple[str, ...] = ()) -> list[str]:
-    return ruleset.refresh(Refresh("lab", WIRE, guests, begun, ended)).splitlines()
+    return ruleset.refresh("lab", WIRE, guests, begun=begun, ended=ended).splitlines()
 
 
 ONE = Guest(("pvtap0",), (MAC(1),), strict=True)

@@ -1,14 +1,14 @@
 """The nftables rules that judge a frame by the port of the bridge that it comes from. Pure.
 
-Rules are text in nft's own language: nft 1.0.6 has no sets of raw payload in JSON, and the target
-of neighbour discovery is raw there. A strict guest's frame passes by what was read of it: a rule
-that cannot read its field does not match, so each chain of these ends with `drop` (RFC 7113 4).
+The rules are templates in nft's own language, a chain and a rule a line. A strict guest's frame
+passes only by what a rule has read of it. A rule that cannot read its field does not match, so each
+chain for strict guests ends with `drop` (RFC 7113 4).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from leasewatch import addresses
@@ -50,23 +50,26 @@ HOLD = "2h"
 FD_SOURCE, FD_TARGET = "@nh,64,128", "@nh,384,128"
 """IPv6 source; and target of a neighbour solicitation or advertisement (no extension header)."""
 
-_NEW = "limit rate 1/second burst 64 packets"
-"""Rate of new addresses of a port: each may take an entry in a neighbour table…"""
-_NEW_LOOSE = "limit rate 8/second burst 256 packets"
-"""…and of a port behind which there is a bridge."""
-_TALK = "limit rate over 100/second burst 500 packets drop"
-"""ARP or neighbour discovery of one port."""
-_ASKS = "udp dport { 67, 547 } limit rate over 4/second burst 128 packets drop"
-"""DHCP: dnsmasq writes its lease file for each of these, and it is read again."""
-
-_TO_ONE = "ether daddr & 01:00:00:00:00:00 != 01:00:00:00:00:00"
-_LINK_LOCAL_GROUP = "ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00"
-"""A bridge does not forward these (IEEE 802.1D 7.12.6): the host gets them from the port itself."""
-_TALKS = "icmpv6 type { 133, 135, 136 }"
-"""Router solicitation, neighbour solicitation and advertisement."""
 _LINK_LOCAL6 = 0xFE80 << 48
+_WORDS = {
+    "source": FD_SOURCE,
+    "target": FD_TARGET,
+    # ARP or neighbour discovery of one port.
+    "talk": "limit rate over 100/second burst 500 packets drop",
+    # DHCP: dnsmasq writes its lease file for each of these, and it is read again.
+    "asks": "udp dport { 67, 547 } limit rate over 4/second burst 128 packets drop",
+    "one": "ether daddr & 01:00:00:00:00:00 != 01:00:00:00:00:00",
+    # A bridge does not forward these (IEEE 802.1D 7.12.6): the host gets them from the port itself.
+    "group": "ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00",
+    # Router solicitation, neighbour solicitation and advertisement.
+    "talks": "icmpv6 type { 133, 135, 136 }",
+    "arp": "meta protocol arp",
+    "probe": "arp saddr ip 0.0.0.0",
+    "ip6": "meta protocol ip6",  # else nft reads the type behind the MACs, which may be a tag's
+}
+"""What the rules below say several times."""
 
-_FIXED_CHAINS = """
+_SHARED = """
 strict_port  {group} drop
 strict_port  ether type vmap {{ arp : goto arp4, ip : goto ip4 }}
 strict_port  drop
@@ -88,8 +91,9 @@ arp_probe  arp daddr ip @held drop
 arp_probe  arp daddr ip != 0.0.0.0 accept
 arp_probe  drop
 
-# What the host is asked to bring back to the same wire makes it look for the receiver. A guest may
-# route for others: who answers them looks for that guest alone.
+# The host looks for the receiver of a packet that it sends back to the same wire, so receivers are
+# counted too. Sources beyond the wire are not: a guest may route for them, and who answers looks
+# for that guest alone.
 ip4  ip saddr 0.0.0.0 goto rest4
 ip4  ip saddr {host4} drop
 ip4  ether daddr {mac} ip daddr {subnet} ip daddr != {host4} jump back4
@@ -99,10 +103,14 @@ ip4  ip saddr != {subnet} ether daddr != {mac} {one} goto rest4
 back6  ether daddr != {mac} return
 back6  ip6 daddr != {subnet6} return
 back6  ip6 daddr {host6} return
-far6  ip6 saddr != {near6} ether daddr != {mac} {one} goto rest6
+far6  ip6 saddr != {near} ether daddr != {mac} {one} goto rest6
+far6  iifname . ip6 saddr @known6 update @known6 {{ iifname . ip6 saddr }} goto rest6
+far6  jump count_new
+over6  add @known6 {{ iifname . ip6 saddr }} goto rest6
+over6  drop
 
-# Ports and types are in the first eight bytes, so a first fragment has them; the others pass.
-# A guest is no router, nor asks who has joined a group: the bridge would forward no others then.
+# A first fragment has ports and types, in its first eight bytes; the others pass. A guest is no
+# router. It sends no IGMP query, or the bridge would no longer forward groups that nobody joined.
 rest4  ip frag-off & 0x1fff != 0 accept
 rest4  meta l4proto udp goto udp4
 rest4  icmp type {{ redirect, router-advertisement }} drop
@@ -110,8 +118,8 @@ rest4  meta l4proto igmp @th,0,8 {{ 0x11, 0x30 }} drop
 rest4  meta l4proto != udp accept
 rest4  drop
 
-# DHCP (RFC 2131 2): no server's answer; a client's message whole, by Ethernet and from no relay.
-# Clients read a packet socket, and not all of them look for the ports behind IPv4 options.
+# DHCP (RFC 2131 2): no server's answer. A client's message is whole, for Ethernet, from no relay.
+# It has no IPv4 options: some clients read raw packets and do not look for ports behind options.
 udp4  ip hdrlength != 5 drop
 udp4  udp sport 67 drop
 udp4  udp dport 68 drop
@@ -120,8 +128,8 @@ udp4  udp dport 67 @th,64,24 0x010106 @th,256,32 0 @th,288,48 != 0 accept
 udp4  udp dport != 67 accept
 udp4  drop
 
-# A first fragment has the header of its message and nothing in front (RFC 7112): what is behind
-# its own end, where nft reads on, is not what the receiver puts there.
+# A first fragment has the header of its message and nothing in front (RFC 7112). nft reads on
+# behind the end of a shorter one, but the receiver puts something else there.
 rest6  frag frag-off > 0 accept
 rest6  frag frag-off 0 ip6 nexthdr != 44 drop
 rest6  frag frag-off 0 ip6 length < 16 drop
@@ -131,16 +139,16 @@ rest6  meta l4proto icmpv6 goto icmp6
 rest6  meta l4proto != {{ udp, icmpv6 }} accept
 rest6  drop
 
-# DHCPv6 (RFC 8415 7.3): what clients send; 12 and 13 are relays'
+# DHCPv6 (RFC 8415 7.3): what clients send; relays send types 12 and 13.
 udp6  udp sport 547 drop
 udp6  udp dport 546 drop
 udp6  udp dport 547 @th,64,8 < 12 accept
 udp6  udp dport != 547 accept
 udp6  drop
 
-# RFC 4861 4: no router's words (130 and 151: RFC 2710, RFC 4286). No option, or the address of the
-# card, which was looked at; or the nonce of RFC 7527. Behind no extension header, in no fragment
-# (RFC 6980).
+# Neighbour discovery (RFC 4861 4), without what routers send (130 and 151: RFC 2710, RFC 4286). It
+# has no option, or the card's address, which was checked before, or the nonce of RFC 7527. It is in
+# no fragment and behind no extension header (RFC 6980).
 icmp6  {talks} goto discovery
 icmp6  icmpv6 type != {{ 130, 134, 137, 151 }} accept
 icmp6  drop
@@ -154,7 +162,121 @@ discovery  icmpv6 type {{ 135, 136 }} ip6 length 32 @th,192,16 {{ 0x0101, 0x0201
 discovery  icmpv6 type 135 ip6 length 32 @th,192,16 0x0e01 accept
 discovery  drop
 """
-"""The chains that strict guests share: one chain and rule a line."""
+"""The chains that strict guests share."""
+
+_COUNTED = {
+    "arp4": ("known4", "arp saddr ip", "accept"),
+    "back4": ("known4", "ip daddr", "return"),
+    "ip4": ("known4", "ip saddr", "goto rest4"),
+    "back6": ("known6", "ip6 daddr", "return"),
+    "arp_known": ("known4", "arp saddr ip", "accept"),
+    "ip4_known": ("known4", "ip saddr", "accept"),
+    "ip6_known": ("known6", "ip6 saddr", "accept"),
+}
+"""Chains that end with a verdict for known addresses; a new one becomes known while there is room.
+
+Each has the set of known addresses, the field, and the verdict.
+"""
+
+_STRICT = """
+# Each new address may take an entry in a neighbour table.
+new_{name}  limit rate 1/second burst 64 packets return
+new_{name}  drop
+
+{name}  ether saddr != {macs} drop
+{name}  arp saddr ether != {macs} drop
+{name}  udp dport 67 @th,288,48 != {numbers} drop
+{name}  icmpv6 type {{ 135, 136 }} @th,192,8 {{ 1, 2 }} @th,208,48 != {numbers} drop
+{name}  icmpv6 type 133 @th,64,8 {{ 1, 2 }} @th,80,48 != {numbers} drop
+{name}  ether type arp {talk}
+{name}  {talks} {talk}
+{name}  {asks}
+{name}  ether type ip6 goto ip6_{name}
+{name}  goto strict_port
+
+# The addresses that follow from MACs; then first come, first served (RFC 6620). Where the guest's
+# set is full, the address may be used, but no domain holds it.
+ip6_{name}  {group} drop
+ip6_{name}  ip6 saddr :: goto probe_{name}
+ip6_{name}  icmpv6 type 136 jump target_{name}
+ip6_{name}  jump back6
+ip6_{name}  {source} {fixed} goto rest6
+ip6_{name}  jump fixed_source
+ip6_{name}  {source} @of_{name} update @of_{name} {{ {source} }} goto rest6
+ip6_{name}  jump used_source
+ip6_{name}  jump far6
+ip6_{name}  ip6 saddr {near} add @of_{name} {{ {source} }} goto rest6
+ip6_{name}  goto over6
+probe_{name}  icmpv6 type 135 jump target_{name}
+probe_{name}  icmpv6 type 135 {is_near} {target} != {fixed} update @of_{name} {{ {target} }}
+probe_{name}  meta l4proto icmpv6 goto rest6
+probe_{name}  drop
+target_{name}  {target} {fixed} return
+target_{name}  jump fixed_target
+target_{name}  {target} @of_{name} return
+target_{name}  goto used_target
+"""
+"""For a guest that may use only its own MACs."""
+
+_OTHERS_MACS = """
+{name}  ether saddr {macs} drop
+{name}  meta protocol arp arp saddr ether {macs} drop
+{name}  meta protocol ip udp dport 67 ip frag-off & 0x2000 != 0 drop
+{name}  meta protocol ip udp dport 67 @th,288,48 {numbers} drop
+{name}  {ip6} icmpv6 type {{ 135, 136 }} @th,192,8 {{ 1, 2 }} @th,208,48 {numbers} drop
+{name}  {ip6} icmpv6 type 133 @th,64,8 {{ 1, 2 }} @th,80,48 {numbers} drop
+"""
+"""For a port that may use any MAC but those of other guests, `macs`."""
+
+_LOOSE = """
+# Hosts believe a frame with a tag of VLAN 0, and one tag nft reads as if it were not there.
+{name}  meta protocol {{ 8021q, 8021ad }} @ll,116,12 0 drop
+{name}  {arp} arp saddr ip {host4} drop
+{name}  {arp} arp saddr ip @held arp saddr ip . arp saddr ether != @holders drop
+{name}  {arp} {probe} arp daddr ip {host4} drop
+{name}  {arp} {probe} arp daddr ip @held arp daddr ip . arp saddr ether != @holders drop
+{name}  ip saddr {host4} drop
+{name}  ip saddr @held ip saddr . ether saddr != @holders drop
++{name}  {asks}
+{name}  meta protocol ip6 goto ip6_{name}
++{name}  {group} drop
++{name}  ether type arp {talk}
++{name}  ether type arp goto arp_known
++{name}  ether type ip ip saddr {subnet} goto ip4_known
++new_{name}  limit rate 8/second burst 256 packets return
++new_{name}  drop
+
+# Another header or option could hide the MAC of another guest.
+ip6_{name}  {ip6} {talks} ip6 nexthdr != 58 drop
+ip6_{name}  {ip6} icmpv6 type {{ 135, 136 }} ip6 length > 32 drop
+ip6_{name}  {ip6} icmpv6 type 133 ip6 length > 16 drop
+ip6_{name}  {ip6} icmpv6 type 136 jump target_{name}
+ip6_{name}  {ip6} ip6 saddr :: icmpv6 type 135 jump target_{name}
++ip6_{name}  {ip6} {talks} {talk}
++ip6_{name}  {source} {fixed} accept
+ip6_{name}  jump fixed_source
++ip6_{name}  jump used_source
+-ip6_{name}  ip6 saddr & ffff:ffff:ffff:ffff:ffff:ffff:: != fe80:: jump used_source
++ip6_{name}  ether type ip6 ip6 saddr {near} goto ip6_known
++target_{name}  {target} {fixed} return
+target_{name}  jump fixed_target
++target_{name}  jump used_target
+-target_{name}  @nh,384,96 != 0xfe8000000000000000000000 jump used_target
+"""
+"""For a port that may use any MAC.
+
+Rules with + are for domains, rules with - for other ports. Those may be another bridge's, because
+not every kernel tells nft the bridge of a port. So only a frame with a MAC or an address of this
+network is dropped there, and fe80::1 and its like are free: many a bridge has one.
+"""
+
+_LOOSE_WORDS = {
+    "arp": "meta protocol arp",
+    "probe": "arp saddr ip 0.0.0.0",
+    "ip6": "meta protocol ip6",  # else nft reads the type behind the MACs, which may be a tag's
+}
+_FOREIGN = Guest(("foreign",), (), strict=False)
+"""Stands for all ports that are no domain's."""
 
 _OF_A_GUEST = ("", "new_", "ip6_", "probe_", "target_")
 _NEXT = re.compile(r"(?:goto|jump) (\w+)")
@@ -174,11 +296,32 @@ def chains_of(ids: Iterable[str]) -> list[str]:
 def rules(wire: Wire, guests: Sequence[Guest]) -> Iterator[Rule]:
     """All rules of a network's table."""
     yield from _ports(guests)
-    yield from _shared(wire)
+    words = _WORDS | _network_words(wire)
+    yield from _fill(_SHARED, words)
+    for chain, (known, field, verdict) in _COUNTED.items():
+        update = f"@{known} {{ iifname . {field} }} {verdict}"
+        yield chain, f"iifname . {field} @{known} update {update}"
+        yield chain, "jump count_new"
+        yield chain, f"add {update}"
+        yield chain, "drop"
     yield from _taken6(wire, guests)
-    yield from _loose(wire, guests, None)
-    for guest in guests:
-        yield from _strict(wire, guest) if guest.strict else _loose(wire, guests, guest)
+    for guest in (_FOREIGN, *guests):
+        own = words | _mac_words(guest.id, guest.macs)
+        own["fixed"] = _numbers(_fixed(wire, guest))
+        if guest.strict:
+            yield from _fill(_STRICT, own)
+            continue
+        if others := sorted({mac for one in guests for mac in one.macs} - set(guest.macs)):
+            yield from _fill(_OTHERS_MACS, words | _mac_words(guest.id, others))
+        yield from _fill(_LOOSE, own, "-" if guest is _FOREIGN else "+")
+
+
+def _fill(template: str, words: Mapping[str, str], kind: str = "") -> Iterator[Rule]:
+    """The rules of a template with these words, and those that `kind` marks."""
+    for line in template.splitlines():
+        if line and line[0] not in {"#", "+", "-"} - {kind}:
+            chain, _, rule = line.removeprefix(kind).format_map(words).partition("  ")
+            yield chain, rule
 
 
 def _ports(guests: Sequence[Guest]) -> Iterator[Rule]:
@@ -188,47 +331,11 @@ def _ports(guests: Sequence[Guest]) -> Iterator[Rule]:
         chosen = ", ".join(f"{tap} : goto {owner}" for tap, owner in owners)
         yield "cards", f"iifname vmap {{ {chosen} }}"
         taps = _set(tap for tap, _ in owners)
-        yield "to_host", f"iifname {taps} {_LINK_LOCAL_GROUP} drop"
+        yield "to_host", f"iifname {taps} {_WORDS['group']} drop"
         chosen = ", ".join(f"{tap} : jump new_{owner}" for tap, owner in owners)
         yield "count_new", f"iifname vmap {{ {chosen} }}"
     yield "cards", 'iifname "pvtap*" accept'
     yield "cards", "goto foreign"
-
-
-def _shared(wire: Wire) -> Iterator[Rule]:
-    words = {
-        "mac": wire.mac,
-        "subnet": wire.subnet,
-        "subnet6": wire.subnet6,
-        "near6": _near(wire),
-        "host4": _addresses(wire, 4),
-        "host6": _addresses(wire, 16),
-        "group": _LINK_LOCAL_GROUP,
-        "one": _TO_ONE,
-        "talks": _TALKS,
-    }
-    for line in _lines():
-        chain, _, rule = line.format(**words).partition("  ")
-        yield chain, rule
-    yield from _counted("arp4", "known4", "arp saddr ip", "accept")
-    yield from _counted("back4", "known4", "ip daddr", "return")
-    yield from _counted("ip4", "known4", "ip saddr", "goto rest4")
-    yield from _counted("back6", "known6", "ip6 daddr", "return")
-    yield from _counted("arp_known", "known4", "arp saddr ip", "accept")
-    yield from _counted("ip4_known", "known4", "ip saddr", "accept")
-    yield from _counted("ip6_known", "known6", "ip6 saddr", "accept")
-    known, admit, *others = _counted("far6", "known6", "ip6 saddr", "goto rest6")
-    yield from (known, admit)
-    yield from (("over6", rule) for _, rule in others)
-
-
-def _counted(chain: str, known: str, field: str, verdict: str) -> Iterator[Rule]:
-    """`verdict` for an address in use; a new one gets it while the guest has room."""
-    element = f"{{ iifname . {field} }}"
-    yield chain, f"iifname . {field} @{known} update @{known} {element} {verdict}"
-    yield chain, "jump count_new"
-    yield chain, f"add @{known} {element} {verdict}"
-    yield chain, "drop"
 
 
 def _taken6(wire: Wire, guests: Sequence[Guest]) -> Iterator[Rule]:
@@ -241,116 +348,23 @@ def _taken6(wire: Wire, guests: Sequence[Guest]) -> Iterator[Rule]:
             yield f"used_{what}", f"{field} @of_{guest.id} drop"
 
 
-def _strict(wire: Wire, guest: Guest) -> Iterator[Rule]:
-    """What a guest may send that may use only its own MACs."""
-    name, own = guest.id, _set(guest.macs)
-    numbers = _numbers(map(_number, guest.macs))
-    yield f"new_{name}", f"{_NEW} return"
-    yield f"new_{name}", "drop"
-    yield name, f"ether saddr != {own} drop"
-    yield name, f"arp saddr ether != {own} drop"
-    yield name, f"udp dport 67 @th,288,48 != {numbers} drop"
-    yield name, f"icmpv6 type {{ 135, 136 }} @th,192,8 {{ 1, 2 }} @th,208,48 != {numbers} drop"
-    yield name, f"icmpv6 type 133 @th,64,8 {{ 1, 2 }} @th,80,48 != {numbers} drop"
-    yield name, f"ether type arp {_TALK}"
-    yield name, f"{_TALKS} {_TALK}"
-    yield name, _ASKS
-    yield name, f"ether type ip6 goto ip6_{name}"
-    yield name, "goto strict_port"
-    yield from _strict6(wire, name, _numbers(_fixed(wire, guest)))
-
-
-def _strict6(wire: Wire, name: str, fixed: str) -> Iterator[Rule]:
-    """First come, first served (RFC 6620), after what is certain."""
-    chain, mine, target = f"ip6_{name}", f"of_{name}", f"target_{name}"
-    yield chain, f"{_LINK_LOCAL_GROUP} drop"
-    yield chain, f"ip6 saddr :: goto probe_{name}"
-    yield chain, f"icmpv6 type 136 jump {target}"
-    yield chain, "jump back6"
-    yield chain, f"{FD_SOURCE} {fixed} goto rest6"
-    yield chain, "jump fixed_source"
-    yield chain, f"{FD_SOURCE} @{mine} update @{mine} {{ {FD_SOURCE} }} goto rest6"
-    yield chain, "jump used_source"
-    yield chain, "jump far6"
-    yield chain, f"ip6 saddr {_near(wire)} add @{mine} {{ {FD_SOURCE} }} goto rest6"
-    yield chain, "goto over6"  # no room: the address may be used, but no domain holds it
-    probe = f"probe_{name}"
+def _network_words(wire: Wire) -> dict[str, str]:
     prefixes = _numbers([_prefix(wire), _LINK_LOCAL6])
-    yield probe, f"icmpv6 type 135 jump {target}"
-    near = f"ip6 nexthdr 58 @nh,384,64 {prefixes} {FD_TARGET} != {fixed}"
-    yield probe, f"icmpv6 type 135 {near} update @{mine} {{ {FD_TARGET} }}"
-    yield probe, "meta l4proto icmpv6 goto rest6"
-    yield probe, "drop"
-    yield target, f"{FD_TARGET} {fixed} return"
-    yield target, "jump fixed_target"
-    yield target, f"{FD_TARGET} @{mine} return"
-    yield target, "goto used_target"
+    return {
+        "mac": wire.mac,
+        "subnet": wire.subnet,
+        "subnet6": wire.subnet6,
+        "near": f"{{ {wire.subnet6}, fe80::/10 }}",
+        "is_near": f"ip6 nexthdr 58 @nh,384,64 {prefixes}",
+        "host4": _set(addresses.text(one) for one in wire.addresses if len(one) == 4),
+        "host6": _set(addresses.text(one) for one in wire.addresses if len(one) == 16),
+    }
 
 
-def _loose(wire: Wire, guests: Sequence[Guest], guest: Guest | None) -> Iterator[Rule]:
-    """What a port must not say that need not filter MACs, or is no domain's (`guest` None).
-
-    The latter may be another bridge's, for not every kernel tells which bridge it is: so nothing
-    is refused but what says a MAC or an address of this network.
-    """
-    name, own = (guest.id, guest.macs) if guest else ("foreign", ())
-    # Hosts believe a frame with a tag of VLAN 0, and one tag nft reads as if it were not there.
-    yield name, "meta protocol { 8021q, 8021ad } @ll,116,12 0 drop"
-    if others := sorted({mac for one in guests for mac in one.macs} - set(own)):
-        yield from _no_macs(name, others)
-    arp, probe, host = "meta protocol arp", "arp saddr ip 0.0.0.0", _addresses(wire, 4)
-    yield name, f"{arp} arp saddr ip {host} drop"
-    yield name, f"{arp} arp saddr ip @held arp saddr ip . arp saddr ether != @holders drop"
-    yield name, f"{arp} {probe} arp daddr ip {host} drop"
-    yield name, f"{arp} {probe} arp daddr ip @held arp daddr ip . arp saddr ether != @holders drop"
-    yield name, f"ip saddr {host} drop"
-    yield name, "ip saddr @held ip saddr . ether saddr != @holders drop"
-    if guest:
-        yield name, _ASKS
-    yield name, f"meta protocol ip6 goto ip6_{name}"
-    yield from _loose6(wire, guest, f"ip6_{name}", f"target_{name}")
-    if guest:
-        yield name, f"{_LINK_LOCAL_GROUP} drop"
-        yield f"new_{name}", f"{_NEW_LOOSE} return"
-        yield f"new_{name}", "drop"
-        yield name, f"ether type arp {_TALK}"
-        yield name, "ether type arp goto arp_known"
-        yield name, f"ether type ip ip saddr {wire.subnet} goto ip4_known"
-
-
-def _no_macs(name: str, others: Sequence[str]) -> Iterator[Rule]:
-    taken, numbers = _set(others), _numbers(map(_number, others))
-    yield name, f"ether saddr {taken} drop"
-    yield name, f"meta protocol arp arp saddr ether {taken} drop"
-    yield name, "meta protocol ip udp dport 67 ip frag-off & 0x2000 != 0 drop"
-    yield name, f"meta protocol ip udp dport 67 @th,288,48 {numbers} drop"
-    for types, kind, option in (("{ 135, 136 }", 192, 208), ("133", 64, 80)):
-        reads = f"@th,{kind},8 {{ 1, 2 }} @th,{option},48 {numbers}"
-        yield name, f"meta protocol ip6 icmpv6 type {types} {reads} drop"
-
-
-def _loose6(wire: Wire, guest: Guest | None, chain: str, target: str) -> Iterator[Rule]:
-    ip6 = "meta protocol ip6"  # else nft reads the type behind the MACs, which may be a tag's
-    # Another header or option could hide one of those MACs.
-    yield chain, f"{ip6} {_TALKS} ip6 nexthdr != 58 drop"
-    yield chain, f"{ip6} icmpv6 type {{ 135, 136 }} ip6 length > 32 drop"
-    yield chain, f"{ip6} icmpv6 type 133 ip6 length > 16 drop"
-    yield chain, f"{ip6} icmpv6 type 136 jump {target}"
-    yield chain, f"{ip6} ip6 saddr :: icmpv6 type 135 jump {target}"
-    own = _numbers(_fixed(wire, guest)) if guest else ""
-    if guest:
-        yield chain, f"{ip6} {_TALKS} {_TALK}"
-        yield target, f"{FD_TARGET} {own} return"
-        yield chain, f"{FD_SOURCE} {own} accept"
-    # fe80::1 and its like are in use on many a bridge.
-    common = "" if guest else "ip6 saddr & ffff:ffff:ffff:ffff:ffff:ffff:: != fe80:: "
-    common_target = "" if guest else f"@nh,384,96 != {_LINK_LOCAL6 << 32:#x} "
-    yield target, "jump fixed_target"
-    yield target, f"{common_target}jump used_target"
-    yield chain, "jump fixed_source"
-    yield chain, f"{common}jump used_source"
-    if guest:
-        yield chain, f"ether type ip6 ip6 saddr {_near(wire)} goto ip6_known"
+def _mac_words(name: str, macs: Sequence[str]) -> dict[str, str]:
+    """MACs as addresses, and as nft compares raw payload."""
+    numbers = _numbers(int(mac.replace(":", ""), 16) for mac in macs)
+    return {"name": name, "macs": _set(macs), "numbers": numbers}
 
 
 def _fixed(wire: Wire, guest: Guest) -> list[int]:
@@ -364,24 +378,6 @@ def _prefix(wire: Wire) -> int:
     """The 64 bits of its /64."""
     packed = addresses.parse(wire.subnet6.partition("/")[0])
     return int.from_bytes(packed[:8], "big")
-
-
-def _near(wire: Wire) -> str:
-    return f"{{ {wire.subnet6}, fe80::/10 }}"
-
-
-def _addresses(wire: Wire, size: int) -> str:
-    """The host's own of one family, by the bytes of one."""
-    return _set(addresses.text(one) for one in wire.addresses if len(one) == size)
-
-
-def _lines() -> list[str]:
-    return [line for line in _FIXED_CHAINS.splitlines() if line and not line.startswith("#")]
-
-
-def _number(mac: str) -> int:
-    """The MAC as nft compares raw payload."""
-    return int(mac.replace(":", ""), 16)
 
 
 def _set(members: Iterable[str]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from leasewatch.model import NetworkState
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined import store, subnets
@@ -11,25 +13,15 @@ from leasewatch.sources import dnsmasq
 
 
 def is_full(paths: Paths, network: NetworkState) -> bool:
-    """Count the leased addresses and the fixed ones of domains."""
+    """Whether every IPv4 address for guests is leased, or fixed for a domain."""
     count = subnets.guest_count(network.subnets[0])
-    taken = _leased(NetworkFiles(paths, network.name))
+    taken = set()
+    with contextlib.suppress(OSError):
+        lines = NetworkFiles(paths, network.name).leases.read_bytes().split(b"\n")
+        leases = filter(None, map(dnsmasq.columns, lines))
+        taken = {lease.address.decode(errors="replace") for lease in leases if lease.is_ipv4}
     if len(taken) < count / 2:
         return False  # domains are not read for nothing; hardly anybody reserves so many
-    domains = store.readable(paths.domain_definitions, DomainDefinition)
-    reserved = {
-        nic.address
-        for domain in domains
-        for nic in domain.nics
-        if nic.network == network.name and nic.address
-    }
-    return len(taken | reserved) >= count
-
-
-def _leased(files: NetworkFiles) -> set[str]:
-    try:
-        lines = files.leases.read_bytes().split(b"\n")
-    except OSError:
-        return set()
-    leases = filter(None, map(dnsmasq.columns, lines))
-    return {lease.address.decode(errors="replace") for lease in leases if lease.is_ipv4}
+    for domain in store.readable(paths.domain_definitions, DomainDefinition):
+        taken |= {nic.address for nic in domain.nics if nic.network == network.name and nic.address}
+    return len(taken) >= count

@@ -58,8 +58,8 @@ FREE = (
 ASK = """
 import json, sys
 from leasewatch.pyvirt.networks.diversions import Diversions
-diversions = Diversions()
-found = {subnet: diversions.find(subnet) for subnet in sys.argv[1:]}
+diversions = Diversions(4), Diversions(6)
+found = {subnet: diversions[":" in subnet].find(subnet) for subnet in sys.argv[1:]}
 print(json.dumps({subnet: each and each.what for subnet, each in found.items()}))
 """
 START = ["pyvirt", "network", "start", "lab"]

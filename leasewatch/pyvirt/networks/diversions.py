@@ -37,25 +37,7 @@ class Diversion(msgspec.Struct, frozen=True):
 
 
 class Diversions:
-    """The rules and routes as they are when the first subnet of a family is asked for."""
-
-    def __init__(self) -> None:
-        self._families: dict[int, _Family] = {}
-
-    def find(self, subnet: str, bridge: str = "") -> Diversion | None:
-        """What diverts packets to guests of `subnet`; `bridge` is theirs, empty: not made yet.
-
-        Without one the routes of table main count for nothing: `subnets.clash` looks at those.
-        UserError where ip(8) cannot tell.
-        """
-        network = ip_network(subnet)
-        if network.version not in self._families:
-            self._families[network.version] = _Family(network.version)
-        return self._families[network.version].find(network, bridge)
-
-
-class _Family:
-    """The rules and routes of IPv4 or of IPv6."""
+    """The rules and routes of IPv4 or IPv6 as they are now. UserError where ip(8) cannot tell."""
 
     def __init__(self, version: int) -> None:
         self._version = version
@@ -70,7 +52,12 @@ class _Family:
             if route["dst"] != "default" and route.get("table", _MAIN) in tables
         ]
 
-    def find(self, network: _Network, bridge: str) -> Diversion | None:
+    def find(self, subnet: str, bridge: str = "") -> Diversion | None:
+        """What diverts packets to guests of `subnet`; `bridge` is theirs, empty: not made yet.
+
+        Without one the routes of table main count for nothing: `subnets.clash` looks at those.
+        """
+        network = ip_network(subnet)
         addresses = [network[each] for each in sorted(set(self._samples(network, bridge)))]
         answers = ip.ask(self._version, [f"route get fibmatch {each}" for each in addresses])
         for address, answer in zip(addresses, answers, strict=True):

@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from ipaddress import IPv4Network
 
+from leasewatch.names import labels
 from leasewatch.pyvirt.defined import subnets
 from leasewatch.pyvirt.defined.network import Network, bridge_name
 from leasewatch.sources import dnsmasq
@@ -25,6 +26,9 @@ A guest may ask for any number of them (RFC 8415 12), and for each dnsmasq searc
 free address and writes them all.
 """
 
+_RESERVED = labels.RESERVED | {"gateway", "ip6-*"}
+"""`gateway` is what older versions of systemd call the router (nss-myhostname(8))."""
+
 _KEYWORD = re.compile(r"ignore|infinite|[0-9]+[wdhms]?")
 """Of --dhcp-host: give this card no lease, or one for so long."""
 
@@ -40,6 +44,20 @@ def render(
     """
     lines = [*_lines(network, lease_file, hosts_dir, resolv_file), *_unclaimable(kept)]
     return "".join(f"{line}\n" for line in lines)
+
+
+def kept_names(defined: Iterable[str], host: str, zone: str) -> list[str]:
+    """The names that no guest gets by claiming them: defined, reserved, and the host's own.
+
+    dnsmasq publishes a name in its DNS for the first guest that claims it, so guests could be led
+    to an impostor. Guests are called LABEL and LABEL.ZONE there, and nothing else.
+    """
+    found = set(_RESERVED)
+    for name in map(labels.fold, (*defined, host.partition(".")[0])):
+        label = name.removesuffix(f".{zone}")
+        if "." not in label and labels.owner_fault(label) is None:
+            found.add(label)
+    return sorted(found)
 
 
 def _unclaimable(kept: Iterable[str]) -> Iterator[str]:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator
+from ipaddress import ip_interface
 from pathlib import Path
 
-from leasewatch import addresses
 from leasewatch.neighbours import kernel
 from leasewatch.paths import Paths
 from leasewatch.pyvirt import nft
@@ -105,8 +105,11 @@ class Losses:
         link = links.get(self._bridge.name)
         if link is None or not link.is_up:
             yield "the bridge"
-        elif not _addresses(self._bridge.addresses) <= set(kernel.addresses().get(link.number, ())):
-            yield "the bridge's addresses"
+        else:
+            wanted = map(ip_interface, self._bridge.addresses)
+            there = kernel.addresses().get(link.number, ())
+            if not {(each.packed, each.network.prefixlen) for each in wanted} <= set(there):
+                yield "the bridge's addresses"
         for tap, (_, nic) in tap_owners(running).items():
             port = links.get(tap) if nic.network == self._network.name else None
             if port is not None and (link is None or port.master != link.number):
@@ -117,11 +120,3 @@ class Losses:
 
 def _is_on(setting: str) -> bool:
     return Path(setting).read_text().strip() != "0"
-
-
-def _addresses(texts: tuple[str, ...]) -> set[tuple[bytes, int]]:
-    found = set()
-    for text in texts:
-        address, _, length = text.partition("/")
-        found.add((addresses.parse(address), int(length)))
-    return found

@@ -217,7 +217,7 @@ class Networks:
 
 def _pick(taken: Sequence[Taken]) -> str:
     first = None
-    diversions = Diversions()
+    diversions = Diversions(4)
     for subnet in subnets.free(taken):
         found = diversions.find(subnet)
         if found is None:
@@ -231,7 +231,7 @@ def _hindrance(subnet: str, taken: Sequence[Taken]) -> str:
     """What has a subnet already, or keeps guests' packets from its bridge; empty: nothing."""
     if other := subnets.clash(subnet, taken):
         return f"{other.by} has {other.subnet}"
-    found = Diversions().find(subnet)
+    found = Diversions(4).find(subnet)
     return found.what if found else ""
 
 

@@ -35,7 +35,6 @@ from leasewatch.pyvirt.networks.bridge import delete_bridge, ensure_bridge
 from leasewatch.pyvirt.networks.directory_notifier import DirectoryNotifier
 from leasewatch.pyvirt.networks.diversions import Diversions
 from leasewatch.pyvirt.networks.dnsmasq import SETTLED, Dnsmasq
-from leasewatch.pyvirt.networks.kept_names import kept_names
 from leasewatch.pyvirt.networks.losses import FILTER, Losses
 from leasewatch.pyvirt.networks.resolvers import Resolvers
 from nss_pyvirt import replacing
@@ -133,9 +132,8 @@ class _Parent:
 
     def _check_reached(self) -> None:
         """UserError if the host sends packets for guests anywhere but to the bridge."""
-        diversions = Diversions()
-        for subnet in (self._network.subnet, self._network.subnet6):
-            if found := diversions.find(subnet, bridge_name(self._network.name)):
+        for version, subnet in ((4, self._network.subnet), (6, self._network.subnet6)):
+            if found := Diversions(version).find(subnet, bridge_name(self._network.name)):
                 raise UserError(
                     f"guests of network {self._network.name} cannot be reached: {found.what}",
                     found.hint or f"change it in {self._files.definition}",
@@ -294,7 +292,9 @@ class _Parent:
         """The current configuration of dnsmasq, and the names that it refuses to guests."""
         files, network = self._files, self._network
         defined = self._defined.scan()
-        kept = kept_names(defined, socket.gethostname(), f"{network.name}.{network.suffix}")
+        kept = dnsmasq_conf.kept_names(
+            defined, socket.gethostname(), f"{network.name}.{network.suffix}"
+        )
         leases, hosts, resolvers = map(str, (files.leases, files.hosts, files.resolvers))
         return dnsmasq_conf.render(network, leases, hosts, resolvers, kept), kept
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from leasewatch.pyvirt.networks.kept_names import kept_names
+from leasewatch.pyvirt.networks.dnsmasq_conf import kept_names
 
 RESERVED = {"broadcasthost", "gateway", "ip6-*", "isatap", "localhost", "wpad"}
 

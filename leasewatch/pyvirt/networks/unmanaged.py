@@ -23,31 +23,32 @@ _LINK = (
     f"[Match]\nOriginalName={' '.join(_DEVICES)}\n\n[Link]\nNamePolicy=\nMACAddressPolicy=none\n"
 )
 _NM_MATCH = ";".join(f"interface-name:{each}" for each in _DEVICES)
-_NM = f"[device-pyvirt-{{name}}]\nmatch-device={_NM_MATCH}\nmanaged=0\n"
+_NM = f"[device-pyvirt-{{}}]\nmatch-device={_NM_MATCH}\nmanaged=0\n"
 _NETWORKD = ("lib/systemd/systemd-networkd", "usr/lib/systemd/systemd-networkd")
-_BY_ITSELF: tuple[str, ...] = ()
 _PATIENCE = 5.0  # seconds for a program to load its settings
 _log = logging.getLogger(__name__)
 
 
 class _Setting(NamedTuple):
-    place: Path
+    folder: Path
+    name: str
+    """Of the file; `{}` stands for the network's."""
     content: str
-    others: str
-    """A pattern that matches this file of every network."""
     runs: Path
     """A file that exists while the program runs."""
-    load: tuple[str, ...]
+    load: tuple[str, ...] = ()
     """The command that makes the program load it; empty: not needed."""
 
 
 def write(paths: Paths, name: str) -> None:
     """Write the files of a network, and load them into programs that know no other network's."""
-    for setting in _settings(paths, name):
-        known = any(setting.place.parent.glob(setting.others))
+    for setting in _settings(paths):
+        file = setting.folder / setting.name.format(name)
+        content = setting.content.format(name)
+        known = any(setting.folder.glob(setting.name.format("*")))
         try:
-            if not setting.place.exists() or setting.place.read_text() != setting.content:
-                replacing.replace(setting.place, setting.content.encode())
+            if not file.exists() or file.read_text() != content:
+                replacing.replace(file, content.encode())
         except OSError as error:
             _log.warning("other programs may take guests off their bridge: %s", error)
             continue
@@ -58,22 +59,20 @@ def write(paths: Paths, name: str) -> None:
 
 def remove(paths: Paths, name: str) -> None:
     """Remove the files of a network."""
-    for setting in _settings(paths, name):
-        setting.place.unlink(missing_ok=True)
+    for setting in _settings(paths):
+        (setting.folder / setting.name.format(name)).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # somebody has files there, or it is gone
-            setting.place.parent.rmdir()
+            setting.folder.rmdir()
 
 
-def _settings(paths: Paths, name: str) -> Iterator[_Setting]:
+def _settings(paths: Paths) -> Iterator[_Setting]:
     """For the programs that are installed."""
     if any((paths.root / program).exists() for program in _NETWORKD):
-        kinds = {"network": (_NETWORK, ("networkctl", "reload")), "link": (_LINK, _BY_ITSELF)}
-        for ending, (content, load) in kinds.items():
-            place = paths.networkd / f"{_FIRST}{name}.{ending}"
-            runs = paths.root / "run/systemd/netif/state"
-            yield _Setting(place, content, f"{_FIRST}*.{ending}", runs, load)
+        runs = paths.root / "run/systemd/netif/state"
+        load = ("networkctl", "reload")
+        yield _Setting(paths.networkd, f"{_FIRST}{{}}.network", _NETWORK, runs, load)
+        yield _Setting(paths.networkd, f"{_FIRST}{{}}.link", _LINK, runs)
     if (paths.root / "etc/NetworkManager").is_dir():
-        place = paths.networkmanager / f"pyvirt-{name}.conf"
-        load = ("nmcli", "general", "reload", "conf")
         runs = paths.root / "run/NetworkManager/NetworkManager.pid"
-        yield _Setting(place, _NM.format(name=name), "pyvirt-*.conf", runs, load)
+        nmcli = ("nmcli", "general", "reload", "conf")
+        yield _Setting(paths.networkmanager, "pyvirt-{}.conf", _NM, runs, nmcli)

@@ -59,7 +59,7 @@ _PURE = (
     *(f"pyvirt/defined/{name}.py" for name in ("domain", "network", "subnets")),
     *(f"pyvirt/domains/{name}.py" for name in ("image_content", "qemu")),
     *(f"pyvirt/mac_filter/{name}.py" for name in ("frame_rules", "holders", "ruleset")),
-    *(f"pyvirt/networks/{name}.py" for name in ("dnsmasq_conf", "firewall", "legacy_firewall")),
+    *(f"pyvirt/networks/{name}.py" for name in ("dnsmasq_conf", "firewall")),
     *("pyvirt/networks/backoff.py", "pyvirt/networks/nat.py"),
 )
 _IMPURE = {"asyncio", "fcntl", "os", "random", "subprocess", "threading", "time"}

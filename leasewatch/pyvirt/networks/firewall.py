@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -22,6 +22,9 @@ Rule = Sequence[Mapping[str, Any]]
 _KEYS = {"input": ("iifname",), "forward": ("iifname", "oifname")}
 """By hook, the matches by which a rule names the bridge."""
 _UNCONDITIONAL = {"counter", "log", "drop", "reject"}
+_HARMLESS = re.compile(r"#.*|\*.*|COMMIT|:\S+ (ACCEPT|-)( .*)?|\s*")
+"""The lines of a table without rules."""
+_ELSEWHERE = re.compile(r"-A .* -j (DROP|REJECT)\b.*")
 _NEXT = re.compile(r'"(?:jump|goto)": \{"target": "([^"]+)"')
 
 
@@ -106,27 +109,20 @@ def _led_to(chain: _Chain, chains: _Chains) -> list[_Chain]:
 
 def _lets_in(rule: Rule, key: str, bridge: str) -> bool:
     """Whether a rule accepts the bridge's packets, or leads them elsewhere, by interfaces alone."""
-    matches = dict(_interfaces(rule))
-    if len(matches) != sum("match" in part or "vmap" in part for part in rule):
-        return False
-    return any(_fits(name, bridge) for name in matches.get(key, [])) and not any(
-        part.keys() & {"drop", "reject"} for part in rule
-    )
-
-
-def _interfaces(rule: Rule) -> Iterator[tuple[str, list[str]]]:
-    """What a rule matches of interfaces: `iifname` or `oifname`, and their names."""
+    fits = False
     for part in rule:
-        if "vmap" in part:
-            left, right = part["vmap"]["key"], part["vmap"]["data"]
-        elif "match" in part and part["match"]["op"] in {"==", "in"}:
-            left, right = part["match"]["left"], part["match"]["right"]
-        else:
-            continue
-        names = right.get("set", []) if isinstance(right, dict) else [right]
-        key = left["meta"]["key"] if isinstance(left, dict) and "meta" in left else ""
-        if key in _KEYS["forward"]:
-            yield key, [str(name[0] if isinstance(name, list) else name) for name in names]
+        if part.keys() & {"drop", "reject"}:
+            return False
+        if condition := part.get("match") or part.get("vmap"):
+            left, right = condition.get("left") or condition["key"], condition.get("right")
+            about = left.get("meta", {}).get("key") if isinstance(left, dict) else ""
+            if about not in _KEYS["forward"] or condition.get("op", "in") not in {"==", "in"}:
+                return False
+            right = condition["data"] if right is None else right
+            names = right.get("set", []) if isinstance(right, dict) else [right]
+            first = (str(name[0] if isinstance(name, list) else name) for name in names)
+            fits |= about == key and any(_fits(name, bridge) for name in first)
+    return fits
 
 
 def _fits(name: str, bridge: str) -> bool:
@@ -151,3 +147,37 @@ def _finding(chain: _Chain, chains: _Chains, bridge: str) -> Finding:
     insert = f"nft insert rule {chain.family} {chain.table} {chain.name}"
     commands = tuple(f"{insert} {key} {bridge} accept" for key in _KEYS[chain.hook])
     return Finding(f"table {chain.family} {chain.table}", where, commands)
+
+
+def judge_legacy(
+    tool: str, tables: list[str], saved: str | None, bridge: str, mode: Mode
+) -> list[Finding]:
+    """One finding or none about iptables-legacy, which nft does not list.
+
+    What the rules accept is not worked out. `tool` is iptables-legacy or ip6tables-legacy, and
+    `tables` the names of its tables in the kernel. `saved` is what its -save prints; None: unknown.
+    """
+    doubtful = [table for table in tables if table != "nat"] if saved is None else _doubtful(saved)
+    commands = tuple(
+        f"{tool} -I {chain} {direction} {bridge} -j ACCEPT"
+        for chain, direction in (("INPUT", "-i"), ("FORWARD", "-i"), ("FORWARD", "-o"))
+        if (mode == "nat" or chain == "INPUT")
+        and f"-A {chain} {direction} {bridge} -j ACCEPT" not in (saved or "").splitlines()
+    )
+    if "filter" in doubtful and not commands:
+        doubtful.remove("filter")
+    if not doubtful:
+        return []
+    return [Finding(tool, f"table {', '.join(doubtful)}", commands)]
+
+
+def _doubtful(saved: str) -> list[str]:
+    """The tables that may drop: filter if it has rules or a policy, others if they have a drop."""
+    found, table = [], ""
+    for line in saved.splitlines():
+        if line.startswith("*"):
+            table = line[1:].strip()
+        drops = not _HARMLESS.fullmatch(line) if table == "filter" else _ELSEWHERE.fullmatch(line)
+        if drops and table not in found:
+            found.append(table)
+    return found

@@ -24,7 +24,7 @@ from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.defined.network import Mode, Network, bridge_name
 from leasewatch.pyvirt.defined.subnets import Taken
 from leasewatch.pyvirt.files import NetworkFiles, network_state, running_domains
-from leasewatch.pyvirt.networks import firewall, iptables_legacy, legacy_firewall
+from leasewatch.pyvirt.networks import firewall, iptables_legacy
 from leasewatch.pyvirt.networks.bridge import routed_subnets
 from leasewatch.pyvirt.networks.diversions import Diversions
 from leasewatch.pyvirt.networks.run import run, take_down
@@ -174,7 +174,7 @@ class Networks:
             *(
                 finding
                 for found in iptables_legacy.tables()
-                for finding in legacy_firewall.judge(*found, bridge, mode)
+                for finding in firewall.judge_legacy(*found, bridge, mode)
             ),
         ]
 

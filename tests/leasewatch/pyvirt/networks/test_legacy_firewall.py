@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from leasewatch.pyvirt.defined.network import Mode
-from leasewatch.pyvirt.networks import legacy_firewall
+from leasewatch.pyvirt.networks import firewall
 
 EMPTY = "# by\n*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:MINE - [0:0]\nCOMMIT\n# Done\n"
 INPUT = "iptables-legacy -I INPUT -i pv-lab -j ACCEPT"
@@ -14,7 +14,7 @@ ALL = (INPUT, *FORWARD)
 
 
 def judged(saved: str | None, mode: Mode = "nat", tables: str = "filter nat") -> object:
-    found = legacy_firewall.judge("iptables-legacy", tables.split(), saved, "pv-lab", mode)
+    found = firewall.judge_legacy("iptables-legacy", tables.split(), saved, "pv-lab", mode)
     return [(each.where, each.commands) for each in found]
 
 

@@ -172,7 +172,7 @@ class HostAddress(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """None: not known."""
 
 
-class HostRecord(msgspec.Struct, frozen=True, kw_only=True):
+class HostRecord(msgspec.Struct, frozen=True):
     """What some names answer. `names[0]` is canonical; lower case, no final dot.
 
     `pending_until` in the future: the domain was just started and has no address yet of the
@@ -186,7 +186,7 @@ class HostRecord(msgspec.Struct, frozen=True, kw_only=True):
     awaited: tuple[Literal[4, 6], ...] = ()
 
 
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
+class Claim(msgspec.Struct, frozen=True):
     """One candidate for a name, and its result: a row of `list` and `resolve --explain`."""
 
     name: str | None

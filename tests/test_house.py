@@ -50,7 +50,7 @@ _PURE = (
     *(f"leases/{name}.py" for name in ("address_book", "allowance")),
     "leases/tracker.py",
     *(f"names/{name}.py" for name in ("aliases", "claimants", "labels", "ledger", "on_link")),
-    *(f"names/{name}.py" for name in ("pending", "policy", "running", "suffix", "verdicts")),
+    *(f"names/{name}.py" for name in ("pending", "policy", "running", "suffix")),
     *(f"neighbours/{name}.py" for name in ("given_back", "links", "per_network")),
     *("neighbours/prompts.py", "neighbours/table.py"),
     *(f"sources/{name}.py" for name in ("dnsmasq", "dnsmasq_users", "fields", "incus")),

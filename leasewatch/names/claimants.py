@@ -1,4 +1,4 @@
-"""What is held of an address, and the claimants of one name: which wins, with which addresses.
+"""The claimants of one name: which one wins, and which answers on each network.
 
 A claimant is a domain, or a guest with all addresses of its network card. `names.policy`
 decides what becomes of each claim.
@@ -7,97 +7,15 @@ decides what becomes of each claim.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
-
-import msgspec
+from operator import attrgetter
+from typing import NamedTuple
 
 from leasewatch import addresses
-from leasewatch.addresses import Address, has_scope
-from leasewatch.model import Claim, Domain, HostAddress, Lease, Neighbour, Trust, Verdict
+from leasewatch.model import Domain
 from leasewatch.names import labels
+from leasewatch.names.ledger import Held
 
-MAX_ADDRESSES: Final = 32
-"""Of one host record (csrc/snapshot_format.h)."""
-_AT_ONCE: Final = 0.001
-"""Seconds between the two times of a lease that came with its hostname."""
-
-
-class Held(msgspec.Struct, eq=False, gc=False):
-    """An address on a network. At least one of `lease` and `neighbour` is there."""
-
-    network: str
-    address: Address
-    lease: Lease | None
-    """None: only the neighbour table has the address."""
-    neighbour: Neighbour | None
-    """Whom the bridge sees at the address."""
-    since: float
-    first_seen: float
-    renewed: float
-    """These three as in `LeaseChange`; without a lease those of the neighbour."""
-    mac: str = ""
-    """The MAC that the host saw: the DHCP server, else the bridge. Empty: neither did."""
-    owner: str | None = None
-    """Folded name of the running domain that has a card with this MAC."""
-    guest: str | None = None
-    """The claimed hostname, folded: its own or that of its card's lease. It may be improper."""
-    claimed: float = 0.0
-    """When the client first appeared under the claimed hostname, Unix seconds."""
-    off_link: bool = False
-    """No network of its bridge contains the address."""
-
-    def names(self) -> set[str]:
-        """The names that it claims."""
-        return {name for name in (self.owner, self.guest) if name is not None}
-
-    def claim(self, name: str | None, trust: Trust | None, verdict: Verdict, reason: str) -> Claim:
-        """Its claim to `name`, decided."""
-        return Claim(
-            name=name,
-            trust=trust,
-            verdict=verdict,
-            reason=reason,
-            network=self.network,
-            address=self.address,
-            lease=self.lease,
-            domain=self.owner,
-            mac=self.mac or None,
-            ifindex=self.ifindex,
-        )
-
-    @property
-    def is_recorded(self) -> bool:
-        """Whether the DHCP server recorded the MAC. For DHCPv6 it mostly does not."""
-        return self.lease is not None and self.lease.hwaddr is not None
-
-    @property
-    def hostname(self) -> str | None:
-        """The hostname of its own lease."""
-        return self.lease.hostname if self.lease is not None else None
-
-    @property
-    def ifindex(self) -> int:
-        """The interface of an IPv6 link-local address (RFC 4007), else 0."""
-        return self.neighbour.ifindex if self.neighbour and has_scope(self.address) else 0
-
-    @property
-    def is_seen(self) -> bool:
-        """Whether its MAC answers at the address."""
-        seen = self.neighbour
-        return seen is not None and seen.reachable and seen.mac == self.mac
-
-    @property
-    def is_renamed(self) -> bool:
-        """Whether its client changed the hostname while it had the address."""
-        return self.first_seen - self.since > _AT_ONCE
-
-    @property
-    def rival(self) -> str:
-        """Another MAC that has answered at the address since it was leased; mostly empty."""
-        seen = self.neighbour
-        if seen is None or not self.is_recorded or not seen.reachable or seen.seen <= self.since:
-            return ""
-        return "" if seen.mac == self.mac else seen.mac
+claimed = attrgetter("claimed")
 
 
 class Claimant(NamedTuple):
@@ -129,8 +47,6 @@ def by_network(claimants: Sequence[Claimant]) -> dict[str, Claimant]:
     `claimants` are sorted, the best one last. A claimant without an address on a network takes
     that name from no other, unless it is pending.
     """
-    if len(claimants) == len(claimants[0].held) == 1 and claimants[0].domain is None:  # common
-        return {claimants[0].held[0].network: claimants[0]}
     found: dict[str, Claimant] = {}
     for claimant in claimants:
         for network in claimant.networks():
@@ -161,8 +77,6 @@ def guests(held: Sequence[Held]) -> list[Claimant]:
     newest IPv4 claim if nothing links its DUID to a MAC, even across lease files. A renamed lease
     does not join: a clone with the same DUID may have renamed it.
     """
-    if len(held) == 1:  # common
-        return [Claimant([held[0]])]
     by_client: dict[tuple[str, str], list[Held]] = {}
     newest4: dict[str, tuple[str, str]] = {}
     newest6: dict[str, tuple[str, str]] = {}
@@ -178,11 +92,6 @@ def guests(held: Sequence[Held]) -> list[Claimant]:
         if joined != who:
             by_client[joined] += by_client.pop(who)
     return [Claimant(of_client) for of_client in sorted(by_client.values(), key=_guests_rank)]
-
-
-def claimed(held: Held) -> float:
-    """When the client first appeared under the claimed hostname, Unix seconds."""
-    return held.claimed
 
 
 def is_recorded(held: Sequence[Held]) -> bool:
@@ -206,31 +115,19 @@ def _client(held: Held) -> tuple[str, str]:
     return held.network, held.mac or client_id or addresses.text(held.address)
 
 
-def host_addresses(held: Sequence[Held]) -> tuple[HostAddress, ...]:
-    """Each address once, the best first, `MAX_ADDRESSES` at most.
-
-    The order: on-link, answering, global, leased, newest. An IPv6 link-local address without its
-    interface is omitted, because it reaches no machine.
-    """
-    found: dict[tuple[Address, int], HostAddress] = {}
-    for one in sorted(held, key=_order) if len(held) > 1 else held:
-        ifindex = one.ifindex
-        if not ifindex and has_scope(one.address):
-            continue
-        found.setdefault(
-            (one.address, ifindex),
-            HostAddress(
-                address=one.address,
-                expires=one.lease.expires if one.lease is not None else 0,
-                network=one.network,
-                ifindex=ifindex,
-                origin="neighbour" if one.lease is None else "lease",
-            ),
-        )
-    return tuple(found.values())[:MAX_ADDRESSES]
+def why_a_guest_lost(loser: Held, winner: Claimant) -> str:
+    """Why the winner has the name that the loser claims too."""
+    rival = max(winner.held, key=claimed)
+    who = rival.mac or (rival.lease.client_id if rival.lease is not None else None)
+    if is_recorded(winner.held) and not loser.is_recorded:
+        return f"{who} on {rival.network} has a lease of this name with a recorded MAC"
+    return f"{who} on {rival.network} claimed the name later"
 
 
-def _order(held: Held) -> tuple[bool, bool, bool, bool, float]:
-    failed = held.neighbour is not None and not held.neighbour.reachable
-    local = addresses.is_link_local(held.address)
-    return held.off_link, failed, local, held.lease is None, -held.since
+def why_a_namesake_lost(name: str, winner: Claimant) -> str:
+    """Why a domain does not answer to its name: another domain of that name does."""
+    if winner.held:
+        who = f"{winner.held[0].mac} on {winner.held[0].network}"
+    else:
+        who = f"on {' and '.join(winner.networks())}"
+    return f"another domain {name}, {who}, came later"

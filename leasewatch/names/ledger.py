@@ -7,18 +7,101 @@ the host saw on that network. What a guest says of itself never does that.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from leasewatch.addresses import Address
-from leasewatch.model import Lease, LeaseChange, Neighbour, NeighbourChange
+import msgspec
+
+from leasewatch.addresses import Address, has_scope
+from leasewatch.model import Claim, Lease, LeaseChange, Neighbour, NeighbourChange, Trust, Verdict
 from leasewatch.names import labels
-from leasewatch.names.claimants import Held
 from leasewatch.names.on_link import Networks, Prefix
 
 _K = TypeVar("_K")
 
 Card = tuple[str, str]
 """Network and MAC. A guest on another network may use any MAC."""
+
+
+_AT_ONCE: Final = 0.001
+"""Seconds between the two times of a lease that came with its hostname."""
+
+
+class Held(msgspec.Struct, eq=False, gc=False):
+    """An address on a network. At least one of `lease` and `neighbour` is there."""
+
+    network: str
+    address: Address
+    lease: Lease | None
+    """None: only the neighbour table has the address."""
+    neighbour: Neighbour | None
+    """Whom the bridge sees at the address."""
+    since: float
+    first_seen: float
+    renewed: float
+    """These three as in `LeaseChange`; without a lease those of the neighbour."""
+    mac: str = ""
+    """The MAC that the host saw: the DHCP server, else the bridge. Empty: neither did."""
+    owner: str | None = None
+    """Folded name of the running domain that has a card with this MAC."""
+    guest: str | None = None
+    """The claimed hostname, folded: its own or that of its card's lease. It may be improper."""
+    claimed: float = 0.0
+    """When the client first appeared under the claimed hostname, Unix seconds."""
+    off_link: bool = False
+    """No network of its bridge contains the address."""
+
+    def names(self) -> set[str]:
+        """The names that it claims."""
+        return {name for name in (self.owner, self.guest) if name is not None}
+
+    def claim(self, name: str | None, trust: Trust | None, verdict: Verdict, reason: str) -> Claim:
+        """Its claim to `name`, decided."""
+        return Claim(
+            name,
+            trust,
+            verdict,
+            reason,
+            self.network,
+            address=self.address,
+            lease=self.lease,
+            domain=self.owner,
+            mac=self.mac or None,
+            ifindex=self.ifindex,
+        )
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the DHCP server recorded the MAC. For DHCPv6 it mostly does not."""
+        return self.lease is not None and self.lease.hwaddr is not None
+
+    @property
+    def hostname(self) -> str | None:
+        """The hostname of its own lease."""
+        return self.lease.hostname if self.lease is not None else None
+
+    @property
+    def ifindex(self) -> int:
+        """The interface of an IPv6 link-local address (RFC 4007), else 0."""
+        return self.neighbour.ifindex if self.neighbour and has_scope(self.address) else 0
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether its MAC answers at the address."""
+        seen = self.neighbour
+        return seen is not None and seen.reachable and seen.mac == self.mac
+
+    @property
+    def is_renamed(self) -> bool:
+        """Whether its client changed the hostname while it had the address."""
+        return self.first_seen - self.since > _AT_ONCE
+
+    @property
+    def rival(self) -> str:
+        """Another MAC that has answered at the address since it was leased; mostly empty."""
+        seen = self.neighbour
+        if seen is None or not self.is_recorded or not seen.reachable or seen.seen <= self.since:
+            return ""
+        return "" if seen.mac == self.mac else seen.mac
 
 
 class Ledger:

@@ -7,24 +7,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from leasewatch.addresses import has_scope
-from leasewatch.names.claimants import Held
+from leasewatch.names.ledger import Held
 
 IPV6_SECONDS: Final = 8
 """How much longer than DHCP a guest's IPv6 address may take: a router advertisement (RFC 4861)
 and duplicate address detection (RFC 4862) after up to a second each, and the guest's own delays."""
 
 
-class Awaited(NamedTuple):
-    """The address families that may still come, and until when."""
-
-    until: int = 0
-    families: tuple[Literal[4, 6], ...] = ()
-
-
-NOT_AWAITED: Final = Awaited()
+Awaited = tuple[int, tuple[Literal[4, 6], ...]]
+"""`pending_until` and `awaited` of a host record."""
+NOT_AWAITED: Final[Awaited] = 0, ()
 
 
 def awaited(pending_until: int, held: Iterable[Held], *, ipv6: bool) -> Awaited:
@@ -47,4 +42,4 @@ def awaited(pending_until: int, held: Iterable[Held], *, ipv6: bool) -> Awaited:
         families.append(6)
         if has4:
             until = int(min(until, renewed4 + IPV6_SECONDS))
-    return Awaited(until, tuple(families)) if families and until else NOT_AWAITED
+    return (until, tuple(families)) if families and until else NOT_AWAITED

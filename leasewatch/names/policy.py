@@ -5,13 +5,13 @@ It works by name: a change returns the names it touches, and `decide` works out 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from operator import attrgetter
-from typing import Literal
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Final, Literal
 
 import msgspec
 
-from leasewatch.addresses import Address
+from leasewatch import addresses
+from leasewatch.addresses import Address, has_scope
 from leasewatch.model import (
     Claim,
     Domain,
@@ -22,19 +22,22 @@ from leasewatch.model import (
     NeighbourChange,
     Trust,
 )
-from leasewatch.names import labels, verdicts
+from leasewatch.names import labels
 from leasewatch.names.claimants import (
     Claimant,
-    Held,
     by_network,
     guests,
-    host_addresses,
     owners_rank,
+    why_a_guest_lost,
+    why_a_namesake_lost,
 )
-from leasewatch.names.ledger import Ledger
+from leasewatch.names.ledger import Held, Ledger
 from leasewatch.names.on_link import Prefix
 from leasewatch.names.pending import NOT_AWAITED, Awaited, awaited
 from leasewatch.names.running import RunningDomains
+
+MAX_ADDRESSES: Final = 32
+"""Of one host record (csrc/snapshot_format.h)."""
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,7 +172,7 @@ class NamePolicy:
         of_network = by_network(claimants)
         if len(claimants) > 1:
             winner = claimants[-1]
-            why = verdicts.why_a_namesake_lost(name, winner)
+            why = why_a_namesake_lost(name, winner)
             claims = [
                 self._beaten(name, claim, h, of_network, why)
                 if claim.verdict == "published" and h not in winner.held
@@ -179,9 +182,12 @@ class NamePolicy:
         for claimant in claimants:
             domain = claimant.domain
             if domain is not None and domain.runs and not claimant.held:
-                claims += [verdicts.pending(name, domain, net) for net in claimant.networks()]
+                why = f"domain {domain.name} is running and has no lease yet"
+                for network in claimant.networks():
+                    claims.append(Claim(name, "owner", "pending", why, network, domain=name))
+        first = next(iter(of_network), "")
         for alias, (verdict, why) in self._running.aliases.lost.get(name, {}).items():
-            claims.append(verdicts.lost(alias, verdict, why, name, next(iter(of_network), "")))
+            claims.append(Claim(alias, "owner", verdict, why, first, domain=name))
         fault = labels.owner_fault(name)
         if fault is not None:
             reason = f'"{name}" {fault}'
@@ -217,21 +223,25 @@ class NamePolicy:
     def _decide_guests(self, name: str, held: tuple[Held, ...]) -> Decision:
         """Decide between guests. The winner on a network answers to NAME.NETWORK.SUFFIX too."""
         claims: list[Claim] = []
-        if any(map(_is_off_link, held)):
+        if any(one.off_link for one in held):
             claims = [self._astray(name, "guest", one) for one in held if self._is_astray(one)]
             held = tuple(one for one in held if not self._is_astray(one))
         if not held:
             return Decision((), tuple(claims))
-        claimants = guests(held)
-        winner, of_network = claimants[-1], by_network(claimants)
+        if len(held) == 1:  # common
+            claimants = [Claimant([*held])]
+            of_network = {held[0].network: claimants[0]}
+        else:
+            claimants = guests(held)
+            of_network = by_network(claimants)
+        winner = claimants[-1]
         for one in held:
             reason = "the guest's DHCP hostname"
-            own = one.lease.hostname if one.lease is not None else None
-            if own != name and labels.fold(own or "") != name:
+            if one.hostname != name and labels.fold(one.hostname or "") != name:
                 reason = "the hostname of its network card's lease"
             claim = one.claim(name, "guest", "published", reason)
             if one not in winner.held:
-                why = verdicts.why_a_guest_lost(one, winner)
+                why = why_a_guest_lost(one, winner)
                 claim = self._beaten(name, claim, one, of_network, why)
             claims.append(claim)
         return Decision(self._records(name, "guest", claimants, of_network), tuple(claims))
@@ -279,7 +289,7 @@ class NamePolicy:
             if (below, wait_below) == (found, wait):
                 names.append(whole)
             else:
-                others[whole] = _record([whole], below, trust, wait_below)
+                others[whole] = HostRecord((whole,), below, trust, *wait_below)
         aliases = self._running.aliases.of(name) if winner.domain is not None else []
         for claimant in reversed(claimants) if aliases else ():
             own = [a for a in aliases if len(claimants) == 1 or claimant.is_called(a)]
@@ -288,8 +298,8 @@ class NamePolicy:
                 names += own
             elif own:
                 below = host_addresses(claimant.held)
-                others[own[0]] = _record(own, below, trust, self._awaited(claimant))
-        records = (_record(names, found, trust, wait), *others.values())
+                others[own[0]] = HostRecord(tuple(own), below, trust, *self._awaited(claimant))
+        records = (HostRecord(tuple(names), found, trust, *wait), *others.values())
         return tuple([r for r in records if r.addresses or r.pending_until])
 
     def _below(self, name: str, network: str) -> str | None:
@@ -308,20 +318,34 @@ class NamePolicy:
         return awaited(claimant.domain.pending_until, claimant.held, ipv6=ipv6)
 
 
-def _record(
-    names: Iterable[str], addresses: tuple[HostAddress, ...], trust: Trust, wait: Awaited
-) -> HostRecord:
-    """A record of these names, the canonical one first."""
-    return HostRecord(
-        names=tuple(names),
-        addresses=addresses,
-        trust=trust,
-        pending_until=wait.until,
-        awaited=wait.families,
-    )
+def host_addresses(held: Sequence[Held]) -> tuple[HostAddress, ...]:
+    """Each address once, the best first, `MAX_ADDRESSES` at most.
+
+    The order: on-link, answering, global, leased, newest. An IPv6 link-local address without its
+    interface is omitted, because it reaches no machine.
+    """
+    found: dict[tuple[Address, int], HostAddress] = {}
+    for one in sorted(held, key=_order) if len(held) > 1 else held:
+        ifindex = one.ifindex
+        if not ifindex and has_scope(one.address):
+            continue
+        found.setdefault(
+            (one.address, ifindex),
+            HostAddress(
+                address=one.address,
+                expires=one.lease.expires if one.lease is not None else 0,
+                network=one.network,
+                ifindex=ifindex,
+                origin="neighbour" if one.lease is None else "lease",
+            ),
+        )
+    return tuple(found.values())[:MAX_ADDRESSES]
 
 
-_is_off_link = attrgetter("off_link")
+def _order(held: Held) -> tuple[bool, bool, bool, bool, float]:
+    failed = held.neighbour is not None and not held.neighbour.reachable
+    local = addresses.is_link_local(held.address)
+    return held.off_link, failed, local, held.lease is None, -held.since
 
 
 def _for_all_names(rules: Rules) -> tuple[object, ...]:

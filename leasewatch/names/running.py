@@ -13,8 +13,7 @@ from leasewatch.addresses import Address
 from leasewatch.model import Domain, Lease, LeaseChange, Nic
 from leasewatch.names import labels
 from leasewatch.names.aliases import Aliases, assign
-from leasewatch.names.claimants import Held
-from leasewatch.names.ledger import Card, Ledger
+from leasewatch.names.ledger import Card, Held, Ledger
 
 _FORMER_CARDS: Final = 4096
 """Cards of stopped domains whose last start is remembered."""

@@ -35,12 +35,20 @@ signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 _OF_THE_HOST = {"test_quick_starts.py", "test_systemd.py", "test_try.py", "test_world.py"}
 """Some compare the host before and after, some may change what is compared. They take longest."""
+_LONG = {"test_house.py", "test_packaging.py", "test_service.py", "test_service_history.py"}
+"""The longest of the others: begun last, each would be waited for by itself."""
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the marks in a hook of the same name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For xdist: the longest first, the tests of a file together, those of the host one by one."""
-    items.sort(key=lambda i: (i.path.name not in _OF_THE_HOST, "system" not in i.path.parts))
+    items.sort(
+        key=lambda i: (
+            i.path.name not in _OF_THE_HOST,
+            "system" not in i.path.parts,
+            i.path.name not in _LONG,
+        )
+    )
     for item in items:
         group = "host" if item.path.name in _OF_THE_HOST else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))

@@ -16,8 +16,6 @@ import signal
 import socket
 import time
 
-import msgspec
-
 from leasewatch import settings
 from leasewatch.api.answers import Answers
 from leasewatch.api.interface import SourceEntry
@@ -80,7 +78,7 @@ class Service:
         )
         self._watcher = Watcher(self._paths_changed, self._rescan)
         self._neighbours = NeighbourWatch(
-            self._neighbours_changed, self._bridges_changed, self._policy.knows
+            self._neighbours_changed, self._apply_rules, self._policy.knows
         )
         self._files.subscribe(self._table.leases_changed)
         self._files.subscribe(self._history.changed)
@@ -162,18 +160,19 @@ class Service:
         self._table.touch(self._policy.set_domains(there.domains))
         leased = {file.network for file in there.lease_files}
         self._neighbours.watch(there.bridges, there.domains, leased)
-        self._table.touch(self._policy.set_rules(self._rules()))
+        self._apply_rules()
         self._files.watch(there.lease_files)
         if self._watcher.watch(set(self._files.paths()), there.folders):
             # A folder is seen from now on; what was written into it just before was not.
             self._look_at_everything()
             self._files.rescan()
 
-    def _rules(self) -> Rules:
+    def _apply_rules(self) -> None:
+        """Let the policy have what the settings, the inventory and the bridges say now."""
         names, there = self._config.names, self._inventory
         host = labels.fold(socket.gethostname())
         reserved = {host, host.split(".")[0], *map(labels.fold, names.reserved)}
-        return Rules(
+        rules = Rules(
             guest_claims=names.guest_claims,
             reserved=frozenset(reserved),
             defined=there.defined,
@@ -182,6 +181,7 @@ class Service:
             prefixes=self._neighbours.prefixes(),
             unrelayed=frozenset(there.bridges.keys() - self._config.bridges()),
         )
+        self._table.touch(self._policy.set_rules(rules))
 
     def _sources(self) -> list[SourceEntry]:
         return source_entries(self._files.states(), self._inventory.problems, self._config.off())
@@ -189,12 +189,6 @@ class Service:
     def _neighbours_changed(self, changes: list[NeighbourChange]) -> None:
         self._table.neighbours_changed(changes)
         self._history.neighbours_changed(changes)
-
-    def _bridges_changed(self) -> None:
-        watch = self._neighbours
-        there = {"ipv6": watch.ipv6_networks(), "prefixes": watch.prefixes()}
-        rules = msgspec.structs.replace(self._policy.rules, **there)
-        self._table.touch(self._policy.set_rules(rules))
 
     def _rescan(self) -> None:
         """Find what inotify missed, clocks that were set, and files of ours that were changed."""
@@ -208,7 +202,7 @@ class Service:
 
     def _reload(self) -> None:
         """Read the settings anew on SIGHUP; if they have a fault, log it and keep the old ones."""
-        notify.reloading()
+        notify.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         wanted, faults = settings.load(self._paths.config)
         for fault in faults:
             _LOG.error("reload failed, keeping the previous settings %s", fields(why=fault.what))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import struct
-import time
 from typing import Final
 
 DESCRIPTOR: Final = "PYVIRT_NOTIFY_FD"
@@ -28,11 +27,6 @@ def notify(*lines: str) -> None:
             _send(message, address)
     except (OSError, ValueError):  # a deaf service manager must not stop the service
         return
-
-
-def reloading() -> None:
-    """The message that `Type=notify-reload` expects; `READY=1` ends the reload."""
-    notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
 
 def _send(message: bytes, address: str) -> None:

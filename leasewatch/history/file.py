@@ -6,6 +6,7 @@ DamagedError; `is_damage` tells whether the file is the cause.
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import time
@@ -17,8 +18,8 @@ from typing import Final
 
 from leasewatch import addresses
 from leasewatch.addresses import Address
+from leasewatch.files.reading import Identity
 from leasewatch.history import holdings, schema
-from leasewatch.history import prune as history_prune
 from leasewatch.history.damage import DamagedError
 from leasewatch.history.holdings import StoredHolding, Write
 from leasewatch.history.intake import CatchUp, Happened
@@ -26,10 +27,24 @@ from leasewatch.model import LeaseChange, Neighbour
 from leasewatch.neighbours.given_back import Past
 from nss_pyvirt.replacing import open_regular
 
-_STEP: Final = 1000
-"""Rows of a step of catching up."""
+STEP: Final = 1000
+"""Rows of a step of catching up, or of pruning."""
 _PAUSE: Final = 0.01
 """Seconds between two such steps: lookups of names go first."""
+
+MOST_OF_CLIENT: Final = 2 * STEP
+"""Holdings of one client: if room is needed, those beyond are deleted first."""
+
+_OLDEST: Final = "SELECT id FROM holding WHERE until < :before ORDER BY until, id LIMIT :step"
+_BUSIEST: Final = """
+SELECT client FROM holding GROUP BY client HAVING count(*) > :most ORDER BY count(*) DESC LIMIT 1
+"""
+_OLDEST_OF_CLIENT: Final = """
+SELECT id FROM holding WHERE client = :client AND until IS NOT NULL ORDER BY until, id LIMIT :step
+"""
+_FORGET_EVENTS: Final = """
+DELETE FROM event WHERE time < :before AND seq IN (SELECT seq FROM event ORDER BY seq LIMIT :step)
+"""
 
 _COLUMNS: Final = StoredHolding.__struct_fields__
 _HOLDING: Final = f"SELECT {', '.join(_COLUMNS)} FROM holding"
@@ -56,12 +71,12 @@ class HistoryFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
         path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         # SQLite's own error does not say why, and its files take the mode of this one.
         file = open_regular(path, 0o640)
-        self._identity = os.fstat(file)
+        st = os.fstat(file)
         os.close(file)
+        self.identity: Identity = st.st_dev, st.st_ino
         self._db = sqlite3.connect(path, timeout=1.0, isolation_level=None)
         try:
             self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -79,14 +94,6 @@ class HistoryFile:
     def close(self) -> None:
         """Close it, and merge the write-ahead log unless another process has the file open."""
         self._db.close()
-
-    def is_there(self) -> bool:
-        """Whether its path still leads to this file."""
-        try:
-            found = self._path.stat()
-        except OSError:
-            return False
-        return (found.st_dev, found.st_ino) == (self._identity.st_dev, self._identity.st_ino)
 
     def check(self) -> None:
         """Read the whole file; raises DamagedError."""
@@ -158,19 +165,32 @@ class HistoryFile:
     def prune(self, before: float) -> bool:
         """Delete a step's worth of what had ended by `before`; returns whether there was any.
 
-        `before` infinite: to make room.
+        The oldest holdings go first, with their events; then the oldest events of open holdings. If
+        `before` is infinite, room is needed. Then a client with very many holdings loses its oldest
+        before all others do, so one client cannot push out what is kept of the others.
         """
+        values = {"before": before, "step": STEP, "most": MOST_OF_CLIENT}
         with self._db:
-            self._db.execute("BEGIN IMMEDIATE")
-            gone = history_prune.prune(self._db, before)
+            run = self._db.execute
+            run("BEGIN IMMEDIATE")
+            oldest = [_OLDEST]
+            if before == math.inf and (busiest := run(_BUSIEST, values).fetchone()):
+                values["client"] = busiest[0]
+                oldest.insert(0, _OLDEST_OF_CLIENT)
+            gone = any(self._forget(which, values) for which in oldest)
+            gone = gone or run(_FORGET_EVENTS, values).rowcount > 0
         self._db.executescript("PRAGMA incremental_vacuum")  # `execute` would step it only once
         return gone
 
     def size(self) -> int:
         """Bytes, without the write-ahead log."""
-        (pages,) = self._db.execute("PRAGMA page_count").fetchone()
-        (page,) = self._db.execute("PRAGMA page_size").fetchone()
-        return int(pages) * int(page)
+        query = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+        return int(self._db.execute(query).fetchone()[0])
+
+    def _forget(self, which: str, values: dict[str, float]) -> bool:
+        """Delete the holdings that the query `which` finds; returns whether there were any."""
+        self._db.execute(f"DELETE FROM event WHERE holding IN ({which})", values)
+        return self._db.execute(f"DELETE FROM holding WHERE id IN ({which})", values).rowcount > 0
 
     def _last(self, network: str, address: Address) -> StoredHolding | None:
         """The open holding of an address, else the last one that ended."""
@@ -206,8 +226,8 @@ class HistoryFile:
             now = present.get(held.network, {}).pop(_address(held.address), None)
             self._store(holdings.after_unseen(held, now, wall), wall)
         found = [one for there in present.values() for _, one in sorted(there.items())]
-        for begin in range(0, len(found), _STEP):
-            self._begin(found[begin : begin + _STEP], wall)
+        for begin in range(0, len(found), STEP):
+            self._begin(found[begin : begin + STEP], wall)
             time.sleep(_PAUSE)
         if to.lost:
             why = f"{to.lost} changes were not written: too much at once"
@@ -239,7 +259,7 @@ class HistoryFile:
         """All open holdings, a step at a time: the caller may write in between."""
         last = 0
         (newest,) = self._db.execute("SELECT coalesce(max(id), 0) FROM holding").fetchone()
-        while rows := self._db.execute(_OPEN, (last, newest, _STEP)).fetchall():
+        while rows := self._db.execute(_OPEN, (last, newest, STEP)).fetchall():
             last = rows[-1][0]
             yield from (StoredHolding(*row) for row in rows)
 

@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 
 from leasewatch.config import HistorySettings
 from leasewatch.daemon.logs import NOTICE, fields
+from leasewatch.files.reading import identity
 from leasewatch.history.claim_log import ClaimLog
 from leasewatch.history.damage import DamagedError, is_damage, set_aside
 from leasewatch.history.file import HistoryFile
@@ -242,7 +243,7 @@ class _Writer:
         if not self.settings.enabled:
             self._close()
             return
-        if self._file is not None and not self._file.is_there():
+        if self._file is not None and identity(self._path) != self._file.identity:
             _LOG.warning("history was removed, starting a new one %s", fields(path=self._path))
             self._close()
             self._behind = True

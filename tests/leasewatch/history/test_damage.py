@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from leasewatch.files.reading import identity
 from leasewatch.history.damage import DamagedError, is_damage, set_aside
 from leasewatch.history.file import HistoryFile
 from leasewatch.history.reader import HistoryReader
@@ -99,11 +100,11 @@ def test_a_file_that_cannot_be_read_is_an_error_of_one_line(path: Path) -> None:
 
 def test_its_path_may_lead_to_another_file(path: Path) -> None:
     with closing(HistoryFile(path)) as file:
-        assert file.is_there()
+        assert identity(path) == file.identity
         path.rename(path.with_name("elsewhere"))
-        assert not file.is_there()
+        assert identity(path) != file.identity
         path.touch()
-        assert not file.is_there()
+        assert identity(path) != file.identity
 
 
 def test_a_row_without_an_address_is_damage(path: Path) -> None:

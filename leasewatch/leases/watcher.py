@@ -1,9 +1,9 @@
 """Which files changed, by inotify(7). It reads none of the files.
 
-It uses only watchdog's inotify layer, in the event loop and without its thread. watchdog's
-observers pass each event through three threads, handle each of a thousand writes on its own, and
-may stall or end. Here, events wait in the kernel while we work, and the kernel joins equal ones.
-`check` finds folders that went and came back; call it every few seconds.
+It uses watchdog's inotify layer in the event loop, without its thread. watchdog's observers pass
+each event through three threads, and may stall or end. Here, events wait in the kernel while we
+work, and the kernel joins equal ones. `check` finds folders that went and came back; call it every
+few seconds.
 """
 
 from __future__ import annotations
@@ -47,7 +47,12 @@ class Watcher:
         self._folders: dict[str, tuple[str, ...]] = {}
         self._awaited: frozenset[str] = frozenset()
         """Missing folders: each is watched, or a folder below it, as soon as it appears."""
-        self._watches: dict[str, tuple[_Watch, tuple[int, int]]] = {}
+        self._watches: dict[str, tuple[WatchDescriptor, tuple[int, int]]] = {}
+        """By folder: its watch, and device and inode. Two paths of a folder share a watch."""
+        self._seen: set[str] = set()
+        """The paths of the current events…"""
+        self._lost = False
+        """…and whether some were lost."""
         self._inotify = _Inotify()
         asyncio.get_running_loop().add_reader(self._inotify.fileno(), self._read)
 
@@ -74,8 +79,9 @@ class Watcher:
         self._awaited = frozenset(awaited)
         for path, (watch, identity) in list(self._watches.items()):
             if wanted.get(path) != identity:
-                del self._watches[path]
-                watch.end()
+                self._watches.pop(path, None)
+                with suppress(OSError):
+                    self._inotify.remove_callbacks([(watch, _id(path))])
         return {path for path, identity in wanted.items() if self._begin(path, identity)}
 
     def stop(self) -> None:
@@ -84,29 +90,45 @@ class Watcher:
         self._watches.clear()
         self._inotify.close()
 
+    def on_event(self, event: InotifyEvent) -> None:
+        """Note the path of an event. This and the next two are watchdog's `WatchCallback`."""
+        name = os.fsdecode(event.name)
+        for folder in [path for path, (watch, _) in self._watches.items() if watch == event.wd]:
+            path = f"{folder.rstrip('/')}/{name}" if name else folder
+            is_known = path in self._files or path in self._awaited or path in self._watches
+            ends = self._folders.get(folder, ())
+            if is_known or (name.endswith(ends) and not name.startswith(".")):
+                self._seen.add(path)
+
+    def on_watch_deleted(self, wd: WatchDescriptor) -> None:
+        """Forget a folder that is gone: a new one may get its inode."""
+        self._watches = {path: one for path, one in self._watches.items() if one[0] != wd}
+
+    def on_queue_overflow(self) -> None:
+        """Note that events were lost."""
+        self._lost = True
+
     def _begin(self, path: str, identity: tuple[int, int]) -> bool:
         if path in self._watches:
             return False
         try:
-            watch = _Watch(self._inotify, path)
-        except OSError:  # gone again, closed to us, or no watches left: `check` tries again
+            watch = self._inotify.add_callback(os.fsencode(path), _MASK, self, _id(path))
+        except OSError:  # gone again, or no watches left: `check` tries again
             return False
-        self._watches[path] = (watch, identity)
+        if watch < 0:  # no permission; watchdog does not report it
+            self._inotify.remove_callbacks([(watch, _id(path))])
+            return False
+        self._watches[path] = watch, identity
         return True
 
     def _read(self) -> None:
-        paths, overflowed = self._inotify.take()
-        if overflowed:
+        self._seen, self._lost = set(), False
+        for event in self._inotify.read_events():
+            self._inotify.handle_event(event)
+        if self._lost:
             self._overflowed()
-        if interesting := set(filter(self._is_interesting, paths)):
-            self._changed(interesting)
-
-    def _is_interesting(self, path: str) -> bool:
-        if path in self._files or path in self._awaited or path in self._watches:
-            return True
-        folder, _, name = path.rpartition("/")
-        ends = self._folders.get(folder or "/", ())
-        return name.endswith(ends) and not name.startswith(".")
+        if self._seen:
+            self._changed(self._seen)
 
 
 class _Inotify(InotifyFD):
@@ -115,46 +137,13 @@ class _Inotify(InotifyFD):
     def __init__(self) -> None:
         super().__init__()
         self._is_reading = False  # so that `close` closes
-        self.seen: set[str] = set()
 
     def fileno(self) -> int:
         return self._inotify_fd
 
-    def take(self) -> tuple[set[str], bool]:
-        """The paths that had events since the last call; whether events were lost."""
-        overflowed = False
-        for event in self.read_events():
-            overflowed |= event.is_queue_overflow
-            self.handle_event(event)
-        seen, self.seen = self.seen, set()
-        return seen, overflowed
 
-
-class _Watch:
-    """One watched folder; raises OSError if it cannot be watched."""
-
-    def __init__(self, inotify: _Inotify, folder: str) -> None:
-        self._inotify = inotify
-        self._folder = folder
-        self._id = CallbackId(id(self))
-        self._number = inotify.add_callback(os.fsencode(folder), _MASK, self, self._id)
-        if self._number < 0:  # no permission; watchdog does not report it
-            self.end()
-            raise PermissionError(folder)
-
-    def end(self) -> None:
-        with suppress(OSError):
-            self._inotify.remove_callbacks([(self._number, self._id)])
-
-    def on_event(self, event: InotifyEvent) -> None:
-        name = os.fsdecode(event.name)
-        self._inotify.seen.add(f"{self._folder.rstrip('/')}/{name}" if name else self._folder)
-
-    def on_watch_deleted(self, wd: WatchDescriptor) -> None:
-        """Nothing to do: `check` finds that the folder is gone."""
-
-    def on_queue_overflow(self) -> None:
-        """Nothing to do: `take` reports it."""
+def _id(path: str) -> CallbackId:
+    return CallbackId(hash(path))
 
 
 def _nearest(folder: str) -> tuple[str, str | None, tuple[int, int]]:

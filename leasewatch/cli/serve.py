@@ -82,7 +82,7 @@ def _running(paths: Paths) -> int | None:
 
 def _already(pid: int | None) -> UserError:
     return UserError(
-        f"leasewatch serves here already: process {pid}",
+        f"the leasewatch service is already running: process {pid}",
         f"to stop it: sudo systemctl stop leasewatch, or sudo kill {pid}",
         "running",
     )

@@ -17,7 +17,7 @@ def moment(text: str, now: float) -> float:
     """
     then = _past(text.strip(), now)
     if then is None:
-        raise ValueError("write 2h, 3d, today, yesterday, 14:30, 2026-11-26 or 2026-11-26T14:30")
+        raise ValueError("not a time like 2h, 3d, today, yesterday, 14:30 or 2026-11-26T14:30")
     if then > now:
         raise ValueError("that is in the future")
     return then

@@ -27,7 +27,7 @@ def built_module() -> Path:
     """The module in this package; UserError if the package was not built."""
     path = Path(__file__).parents[1] / "lib" / MODULE
     if not path.exists():
-        raise UserError(f"{path} is not there: the C part is not built", "pip install .", "missing")
+        raise UserError(f"{path} is missing: the C part is not built", "pip install .", "missing")
     return path
 
 

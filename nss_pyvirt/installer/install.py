@@ -55,7 +55,7 @@ def _check_program(system: System) -> None:
     program = system.at(system.program)
     if not program.exists():
         inside = f"install the package in it, then: sudo chroot {system.root} nss-pyvirt install"
-        what = f"{program} is not there, which the service runs"
+        what = f"the service's program {program} does not exist"
         raise UserError(what, _WHERE if system.running else inside, "invalid")
 
 

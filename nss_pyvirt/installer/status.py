@@ -49,7 +49,7 @@ def _module(system: System) -> Piece:
     except UserError as error:
         return Piece("module", "missing", error.what, error.hint)
     if not path.exists():
-        return Piece("module", "missing", f"{path} is not there", _install(system))
+        return Piece("module", "missing", f"{path} does not exist", _install(system))
     if path.read_bytes() != built:
         return Piece("module", "other", f"{path} is from another version", _install(system))
     if system.running:
@@ -86,7 +86,7 @@ def _unit(system: System) -> Piece:
         path = system.at(place)
         content = path.read_bytes() if path.exists() else None
         if content is None:
-            return Piece("unit", "missing", f"{path} is not there", _install(system))
+            return Piece("unit", "missing", f"{path} does not exist", _install(system))
         by_hand = not pieces.is_ours(content)
         ours = {pieces.system_file(name, system, is_build_known=known) for known in (True, False)}
         if not by_hand and content not in ours:
@@ -120,7 +120,7 @@ def _snapshot(system: System) -> Piece:
 
     path = system.at(pieces.SNAPSHOT)
     if not path.exists():
-        return Piece("snapshot", "missing", f"{path} is not there", pieces.start_command())
+        return Piece("snapshot", "missing", f"{path} does not exist", pieces.start_command())
     try:
         summary = snapshot.check(path)
     except UserError as error:

@@ -220,7 +220,7 @@ def test_two_commands_that_start_a_domain_at_once_start_it_once(idle_lab: World)
 def test_a_running_domain_is_neither_deleted_nor_robbed_of_its_network(idle_lab: World) -> None:
     pyvirt(idle_lab, "domain", "start", "web1")
     refused = pyvirt(idle_lab, "domain", "delete", "web1", check=False)
-    assert (refused.returncode, "pyvirt domain stop web1" in refused.stderr) == (1, True)
+    assert (refused.returncode, "pyvirt domain shutdown web1" in refused.stderr) == (1, True)
     refused = pyvirt(idle_lab, "network", "stop", "lab", check=False)
     assert (refused.returncode, "web1" in refused.stderr) == (1, True)
     for mistyped in (("network", "stop", "lab/"), ("domain", "stop", "web1/")):
@@ -278,7 +278,7 @@ def test_of_several_domains_each_is_tried(idle_lab: World) -> None:
 REFUSED = [
     ("start wbe1", 'no domain "wbe1"', "did you mean web1?"),
     ("console web1", "web1 is not running", "pyvirt domain start web1"),
-    ("create web1 --network lab --kernel /bin/sh", "web1 exists already", "show web1"),
+    ("create web1 --network lab --kernel /bin/sh", "web1 already exists", "show web1"),
     ("create x --network lba --kernel /bin/sh", 'network "lba"', "mean lab?"),
 ]
 

@@ -160,7 +160,7 @@ OBSTACLES = {
     ),
     "the bridge's name is taken": (
         "ip link add pv-lab type bridge",
-        "interface pv-lab exists already and is not ours",
+        "interface pv-lab already exists and is not ours",
         "ip link delete pv-lab",
     ),
     "the kernel's settings are read-only": (

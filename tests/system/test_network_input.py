@@ -30,7 +30,7 @@ WRONG = [
         for action in ("start", "stop", "delete")
         for name in ("lab.json", "x" * 300)
     ),
-    (["create", "lab"], "network lab exists already", "pyvirt network show lab"),
+    (["create", "lab"], "network lab already exists", "pyvirt network show lab"),
     (["create", "Lab 2"], "cannot be a network's name", "lower-case letters"),
     (["create", "b", "--subnet", "10.1.2.3/24"], "host bits", "did you mean 10.1.2.0/24?"),
     (["create", "b", "--subnet", "banana"], 'subnet: "banana" is no IPv4 network', "10.77.0.0/24"),

@@ -177,7 +177,7 @@ def test_an_install_that_cannot_start_the_service_leaves_everything_as_it_was(
     machine.sh(f"mv {program} {program}.moved")
     without = machine.run(["nss-pyvirt", "install"], check=False).stderr
     machine.sh(f"mv {program}.moved {program}")
-    assert without.startswith(f"nss-pyvirt: {program} is not there")
+    assert without.startswith(f"nss-pyvirt: the service's program {program} does not exist")
 
     machine.sh(BREAK)
     try:

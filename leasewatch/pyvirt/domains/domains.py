@@ -72,7 +72,7 @@ class Domains:
                     files.data.rmdir()  # empty
                 if files.data.exists():
                     hint = "move it away: no domain owns it"
-                    raise UserError(f"{files.data} exists already", hint, "exists")
+                    raise UserError(f"{files.data} already exists", hint, "exists")
                 self._make(domain, files, wish.size)
             except OSError as error:
                 raise UserError(f"cannot define domain {domain.name}: {error}") from error
@@ -162,7 +162,7 @@ class Domains:
         with locks.exclusive(files.commands, _PATIENCE):
             if self.is_running(name):
                 raise UserError(
-                    f"domain {name} is running", f"sudo pyvirt domain stop {name}", "running"
+                    f"domain {name} is running", f"sudo pyvirt domain shutdown {name}", "running"
                 )
             self._check_kept(files)
             self._sweep(files)

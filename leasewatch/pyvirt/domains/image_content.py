@@ -40,7 +40,7 @@ def fault(head: bytes) -> tuple[str, str] | None:
         if head.startswith(magic):
             return f"is {name}, not a disk", "if it is a kernel: --kernel {}"
     if _is_text(head):
-        return "is a text, not a disk", "see what it says: head {}"
+        return "is a text file, not a disk", "see what it says: head {}"
     return None
 
 

@@ -67,7 +67,7 @@ def plan(paths: Paths, wish: DomainRequest) -> DomainDefinition:
         _check_name(alias, "an alias")
     if wish.name in store.names(paths.domain_definitions):
         hint = f"pyvirt domain show {wish.name}"
-        raise UserError(f"domain {wish.name} exists already", hint, "exists")
+        raise UserError(f"domain {wish.name} already exists", hint, "exists")
     others = store.readable(paths.domain_definitions, DomainDefinition)
     _check_names(paths, wish, others)
     if wish.size is not None and wish.disk is None:

@@ -41,7 +41,7 @@ def ensure_bridge(bridge: Bridge, ports: Iterable[str]) -> bool:
     link = there.get(bridge.name)
     if link is not None and link.mac != bridge.mac:
         raise UserError(
-            f"interface {bridge.name} exists already and is not ours",
+            f"interface {bridge.name} already exists and is not ours",
             f"ip link delete {bridge.name}, if nobody needs it",
             "exists",
         )

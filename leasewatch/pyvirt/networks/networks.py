@@ -83,7 +83,7 @@ class Networks:
         with locks.exclusive(self._paths.locks / "networks", _PATIENCE):
             if name in self.names():
                 raise UserError(
-                    f"network {name} exists already", f"pyvirt network show {name}", "exists"
+                    f"network {name} already exists", f"pyvirt network show {name}", "exists"
                 )
             taken = self._taken(say)
             if automatic:

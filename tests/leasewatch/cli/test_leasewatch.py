@@ -119,7 +119,9 @@ def test_a_user_who_may_not_serve_is_told_who_serves_already(
         server.listen()
         code, _, err = run(paths, capsys, "serve")
     assert code == 1
-    assert err.startswith(f"leasewatch: leasewatch serves here already: process {os.getpid()}\n")
+    assert err.startswith(
+        f"leasewatch: the leasewatch service is already running: process {os.getpid()}\n"
+    )
 
 
 def test_sources_asks_the_service_alone(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:

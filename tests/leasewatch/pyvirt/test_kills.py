@@ -136,7 +136,7 @@ def test_a_folder_that_somebody_made_is_left_alone_and_said(paths: Paths) -> Non
     domains, data = Domains(paths), DomainFiles(paths, "web1").data
     data.mkdir()
     (data / "disk.qcow2").write_text("mine")
-    with pytest.raises(UserError, match="exists already") as caught:
+    with pytest.raises(UserError, match="already exists") as caught:
         domains.create(wish(paths))
     assert caught.value.hint == "move it away: no domain owns it"
     domains.create(wish(paths, "db1"))

@@ -216,7 +216,7 @@ def test_a_disk_that_is_no_domains_is_not_overwritten(paths: Paths) -> None:
     kept = paths.domain_data / "web1/disk.qcow2"
     kept.parent.mkdir(parents=True)
     kept.write_text("somebody's")
-    with pytest.raises(UserError, match="exists already"):
+    with pytest.raises(UserError, match="already exists"):
         Domains(paths).create(_wish(paths))
     assert kept.read_text() == "somebody's"
 

@@ -34,8 +34,12 @@ REFUSED = {
         "if it is a kernel: --kernel",
     ),
     "nothing": (b"", "is empty", "give an image with a system on it"),
-    "a name": (b"pyvirt-world\n", "is a text, not a disk", "see what it says: head '"),
-    "a page": ("<p>Fehler: nicht gefunden, schöne Grüße</p>\n".encode() * 99, "is a text", "see"),
+    "a name": (b"pyvirt-world\n", "is a text file, not a disk", "see what it says: head '"),
+    "a page": (
+        "<p>Fehler: nicht gefunden, schöne Grüße</p>\n".encode() * 99,
+        "is a text file",
+        "see",
+    ),
 }
 
 

@@ -51,7 +51,7 @@ def forget(domains: Domains, name: str) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"size": "16M", "addresses": []}, {"disk": None, "kernel": "base.qcow2"}],
+    [{}, {"size": 16 << 20, "addresses": []}, {"disk": None, "kernel": "base.qcow2"}],
     ids=["disk and address", "enlarged disk", "no disk"],
 )
 def test_create_takes_what_a_killed_create_has_left(paths: Paths, changes: dict[str, Any]) -> None:

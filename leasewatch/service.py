@@ -201,7 +201,7 @@ class Service:
         self._table.check()
 
     def _reload(self) -> None:
-        """Read the settings anew on SIGHUP; if they have a fault, log it and keep the old ones."""
+        """Reload the settings on SIGHUP; if they have an error, log it and keep the old ones."""
         notify.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         wanted, faults = settings.load(self._paths.config)
         for fault in faults:

@@ -35,7 +35,7 @@ step_why() { # NAME STATUS
         printf '%s: exit %d; the end of %s:\n' "$1" "$2" "$step_log"
         tail -n 8 "$step_log" | sed 's/^/  /'
     else
-        printf '%s: exit %d, and it said nothing\n' "$1" "$2"
+        printf '%s: exit %d, without any output\n' "$1" "$2"
     fi
 }
 

@@ -1,6 +1,6 @@
 """Become the service's user and keep one capability: to read every file, as its unit does.
 
-Whoever owns the service's folders may put anything there, so root must not use them.
+The owner of the service's folders may put anything there, so root must not use them.
 """
 
 from __future__ import annotations

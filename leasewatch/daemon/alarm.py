@@ -1,4 +1,4 @@
-"""Timers of the event loop that can be set anew."""
+"""Timers of the event loop that can be reset."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 _SHORTEST, _LONGEST = 0.01, 3600.0
-"""Seconds. A timer does not follow a wall clock that is set, so it looks at least once an hour."""
+"""Seconds. A timer does not notice that the wall clock is set, so it rings at least every hour."""
 
 
 class Alarm:
@@ -17,14 +17,14 @@ class Alarm:
         self._ring = ring
         self._handle: asyncio.TimerHandle | None = None
         self._wall: float | None = None
-        """When it rings, if a wall clock says it."""
+        """The Unix time given to `set_at`; None: `set` was used, or nothing is set."""
 
     def is_set(self) -> bool:
         """Whether it is going to ring."""
         return self._handle is not None
 
     def set(self, seconds: float) -> None:
-        """Ring then, and not when it would have rung so far."""
+        """Ring after that time; an earlier setting is dropped."""
         self.cancel()
         self._handle = asyncio.get_running_loop().call_later(seconds, self._call)
 

@@ -1,6 +1,6 @@
 """Reads the history's file: who held which address when, and what happened. Blocking.
 
-The service reads in threads; a command reads if no service runs. Each page opens the file anew, so
+The service reads in threads; a command reads if no service runs. Each page opens the file again, so
 a slow reader never keeps SQLite from merging the writer's log.
 
 Root reads, too, but the file belongs to the service's user. So the reader trusts nothing: it opens

@@ -1,4 +1,4 @@
-"""Keeps the published host table true: decides names anew when something touches them.
+"""Keeps the published host table true: decides names again when something touches them.
 
 In: changes of leases, neighbours, domains and rules, as the names they touch. Out: the table's
 file, and each claim as decided. What changes before the event loop gets here goes into one table.
@@ -39,9 +39,9 @@ class HostTable:
         self._published = published
         self._pending_wait = 0
         self._touched: set[str] = set()
-        """Names to decide anew."""
+        """Names to decide again."""
         self._due = True
-        """The file does not say what the table holds."""
+        """The table must be published: the file differs from it."""
         self._started = False
         self._soon: asyncio.Handle | None = None
         self._refresh = Alarm(self._refresh_endless)
@@ -81,15 +81,15 @@ class HostTable:
             self._soon.cancel()
 
     def leases_changed(self, changes: list[LeaseChange]) -> None:
-        """Decide the names of these leases anew."""
+        """Decide the names of these leases again."""
         self.touch(self._policy.apply(changes))
 
     def neighbours_changed(self, changes: list[NeighbourChange]) -> None:
-        """Decide the names of these neighbours anew."""
+        """Decide the names of these neighbours again."""
         self.touch(self._policy.apply_neighbours(changes))
 
     def touch(self, names: set[str]) -> None:
-        """Decide these names anew, and publish if that changes the table."""
+        """Decide these names again, and publish if that changes the table."""
         self._touched |= names
         if (self._touched or self._due) and self._started and self._soon is None:
             self._soon = asyncio.get_running_loop().call_soon(self._update)

@@ -41,7 +41,7 @@ class FileState(NamedTuple):
     """Unix seconds; None: it could not be read."""
     unreadable: str | None
     denied: bool
-    """Unreadable for want of rights."""
+    """The permission to read it is missing."""
     malformed: str | None
     """A fault that it has now."""
 

@@ -108,7 +108,7 @@ class NeighbourTable:
         """Set the running domains.
 
         What was seen of a card before its domain started or ended must prove itself again. If
-        nobody saw the start, everything counts.
+        the start was not seen, everything counts.
         """
         former = self._started
         running = ((d.started if d.start_seen else 0.0, d.nics) for d in domains if d.runs)
@@ -322,7 +322,7 @@ class NeighbourTable:
         return not has_scope(key[1]), self._entries[key].proved
 
     def _failed(self, key: _Key, link: Link, at: Moment) -> Changes:
-        """The kernel asked in vain. Who was there may be back in a moment."""
+        """Nothing answered the kernel. The machine may be back in a moment."""
         entry = self._entries.get(key)
         if entry is None or entry.hidden:
             self._remove(key)

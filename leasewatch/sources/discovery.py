@@ -33,7 +33,7 @@ class Problem(NamedTuple):
     path: str
     why: str
     denied: bool
-    """For want of rights."""
+    """The permission to read it is missing."""
 
 
 class Found(NamedTuple):
@@ -200,7 +200,7 @@ class _Start(NamedTuple):
     written: float
     """When the domain was first found written down, Unix seconds."""
     seen: bool
-    """Whether the scan before lacked it: files are written anew for others, too."""
+    """Whether the previous scan lacked it. A file is also rewritten when other domains change."""
 
 
 def _is_being_rewritten(files: Files, fault: OSError | ParseError) -> bool:

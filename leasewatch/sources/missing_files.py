@@ -37,7 +37,7 @@ class MissingFiles:
 
         Both map a path to what its pattern left open. `counts(path, part)` says whether a file that
         vanished may still be true. `files.removed_after` applies only in the same folder: a folder
-        that is gone, or was made anew, says nothing. `now` is monotonic.
+        that is gone, or was recreated, proves nothing. `now` is monotonic.
         """
         folders: dict[Path, Identity] = {}
 

@@ -1,7 +1,7 @@
 """systemd-networkd removes its lease file with the last lease: a file that is gone is empty.
 
-That counts only in the folder where the file was. A folder that is gone, or was made anew, says
-nothing.
+That counts only in the folder where the file was. A folder that is gone, or was recreated,
+proves nothing.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ ENTRY: Final = f"{MODULE} [TRYAGAIN=return]"
 """A domain that is still starting must end the search, else DNS says that its name is unknown."""
 
 _OWN_FILES: Final = "files [SUCCESS=return TRYAGAIN=continue]"
-"""`files`, put in front where the line has it too late; default actions that nobody spells out mark
-it as ours."""
+"""`files`, put in front where the line has it too late. Its actions are the defaults, spelled out
+to mark it as ours."""
 
 _OWN_LINE: Final = f"hosts: files {ENTRY} dns # added by nss-pyvirt install"
 
@@ -66,7 +66,7 @@ def install(text: str) -> str:
     """The text with `ENTRY` in every hosts line: after `files`, before all that would hide it.
 
     A line that has it there already stays as it is. Without a hosts line one is added at the end.
-    UserError for a line where no place can be told.
+    UserError for a malformed line.
     """
     lines = text.split("\n")
     found = [number for number, line in enumerate(lines) if _HOSTS.match(line)]

@@ -60,7 +60,7 @@ def refresh(
     begun: Collection[str] = (),
     ended: Collection[str] = (),
 ) -> str:
-    """One transaction that makes the rules anew for exactly these guests.
+    """One transaction that replaces the rules by those for exactly these guests.
 
     Held addresses stay, except those of the taps of a domain that has just `begun` or `ended`: an
     earlier domain may have held them under the same name of a tap.

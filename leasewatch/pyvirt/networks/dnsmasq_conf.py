@@ -39,8 +39,8 @@ def render(
     """The file's text.
 
     `hosts_dir` holds a file of `hosts_line`s per domain, `resolv_file` the `nameservers` of the
-    host; both are read anew by inotify. No guest gets a name of `kept`, labels, by claiming it; a
-    final `*` stands for anything.
+    host. dnsmasq rereads both when they change. No guest can claim a label of `kept`; a final `*`
+    stands for anything.
     """
     lines = [*_lines(network, lease_file, hosts_dir, resolv_file), *_unclaimable(kept)]
     return "".join(f"{line}\n" for line in lines)

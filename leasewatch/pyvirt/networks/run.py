@@ -201,7 +201,7 @@ class _Parent:
             _log.warning("%s was removed: creating it again", self._files.hosts)
             self._mend()
         self._look_at_leases()
-        with contextlib.suppress(FileNotFoundError):  # it could not be made anew
+        with contextlib.suppress(FileNotFoundError):  # it could not be recreated
             self._forget_removed_hosts()
         try:
             self.dnsmasq.trim_log()
@@ -305,7 +305,7 @@ class _Parent:
         replacing.replace(self._files.state, msgspec.json.encode(self._state(fault)))
 
     def _taps(self, running: Iterable[DomainState]) -> list[str]:
-        """The running domains' taps on this network, to be ports of a bridge made anew."""
+        """The running domains' taps on this network, to be ports of a recreated bridge."""
         owners = tap_owners(running)
         return [tap for tap, (_, nic) in owners.items() if nic.network == self._network.name]
 

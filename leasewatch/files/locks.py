@@ -35,7 +35,7 @@ class ProcessLock:
     def acquire(self) -> None:
         """Take the lock; UserError with the holder's pid if it is held already.
 
-        A holder that was killed is waited for until it has ended.
+        If the holder was killed, wait until it has ended.
         """
         self._lock.parent.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + _ENDING
@@ -68,7 +68,7 @@ class ProcessLock:
 
 
 def holder(lock: Path) -> int | None:
-    """The pid of the process that holds the lock, or None. A killed one is waited for."""
+    """The pid of the process that holds the lock, or None. Wait until a killed one has ended."""
     try:
         fd = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -112,7 +112,7 @@ def _hold(lock: Path, how: int, timeout: float) -> Iterator[None]:
 def _lock_file(lock: Path, how: int) -> int | None:
     """A descriptor that holds the lock; None: others hold it, or have just removed the file.
 
-    Anybody who can open a file or folder can flock(2) it, so only its owner can open this one.
+    Every user who can open a file can flock(2) it, so only its owner can open this one.
     """
     lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fd = open_regular(lock, 0o600)

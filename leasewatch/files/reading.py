@@ -13,10 +13,10 @@ MAX_BYTES = 64 << 20
 """The largest file that is read; 100,000 leases take about 8 MiB."""
 
 Signature = tuple[int, ...]
-"""Which version of which file it is: device, inode, size, mtime and ctime in ns."""
+"""Identifies a version of a file: device, inode, size, mtime and ctime in ns."""
 
 Identity = tuple[int, int] | None
-"""Which folder or file it is: device and inode; None: it cannot be reached."""
+"""Identifies a folder or file: device and inode; None: it cannot be reached."""
 
 _CHUNK: Final = 1 << 18
 _signature: Callable[[os.stat_result], Signature] = attrgetter(
@@ -32,7 +32,7 @@ class Read(NamedTuple):
     torn: bool
     """It changed while it was read, so the bytes may belong to no version."""
     older: int = 0
-    """How many of the bytes come from its older parts."""
+    """How many of the bytes come from older files that belong to it (Kea)."""
 
 
 def signature(path: str | Path) -> Signature | None:
@@ -60,8 +60,8 @@ def modified(signature: Signature) -> float:
 def read(path: str | Path, former: bytes = b"") -> Read:
     """Read a whole regular file; OSError also if it is not regular or too large.
 
-    A file that holds the bytes `former` is read in chunks, and `former` itself is returned: fresh
-    memory for a large file takes several times as long as its bytes.
+    If the file still holds the bytes `former`, they are returned: new memory for a large file takes
+    several times as long as reading it.
     """
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     try:

@@ -23,7 +23,7 @@ class Small(NamedTuple, Generic[_T]):
 
 
 class SmallFiles(Generic[_T]):
-    """A file that is torn, missing or unreadable keeps its last value while it is asked for."""
+    """A file that is torn, missing or unreadable keeps its last value as long as it is read."""
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[reading.Signature, Small[_T]]] = {}
@@ -52,6 +52,6 @@ class SmallFiles(Generic[_T]):
         return known[1] if known else None
 
     def forget_others(self) -> None:
-        """Forget the files that were not asked for since the last call."""
+        """Forget the files that were not read since the last call."""
         self._known = {path: self._known[path] for path in self._read if path in self._known}
         self._read = set()

@@ -8,16 +8,15 @@ dnsmasq rewrites its file in place, so a read may be torn. A file that is replac
 
 - A read counts if fstat(2) is the same before and after it. A line counts if it ends in a newline
   and two reads in a row have it.
-- A lease is gone when equal reads 50 ms apart lack it or, under constant change, three versions of
-  the file. If the file shrank by half or to nothing, that takes 500 ms.
-- A file that ends inside a line, or that makes no sense at all, removes nothing. While the
-  network's dnsmasq is dead, leases vanish only by their own end.
+- A lease is gone when equal reads 50 ms apart lack it. In a file that changes all the time, three
+  versions must lack it. If the file shrank by half or to nothing, equal reads take 500 ms.
+- A file that ends inside a line, or that cannot be parsed at all, removes nothing. While the
+  network's dnsmasq is dead, leases go only when they expire.
 - A lease stays until the new record of its address, client or name counts.
 - After a start, the first table waits until the files stand still: a restart loses no name.
 
-`watcher` uses watchdog's inotify layer in the event loop, without its threads and with our own
-mask: the default mask reports our own reads. A scan every 5 s finds what inotify missed.
-`tracker` has a page on the states of a record.
-`address_book` remembers when a client first used a name; renewals and restarts do not change that.
-`allowance` limits how often a guest can make us write something.
+`watcher` reports changed files; a scan every 5 s finds what inotify missed. `lease_files` reads
+them. `tracker` has a page on the states of a record. `address_book` remembers when a client first
+used a name; renewals and restarts do not change that. `allowance` limits how often a guest can make
+us write something.
 """

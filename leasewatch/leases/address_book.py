@@ -1,8 +1,8 @@
 """Which record speaks for each address, and the times of `LeaseChange`.
 
-In: records that count, and those that are gone. Out: `LeaseChange` values. Two records may name one
-address only in a file that dnsmasq did not write; the one that lasts longest then speaks for it.
-Clocks are arguments.
+In: records that count, and those that are gone. Out: `LeaseChange` values. Clocks are arguments.
+dnsmasq writes one record an address. In the file of another program, the longest lease of an
+address speaks for it.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class AddressBook:
             self._entries[lease.address] = entry
             self._schedule(lease)
             return [LeaseChange(None, lease, since, entry.first_seen, wall)]
-        if replace or _lasts_longer(lease, entry.lease):
+        if replace or (lease.expires or math.inf) > (entry.lease.expires or math.inf):
             if not replace:
                 self._rivals.setdefault(lease.address, {})[entry.record] = entry.lease
             return [self._hand_over(entry, record, lease, wall)]
@@ -123,7 +123,7 @@ class AddressBook:
         return []
 
     def expire(self, wall: float) -> list[LeaseChange]:
-        """Leases whose time is over go; those of a clock that was set back return."""
+        """Remove the leases that have expired; if the clock was set back, add them again."""
         changes: list[LeaseChange] = []
         if wall < self._wall:  # the clock was set back
             for record, lease in [one for one in self.expired.items() if one[1].expires > wall]:
@@ -149,7 +149,7 @@ class AddressBook:
         return None
 
     def _vacate(self, address: Address, wall: float) -> list[LeaseChange]:
-        """Nothing speaks for the address any more, unless a rival does."""
+        """Let a rival speak for the address, or nothing."""
         entry = self._entries[address]
         rivals = self._rivals.pop(address, None)
         if rivals:
@@ -162,7 +162,7 @@ class AddressBook:
         return [LeaseChange(entry.lease, None, entry.since, entry.first_seen)]
 
     def _hand_over(self, entry: _Entry, record: bytes, lease: Lease, wall: float) -> LeaseChange:
-        """Another record speaks for the address: a renewal, another client or another name."""
+        """Let another record speak for the address: a renewal, another client or name."""
         old = entry.lease
         if client_of(old) != client_of(lease):
             entry.since = self._first_seen.tick(wall)
@@ -187,7 +187,3 @@ class _Entry(msgspec.Struct, gc=False):
     since: float
     """As in `LeaseChange`, like `first_seen`."""
     first_seen: float
-
-
-def _lasts_longer(lease: Lease, other: Lease) -> bool:
-    return (lease.expires or math.inf) > (other.expires or math.inf)

@@ -1,6 +1,6 @@
 """Limits how often each of many clients may do something: a burst, then once in so many seconds.
 
-It reads no clock: `now` is in seconds, of any clock, even of one that is set back.
+It reads no clock: `now` is in seconds, and may go back.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections import OrderedDict
 
 
 class Allowance:
-    """Remembers at most `keys` clients; it forgets the first ones, which then get a new burst.
+    """Remembers at most `keys` clients; the oldest are forgotten and then get a new burst.
 
     This is the generic cell rate algorithm (ITU-T I.371): one number for each key.
     """

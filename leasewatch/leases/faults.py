@@ -22,7 +22,7 @@ _Fault = tuple[bytes | None, ParseError]
 
 
 class Faults:
-    """Of one file. `has(record)`: the last read has it; `has(None)`: that makes no sense at all."""
+    """The faults of one file. `has` is `LeaseTracker.has`."""
 
     def __init__(self, has: Callable[[bytes | None], bool]) -> None:
         self._has = has
@@ -65,11 +65,13 @@ class Faults:
         self._left_out = 0
 
     def current(self, read: reading.Read) -> str | None:
-        """What is wrong with the file, `read` last: the whole, a lease or a field of one."""
+        """The worst fault of the file, whose last read is `read`; None: it has none."""
         standing = list(self._standing())
         if not standing:
             return None
-        record, fault = min(standing, key=_rank)
+        record, fault = min(
+            standing, key=lambda one: (one[0] is not None, isinstance(one[1], LostFieldError))
+        )
         line = fault.line or _line_of(record, read)
         left_out = ", omitted" if isinstance(fault, LostFieldError) else ""
         return f"{f'line {line}: ' if line else ''}{fault.field}{left_out}: {fault.why}"
@@ -82,17 +84,12 @@ class Faults:
         return (one for one in self._known.items() if self._has(one[0]))
 
 
-def _rank(one: _Fault) -> tuple[bool, bool]:
-    record, fault = one
-    return record is not None, isinstance(fault, LostFieldError)
-
-
 def _line_of(record: bytes | None, read: reading.Read) -> int:
     """The number of the line where the record begins; 0: not in the file itself."""
     data = b"\n" + read.data[read.older :]
     if record is None:
         return 0
-    at = data.find(b"\n" + record + b"\n")  # a whole line rather than a part of one
+    at = data.find(b"\n" + record + b"\n")  # prefer a whole line
     if at < 0:
         at = data.find(record)
     return data.count(b"\n", 0, at + 1)

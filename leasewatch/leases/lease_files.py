@@ -1,7 +1,7 @@
-"""The watched lease files: each is read as often as its tracker asks, and changes are passed on.
+"""Reads the watched lease files as often as their trackers ask, and passes on the changes.
 
-It decides nothing about leases (that is `tracker`) or names. Everything runs in the event loop; the
-clocks are read here, for the trackers.
+It decides nothing about leases (`tracker` does) or names. It runs in the event loop and reads the
+clocks for the trackers.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ class FileState(NamedTuple):
     file: LeaseFile
     leases: int
     source: str
-    """As what it is read."""
+    """The source whose format it has."""
     modified: float | None
     """Unix seconds; None: it could not be read."""
     unreadable: str | None
     denied: bool
     """The permission to read it is missing."""
     malformed: str | None
-    """A fault that it has now."""
+    """The worst fault in it now."""
 
 
 class LeaseFiles:
@@ -60,15 +60,15 @@ class LeaseFiles:
         self._subscribers.append(subscriber)
 
     def paths(self) -> Iterable[str]:
-        """Of every watched file."""
+        """The paths of the watched files."""
         return self._watched.keys()
 
     def watch(self, files: Iterable[LeaseFile]) -> None:
-        """Watch these files and no others; the leases of the others go."""
+        """Watch these files and no others; remove the leases of the others."""
         wanted = {file.path: file for file in files}
         for path, watched in list(self._watched.items()):
-            file = wanted.get(path)
-            if file is None or not _holds_the_same(file, watched.tracker.file):
+            file, former = wanted.get(path), watched.tracker.file
+            if file is None or (file.network, file.kind) != (former.network, former.kind):
                 del self._watched[path]
                 watched.again.cancel()
                 self._publish(watched.tracker.withdraw())
@@ -87,22 +87,22 @@ class LeaseFiles:
         return paths - self._watched.keys() if len(watched) < len(paths) else set()
 
     def rescan(self) -> None:
-        """Read every file that has changed unseen, or could not be read before."""
+        """Read every file that changed without an event, or could not be read before."""
         for path, watched in self._watched.items():
             if watched.signature is None or reading.signature(path) != watched.signature:
                 watched.look()
 
     def is_waiting(self) -> bool:
-        """Whether some file must be read again before it is known what it holds."""
+        """Whether some file must be read again before its leases are known."""
         return any(watched.again.is_set() for watched in self._watched.values())
 
     def expire(self) -> None:
-        """Drop the leases whose time is over; to be called if the clock may have been set."""
+        """Remove the leases that have expired; also call it if the clock may have been set."""
         wall = time.time()
         self._publish([c for w in self._watched.values() for c in w.tracker.book.expire(wall)])
 
     def expired(self) -> Iterator[Lease]:
-        """Leases that files still list though their time is over."""
+        """Leases that have expired, but are still in a file."""
         for watched in self._watched.values():
             yield from watched.tracker.book.expired.values()
 
@@ -122,7 +122,7 @@ class LeaseFiles:
         return {w.tracker.file.network for w in watched} - unknown
 
     def stop(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         self._expiry.cancel()
         for watched in self._watched.values():
             watched.again.cancel()
@@ -136,7 +136,7 @@ class LeaseFiles:
 
 
 class _Watched:
-    """One file, read until its tracker knows what it holds."""
+    """One file, read until its tracker knows its leases."""
 
     def __init__(self, file: LeaseFile, first_seen: FirstSeen, changed: Subscriber) -> None:
         self._first_seen = first_seen
@@ -179,14 +179,14 @@ class _Watched:
         return understood and not self._writer_is_dead()
 
     def _begin(self, file: LeaseFile, source: Source) -> None:
-        """Read the file as one of this source; nothing is known of what it holds."""
+        """Start anew, with a file in this source's format."""
         self._source = source
         self._reader = source.reader(file.path)
         self.tracker = LeaseTracker(file, source, self._first_seen)
         self._faults = Faults(self.tracker.has)
 
     def _read(self) -> float | None:
-        """One read; returns after how many seconds another is due."""
+        """Read once; returns the seconds until the next read is due, None: none is."""
         file = self.tracker.file
         try:
             read = self._reader(self._last.data)
@@ -225,8 +225,3 @@ class _Watched:
         """Whether the process that writes it is known and dead."""
         file = self.tracker.file
         return file.writer_pid != 0 and not alive.is_alive(file.writer_pid, file.writer_born)
-
-
-def _holds_the_same(one: LeaseFile, other: LeaseFile) -> bool:
-    """Whether a file's leases stay what they are."""
-    return (one.network, one.kind) == (other.network, other.kind)

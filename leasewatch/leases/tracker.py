@@ -1,4 +1,4 @@
-"""From reads of a lease file to changes of its leases; a read may be torn.
+"""Turns reads of a lease file into changes of its leases; a read may be torn.
 
 A file is a set of records (dnsmasq: its lines), each parsed once. A record has one of these states:
 
@@ -20,9 +20,8 @@ A file is a set of records (dnsmasq: its lines), each parsed once. A record has 
 
 A file that is replaced by rename is never torn: fresh is held, and absent is gone, at once.
 
-No record goes while the file ends inside a line, while nothing in it makes sense, or while the
-program that writes it is dead. The tracker reads no file and no clock: `now` is monotonic, `wall`
-is Unix seconds.
+No record goes while the file ends inside a line, while nothing in it can be parsed, or while its
+writer is dead. The tracker reads no file and no clock: `now` is monotonic, `wall` is Unix seconds.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ from leasewatch.sources.source import Source
 
 EQUAL_SECONDS = 0.05
 SHRUNK_SECONDS = 0.5
-"""A file that ends inside a line is not even parsed before it has stood still for so long."""
+"""A file that ends inside a line is parsed only after it has not changed for so long."""
 COMPLETE_READS = 3
 _CHUNK = 1 << 16
 """How many bytes are compared at once."""
@@ -56,15 +55,15 @@ class Outcome(msgspec.Struct, frozen=True):
 
     changes: list[LeaseChange]
     faults: list[Fault]
-    """Of records that count from now on, each reported once; or one fault of the whole file.
+    """Each fault of the records that have begun to count, once; or one fault of the whole file.
 
-    The record brings no lease, unless the error is a LostFieldError.
+    A record with a fault has no lease, unless the error is a LostFieldError.
     """
     again: float | None
 
 
 class LeaseTracker:
-    """The leases of one file, as its reads so far prove them."""
+    """The leases of one file, as far as its reads prove them."""
 
     def __init__(self, file: LeaseFile, source: Source, first_seen: FirstSeen) -> None:
         self.file = file
@@ -72,7 +71,7 @@ class LeaseTracker:
         self.book = AddressBook(first_seen)
         """The leases that hold."""
         self._records: set[bytes] = set()
-        """Those of the last read that makes sense…"""
+        """The records of the last read that could be split…"""
         self._split = b""
         """…and its bytes."""
         self._distinct = True
@@ -80,41 +79,41 @@ class LeaseTracker:
         self._data: bytes | None = None
         """The last read…"""
         self._equal_since = 0.0
-        """…and when the first that was equal to it was."""
+        """…and when the first read equal to it was."""
         self._is_cut = False
-        """It ends inside a line."""
+        """Whether it ends inside a line."""
         self._settled = False
-        """Further equal reads prove nothing new."""
+        """Whether further equal reads prove nothing new."""
         self._understood = True
-        """The last read has records."""
+        """Whether the last read could be split."""
         self._fresh: dict[bytes, _Parsed] = {}
         self._held: dict[bytes, _Parsed] = {}
         """Also those that are absent."""
         self._absent: dict[bytes, _Moment] = {}
         """When each went missing."""
         self._lost_fields: dict[bytes, list[ParseError]] = {}
-        """The fields that fresh records had to leave out."""
+        """The unreadable fields of fresh records."""
         self._awaited: dict[str | Address, _Moment] = {}
-        """What fresh records have in common with others, and when one last had it."""
+        """Addresses, clients and names of fresh records, and when a read last had each."""
         self._versions = 0
-        """Of the file, as far as reads tell."""
+        """How many versions of the file the reads have shown."""
 
     def observe(
         self, data: bytes, now: float, wall: float, *, writer_dead: bool = False
     ) -> Outcome:
-        """Take in one read whose fstat was the same before and after it."""
+        """Process one read; fstat(2) was the same before and after it."""
         equal = data == self._data
         if equal and self._settled:
             return Outcome([], [], None)
         version = False
         if not equal:
             goes_on = self._data is not None and data.startswith(self._data)
-            version = bool(data) and not goes_on  # what goes on may be the same rewrite
+            version = bool(data) and not goes_on  # appended lines may be the same rewrite
             self._data, self._equal_since, self._settled = data, now, False
             self._is_cut = not self._source.replaced and not data.endswith(b"\n")
         rewrite = self._equal_since + SHRUNK_SECONDS - now
         if rewrite > 0 and self._held and self._is_cut:
-            return Outcome([], [], rewrite)  # nearly always its writer goes on
+            return Outcome([], [], rewrite)  # mostly, its writer is still at work
         try:
             came, went = self._take(data)
         except ParseError as error:
@@ -131,11 +130,14 @@ class LeaseTracker:
         return Outcome(changes, faults, self._again(now, equal=equal, writer_dead=writer_dead))
 
     def withdraw(self) -> list[LeaseChange]:
-        """Every lease goes: the file is watched no longer."""
+        """Remove every lease: the file is no longer watched."""
         return [LeaseChange(lease, None, 0, 0) for lease in self.book.leases()]
 
     def has(self, record: bytes | None) -> bool:
-        """Whether the last read has this record, and it counts; None: whether it makes no sense."""
+        """Whether the last read has this record, and it counts.
+
+        None: whether the last read could not be split at all.
+        """
         if record is None:
             return not self._understood
         return record in self._held and record not in self._absent
@@ -193,7 +195,7 @@ class LeaseTracker:
                 self._awaited |= dict.fromkeys(_marks(lease), seen)
 
     def _hold(self, records: list[bytes], wall: float) -> tuple[list[LeaseChange], list[Fault]]:
-        """Fresh records count from now on."""
+        """Let these fresh records count."""
         leases: list[tuple[bytes, Lease]] = []
         faults: list[Fault] = []
         for record in records:
@@ -238,7 +240,7 @@ class LeaseTracker:
         return [record for record in past if not is_awaited(record)]
 
     def _drop(self, records: list[bytes], wall: float) -> list[LeaseChange]:
-        """Absent records count no longer."""
+        """Remove these absent records."""
         changes: list[LeaseChange] = []
         for record in records:
             del self._absent[record]
@@ -275,14 +277,14 @@ class LeaseTracker:
 
 
 class _Moment(NamedTuple):
-    """Of a read: when it was, and how many versions of the file there had been."""
+    """When a read was, and how many versions of the file there had been."""
 
     at: float
     versions: int
 
 
 def _marks(lease: Lease) -> tuple[str | Address, ...]:
-    """What a lease has in common with the one that takes its place."""
+    """What a lease may share with the one that replaces it."""
     return tuple(filter(None, (lease.address, client_of(lease), lease.hostname)))
 
 
@@ -300,7 +302,7 @@ def differing(old: bytes, new: bytes) -> tuple[bytes, bytes]:
 
 
 def _longest(most: int, is_same: Callable[[int, int], bool]) -> int:
-    """How many bytes are the same, `most` at most; `is_same` compares those from, and up to."""
+    """How many bytes are the same, at most `most`; `is_same(at, end)` compares some of them."""
     at, step = 0, _CHUNK
     while step:
         while at + step <= most and is_same(at, at + step):

@@ -2,97 +2,68 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+TYPE_CHECKING = False  # the import of typing takes 4 ms, that of pathlib 8
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SOCKET = "run/leasewatch/org.pyvirt.LeaseWatch"
 
 
-@dataclass(frozen=True, slots=True)
+class _Below:
+    """A path below the root."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __get__(self, paths: Paths, _: type[Paths]) -> Path:
+        from pathlib import Path  # noqa: PLC0415  start-up time
+
+        return Path(paths.top, self._path)
+
+
 class Paths:
     """Every path of the product below one `root`, so that tests and images can have their own."""
 
-    root: Path = Path("/")
+    def __init__(self, root: str | Path = "/") -> None:
+        self.top = str(root)
+
+    root = _Below("")
+    config = _Below("etc/pyvirt/leasewatch.toml")
+    """Settings of leasewatch (TOML, root's)."""
+    resolvers = _Below("etc/resolv.conf")
+    """Whom the host asks for names (resolv.conf(5))."""
+    networkd = _Below("run/systemd/network")
+    """Settings of systemd-networkd and udev for interfaces, until the next boot."""
+    networkmanager = _Below("run/NetworkManager/conf.d")
+    """Settings of NetworkManager, until the next boot."""
+    network_definitions = _Below("etc/pyvirt/networks")
+    """One NAME.toml per network."""
+    domain_definitions = _Below("etc/pyvirt/domains")
+    """One NAME.toml per domain."""
+    leases = _Below("var/lib/pyvirt/leases")
+    """Lease files of dnsmasq, NAME.leases per network."""
+    domain_data = _Below("var/lib/pyvirt/domains")
+    """One folder per domain: its disk overlay."""
+    network_runs = _Below("run/pyvirt/networks")
+    """NAME.json while a network is started, and a folder NAME/ of its run files."""
+    domain_runs = _Below("run/pyvirt/domains")
+    """NAME.json while a domain runs, and a folder NAME/ of its sockets and logs."""
+    locks = _Below("run/pyvirt/locks")
+    """What commands hold to keep others out (`files.locks`); not for plain users."""
+    service_run = _Below("run/leasewatch")
+    """Run folder of leasewatch."""
+    history = _Below("var/lib/leasewatch/history.db")
+    """Who held which address when (SQLite); its folder is leasewatch's."""
+    snapshot = _Below("run/leasewatch/hosts.v1")
+    """The host table that the NSS module reads."""
+    varlink = _Below(_SOCKET)
+    """The service's Varlink socket."""
+    pending = _Below("run/leasewatch/pending.sock")
+    """The socket at which lookups of pending names wait."""
+    service_lock = _Below("run/leasewatch/lock")
+    """Locked by the one running service (`files.locks`): the kernel says which process that is."""
 
     @property
-    def config(self) -> Path:
-        """Settings of leasewatch (TOML, root's)."""
-        return self.root / "etc/pyvirt/leasewatch.toml"
-
-    @property
-    def resolvers(self) -> Path:
-        """Whom the host asks for names (resolv.conf(5))."""
-        return self.root / "etc/resolv.conf"
-
-    @property
-    def networkd(self) -> Path:
-        """Settings of systemd-networkd and udev for interfaces, until the next boot."""
-        return self.root / "run/systemd/network"
-
-    @property
-    def networkmanager(self) -> Path:
-        """Settings of NetworkManager, until the next boot."""
-        return self.root / "run/NetworkManager/conf.d"
-
-    @property
-    def network_definitions(self) -> Path:
-        """One NAME.toml per network."""
-        return self.root / "etc/pyvirt/networks"
-
-    @property
-    def domain_definitions(self) -> Path:
-        """One NAME.toml per domain."""
-        return self.root / "etc/pyvirt/domains"
-
-    @property
-    def leases(self) -> Path:
-        """Lease files of dnsmasq, NAME.leases per network."""
-        return self.root / "var/lib/pyvirt/leases"
-
-    @property
-    def domain_data(self) -> Path:
-        """One folder per domain: its disk overlay."""
-        return self.root / "var/lib/pyvirt/domains"
-
-    @property
-    def network_runs(self) -> Path:
-        """NAME.json while a network is started, and a folder NAME/ of its run files."""
-        return self.root / "run/pyvirt/networks"
-
-    @property
-    def domain_runs(self) -> Path:
-        """NAME.json while a domain runs, and a folder NAME/ of its sockets and logs."""
-        return self.root / "run/pyvirt/domains"
-
-    @property
-    def locks(self) -> Path:
-        """What commands hold to keep others out (`io.place`); nothing in it is for plain users."""
-        return self.root / "run/pyvirt/locks"
-
-    @property
-    def service_run(self) -> Path:
-        """Run folder of leasewatch."""
-        return self.root / "run/leasewatch"
-
-    @property
-    def history(self) -> Path:
-        """Who held which address when (SQLite); its folder is leasewatch's."""
-        return self.root / "var/lib/leasewatch/history.db"
-
-    @property
-    def snapshot(self) -> Path:
-        """The host table that the NSS module reads."""
-        return self.service_run / "hosts.v1"
-
-    @property
-    def varlink(self) -> Path:
-        """The service's Varlink socket."""
-        return self.service_run / "org.pyvirt.LeaseWatch"
-
-    @property
-    def pending(self) -> Path:
-        """The socket at which lookups of pending names wait."""
-        return self.service_run / "pending.sock"
-
-    @property
-    def service_lock(self) -> Path:
-        """Locked by the one running service (`io.place`): the kernel says which process that is."""
-        return self.service_run / "lock"
+    def socket(self) -> str:
+        """`varlink` as text."""
+        return f"{self.top}/{_SOCKET}"

@@ -28,9 +28,10 @@ from leasewatch.pyvirt.domains.domains import Domains
 from leasewatch.pyvirt.domains.plan import DomainRequest, plan
 from leasewatch.pyvirt.files import started_network
 from nss_pyvirt import programs, snapshot
-from nss_pyvirt.errors import Code, UserError
+from nss_pyvirt.codes import Code
+from nss_pyvirt.errors import UserError
 from nss_pyvirt.installer.cli import command as nss_pyvirt
-from nss_pyvirt.terminal import commands, frame
+from nss_pyvirt.terminal import commands, frame, with_click
 from tests.leasewatch.holding import holding
 
 MANUAL = Path(__file__).parents[1] / "packaging/man/pyvirt.1"
@@ -116,10 +117,12 @@ def fail(error: Exception) -> None:
     raise error
 
 
-def as_anybody(command: click.Command, argv: list[str]) -> None:
+def as_anybody(top: commands.Group, argv: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "geteuid", lambda: 1000)
-        command.main(argv, standalone_mode=False)
+        called = commands.read(top, "pyvirt", argv)
+        assert called is not None
+        called(None)
 
 
 @pytest.mark.parametrize(
@@ -169,12 +172,12 @@ def test_json_is_asked_for_in_each_way_that_click_takes(
         (nss_pyvirt, ["status", "-o", "json", "more"]),
         (nss_pyvirt, ["status", "-o", "json", "--root", "/no/such/folder"]),
     ],
-    ids=str,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
 def test_a_wrong_command_line_is_an_error_in_json_too(
-    capsys: pytest.CaptureFixture[str], command: click.Command, argv: Sequence[str]
+    capsys: pytest.CaptureFixture[str], command: commands.Group, argv: Sequence[str]
 ) -> None:
-    assert frame.run(command, command.name or "", argv) == 2
+    assert frame.run(command, "program", argv) == 2
     error = complaint(capsys)
     assert (error["code"], bool(error["hint"])) == ("usage", True)
 
@@ -205,7 +208,7 @@ def test_the_exit_code_does_not_depend_on_the_output(paths: Paths, output: str) 
     assert leasewatch(["resolve", "web9", "-o", output], paths) == 3
 
 
-@click.command(cls=commands.Command)
+@commands.command()
 def acting() -> int:
     frame.print_done("domain web1 is started", domain="web1")
     frame.print_note("pyvirt", "this takes\nlong")
@@ -246,8 +249,8 @@ def leaves(command: click.Command) -> Iterator[click.Command]:
 
 
 @pytest.mark.parametrize("group", [leasewatch_command, pyvirt, nss_pyvirt])
-def test_every_command_takes_json(group: click.Command) -> None:
-    for leaf in leaves(group):
+def test_every_command_takes_json(group: commands.Group) -> None:
+    for leaf in leaves(with_click.built(group)):
         choices = [p.type for p in leaf.params if p.name == "output"]
         assert [isinstance(c, click.Choice) and "json" in c.choices for c in choices] == [True]
 

@@ -16,12 +16,13 @@ from leasewatch.cli import leasewatch
 from leasewatch.pyvirt.cli import pyvirt
 from nss_pyvirt.installer import cli as nss_pyvirt
 from nss_pyvirt.installer import pieces
+from nss_pyvirt.terminal import with_click
 
 PAGES = Path(__file__).parents[1] / "packaging/man"
 COMMANDS = {
-    "leasewatch.1": leasewatch.command,
-    "pyvirt.1": pyvirt.command,
-    "nss-pyvirt.8": nss_pyvirt.command,
+    "leasewatch.1": with_click.built(leasewatch.command),
+    "pyvirt.1": with_click.built(pyvirt.command),
+    "nss-pyvirt.8": with_click.built(nss_pyvirt.command),
 }
 
 

@@ -53,6 +53,9 @@ def test_the_sdist_holds_the_sources_and_nothing_that_was_built(sdist: Path) -> 
 def test_the_wheel_holds_the_extension_and_the_nss_module(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
+        scripts = {n: archive.read(n) for n in names if ".data/scripts/" in n}
+    assert {Path(n).name for n in scripts} == {"leasewatch", "nss-pyvirt", "pyvirt"}
+    assert all(text.startswith(b"#!python\n") for text in scripts.values())  # pip writes its own
     assert {MODULE, "nss_pyvirt/_snapshot.abi3.so", "nss_pyvirt/py.typed"} <= names
     assert any(name.endswith(".data/data/share/man/man8/nss_pyvirt.8") for name in names)
     assert not [name for name in names if name.startswith(("tests/", "csrc/", "packaging/"))]

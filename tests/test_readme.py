@@ -21,15 +21,16 @@ from leasewatch.paths import Paths
 from leasewatch.pyvirt.cli import pyvirt
 from nss_pyvirt.installer import cli as nss_pyvirt
 from nss_pyvirt.installer import nsswitch
+from nss_pyvirt.terminal import with_click
 from tests import readme
 
 ROOT = Path(__file__).parents[1]
 BLOCKS = readme.FENCED.findall(readme.TEXT)
 SPANS = re.findall(r"`([^`\n]+)`", readme.FENCED.sub("", readme.TEXT))
 OURS = {
-    "leasewatch": leasewatch.command,
-    "pyvirt": pyvirt.command,
-    "nss-pyvirt": nss_pyvirt.command,
+    "leasewatch": with_click.built(leasewatch.command),
+    "pyvirt": with_click.built(pyvirt.command),
+    "nss-pyvirt": with_click.built(nss_pyvirt.command),
 }
 THEIRS = {
     "/opt/pyvirt/bin/pip",
@@ -139,7 +140,8 @@ def test_apt_installs_what_a_checkout_gets_and_nothing_more() -> None:
 
 
 def test_what_is_linked_and_unlinked_is_what_the_package_installs() -> None:
-    scripts = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"])
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    scripts = {Path(file).name for file in settings["script-files"]}
     (linked,) = re.findall(r"^sudo ln -s (.*) /usr/local/bin/$", readme.TEXT, re.MULTILINE)
     assert set(linked.split()) == {f"/opt/pyvirt/bin/{name}" for name in scripts}
     (removed,) = re.findall(r"^sudo rm (/usr/local/bin/.*)$", readme.TEXT, re.MULTILINE)

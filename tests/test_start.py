@@ -7,35 +7,43 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-HEAVY = {
-    *("asyncio", "importlib.metadata", "logging", "qemu", "subprocess"),
-    "watchdog",
+from leasewatch.paths import Paths
+from tests.leasewatch.cli.answering import ENTRY, answering
+
+HEAVY = {"asyncio", "click", "importlib.metadata", "logging", "qemu", "subprocess", "watchdog"}
+LIGHT = HEAVY | {
+    *("_cffi_backend", "collections", "contextlib", "csv", "dataclasses", "enum", "functools"),
+    *("hashlib", "importlib", "inspect", "json", "msgspec", "pathlib", "re", "shutil", "socket"),
+    *("tempfile", "textwrap", "tomllib", "typing"),
 }
-NOT_BARE = HEAVY | {"_cffi_backend", "csv", "hashlib", "json", "msgspec", "socket", "tempfile"}
-OFFLINE = {"leasewatch.api.offline", "leasewatch.api.offline_history"}
-QUERY = HEAVY | OFFLINE | {"_cffi_backend", "csv", "tempfile", "tomllib"}
+LEASEWATCH = "from leasewatch.cli.leasewatch import main; from leasewatch.paths import Paths"
+
+
+def loaded(code: str) -> set[str]:
+    """The modules that are there after the code. Modules of .pth files are not ours: -S."""
+    code = f"import sys; sys.path[:] = {sys.path!r}; {code}; print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.split())
 
 
 @pytest.mark.parametrize(
-    ("imports", "unwanted"),
-    [
-        ("leasewatch.cli.leasewatch", NOT_BARE),
-        ("leasewatch.pyvirt.cli.pyvirt", NOT_BARE),
-        ("nss_pyvirt.installer.cli", NOT_BARE),
-        ("leasewatch.cli.leasewatch, leasewatch.cli.ip", QUERY),
-        ("leasewatch.cli.leasewatch, leasewatch.cli.list_leases", QUERY),
-    ],
+    "module",
+    ["leasewatch.cli.leasewatch", "leasewatch.pyvirt.cli.pyvirt", "nss_pyvirt.installer.cli"],
 )
-def test_a_start_loads_nothing_that_it_does_not_need(imports: str, unwanted: set[str]) -> None:
-    code = f"import {imports}, sys; print(*sorted(sys.modules))"
-    # -S: what .pth files of the environment import is not ours.
-    paths = f"import sys; sys.path[:] = {sys.path!r}; "
-    done = subprocess.run(
-        [sys.executable, "-S", "-c", paths + code], capture_output=True, text=True, check=True
-    )
-    loaded = set(done.stdout.split())
-    assert "click" in loaded
-    assert not loaded & unwanted
+def test_a_start_loads_nothing_that_it_does_not_need(module: str) -> None:
+    assert not loaded(f"import {module}") & LIGHT
+
+
+@pytest.mark.parametrize("words", [["list"], ["list", "web1", "-o", "name"], ["ip", "-4", "web1"]])
+def test_a_query_loads_nothing_that_it_does_not_need(tmp_path: Path, words: list[str]) -> None:
+    with answering(Paths(tmp_path), [ENTRY]):
+        found = loaded(f"{LEASEWATCH}; main({words!r}, Paths({str(tmp_path)!r}))")
+    assert {"leasewatch.cli.ask", "_socket"} <= found
+    assert not found & LIGHT

@@ -4,7 +4,8 @@ In: calls on the socket `Paths.varlink`, from any local user.
 Out: candidates for names, answers of names and addresses, sources, history.
 
 `interface` holds the messages, `methods` the methods, and `description` makes the interface's text
-of both. `server` and `client` are the two sides; `answers` finds the answers in the service's
+of both. `server` and `client` are the two sides, and `exchange` is what a client sends and receives
+on the socket; `answers` finds the answers in the service's
 state. `offline` and `offline_history` give the same answers without the service: they read the
 published table, the lease files and the history once.
 

@@ -1,4 +1,4 @@
-"""Ask the service over its Varlink socket: blocking, with a deadline for each reply.
+"""Ask the service, and check its replies (`exchange` does neither cost a start nor check).
 
 It is for commands, so it imports no asyncio. A list is asked for in pages: no page, and so no
 buffer, is large. What to do without the service is the caller's matter.
@@ -6,15 +6,13 @@ buffer, is large. What to do without the service is the caller's matter.
 
 from __future__ import annotations
 
-import socket
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import msgspec
 
-from leasewatch.api import interface
+from leasewatch.api import exchange, interface
 from leasewatch.api.interface import (
     Entry,
     EventsReply,
@@ -28,18 +26,10 @@ from leasewatch.errors import UNDECODABLE
 from leasewatch.history.rows import HistoryParameters
 from nss_pyvirt.errors import UserError
 
-TIMEOUT: Final = 5.0
-"""Seconds to connect, ask and read a reply, or the next page of a list."""
-MAX_REPLY: Final = 256 * 1024 * 1024
-"""The most bytes of all replies to a question; 100,000 entries take about 50 MB."""
-
 _T = TypeVar("_T", bound=msgspec.Struct)
 
 
-class NoServiceError(UserError):
-    """The service does not listen on the socket, or does not answer in time."""
-
-    code = "unavailable"
+NoServiceError = exchange.NoServiceError
 
 
 class NoHistoryError(UserError):
@@ -106,7 +96,7 @@ def _pages(
         hint = "leasewatch list shows every lease"
         raise UserError("the name is not UTF-8", hint, "invalid") from None
     call = interface.Call(method=method, parameters=asked, more=more)
-    for message in _exchange(path, msgspec.json.encode(call) + b"\0"):
+    for message in exchange.messages(str(path), msgspec.json.encode(call)):
         reply = _decode(message, interface.Reply)
         if reply.error is not None:
             raise _refusal(method, reply.error, reply.parameters)
@@ -124,45 +114,6 @@ def _refusal(method: str, error: str, parameters: msgspec.Raw) -> UserError:
         why = _decode(parameters, interface.NoHistory).why
         return NoHistoryError(why, "see journalctl -u leasewatch")
     return UserError(f"the service refused {method}: {error}")
-
-
-def _exchange(path: Path, message: bytes) -> Iterator[bytes]:
-    """Send one message, and yield each that comes back, without its NUL, until the caller stops."""
-    with socket.socket(socket.AF_UNIX) as client:
-        try:
-            client.settimeout(TIMEOUT)
-            client.connect(str(path))
-            client.sendall(message)
-            yield from _messages(client)
-        except (FileNotFoundError, ConnectionRefusedError):
-            from nss_pyvirt.installer.pieces import start_command  # noqa: PLC0415  start-up time
-
-            what = "the leasewatch service is not running"
-            raise NoServiceError(what, start_command()) from None
-        except OSError as error:
-            why = "no answer" if isinstance(error, TimeoutError) else error.strerror
-            raise NoServiceError(
-                f"the leasewatch service does not answer ({why})", "systemctl status leasewatch"
-            ) from error
-
-
-def _messages(client: socket.socket) -> Iterator[bytes]:
-    received, size = bytearray(), 0
-    deadline = time.monotonic() + TIMEOUT
-    while True:
-        client.settimeout(max(0.001, deadline - time.monotonic()))
-        piece = client.recv(1 << 20)
-        if not piece:
-            raise NoServiceError("the leasewatch service ended while it answered")
-        size += len(piece)
-        if size > MAX_REPLY:
-            raise UserError(f"the service's reply is over {MAX_REPLY} bytes")
-        *ends, rest = piece.split(b"\0")
-        for end in ends:
-            yield bytes(received + end)
-            received.clear()
-            deadline = time.monotonic() + TIMEOUT
-        received += rest
 
 
 def _decode(message: bytes | msgspec.Raw, kind: type[_T]) -> _T:

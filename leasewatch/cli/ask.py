@@ -1,56 +1,109 @@
-"""Ask the service. If there is none, warn of that on stderr and read the files directly."""
+"""Ask the service. If there is none, warn of that on stderr and read the files directly.
+
+`entries` and `answer` start quickly: they import msgspec and the checks of replies only where the
+service gives no answer, or one that they do not understand.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import TypeVar
 
-import click
-
-from leasewatch.api import client as varlink_client
-from leasewatch.api.interface import (
-    EventsReply,
-    HistoryReply,
-    ListReply,
-    ResolveReply,
-)
-from leasewatch.history.rows import HistoryParameters
+from leasewatch.api import exchange
+from leasewatch.api.exchange import NoServiceError
 from leasewatch.paths import Paths
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import frame, show
 
-_T = TypeVar("_T")
+TYPE_CHECKING = False  # the import of typing takes 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Final, TypeVar
+
+    from leasewatch.api.interface import EventsReply, HistoryReply, ResolveReply
+    from leasewatch.history.rows import HistoryParameters
+
+    _T = TypeVar("_T")
+
+_NOT_UNDERSTOOD: Final = (
+    AttributeError,
+    LookupError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 
-def complete_name(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+def complete_name(ctx: Any, _param: object, incomplete: str) -> list[str]:
     """Shell completion: the names of all leases and running domains."""
     return complete(ctx, "name", incomplete)
 
 
-def complete(ctx: click.Context, field: str, incomplete: str) -> list[str]:
+def complete(ctx: Any, field: str, incomplete: str) -> list[str]:
     """Shell completion: the values of a field of `list`; none without the service."""
+    from leasewatch.api import client  # noqa: PLC0415  start-up time
+
     try:
-        entries = varlink_client.list_entries((ctx.obj or Paths()).varlink).entries
+        found = client.list_entries((ctx.obj or Paths()).varlink).entries
     except UserError:
         return []
-    found = {str(getattr(entry, field) or "") for entry in entries}
-    return sorted((v for v in found if v and v.startswith(incomplete)), key=show.natural)
+    values = {str(getattr(entry, field) or "") for entry in found}
+    return sorted((v for v in values if v and v.startswith(incomplete)), key=show.natural)
 
 
-def list_entries(paths: Paths) -> ListReply:
-    """Every candidate for a name."""
+def entries(paths: Paths, shown: Callable[[dict[str, Any]], _T]) -> list[_T]:
+    """What `shown` makes of each candidate for a name: the fields of `interface.Entry`.
 
-    def look() -> ListReply:
+    It is called for each as it comes, so that a long list is never in memory as a whole.
+    """
+
+    def service() -> list[_T]:
+        try:
+            pages = exchange.replies(paths.socket, exchange.LIST)
+            return [shown(entry) for page in pages for entry in page["entries"]]
+        except _NOT_UNDERSTOOD:
+            import msgspec  # noqa: PLC0415  start-up time
+
+            from leasewatch.api import client  # noqa: PLC0415  start-up time
+
+            listed = client.list_entries(paths.varlink)  # says what is wrong
+            return [shown(msgspec.structs.asdict(entry)) for entry in listed.entries]
+
+    def look() -> list[_T]:
+        import msgspec  # noqa: PLC0415  start-up time
+
         from leasewatch.api import offline  # noqa: PLC0415  needed only without the service
 
-        return offline.list_entries(paths, time.time())
+        found = offline.list_entries(paths, time.time()).entries
+        return [shown(msgspec.structs.asdict(entry)) for entry in found]
 
-    return _ask(lambda: varlink_client.list_entries(paths.varlink), look)
+    return _ask(service, look)
 
 
-def resolve(paths: Paths, query: str) -> ResolveReply:
-    """What a name or an address answers; raises NoSuchNameError, with a likely name as its hint."""
+def answer(paths: Paths, query: str) -> tuple[str, list[tuple[str, int, int]]]:
+    """The name that `query` resolves to, and each address: its text, family and interface.
+
+    Raises NoSuchNameError, as `resolve` does.
+    """
+    down = None
+    try:
+        (reply,) = exchange.replies(paths.socket, exchange.resolve(query))
+        found = [(a["address"], a["family"], a["ifindex"]) for a in reply["addresses"]]
+        return reply["name"], found
+    except NoServiceError as error:
+        down = error
+    except _NOT_UNDERSTOOD:
+        pass
+    told = resolve(paths, query, down)
+    return told.name, [(a.address, a.family, a.ifindex) for a in told.addresses]
+
+
+def resolve(paths: Paths, query: str, down: NoServiceError | None = None) -> ResolveReply:
+    """What a name or an address answers; raises NoSuchNameError, with a likely name as its hint.
+
+    `down`: why the service cannot be asked.
+    """
+    from leasewatch.api import client  # noqa: PLC0415  start-up time
 
     def look() -> ResolveReply:
         from leasewatch.api import offline  # noqa: PLC0415  needed only without the service
@@ -58,8 +111,8 @@ def resolve(paths: Paths, query: str) -> ResolveReply:
         return offline.resolve(paths, query, time.time())
 
     try:
-        return _ask(lambda: varlink_client.resolve(paths.varlink, query), look)
-    except varlink_client.NoSuchNameError as error:
+        return _ask(lambda: client.resolve(paths.varlink, query), look, down=down)
+    except client.NoSuchNameError as error:
         from leasewatch.files import run_states  # noqa: PLC0415  start-up time
         from nss_pyvirt.terminal import hints  # noqa: PLC0415  start-up time
 
@@ -75,34 +128,39 @@ def resolve(paths: Paths, query: str) -> ResolveReply:
 
 def history(paths: Paths, asked: HistoryParameters) -> HistoryReply:
     """Who held which address when."""
+    from leasewatch.api import client  # noqa: PLC0415  start-up time
 
     def look() -> HistoryReply:
         from leasewatch.api import offline_history  # noqa: PLC0415  needed only without the service
 
         return offline_history.history(paths, asked)
 
-    return _ask(lambda: varlink_client.history(paths.varlink, asked), look, str(paths.history))
+    return _ask(lambda: client.history(paths.varlink, asked), look, str(paths.history))
 
 
 def events(paths: Paths, asked: HistoryParameters) -> EventsReply:
     """What happened."""
+    from leasewatch.api import client  # noqa: PLC0415  start-up time
 
     def look() -> EventsReply:
         from leasewatch.api import offline_history  # noqa: PLC0415  needed only without the service
 
         return offline_history.events(paths, asked)
 
-    return _ask(lambda: varlink_client.events(paths.varlink, asked), look, str(paths.history))
+    return _ask(lambda: client.events(paths.varlink, asked), look, str(paths.history))
 
 
 def _ask(
     service: Callable[[], _T],
     look: Callable[[], _T],
     where: str = "the published table and the lease files",
+    down: NoServiceError | None = None,
 ) -> _T:
     try:
+        if down is not None:
+            raise down
         return service()
-    except varlink_client.NoServiceError as error:
+    except NoServiceError as error:
         line = f"{error.what}; reading {where} instead"
         frame.print_warning("leasewatch", UserError(line, error.hint, error.code))
     return look()

@@ -6,13 +6,14 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import click
+import msgspec
 
 from leasewatch.cli import ask, since, words
 from leasewatch.history.rows import MAX_ROWS, Event, HistoryParameters, Holding
 from leasewatch.paths import Paths
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame, show
+from nss_pyvirt.terminal.commands import Param
 
 _HOLDINGS = ("name", "network", "address", "mac", "since", "until", "state")
 _EVENTS = ("time", "event", "name", "network", "address", "mac", "why")
@@ -21,21 +22,35 @@ _EVENTS_WIDE = {"network": 100, "mac": 130}
 """The least width of a terminal that shows these."""
 
 
-class _Moment(click.ParamType[float]):
-    name = "when"
-
-    def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Unix seconds."""
-        try:
-            return since.moment(value, time.time())
-        except ValueError as error:
-            self.fail(f'"{frame.printable(value)}": {error}', param, ctx)
+def _moment(text: str) -> float:
+    """Unix seconds; raises ValueError."""
+    try:
+        return since.moment(text, time.time())
+    except ValueError as error:
+        raise ValueError(f'"{text}": {error}') from None
 
 
-@click.command(
-    cls=commands.Command,
+@commands.command(
+    Param("query", metavar="[NAME|ADDRESS|MAC]", complete=ask.complete_name),
+    Param(
+        "then",
+        "--since",
+        kind=_moment,
+        metavar="WHEN",
+        help="Show only what was still there after that time: 2h, 3d, today, yesterday, 14:30, "
+        "2026-11-26, 2026-11-26T14:30.",
+    ),
+    Param("events", "--events", flag=True, help="Show what happened, one event per row."),
+    Param(
+        "limit",
+        "-n",
+        "--limit",
+        metavar="NUMBER",
+        kind=commands.whole_number(1, MAX_ROWS),
+        default=10_000,
+        help="Show only the newest rows.",
+    ),
+    commands.ROWS,
     epilog=frame.examples(
         "leasewatch history 10.77.0.12                     who had it, and when",
         "leasewatch history web1 --since yesterday",
@@ -44,28 +59,6 @@ class _Moment(click.ParamType[float]):
         "leasewatch history --events -o json | jq '.[] | select(.event == \"refused\")'",
     ),
 )
-@click.argument(
-    "query", metavar="[NAME|ADDRESS|MAC]", required=False, shell_complete=ask.complete_name
-)
-@click.option(
-    "--since",
-    "then",
-    type=_Moment(),
-    help="Show only what was still there after that time: 2h, 3d, today, yesterday, 14:30, "
-    "2026-11-26, 2026-11-26T14:30.",
-)
-@click.option("--events", is_flag=True, help="Show what happened, one event per row.")
-@click.option(
-    "-n",
-    "--limit",
-    metavar="NUMBER",
-    type=commands.WholeNumber(1, MAX_ROWS),
-    default=10_000,
-    show_default=True,
-    help="Show only the newest rows.",
-)
-@frame.output_option
-@click.pass_obj
 def command(
     paths: Paths,
     query: str | None,
@@ -103,7 +96,7 @@ def command(
         found = found[:limit]
         what = f"showing the newest {limit}; use --limit for more"
         frame.print_warning("leasewatch", UserError(what, code="incomplete"))
-    rows = [words.row(row) for row in reversed(found)]
+    rows = [words.row(msgspec.structs.asdict(row)) for row in reversed(found)]
     if output == "name":
         names = dict.fromkeys(row["name"] for row in rows if row["name"] is not None)
         rows = [{"name": name} for name in names]
@@ -112,7 +105,7 @@ def command(
     more = output == "csv"
     columns = (*["seq"] * more, *_EVENTS) if events else (*_HOLDINGS, *["claim"] * more)
     wide = _EVENTS_WIDE if events else _HOLDINGS_WIDE
-    click.echo(frame.render(rows, columns, output, name="name", wide=wide), nl=False)
+    frame.write(frame.render(rows, columns, output, name="name", wide=wide))
 
 
 def _nothing(query: str | None, then: float | None) -> UserError:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import _socket  # socket takes 7 ms
 import time
-from collections.abc import Sequence
 
-import click
-
-from leasewatch import addresses
-from leasewatch.api.interface import Entry
 from leasewatch.cli import ask, words
 from leasewatch.paths import Paths
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame, show
+from nss_pyvirt.terminal.commands import Param
+
+TYPE_CHECKING = False  # the import of typing takes 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from typing import Any
 
 _COLUMNS = ("name", "network", "address", "mac", "from", "expires", "trust", "state")
 _WIDE = {"network": 70, "mac": 100, "from": 120, "trust": 120}
@@ -22,13 +24,28 @@ _EVIDENT = {"published", "unnamed"}
 _STATES = ("published", "pending", "refused", "conflict", "ended", "expired", "unnamed")
 
 
-def _complete_network(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+def _complete_network(ctx: Any, _param: object, incomplete: str) -> list[str]:
     return ask.complete(ctx, "network", incomplete)
 
 
-@click.command(
-    "list",
-    cls=commands.Command,
+@commands.command(
+    Param("wanted", multiple=True, metavar="[NAME|ADDRESS|MAC]...", complete=ask.complete_name),
+    Param(
+        "networks",
+        "--network",
+        multiple=True,
+        metavar="NETWORK",
+        complete=_complete_network,
+        help="Only leases on this network (repeatable).",
+    ),
+    Param(
+        "states",
+        "--state",
+        kind=_STATES,
+        multiple=True,
+        help="Only leases in this state (repeatable).",
+    ),
+    commands.ROWS,
     epilog=frame.examples(
         "leasewatch list",
         "leasewatch list web1",
@@ -37,29 +54,6 @@ def _complete_network(ctx: click.Context, _param: click.Parameter, incomplete: s
         "leasewatch list -o json | jq '.[] | select(.state == \"conflict\")'",
     ),
 )
-@click.argument(
-    "wanted",
-    metavar="[NAME|ADDRESS|MAC]...",
-    nargs=-1,
-    shell_complete=ask.complete_name,
-)
-@click.option(
-    "--network",
-    "networks",
-    metavar="NETWORK",
-    multiple=True,
-    shell_complete=_complete_network,
-    help="Only leases on this network (repeatable).",
-)
-@click.option(
-    "--state",
-    "states",
-    type=click.Choice(_STATES),
-    multiple=True,
-    help="Only leases in this state (repeatable).",
-)
-@frame.output_option
-@click.pass_obj
 def command(
     paths: Paths,
     wanted: Sequence[str],
@@ -85,72 +79,67 @@ def command(
     seconds; none: the lease never expires. Exits with 3 if a name, address,
     MAC or option leaves nothing to list.
     """  # noqa: D301  click means the character
-    entries = ask.list_entries(paths).entries
-    chosen = [entry for entry in entries if _is_chosen(entry, wanted, networks, states)]
+    asked = {word.lower().removesuffix(".") for word in wanted}
+    now = time.time()
+
+    def shown(entry: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
+        if not _is_chosen(entry, asked, networks, states):
+            return None
+        return _order(entry), _row(entry, output, now)
+
+    chosen = [row for row in ask.entries(paths, shown) if row is not None]
     if not chosen and (wanted or networks or states):
         hint = "leasewatch list shows every lease"
         raise UserError("no lease matches", hint, "not-found", exit_code=3)
     if not chosen and output == "table":
         empty = UserError("no leases yet", "leasewatch sources shows where it looks", "not-found")
         frame.print_warning("leasewatch", empty)
-    _print(sorted(chosen, key=_order), output)
+    chosen.sort(key=lambda pair: pair[0])
+    rows = [row for _, row in chosen]
+    if output == "name":
+        published = (row["name"] for row in rows if row["state"] == "published" and row["name"])
+        rows = [{"name": name} for name in dict.fromkeys(published)]
+    columns = (*_COLUMNS, "reason") if output == "csv" else _COLUMNS
+    frame.write(frame.render(rows, columns, output, name="name", wide=_WIDE))
 
 
 def _is_chosen(
-    entry: Entry, wanted: Sequence[str], networks: Sequence[str], states: Sequence[str]
+    entry: dict[str, Any], asked: set[str], networks: Collection[str], states: Collection[str]
 ) -> bool:
     """Whether an entry is one of those asked for; empty: of all."""
-    asked = {word.lower().removesuffix(".") for word in wanted}
-    own = {value.lower() for value in (entry.name, entry.address, entry.mac) if value}
-    return (
-        (not asked or bool(asked & own))
-        and (not networks or entry.network in networks)
-        and (not states or entry.verdict in states)
-    )
+    if networks and entry["network"] not in networks:
+        return False
+    if states and entry["verdict"] not in states:
+        return False
+    own = (entry["name"], entry["address"], entry["mac"])
+    return not asked or any(value and value.lower() in asked for value in own)
 
 
-def _print(entries: Sequence[Entry], output: frame.Format) -> None:
-    if output == "name":
-        names = {entry.name for entry in entries if entry.name and entry.verdict == "published"}
-        rows: list[dict[str, object]] = [{"name": n} for n in sorted(names, key=show.natural)]
-    elif output == "json":
-        rows = [words.row(entry) for entry in entries]
-    elif output == "csv":
-        rows = [words.row(entry) | {"address": _address(entry)} for entry in entries]
-    else:
-        now = time.time()
-        rows = [_row(entry, now) for entry in entries]
-    columns = (*_COLUMNS, "reason") if output == "csv" else _COLUMNS
-    click.echo(frame.render(rows, columns, output, name="name", wide=_WIDE), nl=False)
-
-
-def _order(entry: Entry) -> tuple[object, ...]:
+def _order(entry: dict[str, Any]) -> tuple[object, ...]:
     """By name (host2 before host10), unnamed last, then network and address, IPv4 first."""
-    packed = addresses.parse(entry.address) if entry.address else b""
-    name, network = show.natural(entry.name or ""), show.natural(entry.network)
-    return (entry.name is None, name, network, entry.family or 0, packed)
+    name, address, family = entry["name"], entry["address"], entry["family"] or 0
+    kind = _socket.AF_INET if family == 4 else _socket.AF_INET6
+    packed = _socket.inet_pton(kind, address) if address else b""
+    network = show.natural(entry["network"])
+    return (name is None, show.natural(name or ""), network, family, packed)
 
 
-def _address(entry: Entry) -> str | None:
-    return show.address(entry.address, entry.ifindex) if entry.address else None
-
-
-def _expires(entry: Entry, now: float) -> str | None:
-    """None for what is no lease: it does not end."""
-    if entry.address is None or entry.origin == "neighbour":
-        return None
-    return show.expiry(entry.expires, now)
-
-
-def _row(entry: Entry, now: float) -> dict[str, object]:
-    state = entry.verdict if entry.verdict in _EVIDENT else f"{entry.verdict}: {entry.reason}"
+def _row(entry: dict[str, Any], output: frame.Format, now: float) -> dict[str, Any]:
+    if output == "json":
+        return words.row(entry)
+    address, verdict, origin = entry["address"], entry["verdict"], entry["origin"]
+    if address:
+        address = show.address(address, entry["ifindex"])
+    if output == "csv":
+        return words.row(entry) | {"address": address}
+    is_lease = address is not None and origin != "neighbour"
     return {
-        "name": entry.name,
-        "network": entry.network,
-        "address": _address(entry),
-        "mac": entry.mac,
-        "from": entry.origin,
-        "expires": _expires(entry, now),
-        "trust": entry.trust,
-        "state": state,
+        "name": entry["name"],
+        "network": entry["network"],
+        "address": address,
+        "mac": entry["mac"],
+        "from": origin,
+        "expires": show.expiry(entry["expires"], now) if is_lease else None,
+        "trust": entry["trust"],
+        "state": verdict if verdict in _EVIDENT else f"{verdict}: {entry['reason']}",
     }

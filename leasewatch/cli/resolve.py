@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Sequence
 
-import click
 import msgspec
 
 from leasewatch.api.client import NoSuchNameError
@@ -14,6 +13,7 @@ from leasewatch.api.interface import Address, Entry, ResolveReply
 from leasewatch.cli import ask, words
 from leasewatch.paths import Paths
 from nss_pyvirt.terminal import commands, frame, show
+from nss_pyvirt.terminal.commands import Param
 
 _ANSWER = ("name", "address", "network", "from", "expires", "trust")
 _CANDIDATES = ("name", "trust", "network", "address", "mac", "from", "source", "state", "reason")
@@ -23,8 +23,15 @@ _CANDIDATES_WIDE = {"mac": 110, "trust": 130, "from": 130, "source": 150}
 """The least width of a terminal that shows these."""
 
 
-@click.command(
-    cls=commands.Command,
+@commands.command(
+    Param("query", required=True, metavar="NAME|ADDRESS", complete=ask.complete_name),
+    Param(
+        "explain",
+        "--explain",
+        flag=True,
+        help="List each candidate, and why it was or was not chosen.",
+    ),
+    commands.ROWS,
     epilog=frame.examples(
         "leasewatch resolve web1",
         "leasewatch resolve 10.77.0.12",
@@ -32,12 +39,6 @@ _CANDIDATES_WIDE = {"mac": 110, "trust": 130, "from": 130, "source": 150}
         "leasewatch resolve web1 -o json | jq -r '.addresses[0].address'",
     ),
 )
-@click.argument("query", metavar="NAME|ADDRESS", shell_complete=ask.complete_name)
-@click.option(
-    "--explain", is_flag=True, help="List each candidate, and why it was or was not chosen."
-)
-@frame.output_option
-@click.pass_obj
 def command(paths: Paths, query: str, output: frame.Format, *, explain: bool) -> None:
     """Show what NAME or ADDRESS resolves to.
 
@@ -52,7 +53,7 @@ def command(paths: Paths, query: str, output: frame.Format, *, explain: bool) ->
             error.hint = "leasewatch list shows every lease"
         raise
     if output == "json":
-        click.echo(json.dumps(_object(reply), indent=2))
+        frame.write(json.dumps(_object(reply), indent=2) + "\n")
     elif explain:
         _print_candidates(reply.candidates, output)
     else:
@@ -61,9 +62,12 @@ def command(paths: Paths, query: str, output: frame.Format, *, explain: bool) ->
 
 def _object(reply: ResolveReply) -> dict[str, object]:
     """The reply as JSON shows it."""
-    addresses, candidates = map(words.row, reply.addresses), map(words.row, reply.candidates)
-    shown = {"addresses": list(addresses), "candidates": list(candidates)}
+    shown = {key: [*map(_fields, getattr(reply, key))] for key in ("addresses", "candidates")}
     return msgspec.structs.asdict(reply) | shown
+
+
+def _fields(shown: Address | Entry) -> dict[str, object]:
+    return words.row(msgspec.structs.asdict(shown))
 
 
 def _print_answer(reply: ResolveReply, output: frame.Format) -> None:
@@ -82,7 +86,7 @@ def _print_answer(reply: ResolveReply, output: frame.Format) -> None:
     if not rows:
         rows = [shared | {"address": None, "network": None, "from": None, "expires": "not yet"}]
     rows = rows[:1] if output == "name" else rows
-    click.echo(frame.render(rows, _ANSWER, output, name="name", wide=_WIDE), nl=False)
+    frame.write(frame.render(rows, _ANSWER, output, name="name", wide=_WIDE))
 
 
 def _expires(address: Address, now: float) -> str | None:
@@ -90,10 +94,8 @@ def _expires(address: Address, now: float) -> str | None:
 
 
 def _print_candidates(entries: Sequence[Entry], output: frame.Format) -> None:
-    rows = [words.row(entry) for entry in entries]
+    rows = [*map(_fields, entries)]
     if output != "json":
         for row, entry in zip(rows, entries, strict=True):
             row["address"] = show.address(entry.address, entry.ifindex) if entry.address else None
-    click.echo(
-        frame.render(rows, _CANDIDATES, output, name="name", wide=_CANDIDATES_WIDE), nl=False
-    )
+    frame.write(frame.render(rows, _CANDIDATES, output, name="name", wide=_CANDIDATES_WIDE))

@@ -6,18 +6,17 @@ import contextlib
 import signal
 import socket
 
-import click
-
 from leasewatch.daemon import account
 from leasewatch.files import locks
 from leasewatch.paths import Paths
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame
+from nss_pyvirt.terminal.commands import Param
 
 
-@click.command(cls=commands.Command)
-@click.option("--check", is_flag=True, help="Check the settings, report every fault, and exit.")
-@click.pass_obj
+@commands.command(
+    Param("check", "--check", flag=True, help="Check the settings, report every fault, and exit.")
+)
 def command(paths: Paths, *, check: bool) -> int:
     """Watch the lease files and publish the names, until SIGTERM.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-import click
 import msgspec
 
 from leasewatch.api import client as varlink_client
@@ -18,15 +17,13 @@ _WIDE = {"network": 90, "leases": 100, "age": 110}
 _CSV = tuple("modified" if column == "age" else column for column in _COLUMNS)
 
 
-@click.command(
-    cls=commands.Command,
+@commands.command(
+    commands.ROWS,
     epilog=frame.examples(
         "leasewatch sources",
         "leasewatch sources -o json | jq '.[] | select(.error)'",
     ),
 )
-@frame.output_option
-@click.pass_obj
 def command(paths: Paths, output: frame.Format) -> None:
     """List where leases come from, and what is wrong there.
 
@@ -49,7 +46,7 @@ def command(paths: Paths, output: frame.Format) -> None:
         now = time.time()
         rows = [_row(entry, now) for entry in entries]
     columns = _CSV if output == "csv" else _COLUMNS
-    click.echo(frame.render(rows, columns, output, name="path", wide=_WIDE), nl=False)
+    frame.write(frame.render(rows, columns, output, name="path", wide=_WIDE))
 
 
 def _row(entry: SourceEntry, now: float) -> dict[str, object]:

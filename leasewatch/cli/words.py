@@ -5,18 +5,17 @@ The Varlink interface keeps its own words.
 
 from __future__ import annotations
 
-from typing import Any, Final
-
-import msgspec
-
-from leasewatch.history.rows import Holding
+TYPE_CHECKING = False  # the import of typing takes 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Final
 
 _WORDS: Final = {"verdict": "state", "ended": "state", "kind": "event", "origin": "from"}
 
 
-def row(shown: msgspec.Struct) -> dict[str, Any]:
+def row(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of an Entry, Address, Holding or Event. A holding that has not ended `holds`."""
-    fields = {_WORDS.get(key, key): value for key, value in msgspec.structs.asdict(shown).items()}
-    if isinstance(shown, Holding):
-        fields["state"] = shown.ended or "holds"
-    return fields
+    shown = {_WORDS.get(key, key): value for key, value in fields.items()}
+    if "ended" in fields:
+        shown["state"] = fields["ended"] or "holds"
+    return shown

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-
-import click
-
 from nss_pyvirt import __version__
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame
+from nss_pyvirt.terminal.commands import Param
 
-if TYPE_CHECKING:  # what only some commands need is imported there
+TYPE_CHECKING = False  # the import of typing takes 4 ms
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Literal
+
     from nss_pyvirt.installer.pieces import System
 
-_root_option = click.option(
+
+def _root(text: str) -> Path:
+    """The folder; raises ValueError if it is none."""
+    from pathlib import Path  # noqa: PLC0415  start-up time
+
+    folder = Path(text)
+    if not folder.is_dir():
+        why = "is not a folder" if folder.exists() else "does not exist"
+        raise ValueError(f'"{text}" {why}')
+    return folder.resolve()
+
+
+_ROOT = Param(
+    "root",
     "--root",
-    type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
+    metavar="DIRECTORY",
+    kind=_root,
     default="/",
     help="Another system's root folder, e.g. of an image.",
 )
@@ -25,6 +39,7 @@ _root_option = click.option(
 def _system(root: Path) -> System:
     """The system below `root`; its service is the `leasewatch` that was installed with us."""
     import sysconfig  # noqa: PLC0415  start-up time
+    from pathlib import Path  # noqa: PLC0415  start-up time
 
     from nss_pyvirt.installer.pieces import System  # noqa: PLC0415  start-up time
 
@@ -33,9 +48,9 @@ def _system(root: Path) -> System:
     return System(root=root, program=str(inside))
 
 
-@click.group(
-    cls=commands.Group,
-    context_settings={"help_option_names": ["-h", "--help"]},
+command = commands.Group(
+    "Install or remove the NSS module pyvirt.",
+    version=__version__,
     epilog=frame.examples(
         "sudo nss-pyvirt install",
         "nss-pyvirt status",
@@ -43,13 +58,9 @@ def _system(root: Path) -> System:
         "nss-pyvirt install --root /mnt/image",
     ),
 )
-@click.version_option(__version__)
-def command() -> None:
-    """Install or remove the NSS module pyvirt."""
 
 
-@command.command()
-@_root_option
+@command.command(_ROOT)
 def install(root: Path) -> None:
     """Install the module, its nsswitch.conf entry and the service.
 
@@ -66,9 +77,7 @@ def install(root: Path) -> None:
     _say(put(_system(root)), "everything is installed already")
 
 
-@command.command()
-@_root_option
-@click.option("--purge", is_flag=True, help="Delete the lease history, too.")
+@command.command(_ROOT, Param("purge", "--purge", flag=True, help="Delete the lease history, too."))
 def remove(root: Path, *, purge: bool) -> None:
     """Undo everything that install did, and delete the published names.
 
@@ -87,16 +96,7 @@ def remove(root: Path, *, purge: bool) -> None:
         frame.print_warning("nss-pyvirt", UserError(what, hint, "running"))
 
 
-@command.command()
-@_root_option
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="How to print the parts.",
-)
+@command.command(_ROOT, commands.output("table", "json", help="How to print the parts."))
 def status(root: Path, output: Literal["table", "json"]) -> int:
     """Show which parts are installed, and how to fix the others.
 
@@ -106,8 +106,7 @@ def status(root: Path, output: Literal["table", "json"]) -> int:
 
     pieces = look(_system(root))
     rows = [piece._asdict() for piece in pieces]
-    text = frame.render(rows, ["piece", "state", "detail"], output, name="piece")
-    click.echo(text, nl=False)
+    frame.write(frame.render(rows, ["piece", "state", "detail"], output, name="piece"))
     wrong = [piece for piece in pieces if piece.fix]
     for fix in dict.fromkeys(piece.fix for piece in wrong):
         frame.print_hint(fix)

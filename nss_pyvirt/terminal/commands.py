@@ -1,175 +1,231 @@
-"""How every command of the project reads its command line. Prints nothing and knows no command."""
+"""How every command of the project is declared, and how its words are read. Prints nothing.
+
+`read` takes the plain ways to write a command. It needs no click, whose import takes longer than
+most commands. `with_click` does the rest: help, completion and wrong usage. Both work from the same
+declarations.
+"""
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
-from collections.abc import Mapping
-from typing import Any
-
-import click
 
 from nss_pyvirt.errors import UserError
 
-_JSON = f"{__name__}.json"
-"""Key of a context's `meta`: whether the command was given `-o json`."""
+TYPE_CHECKING = False  # the import of typing takes 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, ClassVar, Final
+
+    Kind = tuple[str, ...] | Callable[[str], Any] | None
+    Complete = Callable[[Any, Any, str], list[str]]  # click's context, its parameter, the text
 
 
-def prints_json() -> bool:
-    """Whether the running command was given `-o json`."""
-    context = click.get_current_context(silent=True)
-    return context is not None and bool(context.meta.get(_JSON))
+class Param:
+    """An option of a command, or an argument if it has no `words` such as `-o`, `--output`.
+
+    `name`: the function's parameter. `kind`: the allowed texts, or a function that makes the value
+    of a text or raises ValueError with the reason; None: any text. `flag`: an option without a
+    value; `--x/--no-x` can be switched off. `multiple`: the value is a tuple.
+    """
+
+    def __init__(  # noqa: PLR0913  one for each attribute
+        self,
+        name: str,
+        *words: str,
+        kind: Kind = None,
+        flag: bool = False,
+        multiple: bool = False,
+        required: bool = False,
+        default: Any = None,
+        metavar: str | None = None,
+        help: str = "",  # noqa: A002  click's word
+        complete: Complete | None = None,
+    ) -> None:
+        self.name, self.words, self.kind, self.flag = name, words, kind, flag
+        self.multiple, self.required, self.default = multiple, required, default
+        self.metavar, self.help, self.complete = metavar, help, complete
+
+    def convert(self, text: str) -> Any:
+        """The value of a text; raises ValueError."""
+        if callable(self.kind):
+            return self.kind(text)
+        if self.kind is not None and text not in self.kind:
+            raise ValueError(text)
+        return text
+
+    def value(self, given: Sequence[str]) -> Any:
+        """The value of all that was given; ValueError leaves that to click."""
+        repeatable = self.multiple or (self.flag and "/" not in self.words[0])
+        if (self.required and not given) or (len(given) > 1 and not repeatable):
+            raise ValueError(self.name)
+        if self.multiple:
+            return tuple(map(self.convert, given))
+        if self.flag:
+            return not given[0].startswith("--no-") if given else bool(self.default)
+        if not given and not isinstance(self.default, str):
+            return self.default
+        return self.convert(given[0] if given else self.default)
 
 
-class Command(click.Command):
-    """click's command, which refuses an option that is given twice unless it is repeatable.
+def output(*formats: str, help: str) -> Param:  # noqa: A002  click's word
+    """The option `-o`; the first format is the default."""
+    return Param("output", "-o", "--output", kind=formats, default=formats[0], help=help)
+
+
+ROWS: Final = output(
+    *("table", "json", "csv", "name"),
+    help="How to print the rows. A wide terminal shows more columns of a table.",
+)
+_RESULTS: Final = output("text", "json", help="How to print results and errors.")
+
+
+class Command:
+    """A command whose function has the help as its docstring.
 
     `needs_root`: refuse to do anything for other users, and print the command to type.
     A command that has no option `-o` of its own takes `-o text|json`.
     """
 
-    def __init__(self, *args: Any, needs_root: bool = False, **attrs: Any) -> None:
-        super().__init__(*args, **attrs)
-        self.needs_root = needs_root
-        self._prints_rows = any(param.name == "output" for param in self.params)
+    prints_json: ClassVar[bool] = False
+    """Whether the running command was given `-o json`."""
+
+    def __init__(
+        self,
+        act: Callable[..., Any],
+        params: Sequence[Param],
+        *,
+        epilog: str = "",
+        needs_root: bool = False,
+        hidden: bool = False,
+    ) -> None:
+        self.act, self.epilog, self.needs_root, self.hidden = act, epilog, needs_root, hidden
+        self._prints_rows = any(param.name == "output" for param in params)
+        self.params = params if self._prints_rows else (*params, _RESULTS)
+
+    def read(self, words: Sequence[str]) -> dict[str, Any]:
+        """The function's arguments; ValueError leaves the words to click."""
+        options = {way: p for p in self.params for word in p.words for way in word.split("/")}
+        given: dict[str, list[str]] = {param.name: [] for param in self.params}
+        left, rest = [], iter(words)
+        for word in rest:
+            if word[:1] != "-":
+                left.append(word)
+                continue
+            option = options.get(word)
+            text = word
+            if option is None or not option.flag:
+                way, _, text = word.partition("=") if word[:2] == "--" else (word[:2], "", word[2:])
+                option, text = options.get(way), text or next(rest, "")
+                if option is None or option.flag or text[:1] in {"", "-"} or word[-1] == "=":
+                    raise ValueError(word)
+            given[option.name].append(text)
+        for param in self.params:
+            if not param.words:
+                count = len(left) if param.multiple else 1
+                given[param.name], left = left[:count], left[count:]
+        if left:
+            raise ValueError(left)
+        return {param.name: param.value(given[param.name]) for param in self.params}
+
+    def invoke(self, path: str, obj: object, values: dict[str, Any]) -> Any:
+        """Call the function, with `obj` first if there is one; UserError where only root may.
+
+        `path`: the words of the command, for messages.
+        """
+        Command.prints_json = values["output"] == "json"
         if not self._prints_rows:
-            self.params.append(_output_option())
+            del values["output"]
+        try:
+            if self.needs_root and os.geteuid() != 0:
+                import shlex  # noqa: PLC0415  start-up time
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the words; UsageError for `--disk a --disk b`: click would take the last."""
-        if not ctx.resilient_parsing:
-            _, _, order = self.make_parser(ctx).parse_args(list(args))
-            for option in order:
-                if _is_single(option) and order.count(option) > 1:
-                    ctx.fail(f"{option.opts[-1]} is given more than once")
-        return super().parse_args(ctx, args)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; UserError where only root may."""
-        ctx.meta[_JSON] = ctx.params["output"] == "json"
-        if not self._prints_rows:
-            del ctx.params["output"]  # the command's function does not take it
-        if self.needs_root and os.geteuid() != 0:
-            import shlex  # noqa: PLC0415  start-up time
-
-            typed = shlex.join([str(ctx.find_root().info_name), *sys.argv[1:]])
-            raise UserError(f"{ctx.command_path} needs root", f"sudo {typed}", "needs-root")
-        return super().invoke(ctx)
+                typed = shlex.join([path.split(maxsplit=1)[0], *sys.argv[1:]])
+                raise UserError(f"{path} needs root", f"sudo {typed}", "needs-root")
+            return self.act(**values) if obj is None else self.act(obj, **values)
+        finally:
+            Command.prints_json = False
 
 
-def _output_option() -> click.Option:
-    return click.Option(
-        ["-o", "--output"],
-        type=click.Choice(["text", "json"]),
-        default="text",
-        show_default=True,
-        help="How to print results and errors.",
-    )
+def command(*params: Param, **attrs: Any) -> Callable[[Callable[..., Any]], Command]:
+    """Make a `Command` of a function."""
+    return lambda act: Command(act, params, **attrs)
 
 
-def _is_single(param: click.Parameter) -> bool:
-    """Whether one value counts. A repeated `--force` says nothing new, `--x --no-x` does."""
-    if not isinstance(param, click.Option) or param.multiple or param.count:
-        return False
-    return not param.is_flag or bool(param.secondary_opts)
+class Group:
+    """A group of commands.
 
-
-class Group(click.Group):
-    """click's group of such commands; it says what an unknown command was probably meant to be.
-
-    `synonyms`: a word of other tools -> the words of ours, e.g. `rm` -> `delete`.
+    `members`: name -> module whose `command` it is, imported when it is used. `synonyms`: a word
+    of other tools -> the words of ours, e.g. `rm` -> `delete`. `version`: of a whole program.
     """
 
-    command_class = Command
-
-    def __init__(self, *args: Any, synonyms: Mapping[str, str] | None = None, **attrs: Any) -> None:
-        super().__init__(*args, **attrs)
+    def __init__(
+        self,
+        help: str,  # noqa: A002  click's word
+        *,
+        epilog: str,
+        members: Mapping[str, str] | None = None,
+        synonyms: Mapping[str, str] | None = None,
+        version: str = "",
+    ) -> None:
+        self.help, self.epilog, self.version = help, epilog, version
+        self.members: dict[str, str | Group | Command] = {**(members or {})}
         self.synonyms = synonyms or {}
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command of the first word; UserError with the command to type instead."""
-        name = args[0]
-        if name in self.list_commands(ctx) or name[:1] == "-" or ctx.resilient_parsing:
-            return super().resolve_command(ctx, args)
-        hint = f"{ctx.command_path} --help"
-        if meant := self.meant(ctx, name):
-            import shlex  # noqa: PLC0415  start-up time
+    def command(
+        self, *params: Param, name: str = "", **attrs: Any
+    ) -> Callable[[Callable[..., Any]], Command]:
+        """Make a member of a function, which names it unless there is a `name`."""
 
-            sudo = "sudo " * self._needs_root(ctx, meant)
-            words = shlex.join([*ctx.command_path.split(), *meant.split(), *args[1:]])
-            hint = f"did you mean: {sudo}{words}"
-        raise UserError(
-            f"there is no command {ctx.command_path} {name}", hint, "usage", exit_code=2
-        )
+        def add(act: Callable[..., Any]) -> Command:
+            made = self.members[name or act.__name__] = Command(act, params, **attrs)
+            return made
 
-    def meant(self, ctx: click.Context, name: str) -> str | None:
-        """The words of ours that an unknown command stands for."""
-        from difflib import get_close_matches  # noqa: PLC0415  only here
+        return add
+
+    def find(self, name: str) -> Group | Command | None:
+        """The member of that name, imported now."""
+        found = self.members.get(name)
+        if isinstance(found, str):
+            found = __import__(found, fromlist=["command"]).command
+            assert isinstance(found, Group | Command)  # noqa: S101  for mypy
+            self.members[name] = found
+        return found
+
+    def meant(self, name: str) -> str | None:
+        """The words of ours that an unknown command probably stands for."""
+        from difflib import get_close_matches  # noqa: PLC0415  start-up time
 
         if name in self.synonyms:
             return self.synonyms[name]
-        return next(iter(get_close_matches(name, self.list_commands(ctx), 1)), None)
-
-    def _needs_root(self, ctx: click.Context, words: str) -> bool:
-        found: click.Command | None = self
-        for word in words.split():
-            found = found.get_command(ctx, word) if isinstance(found, click.Group) else None
-        return isinstance(found, Command) and found.needs_root
+        return next(iter(get_close_matches(name, self.members, 1)), None)
 
 
-class LazyGroup(Group):
-    """A group whose members are imported when used, so that each command starts quickly.
-
-    `members`: name -> `module` whose `command` it is.
-    """
-
-    def __init__(self, *args: Any, members: Mapping[str, str], **attrs: Any) -> None:
-        super().__init__(*args, **attrs)
-        self._members = members
-
-    def list_commands(self, _ctx: click.Context) -> list[str]:
-        """The names, as click asks for them."""
-        return list(self._members)
-
-    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, imported now."""
-        if cmd_name not in self._members:
+def read(top: Group | Command, prog: str, words: Sequence[str]) -> Callable[[object], Any] | None:
+    """The command that the words call, to be called with its `obj`; None: it is click's turn."""
+    path, left, found = [prog], [*words], top
+    while isinstance(found, Group):
+        member = found.find(left[0]) if left else None
+        if member is None:
             return None
-        command = importlib.import_module(self._members[cmd_name]).command
-        return command if isinstance(command, click.Command) else None
+        path.append(left.pop(0))
+        found = member
+    called = found
+    try:
+        values = called.read(left)
+    except ValueError:
+        return None
+    return lambda obj: called.invoke(" ".join(path), obj, values)
 
 
-class WholeNumber(click.ParamType[int]):
-    """A whole number from `least` to `most`; `unit` is what an error calls it."""
+def whole_number(least: int, most: int, unit: str = "") -> Callable[[str], int]:
+    """A kind: a whole number from `least` to `most`; `unit` is what an error calls it."""
 
-    name = "number"
-
-    def __init__(self, least: int, most: int, unit: str = "") -> None:
-        self._least, self._most, self._unit = least, most, unit
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The number; an error says the limits."""
-        text = str(value)
+    def convert(text: str) -> int:
         number = int(text) if text.lstrip("-").isascii() and text.lstrip("-").isdigit() else None
-        if number is None or not self._least <= number <= self._most:
-            limits = f"from {self._least} to {self._most}{self._unit and ' ' + self._unit}"
-            self.fail(f'"{text}" is not a whole number {limits}', param, ctx)
+        if number is None or not least <= number <= most:
+            limits = f"from {least} to {most}{unit and ' ' + unit}"
+            raise ValueError(f'"{text}" is not a whole number {limits}')
         return number
 
-
-def fault(error: click.ClickException) -> str:
-    """What click has to say of a wrong command line, in the project's own style."""
-    if isinstance(error, click.NoSuchOption):
-        return f"there is no option {error.option_name}"
-    param = getattr(error, "param", None)
-    name = ""
-    if isinstance(param, click.Parameter):
-        name = param.opts[-1] if isinstance(param, click.Option) else param.human_readable_name
-    if name and isinstance(error, click.MissingParameter):
-        return f"{name} is missing"
-    text = error.message if name else error.format_message()
-    text = text[:1].lower() + text[1:].removesuffix(".")
-    return f"{name}: {text}" if name else text
+    return convert

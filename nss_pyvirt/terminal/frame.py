@@ -6,29 +6,22 @@ It knows no command. Guests choose some of the strings, so nothing is printed ra
 from __future__ import annotations
 
 import errno
+import os
 import sys
-from collections.abc import Mapping, Sequence
-from itertools import takewhile
-from typing import Final, Literal
-
-import click
 
 from nss_pyvirt.errors import UserError
-from nss_pyvirt.terminal import commands
+from nss_pyvirt.terminal import commands, table
 
-Format = Literal["table", "json", "csv", "name"]
+TYPE_CHECKING = False  # the import of typing takes 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Final, Literal
+
+    from nss_pyvirt.terminal.commands import Command, Group
+
+    Format = Literal["table", "json", "csv", "name"]
 
 _UNWRITTEN: Final = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
-
-output_option = click.option(
-    "-o",
-    "--output",
-    "output",
-    type=click.Choice(["table", "json", "csv", "name"]),
-    default="table",
-    show_default=True,
-    help="How to print the rows. A wide terminal shows more columns of a table.",
-)
 
 
 def examples(*lines: str) -> str:
@@ -37,45 +30,36 @@ def examples(*lines: str) -> str:
 
 
 def run(
-    command: click.Command, prog: str, argv: Sequence[str] | None = None, *, obj: object = None
+    top: Group | Command, prog: str, argv: Sequence[str] | None = None, *, obj: object = None
 ) -> int:
-    """Run a click command and return its exit code: 0 done, 1 error, 2 usage, else `exit_code`.
+    """Run a command and return its exit code: 0 done, 1 error, 2 usage, else `exit_code`.
 
-    `argv`: the arguments, by default the process's. `obj`: what `click.pass_obj` passes on.
+    `argv`: the arguments, by default the process's. `obj`: passed to the command's function.
     """
     words = sys.argv[1:] if argv is None else argv
+    completes = f"_{prog}_COMPLETE".replace("-", "_").upper() in os.environ  # click's variable
     try:
-        result = command.main(args=argv, prog_name=prog, standalone_mode=False, obj=obj)
+        called = None if completes else commands.read(top, prog, words)
+        if called is None:
+            from nss_pyvirt.terminal import with_click  # noqa: PLC0415  start-up time
+
+            result = with_click.run(top, prog, words, obj)
+        else:
+            result = called(obj)
         if sys.stdout is not None:  # closed: `>&-`
             sys.stdout.flush()
     except UserError as error:
-        print_error(prog, error, as_json=_asks_for_json(words))
+        print_error(prog, error, as_json=asks_for_json(words))
         return error.exit_code
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    except click.ClickException as error:
-        return _wrong_usage(prog, error, words)
-    except (click.Abort, KeyboardInterrupt):
+    except (EOFError, KeyboardInterrupt):
+        write("\n", err=True)
         return 130
     except OSError as error:
-        return _not_written(prog, error, as_json=_asks_for_json(words))
+        return _not_written(prog, error, as_json=asks_for_json(words))
     return result if isinstance(result, int) else 0
 
 
-def _wrong_usage(prog: str, error: click.ClickException, words: Sequence[str]) -> int:
-    """Print click's complaint as ours, with the command whose help to read."""
-    context = getattr(error, "ctx", None)
-    if "\n" in error.format_message():
-        error.show()  # a group without a command: its help
-        return error.exit_code
-    names = takewhile(lambda word: word[:1] != "-", words)
-    path = " ".join([prog, *names]) if context is None else context.command_path
-    told = UserError(commands.fault(error), f"{path} --help", "usage")
-    print_error(prog, told, as_json=_asks_for_json(words))
-    return error.exit_code
-
-
-def _asks_for_json(words: Sequence[str]) -> bool:
+def asks_for_json(words: Sequence[str]) -> bool:
     """Whether the arguments hold `-o json`, also where click could not read them to the end."""
     asked = False
     for word, following in zip(words, [*words[1:], ""], strict=True):
@@ -95,8 +79,6 @@ def _not_written(prog: str, error: OSError, *, as_json: bool) -> int:
     """
     if error.errno not in _UNWRITTEN or sys.stdout is None:
         raise error
-    import os  # noqa: PLC0415  only here
-
     if error.errno != errno.EPIPE:
         print_error(prog, UserError(f"cannot write: {error.strerror}"), as_json=as_json)
     # The interpreter's own flush at exit would complain once more.
@@ -111,12 +93,14 @@ def print_error(prog: str, error: UserError, *, as_json: bool | None = None) -> 
     `{"error": {"code": …, "message": …, "hint": …}}`; hint is null if there is none.
     `as_json` None: as JSON if the running command was given `-o json`.
     """
-    _print_report(prog, "error", error, commands.prints_json() if as_json is None else as_json)
+    _print_report(
+        prog, "error", error, commands.Command.prints_json if as_json is None else as_json
+    )
 
 
 def print_warning(prog: str, warning: UserError) -> None:
     """Print, as `print_error` does, what the user should know though the command goes on."""
-    _print_report(prog, "warning", warning, commands.prints_json())
+    _print_report(prog, "warning", warning, commands.Command.prints_json)
 
 
 def _print_report(prog: str, kind: str, error: UserError, as_json: bool) -> None:
@@ -124,40 +108,52 @@ def _print_report(prog: str, kind: str, error: UserError, as_json: bool) -> None
         said = {"code": error.code, "message": error.what, "hint": error.hint or None}
         _print_json({kind: said}, err=True)
         return
-    click.echo(f"{prog}: {printable(error.what)}", err=True)
+    write(f"{prog}: {printable(error.what)}\n", err=True)
     if error.hint:
         print_hint(error.hint)
 
 
 def print_note(prog: str, sentence: str) -> None:
     """Print a sentence on stderr for the person who waits."""
-    if commands.prints_json():
+    if commands.Command.prints_json:
         _print_json({"note": sentence}, err=True)
     else:
-        click.echo(f"{prog}: {printable(sentence)}", err=True)
+        write(f"{prog}: {printable(sentence)}\n", err=True)
 
 
 def print_hint(hint: str) -> None:
     """Print what to type next, on stderr."""
-    if commands.prints_json():
+    if commands.Command.prints_json:
         _print_json({"hint": hint}, err=True)
     else:
-        click.echo(f"  hint: {printable(hint)}", err=True)
+        write(f"  hint: {printable(hint)}\n", err=True)
 
 
 def print_done(sentence: str, **facts: object) -> None:
     """Print what a command has done: the sentence, or with `-o json` the facts and the sentence."""
-    if commands.prints_json():
+    if commands.Command.prints_json:
         _print_json(facts | {"done": sentence})
     else:
-        click.echo(printable(sentence))
+        write(f"{printable(sentence)}\n")
 
 
 def _print_json(value: object, *, err: bool = False) -> None:
     """One line, in ASCII."""
     import json  # noqa: PLC0415  start-up time
 
-    click.echo(json.dumps(value), err=err)
+    write(f"{json.dumps(value)}\n", err=err)
+
+
+def write(text: str, *, err: bool = False) -> None:
+    """Write the text to stdout or stderr now; to a closed one, nothing."""
+    stream = sys.stderr if err else sys.stdout
+    if stream is None:
+        return
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:  # the locale has no such character
+        stream.write(text.encode(stream.encoding, "backslashreplace").decode(stream.encoding))
+    stream.flush()
 
 
 def printable(text: str) -> str:
@@ -188,19 +184,20 @@ def render(
         return json.dumps(list(rows), indent=2) + "\n"
     if output == "name":
         return "".join(f"{printable(str(row[name]))}\n" for row in rows if row[name] is not None)
-    cells = [
-        ["" if row[key] is None else printable(str(row[key])) for key in columns] for row in rows
-    ]
+    cells = {key: _texts([row[key] for row in rows]) for key in columns}
     if output == "csv":
-        return _csv([columns, *cells])
+        return _csv([columns, *zip(*cells.values(), strict=True)])
     if not rows:
         return ""
-    from nss_pyvirt.terminal import table  # noqa: PLC0415  start-up time
-
-    lines = [[key.upper() for key in columns], *([c or table.NOTHING for c in r] for r in cells)]
-    by_column = dict(zip(columns, zip(*lines, strict=True), strict=True))
+    shown = {key: [key.upper(), *(c or table.NOTHING for c in cells[key])] for key in columns}
     terminal = _terminal()
-    return table.fitted(by_column, wide, terminal) if terminal else table.plain(by_column)
+    return table.fitted(shown, wide, terminal) if terminal else table.plain(shown)
+
+
+def _texts(values: Sequence[object]) -> list[str]:
+    """The values as text; None is empty."""
+    texts = ["" if value is None else str(value) for value in values]
+    return texts if "".join(texts).isprintable() else [*map(printable, texts)]
 
 
 def _csv(lines: Sequence[Sequence[str]]) -> str:

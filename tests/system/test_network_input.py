@@ -151,6 +151,7 @@ def test_a_plain_user_may_look_but_not_touch(ready: World) -> None:
             "subnet6": "fd00:1:2::/64",
             "bridge": "pv-lab",
             "suffix": "internal",
+            "host_access": True,
         }
     ]
     shown = world.run(["pyvirt", "network", "show", "lab"], user="nobody").stdout

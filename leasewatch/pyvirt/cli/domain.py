@@ -3,75 +3,138 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import click
 
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.cli.each import each
-from leasewatch.pyvirt.cli.say import say
-from leasewatch.pyvirt.cli.values import DiskSize, FilePath, Mebibytes
+from leasewatch.pyvirt.cli import halves, values
+from leasewatch.pyvirt.cli.halves import each, say
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame
 from nss_pyvirt.terminal import show as look
+from nss_pyvirt.terminal.commands import Param
 
+TYPE_CHECKING = False  # the import of typing takes 4 ms
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
     from leasewatch.pyvirt.domains.domains import Domains
 
 _COLUMNS = ("name", "state", "networks", "macs", "addresses")
 _WIDE = {"networks": 60, "macs": 110}
 """The least width of a terminal that shows these."""
+_NAME, _NAMES = halves.one_name("domain"), halves.names("domain")
 
 
 def _domains() -> Domains:
-    from leasewatch.pyvirt.domains.domains import Domains  # noqa: PLC0415  # `--help` does without
+    from leasewatch.pyvirt.domains.domains import Domains  # noqa: PLC0415  start-up time
 
     return Domains(Paths())
 
 
-def _complete(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    return [name for name in _domains().names() if name.startswith(incomplete)]
-
-
-_name = click.argument("name", shell_complete=_complete)
-_names = click.argument(
-    "names", metavar="NAME...", nargs=-1, required=True, shell_complete=_complete
-)
-
-
-def _complete_network(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    from leasewatch.pyvirt.defined import store  # noqa: PLC0415  # as above
-
-    known = store.names(Paths().network_definitions)
-    return [name for name in known if name.startswith(incomplete)]
-
-
-SYNONYMS = {
-    **dict.fromkeys(("rm", "remove", "undefine"), "delete"),
-    **dict.fromkeys(("info", "dominfo", "status"), "show"),
-    **dict.fromkeys(("define", "new"), "create"),
-    **dict.fromkeys(("restart", "reboot"), "shutdown"),
-    "destroy": "stop",
-    "ls": "list",
-}
-
-
-@click.group(
-    cls=commands.Group,
-    synonyms=SYNONYMS,
+command = commands.Group(
+    "Virtual machines: QEMU guests on these networks.",
+    synonyms=halves.SYNONYMS | {"restart": "shutdown", "reboot": "shutdown"},
     epilog=frame.examples(
         "sudo pyvirt domain create web1 --network lab --disk deb12.qcow2 --size 20G",
         "sudo pyvirt domain start web1 && ssh web1",
         "sudo pyvirt domain shutdown web1 web2",
     ),
 )
-def command() -> None:
-    """Virtual machines: QEMU guests on these networks."""
 
 
 @command.command(
+    Param("name", required=True),
+    Param(
+        "networks",
+        "--network",
+        metavar="NETWORK",
+        multiple=True,
+        required=True,
+        complete=halves.complete("network"),
+        help="Network to connect to (repeatable).",
+    ),
+    Param(
+        "macs", "--mac", metavar="MAC", multiple=True, help="MAC on the first, second, … network."
+    ),
+    Param(
+        "addresses",
+        "--address",
+        metavar="IPV4",
+        multiple=True,
+        help="Fixed IPv4 address on the first, second, … network.",
+    ),
+    Param(
+        "aliases",
+        "--alias",
+        metavar="NAME",
+        multiple=True,
+        help="Further name that resolves (repeatable).",
+    ),
+    Param(
+        "disk",
+        "--disk",
+        metavar="PATH",
+        kind=values.local_path,
+        help="qcow2 or raw image to start from; never written to.",
+    ),
+    Param(
+        "size",
+        "--size",
+        metavar="SIZE",
+        kind=values.disk_size,
+        help="Size of the disk, e.g. 20G.  [default: the image's]",
+    ),
+    Param(
+        "kernel",
+        "--kernel",
+        metavar="PATH",
+        kind=values.local_path,
+        help="Kernel to start, with or without a disk.",
+    ),
+    Param(
+        "initrd",
+        "--initrd",
+        metavar="PATH",
+        kind=values.local_path,
+        help="Initial RAM disk for the kernel.",
+    ),
+    Param(
+        "append",
+        "--append",
+        metavar="TEXT",
+        multiple=True,
+        help="Kernel command line; repeat to add to it.  [default: console=ttyS0 quiet]",
+    ),
+    Param(
+        "memory",
+        "--memory",
+        metavar="SIZE",
+        kind=values.mebibytes(32, 4 << 20),
+        default="512M",
+        help="Memory, e.g. 2G; a number without a unit is MiB.",
+    ),
+    Param(
+        "cpus",
+        "--cpus",
+        metavar="NUMBER",
+        kind=commands.whole_number(1, 255),
+        default=1,
+        help="Virtual CPUs.",
+    ),
+    Param(
+        "accel",
+        "--accel",
+        kind=("auto", "kvm", "tcg"),
+        default="auto",
+        help="auto: KVM if a trial guest runs under it, else emulation.",
+    ),
+    Param(
+        "mac_filtering",
+        "--mac-filtering/--no-mac-filtering",
+        flag=True,
+        default=True,
+        help="Let it send only from its own MACs and addresses; off for a guest that bridges.",
+    ),
     needs_root=True,
     epilog=frame.examples(
         "sudo pyvirt domain create web1 --network lab --disk deb12.qcow2 --size 20G",
@@ -80,84 +143,14 @@ def command() -> None:
         "sudo pyvirt domain create tiny --network lab --kernel linux --initrd init.gz",
     ),
 )
-@click.argument("name")
-@click.option(
-    "--network",
-    "networks",
-    metavar="NETWORK",
-    multiple=True,
-    required=True,
-    shell_complete=_complete_network,
-    help="Network to connect to (repeatable).",
-)
-@click.option(
-    "--mac", "macs", metavar="MAC", multiple=True, help="MAC on the first, second, … network."
-)
-@click.option(
-    "--address",
-    "addresses",
-    metavar="IPV4",
-    multiple=True,
-    help="Fixed IPv4 address on the first, second, … network.",
-)
-@click.option(
-    "--alias",
-    "aliases",
-    metavar="NAME",
-    multiple=True,
-    help="Further name that resolves (repeatable).",
-)
-@click.option("--disk", type=FilePath(), help="qcow2 or raw image to start from; never written to.")
-@click.option(
-    "--size",
-    metavar="SIZE",
-    type=DiskSize(),
-    help="Size of the disk, e.g. 20G.  [default: the image's]",
-)
-@click.option("--kernel", type=FilePath(), help="Kernel to start, with or without a disk.")
-@click.option("--initrd", type=FilePath(), help="Initial RAM disk for the kernel.")
-@click.option(
-    "--append",
-    metavar="TEXT",
-    multiple=True,
-    callback=lambda _ctx, _param, parts: " ".join(parts) if parts else None,
-    help="Kernel command line; repeat to add to it.  [default: console=ttyS0 quiet]",
-)
-@click.option(
-    "--memory",
-    metavar="SIZE",
-    type=Mebibytes(32, 4 << 20),
-    default="512M",
-    show_default=True,
-    help="Memory, e.g. 2G; a number without a unit is MiB.",
-)
-@click.option(
-    "--cpus",
-    metavar="NUMBER",
-    type=commands.WholeNumber(1, 255),
-    default=1,
-    show_default=True,
-    help="Virtual CPUs.",
-)
-@click.option(
-    "--accel",
-    type=click.Choice(["auto", "kvm", "tcg"]),
-    default="auto",
-    show_default=True,
-    help="auto: KVM if a trial guest runs under it, else emulation.",
-)
-@click.option(
-    "--mac-filtering/--no-mac-filtering",
-    default=True,
-    show_default=True,
-    help="Let it send only from its own MACs and addresses; off for a guest that bridges.",
-)
-def create(**wish: Any) -> None:
+def create(append: Sequence[str], **wish: Any) -> None:
     """Define a domain; while it runs, `ssh NAME` finds it."""
-    from leasewatch.pyvirt.domains import disk  # noqa: PLC0415  # as above
-    from leasewatch.pyvirt.domains.plan import DomainRequest  # noqa: PLC0415
+    from pathlib import Path  # noqa: PLC0415  start-up time
 
-    domain = _domains().create(DomainRequest(**wish))
+    from leasewatch.pyvirt.domains import disk  # noqa: PLC0415  start-up time
+    from leasewatch.pyvirt.domains.plan import DomainRequest  # noqa: PLC0415  start-up time
+
+    domain = _domains().create(DomainRequest(append=joined(append), **wish))
     if domain.disk and not domain.kernel and not disk.may_boot(Path(domain.disk)):
         say(f"image {domain.disk} has no boot sector: the guest may not start from it")
     cards = ", ".join(f"MAC {nic.mac} on {nic.network}" for nic in domain.nics)
@@ -165,41 +158,40 @@ def create(**wish: Any) -> None:
     frame.print_done(f"domain {domain.name} is defined: {cards}", domain=domain.name, macs=macs)
 
 
-@command.command(name="list")
-@frame.output_option
-def list_(output: frame.Format) -> None:
+def joined(append: Sequence[str]) -> str | None:
+    """The kernel command line of these parts; None: the default."""
+    return " ".join(append) if append else None
+
+
+@command.command(commands.ROWS, name="list")
+def list_(output: frame.Format) -> int:
     """List all domains."""
     domains = _domains()
-    names = sorted(domains.names(), key=look.natural)
-    rows = []
-    for name in names:
-        try:
-            rows.append(domains.describe(name))
-        except UserError as error:  # one broken definition hides no other domain
-            frame.print_error("pyvirt", error)
-    if not names and output == "table":
-        hint = "sudo pyvirt domain create web1 --network lab --disk IMAGE"
-        frame.print_warning("pyvirt", UserError("no domains yet", hint, "not-found"))
-    shown = frame.render(_shown(rows, output), _COLUMNS, output, name="name", wide=_WIDE)
-    click.echo(shown, nl=False)
+    hint = "sudo pyvirt domain create web1 --network lab --disk IMAGE"
+    return halves.list_all(
+        domains.names(),
+        lambda name: _shown(domains.describe(name), output),
+        _COLUMNS,
+        _WIDE,
+        output,
+        empty=UserError("no domains yet", hint, "not-found"),
+    )
 
 
-@command.command
-@_name
-@frame.output_option
+@command.command(_NAME, commands.ROWS)
 def show(name: str, output: frame.Format) -> None:
     """Show everything that is known about one domain."""
     row = _domains().describe(name)
-    if output == "table":
-        for key, value in row.items():
-            lines = value if isinstance(value, list) and value else [_word(key, value)]
-            click.echo(f"{key.replace('_', ' ') + ':':<15}" + f"\n{'':15}".join(map(str, lines)))
+    if output != "table":
+        frame.write(frame.render([_shown(row, output)], tuple(row), output, name="name"))
         return
-    click.echo(frame.render(_shown([row], output), tuple(row), output, name="name"), nl=False)
+    for key, value in row.items():
+        lines = value if isinstance(value, list) and value else [_word(key, value)]
+        text = f"\n{'':15}".join(map(str, lines))
+        frame.write(f"{key.replace('_', ' ') + ':':<15}{text}\n")
 
 
-@command.command(needs_root=True)
-@_names
+@command.command(_NAMES, needs_root=True)
 def start(names: Sequence[str]) -> int:
     """Start domains; their names resolve as soon as this returns."""
 
@@ -209,17 +201,19 @@ def start(names: Sequence[str]) -> int:
     return each("domain", names, act)
 
 
-@command.command(needs_root=True)
-@_names
-@click.option(
-    "--timeout",
-    type=commands.WholeNumber(0, 86400, "seconds"),
-    metavar="SECONDS",
-    default=60,
-    show_default=True,
-    help="How long to wait for each.",
+@command.command(
+    _NAMES,
+    Param(
+        "timeout",
+        "--timeout",
+        kind=commands.whole_number(0, 86400, "seconds"),
+        metavar="SECONDS",
+        default=60,
+        help="How long to wait for each.",
+    ),
+    Param("force", "--force", flag=True, help="Force off what is still running after the timeout."),
+    needs_root=True,
 )
-@click.option("--force", is_flag=True, help="Force off what is still running after the timeout.")
 def shutdown(names: Sequence[str], timeout: int, force: bool) -> int:
     """Press the power button, and wait until the guest has ended.
 
@@ -237,21 +231,17 @@ def shutdown(names: Sequence[str], timeout: int, force: bool) -> int:
     return each("domain", names, act)
 
 
-@command.command(needs_root=True)
-@_names
+@command.command(_NAMES, needs_root=True)
 def stop(names: Sequence[str]) -> int:
     """Force domains off now, like pulling the plug."""
-
-    def act(name: str) -> str:
-        _domains().stop(name)
-        return "is stopped"
-
-    return each("domain", names, act)
+    return each("domain", names, _domains().stop, "is stopped")
 
 
-@command.command(needs_root=True)
-@_names
-@click.option("--keep-disk", is_flag=True, help="Keep the disk, and print its path.")
+@command.command(
+    _NAMES,
+    Param("keep_disk", "--keep-disk", flag=True, help="Keep the disk, and print its path."),
+    needs_root=True,
+)
 def delete(names: Sequence[str], *, keep_disk: bool) -> int:
     """Delete stopped domains and, without --keep-disk, their disks."""
 
@@ -262,15 +252,13 @@ def delete(names: Sequence[str], *, keep_disk: bool) -> int:
     return each("domain", names, act)
 
 
-@command.command(hidden=True, needs_root=True)
-@_name
+@command.command(_NAME, hidden=True, needs_root=True)
 def run(name: str) -> None:
     """Run a domain in the foreground: `start` starts this, and so may a unit."""
     _domains().run(name, say)
 
 
-@command.command(needs_root=True)
-@_name
+@command.command(_NAME, needs_root=True)
 def console(name: str) -> None:
     """Connect to a domain's serial console; Ctrl-] leaves it."""
     if sys.stdin is None or sys.stdout is None:
@@ -281,9 +269,9 @@ def console(name: str) -> None:
             say(f"console of {name}: Ctrl-] leaves, Enter wakes it")
 
     left = _domains().console(name, sys.stdin.fileno(), sys.stdout.fileno(), joined)
-    if sys.stdin.isatty():
+    if sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty():
         # The guest's line is not ended, and a PC's firmware switches line wrap off.
-        click.echo("\x1b[?7h", err=True)
+        frame.write("\x1b[?7h\n", err=True)
     if not left:
         say(f"{name} has ended")
 
@@ -299,15 +287,12 @@ def _word(key: str, value: object) -> object:
     return "-" if value in (None, "", []) else value
 
 
-def _shown(rows: list[dict[str, object]], output: frame.Format) -> list[Mapping[str, object]]:
-    """The rows with each list in one cell; JSON keeps the lists."""
+def _shown(row: dict[str, object], output: frame.Format) -> Mapping[str, object]:
+    """The row with each list in one cell; JSON keeps the lists."""
     if output == "json":
-        return list(rows)
+        return row
     cell = _first if output == "table" else ",".join
-    return [
-        {key: cell(value) if isinstance(value, list) else value for key, value in row.items()}
-        for row in rows
-    ]
+    return {key: cell(v) if isinstance(v, list) else v for key, v in row.items()}
 
 
 def _first(values: list[str]) -> str:

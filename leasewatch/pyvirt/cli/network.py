@@ -2,46 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import click
-
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.cli.each import each
-from leasewatch.pyvirt.cli.say import say
-from leasewatch.pyvirt.defined.network import Mode, Network, bridge_name
-from leasewatch.pyvirt.networks.networks import Networks
+from leasewatch.pyvirt.cli import halves
+from leasewatch.pyvirt.cli.halves import each, say
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame
-from nss_pyvirt.terminal import show as look
+from nss_pyvirt.terminal.commands import Param
+
+TYPE_CHECKING = False  # the import of typing takes 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from leasewatch.pyvirt.networks.networks import Networks
 
 _COLUMNS = ("name", "state", "mode", "subnet", "subnet6", "bridge", "suffix")
 _WIDE = {"subnet6": 80, "suffix": 100}
 """The least width of a terminal that shows these."""
+_NAME, _NAMES = halves.one_name("network"), halves.names("network")
 
 
-def _complete(_context: click.Context, _argument: click.Parameter, typed: str) -> list[str]:
-    return [name for name in Networks(Paths()).names() if name.startswith(typed)]
+def _networks() -> Networks:
+    from leasewatch.pyvirt.networks.networks import Networks  # noqa: PLC0415  start-up time
+
+    return Networks(Paths())
 
 
-_name = click.argument("name", shell_complete=_complete)
-_names = click.argument(
-    "names", metavar="NAME...", nargs=-1, required=True, shell_complete=_complete
-)
-
-
-SYNONYMS = {
-    **dict.fromkeys(("rm", "remove", "undefine"), "delete"),
-    **dict.fromkeys(("info", "net-info", "status"), "show"),
-    **dict.fromkeys(("define", "new"), "create"),
-    "destroy": "stop",
-    "ls": "list",
-}
-
-
-@click.group(
-    cls=commands.Group,
-    synonyms=SYNONYMS,
+command = commands.Group(
+    "Networks for virtual machines: a bridge, addresses, DHCP and DNS.",
+    synonyms=halves.SYNONYMS,
     epilog=frame.examples(
         "sudo pyvirt network create lab --subnet auto",
         "sudo pyvirt network start lab",
@@ -49,13 +38,29 @@ SYNONYMS = {
         "sudo pyvirt network stop lab && sudo pyvirt network delete lab",
     ),
 )
-@click.pass_context
-def command(context: click.Context) -> None:
-    """Networks for virtual machines: a bridge, addresses, DHCP and DNS."""
-    context.obj = Networks(Paths())
 
 
 @command.command(
+    Param("name", required=True),
+    Param(
+        "subnet", "--subnet", default="auto", metavar="auto|CIDR", help="IPv4, e.g. 10.9.0.0/24."
+    ),
+    Param(
+        "mode",
+        "--mode",
+        kind=("nat", "isolated"),
+        default="nat",
+        help="nat: guests reach the world through the host; isolated: only the host and each "
+        "other.",
+    ),
+    Param("suffix", "--suffix", default="internal", help="Hosts are GUEST.NAME.SUFFIX."),
+    Param(
+        "host_access",
+        "--host-access/--no-host-access",
+        flag=True,
+        default=True,
+        help="Let guests reach the host's services; they always reach DHCP, DNS and ICMP.",
+    ),
     needs_root=True,
     epilog=frame.examples(
         "sudo pyvirt network create lab",
@@ -63,81 +68,39 @@ def command(context: click.Context) -> None:
         "sudo pyvirt network create lab --suffix lab.test",
     ),
 )
-@click.argument("name")
-@click.option(
-    "--subnet",
-    default="auto",
-    show_default=True,
-    metavar="auto|CIDR",
-    help="IPv4, e.g. 10.9.0.0/24.",
-)
-@click.option(
-    "--mode",
-    type=click.Choice(["nat", "isolated"]),
-    default="nat",
-    show_default=True,
-    help="nat: guests reach the world through the host; isolated: only the host and each other.",
-)
-@click.option(
-    "--suffix", default="internal", show_default=True, help="Hosts are GUEST.NAME.SUFFIX."
-)
-@click.option(
-    "--host-access/--no-host-access",
-    default=True,
-    show_default=True,
-    help="Let guests reach the host's services; they always reach DHCP, DNS and ICMP.",
-)
-@click.pass_obj
-def create(
-    networks: Networks, name: str, subnet: str, mode: Mode, suffix: str, *, host_access: bool
-) -> None:
+def create(name: str, **wanted: Any) -> None:
     """Define a network. `pyvirt network start NAME` starts it."""
-    network = networks.create(name, subnet, mode, suffix, say, host_access=host_access)
+    network = _networks().create(name, say=say, **wanted)
     sentence = f"network {name} is defined: {network.subnet}, {network.subnet6}"
     frame.print_done(sentence, network=name, subnet=network.subnet, subnet6=network.subnet6)
 
 
-@command.command("list")
-@frame.output_option
-@click.pass_obj
-def list_(networks: Networks, output: frame.Format) -> None:
+@command.command(commands.ROWS, name="list")
+def list_(output: frame.Format) -> int:
     """List all networks."""
-    rows, faults = [], []
-    for name in sorted(networks.names(), key=look.natural):
-        try:
-            rows.append(_row(networks, networks.get(name)))
-        except UserError as error:
-            faults.append(error)
-    click.echo(frame.render(rows, _COLUMNS, output, name="name", wide=_WIDE), nl=False)
-    if not rows and not faults and output == "table":
-        empty = UserError("no networks yet", "sudo pyvirt network create lab", "not-found")
-        frame.print_warning("pyvirt", empty)
-    for fault in faults[:1]:  # the others' turn comes when it is mended
-        raise fault
+    networks = _networks()
+    empty = UserError("no networks yet", "sudo pyvirt network create lab", "not-found")
+    return halves.list_all(
+        networks.names(), networks.describe, _COLUMNS, _WIDE, output, empty=empty
+    )
 
 
-@command.command()
-@_name
-@frame.output_option
-@click.pass_obj
-def show(networks: Networks, name: str, output: frame.Format) -> None:
+@command.command(_NAME, commands.ROWS)
+def show(name: str, output: frame.Format) -> None:
     """Show one network."""
-    network = networks.get(name)
-    row = _row(networks, network) | {"host_access": network.host_access}
+    row = _networks().describe(name)
     if output != "table":
-        click.echo(frame.render([row], tuple(row), output, name="name"), nl=False)
+        frame.write(frame.render([row], tuple(row), output, name="name"))
         return
-    for key in _COLUMNS:
-        click.echo(f"{key + ':':9}{row[key]}")
-    if not network.host_access:
-        click.echo("guests reach only DHCP, DNS and ICMP of the host")
+    frame.write("".join(f"{key + ':':9}{row[key]}\n" for key in _COLUMNS))
+    if not row["host_access"]:
+        frame.write("guests reach only DHCP, DNS and ICMP of the host\n")
 
 
-@command.command(needs_root=True)
-@_names
-@click.pass_obj
-def start(networks: Networks, names: Sequence[str]) -> int:
+@command.command(_NAMES, needs_root=True)
+def start(names: Sequence[str]) -> int:
     """Start networks, or repair those that are up already."""
+    networks = _networks()
     up = []
 
     def act(name: str) -> str:
@@ -164,47 +127,19 @@ def _report_firewall(networks: Networks, name: str) -> None:
             frame.print_hint(line)
 
 
-@command.command(needs_root=True)
-@_names
-@click.pass_obj
-def stop(networks: Networks, names: Sequence[str]) -> int:
+@command.command(_NAMES, needs_root=True)
+def stop(names: Sequence[str]) -> int:
     """Stop networks. Leases are kept, so that guests get their addresses again."""
-
-    def act(name: str) -> str:
-        networks.stop(name)
-        return "is stopped"
-
-    return each("network", names, act)
+    return each("network", names, _networks().stop, "is stopped")
 
 
-@command.command(needs_root=True)
-@_names
-@click.pass_obj
-def delete(networks: Networks, names: Sequence[str]) -> int:
+@command.command(_NAMES, needs_root=True)
+def delete(names: Sequence[str]) -> int:
     """Delete stopped networks that no domain uses, and their leases."""
-
-    def act(name: str) -> str:
-        networks.delete(name)
-        return "is deleted"
-
-    return each("network", names, act)
+    return each("network", names, _networks().delete, "is deleted")
 
 
-@command.command(hidden=True, needs_root=True)
-@_name
-@click.pass_obj
-def run(networks: Networks, name: str) -> None:
+@command.command(_NAME, hidden=True, needs_root=True)
+def run(name: str) -> None:
     """Run a network in the foreground until SIGTERM: `start` starts this, and so may a unit."""
-    networks.run(name)
-
-
-def _row(networks: Networks, network: Network) -> dict[str, object]:
-    return {
-        "name": network.name,
-        "state": networks.state(network.name),
-        "mode": network.mode,
-        "subnet": network.subnet,
-        "subnet6": network.subnet6,
-        "bridge": bridge_name(network.name),
-        "suffix": network.suffix,
-    }
+    _networks().run(name)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 
-import click
-
 from nss_pyvirt import __version__
 from nss_pyvirt.terminal import commands, frame
 
@@ -16,24 +14,24 @@ _SYNONYMS = {
 }
 
 
-class _Halves(commands.LazyGroup):
+class _Halves(commands.Group):
     """Knows where a command is that was looked for here: `pyvirt start web1`."""
 
-    def meant(self, ctx: click.Context, name: str) -> str | None:
+    def meant(self, name: str) -> str | None:
         """One of the two halves, or a command of `pyvirt domain`."""
-        half = self.get_command(ctx, "domain")
+        half = self.find("domain")
         if name not in _SYNONYMS and isinstance(half, commands.Group):
-            found = name if name in half.commands else half.synonyms.get(name)
+            found = name if name in half.members else half.synonyms.get(name)
             if found:
                 return f"domain {found}"
-        return super().meant(ctx, name)
+        return super().meant(name)
 
 
-@click.group(
-    cls=_Halves,
+command = _Halves(
+    "Virtual networks and machines whose names resolve.",
+    version=__version__,
     synonyms=_SYNONYMS,
     members={"network": "leasewatch.pyvirt.cli.network", "domain": "leasewatch.pyvirt.cli.domain"},
-    context_settings={"help_option_names": ["-h", "--help"]},
     epilog=frame.examples(
         "sudo pyvirt network create lab --subnet auto",
         "sudo pyvirt network start lab",
@@ -41,9 +39,6 @@ class _Halves(commands.LazyGroup):
         "sudo pyvirt domain start web1 && ssh web1",
     ),
 )
-@click.version_option(__version__)
-def command() -> None:
-    """Virtual networks and machines whose names resolve."""
 
 
 def main() -> int:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-from typing import Any, Final
+TYPE_CHECKING = False  # the import of typing takes 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Final
 
-import click
-
-_SIZE: Final = re.compile(r"(\d{1,15})(?:\.(\d{1,3}))?\s*([KMGT]?)(?:I?B)?", re.IGNORECASE)
+_SIZE: Final = r"(\d{1,15})(?:\.(\d{1,3}))?\s*([KMGT]?)(?:I?B)?"
 _POWERS: Final = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 
 
@@ -17,7 +17,9 @@ def size(text: str, unit: str = "") -> int | None:
 
     `unit` is the letter of a number that has none. `2GB` and `2GiB` are the same here.
     """
-    found = _SIZE.fullmatch(text.strip())
+    import re  # noqa: PLC0415  start-up time
+
+    found = re.fullmatch(_SIZE, text.strip(), re.IGNORECASE)
     if found is None:
         return None
     whole, part, letter = found[1], found[2] or "", found[3].upper()
@@ -28,45 +30,35 @@ def size(text: str, unit: str = "") -> int | None:
     return None if rest else count
 
 
-class Mebibytes(click.ParamType[int]):
-    """A size of memory, in MiB: `2048`, `2G`, `2GiB`."""
+def mebibytes(least: int, most: int) -> Callable[[str], int]:
+    """A kind: a size of memory in whole MiB within the limits: `2048`, `2G`, `2GiB`."""
 
-    name = "size"
-
-    def __init__(self, least: int, most: int) -> None:
-        self._least, self._most = least, most
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Whole MiB within the limits."""
-        found = size(str(value), unit="M")
+    def convert(text: str) -> int:
+        found = size(text, unit="M")
         if found is None or found % (1 << 20):
-            self.fail(f'"{value}" is not a size like 2048 (MiB), 512M or 2G', param, ctx)
-        if not self._least <= found >> 20 <= self._most:
-            self.fail(f'"{value}" is not from {self._least} to {self._most} MiB', param, ctx)
+            raise ValueError(f'"{text}" is not a size like 2048 (MiB), 512M or 2G')
+        if not least <= found >> 20 <= most:
+            raise ValueError(f'"{text}" is not from {least} to {most} MiB')
         return found >> 20
 
-
-class DiskSize(click.ParamType[int]):
-    """A size of a disk, in bytes: `20G`, `20GiB` and `20GB` are the same."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """At least one byte."""
-        found = size(str(value))
-        if not found:
-            self.fail(f'"{value}" is not a size like 20G or 512M', param, ctx)
-        return found
+    return convert
 
 
-class FilePath(click.Path):
-    """The path of a file on this host; a URL is refused before it looks like one."""
+def disk_size(text: str) -> int:
+    """A size of a disk, in bytes and at least one: `20G`, `20GiB` and `20GB` are the same.
 
-    def __init__(self) -> None:
-        super().__init__(path_type=Path)
+    Raises ValueError.
+    """
+    found = size(text)
+    if not found:
+        raise ValueError(f'"{text}" is not a size like 20G or 512M')
+    return found
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path."""
-        if "://" in str(value):
-            self.fail(f"{value} is a URL: download the file first", param, ctx)
-        return super().convert(value, param, ctx)
+
+def local_path(text: str) -> Path:
+    """The path of a file on this host; ValueError for a URL, before it looks like one."""
+    from pathlib import Path  # noqa: PLC0415  start-up time
+
+    if "://" in text:
+        raise ValueError(f"{text} is a URL: download the file first")
+    return Path(text)

@@ -65,6 +65,20 @@ class Networks:
             return "no dnsmasq"
         return "no address left" if address_pool.is_full(self._paths, state) else "started"
 
+    def describe(self, name: str) -> dict[str, object]:
+        """The row of `list` and `show`."""
+        network = self.get(name)
+        return {
+            "name": name,
+            "state": self.state(name),
+            "mode": network.mode,
+            "subnet": network.subnet,
+            "subnet6": network.subnet6,
+            "bridge": bridge_name(name),
+            "suffix": network.suffix,
+            "host_access": network.host_access,
+        }
+
     def create(
         self, name: str, subnet: str, mode: Mode, suffix: str, say: Say, *, host_access: bool = True
     ) -> Network:

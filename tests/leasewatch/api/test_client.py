@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from leasewatch.api import client as varlink_client
+from leasewatch.api import exchange
 from leasewatch.api.client import NoHistoryError, NoServiceError, NoSuchNameError
 from leasewatch.history.rows import HistoryParameters
 from nss_pyvirt.errors import UserError
@@ -157,7 +158,7 @@ def test_a_reply_that_breaks_the_interface_is_an_error_that_says_where(
 def test_a_silent_service_counts_as_none_after_the_deadline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(varlink_client, "TIMEOUT", 0.2)
+    monkeypatch.setattr(exchange, "TIMEOUT", 0.2)
 
     def drip(connection: socket.socket) -> None:
         connection.recv(65536)
@@ -173,7 +174,7 @@ def test_a_silent_service_counts_as_none_after_the_deadline(
 
 
 def test_an_endless_reply_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(varlink_client, "MAX_REPLY", 1 << 20)
+    monkeypatch.setattr(exchange, "MAX_REPLY", 1 << 20)
 
     def flood(connection: socket.socket) -> None:
         connection.recv(65536)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import socket
 
-import click
 import pytest
 from click.shell_completion import ShellComplete
 
 from leasewatch.api.interface import Entry, ListReply
 from leasewatch.cli.leasewatch import command, main
 from leasewatch.paths import Paths
+from nss_pyvirt.terminal import with_click
 from tests.leasewatch.cli.asking import DOWN, STARTS, run
 
 
@@ -26,13 +26,13 @@ def test_a_shell_completes_names_that_the_service_knows(
     reply = ListReply(entries=known, generation=1)
     monkeypatch.setattr("leasewatch.api.client.list_entries", lambda _: reply)
     _, *words, last = typed.split()
-    completion = ShellComplete(command, {"obj": paths}, "leasewatch", "_X")
+    completion = ShellComplete(with_click.built(command), {"obj": paths}, "leasewatch", "_X")
     found = completion.get_completions(words, last)
     assert [item.value for item in found] == ["web1"]
 
 
 def test_a_shell_gets_no_names_and_no_error_without_the_service(paths: Paths) -> None:
-    completion = ShellComplete(command, {"obj": paths}, "leasewatch", "_X")
+    completion = ShellComplete(with_click.built(command), {"obj": paths}, "leasewatch", "_X")
     assert completion.get_completions(["ip"], "w") == []
 
 
@@ -86,8 +86,7 @@ def test_no_command_at_all_shows_the_help(paths: Paths, capsys: pytest.CaptureFi
 
 
 def test_every_query_has_help_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
-    context = click.Context(command)
-    for name in set(command.list_commands(context)) - {"serve"}:
+    for name in set(command.members) - {"serve"}:
         assert main([name, "--help"]) == 0
         assert f"leasewatch {name}" in capsys.readouterr().out.partition("Examples:")[2]
 

@@ -10,7 +10,7 @@ import pytest
 import leasewatch
 from leasewatch.pyvirt.cli import domain, values
 from leasewatch.pyvirt.cli.pyvirt import command
-from nss_pyvirt.terminal import frame
+from nss_pyvirt.terminal import frame, with_click
 
 CREATE = ["domain", "create", "web1", "--network", "lab"]
 HELP = "pyvirt domain create --help"
@@ -159,7 +159,7 @@ def test_a_size_is_read_however_other_tools_write_it(text: str, count: int | Non
 
 @pytest.mark.parametrize(("text", "mebibytes"), [("2048", 2048), ("2G", 2048), ("512MiB", 512)])
 def test_memory_without_a_unit_is_in_mebibytes(text: str, mebibytes: int) -> None:
-    assert values.Mebibytes(32, 4096).convert(text, None, None) == mebibytes
+    assert values.mebibytes(32, 4096)(text) == mebibytes
 
 
 @pytest.mark.parametrize(
@@ -172,5 +172,6 @@ def test_memory_without_a_unit_is_in_mebibytes(text: str, mebibytes: int) -> Non
     ],
 )
 def test_parts_of_a_kernel_command_line_are_joined(words: list[str], line: str | None) -> None:
-    context = domain.create.make_context("create", [*CREATE[2:], *words])
-    assert context.params["append"] == line
+    command = with_click.built(domain.create)
+    parts = command.make_context("create", [*CREATE[2:], *words]).params["append"]
+    assert domain.joined(parts) == line

@@ -1,0 +1,112 @@
+"""One call on the service's Varlink socket: blocking, with a deadline for each reply.
+
+It imports little, because each query starts with it: no socket, json or msgspec.
+"""
+
+from __future__ import annotations
+
+import _socket
+import time
+from _json import encode_basestring_ascii, make_scanner
+
+from nss_pyvirt.errors import UserError
+
+TYPE_CHECKING = False  # the import of typing takes 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, Final
+
+TIMEOUT: Final = 5.0
+"""Seconds to connect, ask and read a reply, or the next page of a list."""
+MAX_REPLY: Final = 256 * 1024 * 1024
+"""The most bytes of all replies to a question; 100,000 entries take about 50 MB."""
+LIST: Final = b'{"method":"org.pyvirt.LeaseWatch.List","more":true}'
+_RESOLVE: Final = '{"method":"org.pyvirt.LeaseWatch.Resolve","parameters":{"query":%s}}'
+
+
+class NoServiceError(UserError):
+    """The service does not listen on the socket, or does not answer in time."""
+
+    code = "unavailable"
+
+
+def resolve(name: str) -> bytes:
+    """The call for what a name or an address answers; raises UserError."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        hint = "leasewatch list shows every lease"
+        raise UserError("the name is not UTF-8", hint, "invalid") from None
+    return (_RESOLVE % encode_basestring_ascii(name)).encode()
+
+
+def replies(path: str, call: bytes) -> Iterator[dict[str, Any]]:
+    """The parameters of each reply, unchecked; ValueError or KeyError: an error, or no reply.
+
+    Raises NoServiceError, or UserError.
+    """
+    for message in messages(path, call):
+        try:
+            reply, _ = _scan(message.decode(), 0)
+        except StopIteration:
+            raise ValueError("no JSON") from None
+        if "error" in reply:
+            raise ValueError(reply["error"])
+        yield reply["parameters"]
+        if not reply.get("continues"):
+            return
+
+
+def messages(path: str, call: bytes) -> Iterator[bytes]:
+    """Send a call, and yield each message that comes back, without its NUL, until you stop.
+
+    Raises NoServiceError, or UserError.
+    """
+    client = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    try:
+        client.settimeout(TIMEOUT)
+        client.connect(path)
+        client.sendall(call + b"\0")
+        yield from _received(client)
+    except (FileNotFoundError, ConnectionRefusedError):
+        from nss_pyvirt.installer.pieces import start_command  # noqa: PLC0415  start-up time
+
+        what = "the leasewatch service is not running"
+        raise NoServiceError(what, start_command()) from None
+    except OSError as error:
+        why = "no answer" if isinstance(error, TimeoutError) else error.strerror
+        raise NoServiceError(
+            f"the leasewatch service does not answer ({why})", "systemctl status leasewatch"
+        ) from error
+    finally:
+        client.close()
+
+
+def _received(client: _socket.socket) -> Iterator[bytes]:
+    received, size = bytearray(), 0
+    deadline = time.monotonic() + TIMEOUT
+    while True:
+        client.settimeout(max(0.001, deadline - time.monotonic()))
+        piece = client.recv(1 << 20)
+        if not piece:
+            raise NoServiceError("the leasewatch service ended while it answered")
+        size += len(piece)
+        if size > MAX_REPLY:
+            raise UserError(f"the service's reply is over {MAX_REPLY} bytes")
+        *ends, rest = piece.split(b"\0")
+        for end in ends:
+            yield bytes(received + end)
+            received.clear()
+            deadline = time.monotonic() + TIMEOUT
+        received += rest
+
+
+class _Json:
+    """How json.loads reads: the settings of its scanner, which is usable without json itself."""
+
+    strict = True
+    object_hook = object_pairs_hook = None
+    parse_float, parse_int, parse_constant = float, int, float
+
+
+_scan = make_scanner(_Json)  # type: ignore[arg-type]  # it only reads the settings

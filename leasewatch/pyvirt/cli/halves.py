@@ -1,0 +1,96 @@
+"""What `pyvirt network` and `pyvirt domain` have in common. `kind` is one of these two words."""
+
+from __future__ import annotations
+
+from leasewatch.paths import Paths
+from nss_pyvirt.errors import UserError
+from nss_pyvirt.terminal import frame, show
+from nss_pyvirt.terminal.commands import Param
+
+TYPE_CHECKING = False  # the import of typing takes 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any, Final
+
+SYNONYMS: Final = {
+    **dict.fromkeys(("rm", "remove", "undefine"), "delete"),
+    **dict.fromkeys(("info", "dominfo", "net-info", "status"), "show"),
+    **dict.fromkeys(("define", "new"), "create"),
+    "destroy": "stop",
+    "ls": "list",
+}
+
+
+def say(sentence: str) -> None:
+    """Print one line on stderr for the person who waits."""
+    frame.print_note("pyvirt", sentence)
+
+
+def complete(kind: str) -> Callable[[Any, Any, str], list[str]]:
+    """Shell completion: the defined names."""
+
+    def known(_ctx: object, _param: object, incomplete: str) -> list[str]:
+        from leasewatch.pyvirt.defined import store  # noqa: PLC0415  start-up time
+
+        folder = getattr(Paths(), f"{kind}_definitions")
+        return [name for name in store.names(folder) if name.startswith(incomplete)]
+
+    return known
+
+
+def one_name(kind: str) -> Param:
+    """The argument of a command on one network or domain."""
+    return Param("name", required=True, complete=complete(kind))
+
+
+def names(kind: str) -> Param:
+    """The argument of a command on several, which calls `each`."""
+    return Param("names", multiple=True, required=True, metavar="NAME...", complete=complete(kind))
+
+
+def each(
+    kind: str, several: Iterable[str], act: Callable[[str], str | None], done: str = ""
+) -> int:
+    """Act on every name and print `KIND NAME DONE`; the exit code.
+
+    What `act` returns takes the place of `done`. An error is printed where it happens; the exit
+    code is then that of the last one.
+    """
+
+    def acted(name: str) -> None:
+        frame.print_done(f"{kind} {name} {act(name) or done}", **{kind: name})
+
+    return _attempt(several, acted)
+
+
+def list_all(
+    several: Iterable[str],
+    row: Callable[[str], Mapping[str, object]],
+    columns: Sequence[str],
+    wide: Mapping[str, int],
+    output: frame.Format,
+    *,
+    empty: UserError,
+) -> int:
+    """Print the row of each name; the exit code. A broken definition hides no other.
+
+    `empty`: what to say in place of a table without rows.
+    """
+    rows: list[Mapping[str, object]] = []
+    code = _attempt(sorted(several, key=show.natural), lambda name: rows.append(row(name)))
+    if not rows and not code and output == "table":
+        frame.print_warning("pyvirt", empty)
+    frame.write(frame.render(rows, columns, output, name="name", wide=wide))
+    return code
+
+
+def _attempt(several: Iterable[str], act: Callable[[str], None]) -> int:
+    """Act on every name, and print the errors; the exit code of the last one."""
+    code = 0
+    for name in several:
+        try:
+            act(name)
+        except UserError as error:
+            frame.print_error("pyvirt", error)
+            code = error.exit_code
+    return code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -37,7 +38,12 @@ def run(checkout: Path, mark: str) -> subprocess.CompletedProcess[str]:
     (checkout / "pyproject.toml").write_text(SETTINGS)
     (checkout / "test_it.py").write_text(PASSES_LATER.format(mark=mark))
     return subprocess.run(
-        [checkout / "packaging/test"], capture_output=True, text=True, check=False, timeout=300
+        [checkout / "packaging/test"],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},  # nproc(1): as few workers as there can be
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
     )
 
 

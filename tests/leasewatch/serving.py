@@ -54,21 +54,21 @@ class Served:
         self,
         env: Mapping[str, str] | None = None,
         *,
-        rescans: bool = True,
+        rescan_seconds: float | None = None,
         first: Callable[[], object] = lambda: None,
     ) -> None:
         """Fork, do `first`, start the service, and wait until it says that it is ready.
 
-        Without `rescans` what it does not notice by itself stays unnoticed.
+        What it does not notice by itself it finds after `rescan_seconds`, if they are given.
         """
         environment = {"NOTIFY_SOCKET": str(self.notify), **(env or {})}
 
         def run() -> int:
             self._leave_the_test(environment)
             first()
-            if rescans:
+            if rescan_seconds is None:
                 return main(["serve"], self.paths)
-            serve(self.paths, rescan_seconds=86400)
+            serve(self.paths, rescan_seconds=rescan_seconds)
             return 0
 
         self._pid = fork(run)

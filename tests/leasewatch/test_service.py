@@ -140,7 +140,7 @@ def test_a_domain_is_pending_then_answers_then_stops(served: Served, dnsmasq: Dn
 
 def test_no_change_needs_a_rescan(served: Served, dnsmasq: Dnsmasq) -> None:
     dnsmasq.rewrite()
-    served.start(rescans=False)
+    served.start(rescan_seconds=86400)
     for number in range(1, 4):
         state = served.domain(domain(f"db{number}", number, time.time() + 60))
         wait_for("it to be pending", lambda: served.status(f"db{number}") == "not yet")  # noqa: B023
@@ -278,7 +278,7 @@ def test_a_damaged_table_is_replaced_at_the_start_and_while_running(
     dnsmasq.rewrite()
     served.paths.service_run.mkdir(parents=True)
     served.paths.snapshot.write_bytes(b"junk")
-    served.start()
+    served.start(rescan_seconds=0.5)
     assert served.answer("web1") == ["10.0.0.1"]
     assert "damaged host table" in served.said()
     served.paths.snapshot.write_bytes(b"junk again")
@@ -304,7 +304,7 @@ def test_a_lease_file_that_cannot_be_read_keeps_its_names_and_is_said_once(
 ) -> None:
     dnsmasq.lease(1, "web1")
     dnsmasq.rewrite()
-    served.start()
+    served.start(rescan_seconds=0.5)
     lab = served.leases / "lab"
     lab.unlink()
     lab.mkdir()

@@ -101,7 +101,7 @@ def test_a_domain_that_ends_frees_its_waiters(served: Served, folder: Path) -> N
 
 def test_after_pending_until_the_name_is_unknown(served: Served, folder: Path) -> None:
     served.start()
-    start_domain(served, seconds=8)
+    start_domain(served, seconds=5)
     assert LookUp(served, folder).answer() == socket.EAI_NONAME
     assert served.status("db1") == "unknown"
 

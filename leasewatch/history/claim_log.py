@@ -1,7 +1,6 @@
 """Logs the claims to names that fail, but no more than a person can read.
 
-A guest can make claims as fast as its DHCP client can ask. It reads no clock: `now` is monotonic,
-in seconds.
+A guest can make claims as fast as its DHCP client can ask. `now` is monotonic, in seconds.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ OF_CLIENT: Final = 10, 60.0
 OF_ALL: Final = 1000, 1.0
 """The same for all clients together."""
 COUNT_SECONDS: Final = 60.0
-"""How often a line counts the claims that were not logged."""
+"""How often the number of claims that were not logged is logged."""
 _MEMORY: Final = 4096
 _LOG = logging.getLogger(__name__)
 
@@ -38,7 +37,7 @@ class ClaimLog:
         self._counted = -COUNT_SECONDS
 
     def failed(self, claim: Claim, now: float) -> None:
-        """A claim was refused or is in conflict, maybe as before."""
+        """Log a claim that was refused or is in conflict, unless it was before."""
         address = addresses.text(claim.address) if claim.address else None
         what = (claim.verdict, claim.name, claim.network, claim.mac, address, claim.reason)
         if not self._failed.is_new(*what):

@@ -12,11 +12,11 @@ _KEPT: Final = 3
 
 
 class DamagedError(Exception):
-    """The file is a database, but not an intact one of ours."""
+    """The file is a database, but damaged or not a history."""
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether the file is the cause of an error, so only another file helps."""
+    """Whether the cause of an error is the file, so only a new file helps."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     damage = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
     return isinstance(error, DamagedError) or code in damage

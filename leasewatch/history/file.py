@@ -1,7 +1,7 @@
-"""The history's SQLite file: it stores and finds. Blocking, for one thread.
+"""The history's SQLite file: stores, finds and deletes. Blocking, for one thread.
 
 `holdings` decides what to store, `writer` when. Every method may raise sqlite3.Error or
-DamagedError; `is_damage` tells whether the file is the cause.
+DamagedError; `is_damage` says whether the cause is the file.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from nss_pyvirt.replacing import open_regular
 STEP: Final = 1000
 """Rows of a step of catching up, or of pruning."""
 _PAUSE: Final = 0.01
-"""Seconds between two such steps: lookups of names go first."""
+"""Seconds between two steps, so that lookups of names need not wait."""
 
 MOST_OF_CLIENT: Final = 2 * STEP
-"""Holdings of one client: if room is needed, those beyond are deleted first."""
+"""Holdings that a client keeps if others need the room."""
 
 _OLDEST: Final = "SELECT id FROM holding WHERE until < :before ORDER BY until, id LIMIT :step"
 _BUSIEST: Final = """
@@ -86,7 +86,7 @@ class HistoryFile:
             schema.prepare(self._db)
             query = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'event'"
             self.last_seq: int = self._db.execute(query).fetchone()[0]
-            """The last number of an event that was given out."""
+            """The number of the last event."""
         except (sqlite3.Error, DamagedError):
             self._db.close()
             raise
@@ -166,8 +166,8 @@ class HistoryFile:
         """Delete a step's worth of what had ended by `before`; returns whether there was any.
 
         The oldest holdings go first, with their events; then the oldest events of open holdings. If
-        `before` is infinite, room is needed. Then a client with very many holdings loses its oldest
-        before all others do, so one client cannot push out what is kept of the others.
+        `before` is infinite, room is needed. Then the client with the most holdings loses its own
+        first, so that no client pushes out the others.
         """
         values = {"before": before, "step": STEP, "most": MOST_OF_CLIENT}
         with self._db:
@@ -235,10 +235,10 @@ class HistoryFile:
             self.last_seq = lost.lastrowid or 0
 
     def _begin(self, found: list[LeaseChange | Neighbour], wall: float) -> None:
-        """Store what begins where nothing is open: everything, at a first start.
+        """Store holdings of addresses that have no open one: all of them, at a first start.
 
-        Leases come many to a statement. That is SQLite's fastest way, and the event loop runs on
-        meanwhile.
+        One statement stores many leases. That is SQLite's fastest way, and meanwhile the event loop
+        runs.
         """
         leases = [
             holdings.leased(one.new, one.first_seen, wall)

@@ -13,12 +13,12 @@ open. `HistoryFile` finds the last holding of an address, calls `after`, and sto
                     it is gone after its end                expired         expired
                     it is gone before its end               released        released
                     its lease file is no longer watched     withdrawn       withdrawn
-                    it went before its end, unseen          missed          missed
+                    it went while no service ran            missed          missed
     open neighbour  its MAC has a lease within 10 s         open lease      added, without seen
                     its address is leased otherwise         replaced, next  replaced, added
                     another MAC or nobody answers           gone            gone
                     its domain was started since            gone, next      gone, seen
-                    nothing was heard of it                 quiet           none
+                    it was not seen for long                quiet           none
     quiet           its MAC is seen again within a day, in  open neighbour  none: it was there
                     the same run of its domain
     open, of any    a domain's name is published or         open            named, refused
@@ -39,16 +39,16 @@ from leasewatch.leases.address_book import client_of
 from leasewatch.model import Claim, Lease, LeaseChange, Neighbour, NeighbourChange, Origin
 
 FORESEEN_SECONDS: Final = 10.0
-"""A DHCP server tells the kernel its client's address before it writes the lease down. What was
-seen no longer than this before the lease is the lease."""
+"""A DHCP server puts its client's address into the neighbour table before it writes the lease. A
+neighbour seen so shortly before its lease is that lease."""
 QUIET_SECONDS: Final = 24 * 3600.0
-"""A quiet holding goes on if its MAC is seen again within this time."""
+"""A quiet holding continues if its MAC is seen again within this time."""
 
 End = Literal[
     "renamed", "replaced", "expired", "released", "withdrawn", "missed", "gone", "quiet"
 ]  # fmt: skip
 Kind = End | Literal["added", "seen", "named", "refused", "conflict", "published", "lost"]
-"""What an event tells. `lost` is of no holding: changes that could not be written."""
+"""The kinds of events. `lost` belongs to no holding: changes could not be written."""
 
 
 class StoredHolding(msgspec.Struct, frozen=True, gc=False):
@@ -78,7 +78,7 @@ class StoredHolding(msgspec.Struct, frozen=True, gc=False):
 
 
 class Write(NamedTuple):
-    """One change of the file: a holding as it was and as it is now, and the event that tells of it.
+    """One change of the file: a holding before and after, and its event.
 
     Without `old` the holding is new. Without `new` it is deleted with all its events. Without
     `kind` there is no event. `name` is the name that was claimed or given.
@@ -112,9 +112,9 @@ def after(
 def after_unseen(
     held: StoredHolding, now: LeaseChange | Neighbour | None, wall: float
 ) -> list[Write]:
-    """What to write of an open holding after changes that leasewatch did not see.
+    """What to write about an open holding after changes that were not seen or not written.
 
-    `now` is the lease as though it was just added, the neighbour, or None: nothing is there.
+    `now` is the lease as if just added, or the neighbour; None: neither is there.
     """
     if isinstance(now, LeaseChange) and now.new is not None:
         return after_lease(held, now.new, now.first_seen, wall, "found")
@@ -124,8 +124,9 @@ def after_unseen(
         return [Write(held, _ended(held, "quiet", wall))]
     begun = after_sighting(None, now, wall, "found") if isinstance(now, Neighbour) else []
     if _is_over(held, wall):
-        return [_over(held, "expired", wall, "unseen"), *begun]
-    return [_over(held, "missed", wall, "gone before it expired, unnoticed"), *begun]
+        return [_over(held, "expired", wall, "while the history was not written"), *begun]
+    why = "it was released while the history was not written"
+    return [_over(held, "missed", wall, why), *begun]
 
 
 def after_lease(
@@ -177,13 +178,13 @@ def after_sighting(
 
 
 def is_foreseen(held: StoredHolding, lease: Lease, wall: float) -> bool:
-    """Whether an open neighbour is what a lease that begins now looked like a moment before."""
+    """Whether an open neighbour was the first sign of a lease that begins now."""
     seen = held.origin == "neighbour" and held.mac == lease.hwaddr
     return seen and held.since > wall - FORESEEN_SECONDS
 
 
 def goes_on(last: StoredHolding, neighbour: Neighbour, wall: float) -> bool:
-    """Whether a neighbour that is seen now was there since its holding became quiet."""
+    """Whether a neighbour that is seen now continues its quiet holding."""
     if last.ended != "quiet" or last.until is None or last.mac != neighbour.mac:
         return False
     return last.since >= neighbour.started and last.until > wall - QUIET_SECONDS
@@ -199,7 +200,7 @@ def leased(lease: Lease, first_seen: float, wall: float) -> StoredHolding:
 def _after_neighbour(
     last: StoredHolding | None, change: NeighbourChange, wall: float
 ) -> list[Write]:
-    """An unknown MAC makes no holding: a guest can invent as many as it likes."""
+    """What to write when a neighbour changes; an unknown MAC makes no holding."""
     new = change.new
     if new is not None and new.mac and new.known:
         return after_sighting(last, new, wall)
@@ -236,7 +237,7 @@ def _after_claim(held: StoredHolding, claim: Claim) -> list[Write]:
 
 
 def _client(held: StoredHolding) -> str:
-    """Whose it is, as `client_of` says it of a lease."""
+    """The client, as in `client_of`."""
     return held.mac or held.client_id or held.address
 
 

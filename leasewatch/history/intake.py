@@ -1,8 +1,8 @@
-"""What of leases, neighbours and claims goes into the history, and when. Pure: no clock, no file.
+"""Decides which changes go into the history, and when. Pure: no clock, no file.
 
-Most changes go there at once. A client may change as often as a person would; after that its
-changes wait for a minute, and each of its addresses is written as it is then. So one guest cannot
-fill the history, and nothing that holds is lost. `now` is monotonic, in seconds.
+Most changes are written at once. If a client changes more often than a person would, its changes
+wait for a minute, and only the last one of each address is written. So no guest can fill the
+history, and the present state is never lost. `now` is monotonic, in seconds.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from leasewatch.model import Claim, LeaseChange, Neighbour, NeighbourChange
 OF_CLIENT: Final = 20, 60.0
 """Changes of one client at once, and seconds for each further one."""
 OF_NETWORK: Final = 2000, 0.1
-"""The same for all clients of a network whose MAC no server recorded: a guest can be any number of
-them (RFC 8415, 11)."""
+"""The same for all clients of a network without a recorded MAC: a guest can invent DUIDs."""
 DELAY_SECONDS: Final = 60.0
 MAX_DELAYED: Final = 50_000
 """Addresses whose changes may wait at a time; changes of others are written at once."""
@@ -31,7 +30,7 @@ _VERDICTS_OF_OTHERS: Final = {"published", "refused"}
 
 
 class Happened(NamedTuple):
-    """A change at an address of a network, or what became of a claim; `wall` is in Unix seconds."""
+    """A change at an address of a network, or a decided claim; `wall` is in Unix seconds."""
 
     wall: float
     network: str
@@ -40,10 +39,10 @@ class Happened(NamedTuple):
 
 
 class CatchUp(NamedTuple):
-    """All that holds at `wall` (Unix seconds). A history that missed something catches up with it.
+    """The whole state at `wall` (Unix seconds), for a history that missed something.
 
-    `held`: leases as though each was just added, and what is seen without a lease.
-    `lost`: how many changes were lost before it.
+    `held`: leases as if each was just added, and neighbours without a lease.
+    `lost`: how many changes were dropped before it.
     """
 
     wall: float
@@ -95,7 +94,7 @@ class Intake:
         return admitted
 
     def neighbours(self, changes: list[NeighbourChange], wall: float) -> list[Happened]:
-        """The changes to write; none is delayed. Most only say that a MAC answered again."""
+        """The changes to write now; those where the same MAC only answered again make no row."""
         admitted = []
         for change in changes:
             there = change.new or change.old
@@ -135,7 +134,7 @@ class Intake:
         return [latest[kind] for latest in waited for kind in order if kind in latest]
 
     def forget_leases(self) -> None:
-        """A `CatchUp` follows with all leases; only delayed claims are still to be written."""
+        """Drop delayed changes of leases, because a `CatchUp` follows; keep delayed claims."""
         for delayed in self._delayed.values():
             delayed.latest.pop("lease", None)
 
@@ -158,7 +157,7 @@ class Intake:
         return False
 
     def _forget(self, network: str, address: Address) -> None:
-        """What is gone claims nothing."""
+        """Forget the claims of an address that is gone."""
         if self._outcomes:
             self._outcomes.pop((network, address, "guest"), None)
             self._outcomes.pop((network, address, "owner"), None)

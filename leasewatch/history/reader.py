@@ -3,8 +3,8 @@
 The service reads in threads; a command reads if no service runs. Each page opens the file again, so
 a slow reader never keeps SQLite from merging the writer's log.
 
-Root reads, too, but the file belongs to the service's user. So the reader trusts nothing: it opens
-only a regular file, reads only our own plain tables, and gives each page a deadline.
+The reader may be root, but the file belongs to the service's user. So it opens only a regular file
+and reads only our own tables, and each page has a deadline.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ PAGE: Final = 500
 PAGE_SECONDS: Final = 20.0
 """How long a page may take."""
 _STEPS: Final = 10_000
-"""The clock is checked after so many of SQLite's steps."""
+"""SQLite's steps between two checks of the clock."""
 _LONGEST: Final = 1 << 20
 """Bytes of a row."""
 _TABLES: Final = {"holding", "event"}
 _FUNCTIONS: Final = {"coalesce", "nullif"}
 _MAX_QUERY: Final = 2 * labels.MAX_NAME
-"""Characters of NAME.NETWORK.SUFFIX; each label more makes the query longer."""
+"""Characters of a name; each further label makes the query longer."""
 _BESIDE: Final = ("-wal", "-shm", "-journal")
 """The other files of a database that SQLite opens."""
 _T = TypeVar("_T", list[Holding], list[Event])

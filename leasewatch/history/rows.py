@@ -1,4 +1,4 @@
-"""What the history is asked, and the rows that it answers with.
+"""Parameters of history queries, and the rows of the answers.
 
 The Varlink interface shows these structs. The string beside a field's type is its comment there.
 """
@@ -19,7 +19,9 @@ class HistoryParameters(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters of `History` and `Events`."""
 
     query: Annotated[str | None, "a name, an address or a MAC address; null: everything"] = None
-    since: Annotated[float | None, "Unix seconds: leave out what had ended by then"] = None
+    since: Annotated[
+        float | None, "Unix seconds: omit holdings that had ended and events before"
+    ] = None
     limit: Annotated[
         Annotated[int, msgspec.Meta(ge=0, le=MAX_ROWS)] | None,
         f"the newest rows, {MAX_ROWS} at most; null: that many",
@@ -38,33 +40,33 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ended: Annotated[
         str | None,
         "expired, released, renamed, replaced (by another client), withdrawn (its file is no longer"
-        " watched) or missed (it went while nobody watched); of a neighbour: gone (its domain"
-        " ended, or nobody or another MAC answers there) or quiet (not heard of for long, one too"
-        " many of its MAC, or its bridge or prefix went; it holds on if it is seen within a day)",
+        " watched) or missed (released while the history was not written). A neighbour is gone"
+        " (its domain ended, nothing or another MAC answers) or quiet (not seen for long, too many"
+        " addresses of its MAC, bridge or prefix gone; it continues if seen within a day)",
     ]
-    claim: Annotated[str | None, "how the guest's claim to a name last failed"]
+    claim: Annotated[str | None, "why the guest's last claim to a name failed"]
     domain: str | None
     hostname: str | None
     client_id: str | None
     expires: Annotated[int | None, "the last known end of the lease; null: never"]
     origin: Annotated[
         Origin,
-        "lease, or neighbour: the bridge saw the MAC there, and no lease had the address",
+        "lease, or neighbour: the bridge saw the MAC at an address without a lease",
     ]
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Something that happened to a holding."""
 
-    seq: Annotated[int, "no two events have the same, ever"]
+    seq: Annotated[int, "the event's number, never used again"]
     time: Annotated[float, "Unix seconds"]
     kind: Annotated[
         str,
-        "added, seen (by the bridge), named (a domain's), refused, conflict, published (after a"
-        " claim that had failed), what ends a holding other than quiet, or lost",
+        "added, seen (by the bridge), named (after a domain), refused, conflict, published (after"
+        " a failed claim), lost, or how a holding ended, except quiet",
     ]
     name: str | None
-    network: Annotated[str | None, "null: the holding is forgotten, or there was none"]
+    network: Annotated[str | None, "null: there was no holding, or it was deleted"]
     address: str | None
     mac: str | None
     why: str | None

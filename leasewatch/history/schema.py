@@ -8,7 +8,7 @@ from typing import Final
 from leasewatch.history.damage import DamagedError
 
 VERSION: Final = 2
-"""Of the tables (PRAGMA user_version)."""
+"""The version of the tables (PRAGMA user_version)."""
 
 _TABLES: Final = """
 CREATE TABLE holding (
@@ -59,7 +59,7 @@ WHERE reason IS NOT NULL;
 def prepare(db: sqlite3.Connection) -> None:
     """Make the tables, or convert those of version 1, in one transaction.
 
-    Raises DamagedError for a database of something else, or of a later version.
+    Raises DamagedError if the database is no history, or of a later version.
     """
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version == VERSION:

@@ -1,7 +1,7 @@
 """The history as the service sees it: the event loop queues, a thread writes.
 
 A batch is one transaction, so SIGKILL loses at most the last one. A fault of the file or its disk
-is logged once; the service runs on and the batch is tried again.
+is logged once. The service goes on, and the batch is retried.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ PAST_SECONDS: Final = 24 * 3600.0
 MOST_PAST: Final = 10_000
 """How many of those leases are read, the newest first."""
 COUNT_SECONDS: Final = 60.0
-"""How often joined changes are counted in a line of the log."""
+"""How often the number of joined changes is logged."""
 STEP_SECONDS: Final = 3600.0
-"""After the clock was set ahead by more, pruning waits: everything would seem too old."""
+"""If the clock was set ahead by more, pruning waits: everything would seem too old."""
 _FAULTS: Final = (sqlite3.Error, OSError, DamagedError)
 _LOG = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Pace(NamedTuple):
     """How many of them make a transaction at most."""
     retry_seconds: float = 10.0
     prune_seconds: float = 600.0
-    """How often holdings that are too old are looked for."""
+    """How often holdings that are too old are deleted."""
     most_waiting: int = 150_000
     """How many changes may wait. If there are more, all are dropped and a `CatchUp` follows."""
 
@@ -112,7 +112,7 @@ class History:
             self._writer.put(self._intake.neighbours(changes, time.time()))
 
     def decided(self, claim: Claim) -> None:
-        """A claim was decided, maybe as before. It is logged if it failed."""
+        """A claim was decided, maybe as before; log it if it failed."""
         now = time.monotonic()
         if claim.verdict in {"refused", "conflict"}:
             self._claim_log.failed(claim, now)
@@ -120,7 +120,7 @@ class History:
             self._writer.put(happened)
 
     def tick(self) -> None:
-        """Write the changes that have waited long enough; call it every few seconds."""
+        """Write the delayed changes that are due; call it every few seconds."""
         now = time.monotonic()
         self._claim_log.count(now)
         self._writer.put(self._intake.due(now))
@@ -169,7 +169,7 @@ class _Writer:
         """Whether the file is new and misses what holds."""
         self._last_seq = 0
         self._looked = time.time(), time.monotonic()
-        """When it last looked for holdings that are too old, by both clocks."""
+        """When it last deleted holdings that are too old, by both clocks."""
 
     def start(self, first: CatchUp) -> None:
         """Begin to write: `first`, then the claims from before."""
@@ -178,7 +178,7 @@ class _Writer:
         self._thread.start()
 
     def put(self, items: Sequence[Happened | CatchUp]) -> None:
-        """Let the thread write these, too. If too many wait, all of them are lost."""
+        """Queue these for the thread. If the queue is too long, drop all of it."""
         if not self.settings.enabled:
             return
         if self._queue.qsize() + len(items) <= self._pace.most_waiting:
@@ -190,7 +190,7 @@ class _Writer:
             self._catch_up(lost)
 
     def _drain(self) -> list[Happened | CatchUp]:
-        """Take all that waits."""
+        """Empty the queue and return its items."""
         waiting = []
         with suppress(queue.Empty):
             while item := self._queue.get_nowait():
@@ -314,5 +314,5 @@ class _Writer:
 
 
 def _is_worth_a_file(item: Happened | CatchUp) -> bool:
-    """A host that never had a lease keeps its folder empty: `nss-pyvirt remove` leaves nothing."""
+    """False: without a lease, no file is made, so `nss-pyvirt remove` leaves nothing."""
     return bool(item.held) if isinstance(item, CatchUp) else True

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Final, Protocol, Self, TypeVar
 
@@ -59,7 +58,7 @@ def read(folder: Path, name: str, kind: type[T]) -> T:
     try:
         value = _decode(file, file.read_bytes(), kind)
     except FileNotFoundError:
-        raise unknown(name, names(folder), kind.word) from None
+        raise _unknown(folder, name, kind.word) from None
     except OSError as error:
         raise UserError(f"cannot read {file}: {error.strerror}") from error
     if value.name != name:
@@ -72,11 +71,10 @@ def read(folder: Path, name: str, kind: type[T]) -> T:
         raise UserError(f"{file}: {error.what}", error.hint, error.code) from None
 
 
-def check_kept(folder: Path, name: str, what: str) -> None:
-    """UserError if another command has deleted the definition while this one waited."""
-    known = names(folder)
-    if name not in known:
-        raise unknown(name, known, what)
+def check_defined(folder: Path, name: str, what: str) -> None:
+    """UserError with a likely name where there is no definition of `name`."""
+    if name not in names(folder):
+        raise _unknown(folder, name, what)
 
 
 def readable(folder: Path, kind: type[T]) -> list[T]:
@@ -100,8 +98,8 @@ def write(folder: Path, value: Definition) -> Path:
     return file
 
 
-def unknown(name: str, known: Sequence[str], what: str) -> UserError:
-    """The error for an undefined name, with the name that was perhaps meant."""
+def _unknown(folder: Path, name: str, what: str) -> UserError:
+    known = names(folder)
     hint = f"pyvirt {what} list" if known else f"sudo pyvirt {what} create {shlex.quote(name)}"
     if meant := hints.likely(name, known):
         hint = f"did you mean {meant}?"

@@ -245,7 +245,7 @@ class Domains:
             self.get(name)
 
     def _check_kept(self, files: DomainFiles) -> None:
-        store.check_kept(self._paths.domain_definitions, files.name, "domain")
+        store.check_defined(self._paths.domain_definitions, files.name, "domain")
 
     def _make(self, domain: DomainDefinition, files: DomainFiles, size: int | None) -> None:
         """Make disk, definition and hosts.d entries: all or nothing."""

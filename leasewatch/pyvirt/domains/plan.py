@@ -92,10 +92,8 @@ def plan(paths: Paths, wish: DomainRequest) -> DomainDefinition:
 def _plan_nics(
     paths: Paths, wish: DomainRequest, others: Sequence[DomainDefinition]
 ) -> tuple[NicDefinition, ...]:
-    known = store.names(paths.network_definitions)
     for network in wish.networks:
-        if network not in known:
-            raise store.unknown(network, known, "network")
+        store.check_defined(paths.network_definitions, network, "network")
     for what, given in (("MACs", wish.macs), ("addresses", wish.addresses)):
         if len(given) > len(wish.networks):
             hint = "give --network for each of them"

@@ -10,13 +10,14 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
 
 from leasewatch.daemon import alive
 from leasewatch.files import locks, reading
+from leasewatch.model import DomainState
 from leasewatch.paths import Paths
 from leasewatch.pyvirt import nft, process
 from leasewatch.pyvirt.defined import address_pool, store, subnets
@@ -145,7 +146,7 @@ class Networks:
         if name not in self.names() and not files.run.exists():
             self.get(name)  # says what is there
         with locks.exclusive(files.commands, _PATIENCE):
-            if users := self._running_domains(name):
+            if users := _on(name, running_domains(self._paths)):
                 raise UserError(
                     f"network {name} is in use by running domains: {', '.join(users)}",
                     f"sudo pyvirt domain shutdown {' '.join(users)}",
@@ -159,9 +160,7 @@ class Networks:
 
     def delete(self, name: str) -> None:
         """Remove a stopped network that no domain uses: its leases, then its definition."""
-        store.check_name(name, "network")
-        if name not in self.names():
-            self.get(name)  # says what is there
+        store.check_defined(self._paths.network_definitions, name, "network")
         files = self._files(name)
         with locks.exclusive(files.commands, _PATIENCE):
             if locks.holder(files.lock):
@@ -169,7 +168,8 @@ class Networks:
                     f"network {name} is started", f"sudo pyvirt network stop {name}", "running"
                 )
             self._check_kept(files)
-            if users := self._domains(name):
+            defined = store.readable(self._paths.domain_definitions, DomainDefinition)
+            if users := _on(name, defined):
                 raise UserError(
                     f"network {name} is used by domains: {', '.join(users)}",
                     f"sudo pyvirt domain delete {' '.join(users)}",
@@ -193,7 +193,7 @@ class Networks:
         ]
 
     def _check_kept(self, files: NetworkFiles) -> None:
-        store.check_kept(self._paths.network_definitions, files.name, "network")
+        store.check_defined(self._paths.network_definitions, files.name, "network")
 
     def _files(self, name: str) -> NetworkFiles:
         return NetworkFiles(self._paths, name)
@@ -218,15 +218,10 @@ class Networks:
                     "exists",
                 )
 
-    def _domains(self, name: str) -> list[str]:
-        """The domains with a card on a network."""
-        domains = store.readable(self._paths.domain_definitions, DomainDefinition)
-        return [d.name for d in domains if any(nic.network == name for nic in d.nics)]
 
-    def _running_domains(self, name: str) -> list[str]:
-        """The running domains with a card on a network."""
-        running = running_domains(self._paths)
-        return [d.name for d in running if any(nic.network == name for nic in d.nics)]
+def _on(network: str, domains: Iterable[DomainDefinition | DomainState]) -> list[str]:
+    """The names of the domains with a card on a network."""
+    return [each.name for each in domains if any(nic.network == network for nic in each.nics)]
 
 
 def _pick(taken: Sequence[Taken]) -> str:

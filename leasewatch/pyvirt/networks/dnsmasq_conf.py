@@ -1,4 +1,4 @@
-"""dnsmasq's configuration of one network, and its lease file put right after a crash (dnsmasq(8)).
+"""dnsmasq's configuration of one network, and the repair of its lease file (dnsmasq(8)).
 
 Pure: text in, text out.
 """
@@ -17,13 +17,11 @@ from leasewatch.sources import dnsmasq
 CAPABILITIES = ("net_admin", "net_bind_service", "net_raw")
 """What dnsmasq needs without root: ARP entries, ports 53 and 67, ICMPv6."""
 
-LEASE_TIME = "7d"
-
 _FEWEST6 = 1024
-"""DHCPv6 leases that a network has at least; not many more than its guests can need.
+"""DHCPv6 leases that a network has at least; its guests hardly need more.
 
-A guest may ask for any number of them (RFC 8415 12), and for each dnsmasq searches all leases for a
-free address and writes them all.
+More would cost time: a guest may ask for any number of them (RFC 8415 12). For each, dnsmasq
+searches all leases for a free address and writes them all.
 """
 
 _RESERVED = labels.RESERVED | {"gateway", "ip6-*"}
@@ -42,8 +40,49 @@ def render(
     host. dnsmasq rereads both when they change. No guest can claim a label of `kept`; a final `*`
     stands for anything.
     """
-    lines = [*_lines(network, lease_file, hosts_dir, resolv_file), *_unclaimable(kept)]
-    return "".join(f"{line}\n" for line in lines)
+    bridge, zone = bridge_name(network.name), f"{network.name}.{network.suffix}"
+    subnet = IPv4Network(network.subnet)
+    first, last = subnets.guest_range(network.subnet)
+    size6 = max(subnet.num_addresses, _FEWEST6)
+    first6, last6 = subnets.guest_range6(network.subnet6, size6)
+    way_out = [f"resolv-file={resolv_file}"]
+    if network.mode == "isolated":
+        way_out = ["no-resolv", "dhcp-option=option:router", f"ra-param={bridge},0,0"]
+    text = f"""\
+keep-in-foreground
+pid-file
+log-facility=-
+quiet-dhcp
+quiet-dhcp6
+quiet-ra
+bind-dynamic
+interface={bridge}
+except-interface=lo
+
+# DNS: our hosts, then the host's own resolvers
+no-hosts
+domain-needed
+bogus-priv
+domain={zone}
+local=/{zone}/
+expand-hosts
+
+# DHCP; many guests have no DHCPv6 client and use SLAAC
+dhcp-range={first},{last},{subnet.netmask},7d
+dhcp-range={first6},{last6},slaac,64,7d
+enable-ra
+dhcp-leasefile={lease_file}
+# as many as both ranges have, so that neither family uses up the other's
+dhcp-lease-max={subnet.num_addresses + size6}
+dhcp-hostsdir={hosts_dir}
+dhcp-authoritative
+# a probe before each first lease costs 3 s
+no-ping
+# clones share a machine-id, hence a client id, hence an address
+dhcp-ignore-clid
+dhcp-option=option6:dns-server,[::]
+"""
+    return text + "".join(f"{line}\n" for line in (*way_out, *_unclaimable(kept)))
 
 
 def kept_names(defined: Iterable[str], host: str, zone: str) -> list[str]:
@@ -61,7 +100,7 @@ def kept_names(defined: Iterable[str], host: str, zone: str) -> list[str]:
 
 
 def _unclaimable(kept: Iterable[str]) -> Iterator[str]:
-    """A claim is compared as it came: `web1.example` would become `web1`."""
+    """`web1.example` needs a line too: dnsmasq compares it as it is, and makes it `web1` then."""
     for name in kept:
         yield f"dhcp-name-match=set:kept,{name}"
         if not name.endswith("*"):
@@ -69,50 +108,8 @@ def _unclaimable(kept: Iterable[str]) -> Iterator[str]:
     yield "dhcp-ignore-names=tag:kept"
 
 
-def _lines(network: Network, lease_file: str, hosts_dir: str, resolv_file: str) -> list[str]:
-    bridge = bridge_name(network.name)
-    domain = f"{network.name}.{network.suffix}"
-    first, last = subnets.guest_range(network.subnet)
-    subnet = IPv4Network(network.subnet)
-    size = subnet.num_addresses
-    size6 = max(size, _FEWEST6)
-    first6, last6 = subnets.guest_range6(network.subnet6, size6)
-    lines = [
-        "keep-in-foreground",
-        "pid-file",
-        "log-facility=-",
-        "quiet-dhcp",
-        "quiet-dhcp6",
-        "quiet-ra",
-        "bind-dynamic",
-        f"interface={bridge}",
-        "except-interface=lo",
-        # DNS: our hosts, then the host's own resolvers
-        "no-hosts",
-        "domain-needed",
-        "bogus-priv",
-        f"domain={domain}",
-        f"local=/{domain}/",
-        "expand-hosts",
-        # DHCP
-        f"dhcp-range={first},{last},{subnet.netmask},{LEASE_TIME}",
-        f"dhcp-range={first6},{last6},slaac,64,{LEASE_TIME}",  # many guests have no DHCPv6 client
-        "enable-ra",
-        f"dhcp-leasefile={lease_file}",
-        f"dhcp-lease-max={size + size6}",  # of both: no family's end is the other's
-        f"dhcp-hostsdir={hosts_dir}",
-        "dhcp-authoritative",
-        "no-ping",  # a probe before each first lease costs 3 s
-        "dhcp-ignore-clid",  # clones share a machine-id, hence a client id, hence an address
-        "dhcp-option=option6:dns-server,[::]",
-    ]
-    if network.mode == "isolated":
-        return [*lines, "no-resolv", "dhcp-option=option:router", f"ra-param={bridge},0,0"]
-    return [*lines, f"resolv-file={resolv_file}"]
-
-
 def hosts_line(mac: str, address: str | None, name: str | None) -> str:
-    """What a card is to be given: the address that is its own, and the name that it is to hear."""
+    """A line of --dhcp-hostsdir: which address and name dnsmasq gives to the card `mac`."""
     return ",".join(part for part in (mac, address, name) if part) + "\n"
 
 
@@ -123,16 +120,16 @@ def nameservers(resolv_conf: bytes) -> bytes:
 
 
 def is_keyword(name: str) -> bool:
-    """Whether a `hosts_line` would mean something else by `name` (dnsmasq(8), --dhcp-host)."""
+    """Whether dnsmasq takes `name` in a `hosts_line` for a keyword (dnsmasq(8), --dhcp-host)."""
     return _KEYWORD.fullmatch(name) is not None
 
 
 def merge_leases(current: bytes, settled: bytes, now: int, kept: Collection[str] = ()) -> bytes:
-    """A lease file as dnsmasq died on it, with the unexpired leases that only `settled` has.
+    """The lease file `current`, with the unexpired leases that only `settled` has.
 
-    dnsmasq killed in the middle of a rewrite truncates the file for good; `settled` is the last
-    whole version known. Whole lines of `current` win. `now` is in Unix seconds. A lease that has a
-    name of `kept` (see `render`) loses it: dnsmasq gives a domain its own by its MAC.
+    A dnsmasq that is killed during a rewrite leaves its file truncated; `settled` is the last whole
+    version known. Whole lines of `current` win. `now` is in Unix seconds. A lease that has a name
+    of `kept` (see `render`) loses it; dnsmasq gives a domain its own name by its MAC.
     """
     merged: dict[bytes, bytes] = {}
     for line in [*_whole_lines(current), *_whole_lines(settled)]:
@@ -149,7 +146,7 @@ def merge_leases(current: bytes, settled: bytes, now: int, kept: Collection[str]
 
 
 def is_kept(name: str, kept: Collection[str]) -> bool:
-    """Whether a label is one of the names, ignoring case, or begins as one with a `*`."""
+    """Whether a label is one of the names, ignoring case, or matches one that ends with `*`."""
     folded = name.lower()
     return folded in kept or any(
         each.endswith("*") and folded.startswith(each[:-1]) for each in kept

@@ -29,7 +29,7 @@ _LLDP = 0x4000
 def open_tap(bridge: str, mac: str) -> tuple[int, str]:
     """Make a tap on `bridge`, up, with `mac` on the host's end; returns its descriptor and name.
 
-    The kernel removes it when its last descriptor is closed, so nothing has to be cleaned up.
+    The kernel removes it when its last descriptor is closed, at the latest when this process ends.
     UserError without the right, without /dev/net/tun, and without the bridge.
     """
     try:
@@ -38,12 +38,8 @@ def open_tap(bridge: str, mac: str) -> tuple[int, str]:
         raise UserError(
             f"cannot open /dev/net/tun: {error.strerror}", "modprobe tun", "missing"
         ) from error
-    try:
-        name = _name_tap(tap)
-        _attach(name, bridge, mac)
-    except BaseException:
-        os.close(tap)
-        raise
+    name = _name_tap(tap)
+    _attach(name, bridge, mac)
     return tap, name
 
 

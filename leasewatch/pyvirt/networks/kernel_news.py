@@ -40,15 +40,14 @@ class KernelNews:
     """The changes since it was made. Raises OSError."""
 
     def __init__(self) -> None:
-        with contextlib.ExitStack() as ours:
-            self._nftables = ours.enter_context(_listen(_NETLINK_NETFILTER, _NFNLGRP_NFTABLES))
-            groups = (_LINK, _IFADDR4, _IFADDR6, _NETCONF4, _NETCONF6)
-            self._routing = ours.enter_context(_listen(socket.NETLINK_ROUTE, *groups))
-            self._ours = ours.pop_all()
+        self._nftables = _listen(_NETLINK_NETFILTER, _NFNLGRP_NFTABLES)
+        groups = (_LINK, _IFADDR4, _IFADDR6, _NETCONF4, _NETCONF6)
+        self._routing = _listen(socket.NETLINK_ROUTE, *groups)
 
     def close(self) -> None:
         """Stop listening."""
-        self._ours.close()
+        self._nftables.close()
+        self._routing.close()
 
     def filenos(self) -> tuple[int, int]:
         """Descriptors that become readable on a change."""
@@ -74,15 +73,11 @@ def note(found: dict[Table, Change], kind: int, payload: bytes) -> None:
 def _listen(protocol: int, *groups: int) -> socket.socket:
     kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
     sock = socket.socket(socket.AF_NETLINK, kind, protocol)
-    try:
-        with contextlib.suppress(OSError):  # not root of the machine: as large as it is
-            sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _MUCH)
-        sock.bind((0, 0))
-        for group in groups:
-            sock.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, group)
-    except OSError:
-        sock.close()
-        raise
+    with contextlib.suppress(OSError):  # not root of the machine: as large as it is
+        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _MUCH)
+    sock.bind((0, 0))
+    for group in groups:
+        sock.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, group)
     return sock
 
 

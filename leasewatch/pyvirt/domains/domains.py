@@ -61,10 +61,10 @@ class Domains:
             state = domain_state(files)
             return state is not None and alive.is_alive(state.pid, state.born)
 
-    def create(self, wish: DomainRequest) -> DomainDefinition:
+    def create(self, request: DomainRequest) -> DomainDefinition:
         """Define a domain and make its disk; a failure leaves nothing."""
         with locks.exclusive(self._paths.locks / "domains", _PATIENCE):
-            domain = plan(self._paths, wish)
+            domain = plan(self._paths, request)
             files = self._files(domain.name)
             try:
                 self._clear_unfinished()
@@ -73,7 +73,7 @@ class Domains:
                 if files.data.exists():
                     hint = "move it away: no domain owns it"
                     raise UserError(f"{files.data} already exists", hint, "exists")
-                self._make(domain, files, wish.size)
+                self._make(domain, files, request.size)
             except OSError as error:
                 raise UserError(f"cannot define domain {domain.name}: {error}") from error
         return domain

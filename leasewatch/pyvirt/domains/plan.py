@@ -60,47 +60,47 @@ class DomainRequest(msgspec.Struct, frozen=True, kw_only=True):
     mac_filtering: bool = True
 
 
-def plan(paths: Paths, wish: DomainRequest) -> DomainDefinition:
+def plan(paths: Paths, request: DomainRequest) -> DomainDefinition:
     """The definition; UserError if the request cannot be met."""
-    _check_name(wish.name, "a domain's name")
-    for alias in wish.aliases:
+    _check_name(request.name, "a domain's name")
+    for alias in request.aliases:
         _check_name(alias, "an alias")
-    if wish.name in store.names(paths.domain_definitions):
-        hint = f"pyvirt domain show {wish.name}"
-        raise UserError(f"domain {wish.name} already exists", hint, "exists")
+    if request.name in store.names(paths.domain_definitions):
+        hint = f"pyvirt domain show {request.name}"
+        raise UserError(f"domain {request.name} already exists", hint, "exists")
     others = store.readable(paths.domain_definitions, DomainDefinition)
-    _check_names(paths, wish, others)
-    if wish.size is not None and wish.disk is None:
+    _check_names(paths, request, others)
+    if request.size is not None and request.disk is None:
         raise UserError("--size is the size of a disk", "add --disk IMAGE", "invalid")
     # Without this kernel option `pyvirt domain console` would show nothing.
-    append = "console=ttyS0 quiet" if wish.kernel else ""
+    append = "console=ttyS0 quiet" if request.kernel else ""
     return DomainDefinition(
-        name=wish.name,
-        aliases=tuple(wish.aliases),
-        nics=_plan_nics(paths, wish, others),
-        memory=wish.memory,
-        cpus=wish.cpus,
-        accel=wish.accel,
-        disk=_existing(wish.disk, "image"),
-        kernel=_existing(wish.kernel, "kernel"),
-        initrd=_existing(wish.initrd, "initrd"),
-        append=append if wish.append is None else wish.append,
-        mac_filtering=wish.mac_filtering,
+        name=request.name,
+        aliases=tuple(request.aliases),
+        nics=_plan_nics(paths, request, others),
+        memory=request.memory,
+        cpus=request.cpus,
+        accel=request.accel,
+        disk=_existing(request.disk, "image"),
+        kernel=_existing(request.kernel, "kernel"),
+        initrd=_existing(request.initrd, "initrd"),
+        append=append if request.append is None else request.append,
+        mac_filtering=request.mac_filtering,
     ).checked()
 
 
 def _plan_nics(
-    paths: Paths, wish: DomainRequest, others: Sequence[DomainDefinition]
+    paths: Paths, request: DomainRequest, others: Sequence[DomainDefinition]
 ) -> tuple[NicDefinition, ...]:
-    for network in wish.networks:
+    for network in request.networks:
         store.check_defined(paths.network_definitions, network, "network")
-    for what, given in (("MACs", wish.macs), ("addresses", wish.addresses)):
-        if len(given) > len(wish.networks):
+    for what, given in (("MACs", request.macs), ("addresses", request.addresses)):
+        if len(given) > len(request.networks):
             hint = "give --network for each of them"
             raise UserError(f"there are more {what} than networks", hint, "invalid")
-    macs = _plan_macs(wish, others)
+    macs = _plan_macs(request, others)
     nics = []
-    for network, mac, text in zip_longest(wish.networks, macs, wish.addresses):
+    for network, mac, text in zip_longest(request.networks, macs, request.addresses):
         address = None if text is None else parse_address(text)
         if address is not None:
             defined = store.read(paths.network_definitions, network, Network)
@@ -110,15 +110,15 @@ def _plan_nics(
     return tuple(nics)
 
 
-def _plan_macs(wish: DomainRequest, others: Iterable[DomainDefinition]) -> list[str]:
+def _plan_macs(request: DomainRequest, others: Iterable[DomainDefinition]) -> list[str]:
     taken = {nic.mac: domain.name for domain in others for nic in domain.nics}
-    chosen = [parse_mac(mac) for mac in wish.macs]
+    chosen = [parse_mac(mac) for mac in request.macs]
     for mac in chosen:
         if mac in taken:
             raise UserError(
                 f"MAC {mac} belongs to domain {taken[mac]}", "omit --mac to generate one", "exists"
             )
-    while len(chosen) < len(wish.networks):
+    while len(chosen) < len(request.networks):
         mac = make_mac(os.urandom(3))
         if mac not in taken and mac not in chosen:
             chosen.append(mac)
@@ -148,12 +148,12 @@ def _check_free(
             )
 
 
-def _check_names(paths: Paths, wish: DomainRequest, others: Iterable[DomainDefinition]) -> None:
+def _check_names(paths: Paths, request: DomainRequest, others: Iterable[DomainDefinition]) -> None:
     """UserError where a name is given twice, or is one of a network or of another domain.
 
     A domain is also called NAME.NETWORK.SUFFIX, and a network NETWORK.SUFFIX.
     """
-    names = [wish.name, *wish.aliases]
+    names = [request.name, *request.aliases]
     for name in names:
         if names.count(name) > 1:
             hint = "a domain answers to its name anyway"
@@ -165,7 +165,7 @@ def _check_names(paths: Paths, wish: DomainRequest, others: Iterable[DomainDefin
         qualified = (f"{domain.name}.{zones.get(nic.network)}" for nic in domain.nics)
         for name in (domain.name, *domain.aliases, *qualified):
             owners[name] = "domain", domain.name
-    names += [f"{wish.name}.{zones[network]}" for network in wish.networks if network in zones]
+    names += [f"{request.name}.{zones[net]}" for net in request.networks if net in zones]
     for name in names:
         if name in owners:
             kind, owner = owners[name]

@@ -15,10 +15,10 @@ IMG = "qemu-img"
 PACKAGES = {SYSTEM: "qemu-system-x86", IMG: "qemu-utils"}
 """Debian's packages of the programs."""
 CAPABILITIES = ("dac_read_search",)
-"""What QEMU keeps of root's: to read the image, kernel and initrd of another user."""
+"""What QEMU keeps of root's capabilities: it may read other users' images, kernels and initrds."""
 BASE_FORMATS = ("qcow2", "raw")
-"""What a base image may be: `Image.refers_to` knows all that these can refer to. Other formats
-name further files in ways of their own (a VMDK is a text that lists them)."""
+"""Formats of base images. `Image.refers_to` knows every file that these can refer to; other formats
+name files in ways of their own (a VMDK is a text that lists them)."""
 
 Chosen = Literal["kvm", "tcg"]
 
@@ -27,7 +27,7 @@ _QUIET = ("-nodefaults", "-no-user-config", "-display", "none")
 
 
 class Descriptors(NamedTuple):
-    """What QEMU inherits: two listening sockets, the pipe for what the console says, and taps."""
+    """What QEMU inherits: two listening sockets, a pipe for the console's output, and taps."""
 
     qmp: int
     console: int
@@ -45,10 +45,10 @@ def command(
 ) -> list[str]:
     """The domain's QEMU (qemu-system(1)).
 
-    It inherits its sockets listening, so there is no moment in which they are not yet there.
+    QEMU inherits sockets that listen already, so a client can connect at once.
     """
     argv = [SYSTEM, "-name", guest_option(domain.name), *_QUIET, "-sandbox", _SANDBOX]
-    # Without graphics the firmware writes to the serial port: it says there that nothing boots.
+    # Without graphics the firmware writes to the serial port, for example that nothing boots.
     machine = "q35" if domain.kernel else "q35,graphics=off"
     argv += ["-machine", machine, *_processor(accel, domain.memory)]
     argv += ["-smp", str(domain.cpus), "-m", str(domain.memory)]
@@ -56,7 +56,7 @@ def command(
     argv += ["-mon", "chardev=qmp,mode=control"]
     argv += ["-add-fd", f"fd={descriptors.console_log},set=1"]
     console = f"socket,id=console,fd={descriptors.console},server=on,wait=off"
-    log = "logfile=/dev/fdset/1,logappend=on"  # it would truncate, which a pipe refuses
+    log = "logfile=/dev/fdset/1,logappend=on"  # else QEMU truncates, which a pipe refuses
     argv += ["-chardev", f"{console},{log}", "-serial", "chardev:console"]
     for index, (nic, fd) in enumerate(zip(domain.nics, descriptors.taps, strict=True)):
         argv += ["-netdev", f"tap,id=net{index},fd={fd}"]
@@ -77,7 +77,7 @@ def command(
 
 
 def guest_option(name: str) -> str:
-    """By which a domain's QEMU is known."""
+    """The argument by which a domain's QEMU can be found."""
     return f"guest={_escape(name)}"
 
 
@@ -93,7 +93,7 @@ def convert_command(base: Path, whole: Path) -> list[str]:
 
 
 def rebase_command(base: Path, base_format: str, overlay: Path) -> list[str]:
-    """Have an overlay find its base, whose content is the same, at another path."""
+    """Tell an overlay that its base, with the same content, is at another path."""
     return [IMG, "rebase", "-u", "-F", base_format, "-b", str(base), str(overlay)]
 
 
@@ -149,17 +149,17 @@ PROBE_FIRMWARE = _firmware(
         "1f00 a0000f00"  # gdtr
     )
 )
-"""What the probe runs. Reaching long mode proves little: a nested KVM that emulates does that too,
-and then takes 13 s for the copy and the loop that take 20 ms on one that works (measured)."""
+"""What the probe runs. Reaching long mode proves little: a nested KVM that only emulates does that
+too. It needs 13 s for the copy and the loop; one that works needs 20 ms (measured)."""
 
 
 _MESSAGE = re.compile(r"qemu[\w-]*: ")
 
 
 def complaint(printed: str) -> str:
-    """The last message that a program of QEMU's has printed, in one line; empty without any.
+    """The last message that one of QEMU's programs has printed, in one line; empty without any.
 
-    One may have several lines: `Failed to get "write" lock`, then by what it may be held.
+    A message may have several lines: `Failed to get "write" lock`, then what may hold it.
     """
     lines = printed.strip().splitlines()
     begins = [at for at, line in enumerate(lines) if _MESSAGE.match(line)]
@@ -168,7 +168,7 @@ def complaint(printed: str) -> str:
 
 
 class Image(msgspec.Struct, frozen=True):
-    """What qemu-img says of an image."""
+    """What qemu-img reports about an image."""
 
     format: str
     size: int = msgspec.field(name="virtual-size")
@@ -180,7 +180,7 @@ class Image(msgspec.Struct, frozen=True):
 
     @property
     def refers_to(self) -> str | None:
-        """The other file in which it keeps content, by its own word."""
+        """The other file that has a part of its content, as the image names it."""
         data = self.specific.get("data")
         external = data.get("data-file") if isinstance(data, dict) else None
         return self.backing or external

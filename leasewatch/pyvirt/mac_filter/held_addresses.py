@@ -44,8 +44,8 @@ class HeldAddresses:
         """The same of hosts.d and of the domains' run states."""
         self._in_kernel: dict[str, frozenset[str]] | None = None
         """What the sets hold; None: unknown."""
-        self._in_vain = False
-        """The filter is impossible here."""
+        self._is_unsupported = False
+        """The kernel cannot filter on bridges."""
         self._retry_at = 0.0
         self._complaint = ""
         self._rested = 0.0
@@ -58,7 +58,7 @@ class HeldAddresses:
 
     def reset(self) -> None:
         """The sets may have been emptied."""
-        self._in_kernel, self._in_vain = None, False
+        self._in_kernel, self._is_unsupported = None, False
         self.due = self._retry_at = time.monotonic()
 
     def update(self, *, writer_lives: bool) -> None:
@@ -102,10 +102,11 @@ class HeldAddresses:
 
     def _look_at_domains(self) -> set[str]:
         """Read reservations, and domains with several cards here; any address may have changed."""
-        told = list(map(reading.signature, (self._files.hosts, self._files.paths.domain_runs)))
-        if told == self._domains_read:
+        folders = self._files.hosts, self._files.paths.domain_runs
+        signatures = list(map(reading.signature, folders))
+        if signatures == self._domains_read:
             return set()
-        self._domains_read = told if self._stands_still(*told) else []
+        self._domains_read = signatures if self._stands_still(*signatures) else []
         self._reserved = {}
         with contextlib.suppress(OSError):
             for entry in self._files.hosts.iterdir():
@@ -119,7 +120,7 @@ class HeldAddresses:
 
     def _write(self, changed: set[str]) -> None:
         """Change the sets; replace them if their content is unknown."""
-        if self._in_vain or (self._in_kernel is not None and not changed):
+        if self._is_unsupported or (self._in_kernel is not None and not changed):
             return
         if self._in_kernel is None and time.monotonic() < self._retry_at:
             self.due = self._retry_at
@@ -130,26 +131,26 @@ class HeldAddresses:
                 nft.apply(ruleset.sets(self._name) + holders.whole(self._name, now))
                 self._in_kernel, self._complaint = now, ""
         except (OSError, UserError) as error:  # no descriptor left, say
-            self._in_kernel, self._in_vain = None, isinstance(error, nft.UnsupportedError)
-            if self._in_vain:  # a domain's start says it
+            self._in_kernel, self._is_unsupported = None, isinstance(error, nft.UnsupportedError)
+            if self._is_unsupported:  # a domain's start reports it
                 return
             self.due = self._retry_at = time.monotonic() + _RETRY
             if str(error) != self._complaint:
                 _log.warning("the filter of network %s lacks leases: %s", self._name, error)
             self._complaint = str(error)
 
-    def _write_difference(self, told: dict[str, frozenset[str]], changed: set[str]) -> bool:
-        """False: the sets are not as they were left."""
+    def _write_difference(self, there: dict[str, frozenset[str]], changed: set[str]) -> bool:
+        """Change the sets from `there`. False: somebody else has changed them."""
         now = self._holders(changed)
-        before = {address: told[address] for address in changed & told.keys()}
+        before = {address: there[address] for address in changed & there.keys()}
         try:
             if script := holders.difference(self._name, before, now):
                 nft.apply(script)
         except (OSError, UserError):
             return False
         for address in before:
-            del told[address]
-        told |= now
+            del there[address]
+        there |= now
         return True
 
     def _holders(self, addresses: Iterable[str]) -> dict[str, frozenset[str]]:

@@ -43,7 +43,7 @@ def _qemu_img(*words: str | Path) -> str:
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
 
 
-def _wish(paths: Paths, **changes: Any) -> DomainRequest:
+def _request(paths: Paths, **changes: Any) -> DomainRequest:
     good: dict[str, Any] = {
         "name": "web1",
         "networks": ["lab"],
@@ -59,7 +59,7 @@ def _everything(root: Path) -> set[str]:
 
 
 def test_a_domain_gets_a_definition_and_an_overlay_of_its_image(paths: Paths) -> None:
-    domain = Domains(paths).create(_wish(paths, size=16 << 20))
+    domain = Domains(paths).create(_request(paths, size=16 << 20))
     assert Domains(paths).get("web1") == domain
     assert domain.nics[0].mac.startswith("52:54:00:")
     overlay = paths.domain_data / "web1/disk.qcow2"
@@ -72,7 +72,7 @@ def test_a_domain_gets_a_definition_and_an_overlay_of_its_image(paths: Paths) ->
 def test_every_domain_gets_its_own_macs(paths: Paths) -> None:
     domains = Domains(paths)
     made = [
-        domains.create(_wish(paths, name=f"web{number}", networks=["lab", "lab"]))
+        domains.create(_request(paths, name=f"web{number}", networks=["lab", "lab"]))
         for number in range(5)
     ]
     macs = [nic.mac for domain in made for nic in domain.nics]
@@ -81,17 +81,17 @@ def test_every_domain_gets_its_own_macs(paths: Paths) -> None:
 
 def test_given_macs_belong_to_the_first_networks(paths: Paths) -> None:
     domain = Domains(paths).create(
-        _wish(paths, networks=["lab", "lab"], macs=["52-54-00-00-00-0A"])
+        _request(paths, networks=["lab", "lab"], macs=["52-54-00-00-00-0A"])
     )
     assert domain.nics[0].mac == "52:54:00:00:00:0a"
     assert domain.nics[1].mac != domain.nics[0].mac
 
 
 def test_addresses_and_aliases_are_in_the_definition_and_shown(paths: Paths) -> None:
-    wish = _wish(
+    request = _request(
         paths, networks=["lab", "lab"], addresses=["10.77.0.50"], aliases=["db", "db.example"]
     )
-    domain = Domains(paths).create(wish)
+    domain = Domains(paths).create(request)
     assert [nic.address for nic in domain.nics] == ["10.77.0.50", None]
     row = Domains(paths).describe("web1")
     assert (row["aliases"], row["reserved"]) == (["db", "db.example"], ["10.77.0.50"])
@@ -99,7 +99,7 @@ def test_addresses_and_aliases_are_in_the_definition_and_shown(paths: Paths) -> 
 
 @pytest.mark.parametrize("name", ["web1", "ubuntu22.04", "my_vm", "a", "x" * 63, "3com"])
 def test_an_owner_may_choose_such_names(paths: Paths, name: str) -> None:
-    Domains(paths).create(_wish(paths, name=name))
+    Domains(paths).create(_request(paths, name=name))
     assert Domains(paths).names() == [name]
 
 
@@ -165,43 +165,43 @@ def test_what_cannot_be_defined_is_refused_and_leaves_nothing(
     monkeypatch.setattr("socket.gethostname", lambda: "ThisHost.example.org")
     taken = {"macs": ["52:54:00:ff:ff:ff"], "addresses": ["10.77.0.9"], "aliases": ["also"]}
     taken["aliases"].append("mail.lab.internal")
-    Domains(paths).create(_wish(paths, name="other", **taken))
+    Domains(paths).create(_request(paths, name="other", **taken))
     before = _everything(paths.root)
     with pytest.raises(UserError, match=why):
-        Domains(paths).create(_wish(paths, **changes))
+        Domains(paths).create(_request(paths, **changes))
     assert _everything(paths.root) == before
 
 
 def test_a_domain_that_cannot_be_told_to_dnsmasq_is_not_defined(paths: Paths) -> None:
     (paths.network_runs / "lab/hosts.d/web1").mkdir(parents=True)  # stands in the entry's way
     with pytest.raises(UserError, match=r"cannot define domain web1: .*hosts\.d/web1"):
-        Domains(paths).create(_wish(paths, addresses=["10.77.0.50"]))
+        Domains(paths).create(_request(paths, addresses=["10.77.0.50"]))
     assert Domains(paths).names() == []
     assert not (paths.domain_data / "web1").exists()
 
 
 def test_a_misspelt_network_is_answered_with_the_one_that_was_meant(paths: Paths) -> None:
     with pytest.raises(UserError) as error:
-        Domains(paths).create(_wish(paths, networks=["lba"]))
+        Domains(paths).create(_request(paths, networks=["lba"]))
     assert error.value.hint == "did you mean lab?"
 
 
 @pytest.mark.parametrize("name", ["web1.", "Web1", "WEB1."])
 def test_a_misspelt_name_is_answered_with_the_one_that_was_meant(paths: Paths, name: str) -> None:
     with pytest.raises(UserError) as error:
-        Domains(paths).create(_wish(paths, name=name))
+        Domains(paths).create(_request(paths, name=name))
     assert error.value.hint == "did you mean web1?"
 
 
 def test_names_below_a_network_that_are_nobodys_are_free(paths: Paths) -> None:
-    Domains(paths).create(_wish(paths, aliases=["www.lab.internal", "web1.lab.internal"]))
-    Domains(paths).create(_wish(paths, name="web2.lab.internal"))
+    Domains(paths).create(_request(paths, aliases=["www.lab.internal", "web1.lab.internal"]))
+    Domains(paths).create(_request(paths, name="web2.lab.internal"))
 
 
 def test_a_name_is_given_once(paths: Paths) -> None:
-    first = Domains(paths).create(_wish(paths))
+    first = Domains(paths).create(_request(paths))
     with pytest.raises(UserError, match="already"):
-        Domains(paths).create(_wish(paths))
+        Domains(paths).create(_request(paths))
     assert Domains(paths).get("web1") == first
 
 
@@ -209,7 +209,7 @@ def test_a_path_that_is_not_utf_8_is_refused(paths: Paths) -> None:
     kernel = paths.root / os.fsdecode(b"vmlinuz\xff")
     kernel.write_bytes(b"kernel")
     with pytest.raises(UserError, match=r"web1\.toml: a path is not UTF-8"):
-        Domains(paths).create(_wish(paths, kernel=kernel))
+        Domains(paths).create(_request(paths, kernel=kernel))
 
 
 def test_a_disk_that_is_no_domains_is_not_overwritten(paths: Paths) -> None:
@@ -217,14 +217,14 @@ def test_a_disk_that_is_no_domains_is_not_overwritten(paths: Paths) -> None:
     kept.parent.mkdir(parents=True)
     kept.write_text("somebody's")
     with pytest.raises(UserError, match="already exists"):
-        Domains(paths).create(_wish(paths))
+        Domains(paths).create(_request(paths))
     assert kept.read_text() == "somebody's"
 
 
 def test_deleting_removes_disk_and_definition_but_never_the_image(paths: Paths) -> None:
     before = _everything(paths.root)
     domains = Domains(paths)
-    domains.create(_wish(paths))
+    domains.create(_request(paths))
     domains.delete("web1")
     assert domains.names() == []
     assert {p for p in _everything(paths.root) - before if "web1" in p} == set()
@@ -249,7 +249,7 @@ def somebody_waits(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 def test_a_disk_that_is_kept_holds_what_the_guest_wrote(paths: Paths) -> None:
     domains = Domains(paths)
     kept = paths.domain_data / "web1.qcow2"
-    domains.create(_wish(paths))
+    domains.create(_request(paths))
     subprocess.run(
         ["qemu-io", "-c", "write -P 7 0 512", paths.domain_data / "web1/disk.qcow2"], check=True
     )
@@ -259,7 +259,7 @@ def test_a_disk_that_is_kept_holds_what_the_guest_wrote(paths: Paths) -> None:
     said = subprocess.run(read, capture_output=True, text=True, check=True).stdout
     assert "read 512/512" in said
     assert "failed" not in said
-    domains.create(_wish(paths))
+    domains.create(_request(paths))
     with pytest.raises(UserError, match=r"web1\.qcow2 is there already"):
         domains.delete("web1", keep_disk=True)
     assert domains.names() == ["web1"]
@@ -272,7 +272,7 @@ def test_who_wants_a_domain_that_is_just_being_deleted_is_told_that_there_is_non
     paths: Paths, somebody_waits: threading.Event, action: str
 ) -> None:
     domains = Domains(paths)
-    domains.create(_wish(paths))
+    domains.create(_request(paths))
     with ThreadPoolExecutor(1) as others:
         with locks.exclusive(DomainFiles(paths, "web1").commands, 5):
             acts: dict[str, Callable[[str], object]]
@@ -289,7 +289,7 @@ def test_who_stops_a_domain_that_is_just_being_deleted_makes_no_folder_of_it(
     paths: Paths, somebody_waits: threading.Event
 ) -> None:
     domains = Domains(paths)
-    domains.create(_wish(paths))
+    domains.create(_request(paths))
     killed = DomainState(name="web1", nics=(), started=0, pending_until=0, pid=1)
     state = paths.domain_runs / "web1.json"
     state.parent.mkdir(parents=True)
@@ -306,7 +306,7 @@ def test_who_stops_a_domain_that_is_just_being_deleted_makes_no_folder_of_it(
 
 def test_an_unknown_domain_is_answered_with_the_one_that_was_meant(paths: Paths) -> None:
     domains = Domains(paths)
-    domains.create(_wish(paths))
+    domains.create(_request(paths))
     for ask in (domains.get, domains.delete, domains.stop, domains.describe):
         with pytest.raises(UserError, match='no domain "wbe1"') as error:
             ask("wbe1")
@@ -327,7 +327,7 @@ def test_a_definition_edited_badly_is_refused_with_file_and_key(
     paths: Paths, old: str, new: str, why: str
 ) -> None:
     domains = Domains(paths)
-    domains.create(_wish(paths))
+    domains.create(_request(paths))
     file = paths.domain_definitions / "web1.toml"
     assert old in file.read_text()
     file.write_text(file.read_text().replace(old, new))
@@ -337,7 +337,7 @@ def test_a_definition_edited_badly_is_refused_with_file_and_key(
 
 def test_starting_on_a_network_that_is_not_started_says_how_to_start_it(paths: Paths) -> None:
     domains = Domains(paths)
-    domains.create(_wish(paths))
+    domains.create(_request(paths))
     with pytest.raises(UserError, match="network lab is not started") as error:
         domains.start("web1", lambda _: None)
     assert error.value.hint == "sudo pyvirt network start lab"
@@ -361,7 +361,7 @@ def test_every_domain_is_a_service_of_its_own(
     (paths.network_runs / "lab").mkdir(parents=True)
     (paths.network_runs / "lab.json").write_bytes(msgspec.json.encode(state))
     domains = Domains(paths)
-    domains.create(_wish(paths, name=name, accel="tcg"))
+    domains.create(_request(paths, name=name, accel="tcg"))
     with holding(NetworkFiles(paths, "lab").lock):
         domains.start(name, lambda _: None)
     assert units == [f"pyvirt-domain-{name}.service"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import socket
@@ -16,6 +17,7 @@ ESCAPE = b"\x1d"
 """Ctrl-]"""
 
 _CHUNK = 65536
+_ANSWER = 0.5  # seconds in which a guest may answer to the end of a pipe
 
 
 class Log:
@@ -48,37 +50,28 @@ def attach(path: Path, keyboard: int, screen: int) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as console:
         console.connect(str(path))
         with _raw(keyboard):
-            if not _relay(console, keyboard, screen):
-                return False
-            return os.isatty(keyboard) or _relay_rest(console, screen, time.monotonic() + 0.5)
+            return _relay(console, keyboard, screen)
 
 
 def _relay(console: socket.socket, keyboard: int, screen: int) -> bool:
-    interactive = os.isatty(keyboard)
-    while True:
-        readable, _, _ = select.select([console.fileno(), keyboard], [], [])
-        if console.fileno() in readable and not _show(console, screen):
-            return False
+    is_terminal = os.isatty(keyboard)
+    sources, until = [console.fileno(), keyboard], math.inf
+    while (left := until - time.monotonic()) > 0:
+        readable, _, _ = select.select(sources, [], [], None if left == math.inf else left)
+        if console.fileno() in readable:
+            data = console.recv(_CHUNK)
+            _write_all(screen, data)
+            if not data:
+                return False
         if keyboard in readable:
             typed = os.read(keyboard, _CHUNK)
-            before, escape, _ = typed.partition(ESCAPE) if interactive else (typed, b"", b"")
+            before, escape, _ = typed.partition(ESCAPE) if is_terminal else (typed, b"", b"")
             console.sendall(before)
-            if escape or not typed:
+            if escape or (is_terminal and not typed):
                 return True
-
-
-def _relay_rest(console: socket.socket, screen: int, until: float) -> bool:
-    while (left := until - time.monotonic()) > 0:
-        readable, _, _ = select.select([console], [], [], left)
-        if readable and not _show(console, screen):
-            return False
+            if not typed:  # a pipe has ended
+                sources, until = [console.fileno()], time.monotonic() + _ANSWER
     return True
-
-
-def _show(console: socket.socket, screen: int) -> bool:
-    said = console.recv(_CHUNK)
-    _write_all(screen, said)
-    return bool(said)
 
 
 def _write_all(fd: int, data: bytes) -> None:

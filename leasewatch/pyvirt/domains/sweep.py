@@ -35,7 +35,7 @@ def sweep(files: DomainFiles) -> None:
         socket.unlink(missing_ok=True)
     files.state.unlink()
     with contextlib.suppress(UserError):  # reported when it was made
-        refresh_filter(files.paths, networks, ended=state)
+        refresh_filter(files.paths, networks)
 
 
 def _leases(network: NetworkState, macs: set[str]) -> list[Lease]:

@@ -20,37 +20,22 @@ from leasewatch.pyvirt.mac_filter.frame_rules import Wire
 _PATIENCE = 10.0  # seconds that another process may take
 
 
-def refresh_filter(
-    paths: Paths,
-    networks: Iterable[str],
-    *,
-    begun: DomainState | None = None,
-    ended: DomainState | None = None,
-) -> None:
+def refresh_filter(paths: Paths, networks: Iterable[str], begun: DomainState | None = None) -> None:
     """Make the filter of those of `networks` that are started, from the run states.
 
-    `begun` and `ended` are the domain that has just started or ended. The result does not depend on
-    what was killed before. UserError if the filter cannot be made.
+    `begun` is the domain that has just started. The result does not depend on what was killed
+    before. UserError if the filter cannot be made.
     """
+    taps = [nic.tap for nic in begun.nics] if begun else []
     with locks.exclusive(paths.locks / "mac-filter", _PATIENCE):
         running = run_states.read_all(paths.domain_runs, DomainState)
         scripts = [
-            ruleset.refresh(
-                state.name,
-                _wire(state),
-                ruleset.guests(running, state.name),
-                begun=_taps(begun, state.name),
-                ended=_taps(ended, state.name),
-            )
+            ruleset.refresh(state.name, _wire(state), ruleset.guests(running, state.name), taps)
             for name in sorted(set(networks))
             if (state := network_state(NetworkFiles(paths, name))) is not None
         ]
         if scripts:
             nft.apply("".join(scripts))
-
-
-def _taps(domain: DomainState | None, name: str) -> list[str]:
-    return [nic.tap for nic in domain.nics if nic.tap and nic.network == name] if domain else []
 
 
 def _wire(state: NetworkState) -> Wire:

@@ -278,7 +278,6 @@ _LOOSE_WORDS = {
 _FOREIGN = Guest(("foreign",), (), strict=False)
 """Stands for all ports that are no domain's."""
 
-_OF_A_GUEST = ("", "new_", "ip6_", "probe_", "target_")
 _NEXT = re.compile(r"(?:goto|jump) (\w+)")
 
 
@@ -286,11 +285,6 @@ def chains(rules: Sequence[Rule]) -> list[str]:
     """Every chain that has rules or that a rule leads to."""
     named = dict.fromkeys(chain for chain, _ in rules)
     return list(named | dict.fromkeys(one for _, rule in rules for one in _NEXT.findall(rule)))
-
-
-def chains_of(ids: Iterable[str]) -> list[str]:
-    """The chains of these guests."""
-    return [f"{kind}{one}" for one in ids for kind in _OF_A_GUEST]
 
 
 def rules(wire: Wire, guests: Sequence[Guest]) -> Iterator[Rule]:

@@ -52,35 +52,25 @@ def sets(network: str) -> str:
     )
 
 
-def refresh(
-    network: str,
-    wire: Wire,
-    guests: Sequence[Guest],
-    *,
-    begun: Collection[str] = (),
-    ended: Collection[str] = (),
-) -> str:
+def refresh(network: str, wire: Wire, guests: Sequence[Guest], begun: Collection[str] = ()) -> str:
     """One transaction that replaces the rules by those for exactly these guests.
 
-    Held addresses stay, except those of the taps of a domain that has just `begun` or `ended`: an
-    earlier domain may have held them under the same name of a tap.
+    Held addresses stay, except those of the taps of a domain that has just `begun`: an earlier
+    domain may have held them under the same name of a tap. Chains and sets of taps that are gone
+    stay empty until the network stops.
     """
     table = f"bridge {table_name(network)}"
     ids = [guest.id for guest in guests]
-    gone = sorted(set(ended) - set(ids))
     rules = list(frame_rules.rules(wire, guests))
     chains = dict.fromkeys([*_HOOKS, *frame_rules.chains(rules)])
-    former = frame_rules.chains_of(gone)
     return sets(network) + "".join(
         f"{line}\n"
         for line in [
-            *(f"add set {table} of_{one} {{ {_USED} }}" for one in [*ids, *gone]),
-            *(f"add chain {table} {name} {_HOOKS.get(name, '')}" for name in [*chains, *former]),
+            *(f"add set {table} of_{one} {{ {_USED} }}" for one in ids),
+            *(f"add chain {table} {name} {_HOOKS.get(name, '')}" for name in chains),
             f"flush table {table}",
             *(f"flush set {table} of_{one}" for one in ids if one in begun),
             *(f"add rule {table} {chain} {rule}" for chain, rule in rules),
-            *(f"delete chain {table} {name}" for name in former),
-            *(f"delete set {table} of_{one}" for one in gone),
         ]
     )
 

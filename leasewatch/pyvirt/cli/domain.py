@@ -143,14 +143,14 @@ command = commands.Group(
         "sudo pyvirt domain create tiny --network lab --kernel linux --initrd init.gz",
     ),
 )
-def create(append: Sequence[str], **wish: Any) -> None:
+def create(append: Sequence[str], **options: Any) -> None:
     """Define a domain; while it runs, `ssh NAME` finds it."""
     from pathlib import Path  # noqa: PLC0415  start-up time
 
     from leasewatch.pyvirt.domains import disk  # noqa: PLC0415  start-up time
     from leasewatch.pyvirt.domains.plan import DomainRequest  # noqa: PLC0415  start-up time
 
-    domain = _domains().create(DomainRequest(append=joined(append), **wish))
+    domain = _domains().create(DomainRequest(append=joined(append), **options))
     if domain.disk and not domain.kernel and not disk.may_boot(Path(domain.disk)):
         say(f"image {domain.disk} has no boot sector: the guest may not start from it")
     cards = ", ".join(f"MAC {nic.mac} on {nic.network}" for nic in domain.nics)

@@ -1,6 +1,6 @@
 """What is defined: networks and domains as TOML files in /etc/pyvirt, checked when read.
 
-In: the wishes of `create`, files. Out: NetworkDefinition-like values whose parts fit together.
+In: the options of `create`, files. Out: `Network` and `DomainDefinition`, whose parts fit together.
 
 - `store` reads, writes (by rename) and lists them. A broken file costs its own entry.
 - `subnets` picks a free subnet: the host must not route any part of it elsewhere.

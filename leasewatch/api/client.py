@@ -74,20 +74,28 @@ def resolve(path: Path, query: str) -> ResolveReply:
     return reply
 
 
-def history(path: Path, asked: HistoryParameters) -> HistoryReply:
+def history(
+    path: Path, asked: HistoryParameters, timeout: float = exchange.TIMEOUT
+) -> HistoryReply:
     """Who held which address when; raises NoHistoryError, NoServiceError or UserError."""
-    pages = _pages(path, interface.HISTORY, asked, HistoryReply)
+    pages = _pages(path, interface.HISTORY, asked, HistoryReply, timeout=timeout)
     return HistoryReply(holdings=[holding for page in pages for holding in page.holdings])
 
 
-def events(path: Path, asked: HistoryParameters) -> EventsReply:
+def events(path: Path, asked: HistoryParameters, timeout: float = exchange.TIMEOUT) -> EventsReply:
     """What happened; raises NoHistoryError, NoServiceError or UserError."""
-    pages = _pages(path, interface.EVENTS, asked, EventsReply)
+    pages = _pages(path, interface.EVENTS, asked, EventsReply, timeout=timeout)
     return EventsReply(events=[event for page in pages for event in page.events])
 
 
 def _pages(
-    path: Path, method: str, parameters: msgspec.Struct | None, kind: type[_T], *, more: bool = True
+    path: Path,
+    method: str,
+    parameters: msgspec.Struct | None,
+    kind: type[_T],
+    *,
+    more: bool = True,
+    timeout: float = exchange.TIMEOUT,
 ) -> Iterator[_T]:
     """The parameters of each reply to one call; the last one is the only one without `more`."""
     try:
@@ -96,7 +104,7 @@ def _pages(
         hint = "leasewatch list shows every lease"
         raise UserError("the name is not UTF-8", hint, "invalid") from None
     call = interface.Call(method=method, parameters=asked, more=more)
-    for message in exchange.messages(str(path), msgspec.json.encode(call)):
+    for message in exchange.messages(str(path), msgspec.json.encode(call), timeout=timeout):
         reply = _decode(message, interface.Reply)
         if reply.error is not None:
             raise _refusal(method, reply.error, reply.parameters)

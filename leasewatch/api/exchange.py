@@ -57,17 +57,19 @@ def replies(path: str, call: bytes) -> Iterator[dict[str, Any]]:
             return
 
 
-def messages(path: str, call: bytes) -> Iterator[bytes]:
+def messages(
+    path: str, call: bytes, *, timeout: float = TIMEOUT, most: int = MAX_REPLY
+) -> Iterator[bytes]:
     """Send a call, and yield each message that comes back, without its NUL, until you stop.
 
-    Raises NoServiceError, or UserError.
+    Raises NoServiceError, or UserError for more than `most` bytes.
     """
     client = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
-        client.settimeout(TIMEOUT)
+        client.settimeout(timeout)
         client.connect(path)
         client.sendall(call + b"\0")
-        yield from _received(client)
+        yield from _received(client, timeout, most)
     except (FileNotFoundError, ConnectionRefusedError):
         from nss_pyvirt.installer.pieces import start_command  # noqa: PLC0415  start-up time
 
@@ -82,22 +84,22 @@ def messages(path: str, call: bytes) -> Iterator[bytes]:
         client.close()
 
 
-def _received(client: _socket.socket) -> Iterator[bytes]:
+def _received(client: _socket.socket, timeout: float, most: int) -> Iterator[bytes]:
     received, size = bytearray(), 0
-    deadline = time.monotonic() + TIMEOUT
+    deadline = time.monotonic() + timeout
     while True:
         client.settimeout(max(0.001, deadline - time.monotonic()))
         piece = client.recv(1 << 20)
         if not piece:
             raise NoServiceError("the leasewatch service ended while it answered")
         size += len(piece)
-        if size > MAX_REPLY:
-            raise UserError(f"the service's reply is over {MAX_REPLY} bytes")
+        if size > most:
+            raise UserError(f"the service's reply is over {most} bytes")
         *ends, rest = piece.split(b"\0")
         for end in ends:
             yield bytes(received + end)
             received.clear()
-            deadline = time.monotonic() + TIMEOUT
+            deadline = time.monotonic() + timeout
         received += rest
 
 

@@ -23,17 +23,14 @@ from tests.leasewatch.leasing import WALL
 from tests.leasewatch.serving import Dnsmasq, Served
 from tests.waiting import wait_for
 
-
-@pytest.fixture(autouse=True)
-def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(varlink_client, "TIMEOUT", 60.0)
+PATIENT = 60.0
 
 
 def holdings(served: Served, query: str | None = None) -> list[Holding]:
     """As the service tells it, the oldest first; none while it cannot be read."""
     asked = HistoryParameters(query=query)
     with suppress(NoHistoryError):
-        return varlink_client.history(served.paths.varlink, asked).holdings[::-1]
+        return varlink_client.history(served.paths.varlink, asked, PATIENT).holdings[::-1]
     return []
 
 
@@ -41,7 +38,7 @@ def events(served: Served, query: str | None = None) -> list[Event]:
     """Likewise."""
     asked = HistoryParameters(query=query)
     with suppress(NoHistoryError):
-        return varlink_client.events(served.paths.varlink, asked).events[::-1]
+        return varlink_client.events(served.paths.varlink, asked, PATIENT).events[::-1]
     return []
 
 
@@ -225,7 +222,7 @@ def test_without_a_place_for_it_the_names_go_on_and_whoever_asks_is_told(
     served.await_said("history is not written, trying again")
     assert served.answer("web1") == ["10.0.0.5"]
     with pytest.raises(NoHistoryError, match="the history is not written: ") as raised:
-        varlink_client.history(served.paths.varlink, HistoryParameters())
+        varlink_client.history(served.paths.varlink, HistoryParameters(), PATIENT)
     assert "journalctl" in raised.value.hint
     served.stop()
     assert served.said().count("history is not written") == 1
@@ -233,8 +230,8 @@ def test_without_a_place_for_it_the_names_go_on_and_whoever_asks_is_told(
 
 def test_a_host_where_nothing_has_happened_has_a_history_of_nothing(served: Served) -> None:
     served.start()
-    assert varlink_client.history(served.paths.varlink, HistoryParameters()).holdings == []
-    assert varlink_client.events(served.paths.varlink, HistoryParameters()).events == []
+    assert varlink_client.history(served.paths.varlink, HistoryParameters(), PATIENT).holdings == []
+    assert varlink_client.events(served.paths.varlink, HistoryParameters(), PATIENT).events == []
 
 
 def test_the_settings_switch_it_off(served: Served, dnsmasq: Dnsmasq) -> None:
@@ -245,7 +242,7 @@ def test_the_settings_switch_it_off(served: Served, dnsmasq: Dnsmasq) -> None:
     served.start()
     assert served.answer("web1") == ["10.0.0.5"]
     with pytest.raises(NoHistoryError, match="not written: the settings disable it"):
-        varlink_client.history(served.paths.varlink, HistoryParameters())
+        varlink_client.history(served.paths.varlink, HistoryParameters(), PATIENT)
     served.settings(settings)
     served.rescan()
     await_held(served, "10.0.0.5")

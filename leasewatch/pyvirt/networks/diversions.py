@@ -61,11 +61,7 @@ class Diversions:
         addresses = [network[each] for each in sorted(set(self._samples(network, bridge)))]
         answers = ip.ask(self._version, [f"route get fibmatch {each}" for each in addresses])
         for address, answer in zip(addresses, answers, strict=True):
-            if isinstance(answer, str):
-                found = _unanswered(answer, address, bridge)
-            else:
-                found = self._judge(answer[0], address, network, bridge)
-            if found is not None:
+            if found := self._judge(answer, address, network, bridge):
                 return found
         return None
 
@@ -82,25 +78,32 @@ class Diversions:
                 yield from (low, high)
 
     def _judge(
-        self,
-        route: dict[str, Any],
-        address: _Address,
-        network: _Network,
-        bridge: str,
+        self, answer: ip.Answer | str, address: _Address, network: _Network, bridge: str
     ) -> Diversion | None:
-        """`route` is the one that the kernel takes for packets to `address`."""
+        """`answer` has the route that the kernel takes for packets to `address`, or says why none.
+
+        An address without a route is free, unless its bridge is there.
+        """
+        if isinstance(answer, str):
+            refused = _REFUSED.get(answer)
+            what = f"an ip rule or route {refused} {address}"
+            if refused is None:
+                what = f"{address} has no route: {answer}"
+            return Diversion(what) if refused or bridge else None
+        (route,) = answer
         name, table = route.get("dev", "?"), route.get("table", _MAIN)
         if name == bridge:
             return None
         if table == _LOCAL:
             return Diversion(f"{address} is one of the host's own addresses")
-        if table == _MAIN and bridge and _length(route["dst"]) >= network.prefixlen:
+        length = 0 if route["dst"] == "default" else ip_network(route["dst"]).prefixlen
+        if table == _MAIN and bridge and length >= network.prefixlen:
             return Diversion(f"the host's route sends {address} to {name}")
-        rule = self._earlier.get(table)
-        if rule is None:
+        priority = self._earlier.get(table)
+        if priority is None:
             return None
-        before = f"ip -{self._version} rule add to {network} lookup main priority {rule - 1}"
-        return Diversion(f"ip rule {rule} sends {address} to {name} (table {table})", before)
+        before = f"ip -{self._version} rule add to {network} lookup main priority {priority - 1}"
+        return Diversion(f"ip rule {priority} sends {address} to {name} (table {table})", before)
 
 
 def _earlier_tables(rules: Sequence[dict[str, Any]]) -> dict[str, int]:
@@ -115,15 +118,3 @@ def _is_open(rule: dict[str, Any]) -> bool:
     """Whether it holds for packets to any guest: wg-quick(8) has one for main's longer routes."""
     few = rule.get("suppress_prefixlen", -1) >= _SHORTEST
     return rule["src"] == "all" and not few and not any(key in rule for key in _NARROWS)
-
-
-def _length(destination: str) -> int:
-    """The prefix length of a route's `dst`."""
-    return 0 if destination == "default" else ip_network(destination).prefixlen
-
-
-def _unanswered(why: str, address: _Address, bridge: str) -> Diversion | None:
-    """An address without a route is free, but not one whose bridge is there."""
-    if why in _REFUSED:
-        return Diversion(f"an ip rule or route {_REFUSED[why]} {address}")
-    return Diversion(f"{address} has no route: {why}") if bridge else None

@@ -12,18 +12,16 @@ HEAD: Final = 512
 _QCOW2: Final = b"QFI\xfb"
 _BOOTABLE: Final = b"\x55\xaa"
 """The end of a boot sector, without which a PC's firmware starts nothing."""
-_PACKED: Final = (
-    (b"\xfd7zXZ\0", "xz", "unxz -k"),
-    (b"\x1f\x8b", "gzip", "gunzip -k"),
-    (b"\x28\xb5\x2f\xfd", "zstd", "unzstd"),
-    (b"BZh", "bzip2", "bunzip2 -k"),
-    (b"PK\x03\x04", "zip", "unzip"),
+_KINDS: Final = (
+    (b"\xfd7zXZ\0", "is compressed (xz)", "unpack it first: unxz -k {}"),
+    (b"\x1f\x8b", "is compressed (gzip)", "unpack it first: gunzip -k {}"),
+    (b"\x28\xb5\x2f\xfd", "is compressed (zstd)", "unpack it first: unzstd {}"),
+    (b"BZh", "is compressed (bzip2)", "unpack it first: bunzip2 -k {}"),
+    (b"PK\x03\x04", "is compressed (zip)", "unpack it first: unzip {}"),
+    (b"\x7fELF", "is a program or a kernel (ELF), not a disk", "if it is a kernel: --kernel {}"),
+    (b"MZ", "is a kernel or an EFI program, not a disk", "if it is a kernel: --kernel {}"),
 )
-"""Magic number, format, and the command that unpacks it."""
-_PROGRAMS: Final = (
-    (b"\x7fELF", "a program or a kernel (ELF)"),
-    (b"MZ", "a kernel or an EFI program"),
-)
+"""Magic number, what the file is, and a hint."""
 
 
 def fault(head: bytes) -> tuple[str, str] | None:
@@ -33,12 +31,9 @@ def fault(head: bytes) -> tuple[str, str] | None:
     """
     if not head:
         return "is empty", "give an image with a system on it, or --kernel"
-    for magic, name, command in _PACKED:
+    for magic, what, hint in _KINDS:
         if head.startswith(magic):
-            return f"is compressed ({name})", f"unpack it first: {command} {{}}"
-    for magic, name in _PROGRAMS:
-        if head.startswith(magic):
-            return f"is {name}, not a disk", "if it is a kernel: --kernel {}"
+            return what, hint
     if _is_text(head):
         return "is a text file, not a disk", "see what it says: head {}"
     return None

@@ -114,9 +114,6 @@ class Losses:
             port = links.get(tap) if nic.network == self._network.name else None
             if port is not None and (link is None or port.master != link.number):
                 yield f"the port of {tap}"
-        if self._network.mode == "nat" and not all(map(_is_on, _FORWARDING)):
+        forwards = all(Path(one).read_text().strip() != "0" for one in _FORWARDING)
+        if self._network.mode == "nat" and not forwards:
             yield "forwarding"
-
-
-def _is_on(setting: str) -> bool:
-    return Path(setting).read_text().strip() != "0"

@@ -71,7 +71,8 @@ def apply(ledger: Path, user: str, wanted: Mapping[str, str]) -> None:
         ]
         users = (*(other for other in book.users if other != user), user)
         devices = book.devices or tuple(_devices(_IPV6))
-        _write(ledger, _Ledger(users, (*book.changes, *fresh), devices))
+        book = _Ledger(users, (*book.changes, *fresh), devices)
+        replacing.replace(ledger, msgspec.json.encode(book))
         for key, _, value in differing:
             _set(key, value)
 
@@ -82,7 +83,8 @@ def restore(ledger: Path, user: str) -> None:
         book = _read(ledger)
         users = tuple(other for other in book.users if other != user)
         if users:
-            _write(ledger, _Ledger(users, book.changes, book.devices))
+            book = _Ledger(users, book.changes, book.devices)
+            replacing.replace(ledger, msgspec.json.encode(book))
             return
         unchanged = [
             (key, change.before)
@@ -144,7 +146,3 @@ def _read(ledger: Path) -> _Ledger:
     with contextlib.suppress(FileNotFoundError):
         return msgspec.json.decode(ledger.read_bytes(), type=_Ledger)
     return _Ledger()
-
-
-def _write(ledger: Path, book: _Ledger) -> None:
-    replacing.replace(ledger, msgspec.json.encode(book))

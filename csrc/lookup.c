@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "siphash.h"
 #include "snapshot.h"
 
 /* One character of a name in lower case, or 0 where names have none such. ASCII in any locale. */
@@ -79,7 +78,7 @@ bool pv_record_is_sound(const struct pv_record *record, size_t len)
 {
     const struct pv_address *addresses = pv_addresses(record);
 
-    if (len <= sizeof *record || len % 8 != 0 || record->len != len ||
+    if (len <= sizeof *record || record->len != len ||
         record->crc != pv_crc32(&record->len, len - sizeof record->crc) || record->names == 0 ||
         record->addresses > PV_ADDRESSES_MAX ||
         sizeof *record + record->addresses * sizeof *addresses >= len)
@@ -91,20 +90,6 @@ bool pv_record_is_sound(const struct pv_record *record, size_t len)
             return false;
     }
     return names_are_sound(pv_names(record), (const char *)record + len, record->names);
-}
-
-int pv_read_record(const struct pv_snapshot *snapshot, uint64_t off, uint32_t len,
-                   struct pv_host *ret)
-{
-    int error;
-
-    if (off < snapshot->header.record_off || off % 8 != 0 || len > sizeof ret->bytes)
-        return EBADMSG;
-    error = pv_read(snapshot, ret->bytes, off, len);
-    if (error == 0 && !pv_record_is_sound(&ret->record, len))
-        error = EBADMSG;
-    ret->chosen_count = 0;
-    return error;
 }
 
 static bool is_address(const struct pv_address *address, const uint8_t *key)
@@ -142,24 +127,35 @@ static bool has_key(const struct pv_record *record, const struct pv_key *key)
                            : pv_record_has_name(record, key->bytes, key->len);
 }
 
-/* pv_find on an open snapshot. A tag may match by chance, so the record's own key decides. The
- * record takes the place of the file's start. */
+/* Reads and checks the record of a slot; it takes the place of the file's start. */
+static int read_record(struct pv_snapshot *snapshot, const struct pv_slot *slot,
+                       struct pv_host *ret)
+{
+    const uint32_t len = pv_slot_len(slot);
+    int error = pv_read(snapshot, ret->bytes, snapshot->header.record_off + pv_slot_off(slot), len);
+
+    snapshot->start_len = 0;
+    ret->chosen_count = 0;
+    if (error == 0 && !pv_record_is_sound(&ret->record, len))
+        error = EBADMSG;
+    return error;
+}
+
+/* pv_find on an open snapshot. A tag may match by chance, so the record's own key decides. */
 static enum pv_outcome find(struct pv_snapshot *snapshot, const struct pv_key *key,
                             struct pv_host *ret, int *ret_error)
 {
     const struct pv_header *header = &snapshot->header;
-    const uint64_t hash = pv_siphash(header->seed, key->bytes, key->len);
-    const uint64_t off = key->is_address ? header->addr_off : header->name_off;
-    const uint32_t buckets = key->is_address ? header->addr_buckets : header->name_buckets;
-    struct pv_slot slots[PV_PROBE];
+    const uint32_t tag = pv_tag(header->seed, key->bytes, key->len);
+    const uint64_t home = pv_home(tag, header->buckets);
+    struct pv_slot slots[PV_PROBE], *slot = slots;
 
-    *ret_error =
-        pv_read(snapshot, slots, off + (hash & (buckets - 1)) * sizeof *slots, sizeof slots);
-    for (int i = 0; *ret_error == 0 && i < PV_PROBE && slots[i].record_off != 0; i++) {
-        if (slots[i].tag != hash >> 32)
+    *ret_error = pv_read(snapshot, slots, header->slot_off + home * sizeof *slots, sizeof slots);
+    for (; *ret_error == 0 && slot < slots + PV_PROBE && slot->record != 0 && slot->tag <= tag;
+         slot++) {
+        if (slot->tag != tag)
             continue;
-        *ret_error = pv_read_record(snapshot, slots[i].record_off, slots[i].record_len, ret);
-        snapshot->start_len = 0;
+        *ret_error = read_record(snapshot, slot, ret);
         if (*ret_error == 0 && has_key(&ret->record, key)) {
             ret->owner = snapshot->owner;
             ret->pending_wait = header->pending_wait;

@@ -10,9 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "siphash.h"
 #include "snapshot_format.h"
-
-struct pv_snapshot;
 
 /* What to look up: a folded name, or a family byte and 16 address bytes (not NUL-terminated). */
 struct pv_key {
@@ -67,16 +66,34 @@ enum pv_outcome pv_choose(struct pv_host *host, int family, bool with_scope, uin
  * or PV_UNKNOWN. */
 enum pv_outcome pv_choose_address(struct pv_host *host, const struct pv_key *key, uint64_t now);
 
-/* Whether the `len` bytes at `record` are one whole record with nothing pointing out of it. */
+/* Whether the `len` bytes at `record`, a multiple of 8, are one whole record with nothing pointing
+ * out of it. */
 bool pv_record_is_sound(const struct pv_record *record, size_t len);
 
 /* Whether a sound record holds the key: a folded name, or an address's PV_ADDRESS_KEY bytes. */
 bool pv_record_has_name(const struct pv_record *record, const uint8_t *name, size_t len);
 bool pv_record_has_address(const struct pv_record *record, const uint8_t *key);
 
-/* Reads and checks the record of `len` bytes at `off`: 0 or an errno value. */
-int pv_read_record(const struct pv_snapshot *snapshot, uint64_t off, uint32_t len,
-                   struct pv_host *ret);
+/* Where a slot's record is, in bytes after record_off, and its length. */
+static inline uint32_t pv_slot_off(const struct pv_slot *slot)
+{
+    return (slot->record >> PV_SLOT_OFF) * 8;
+}
+
+static inline uint32_t pv_slot_len(const struct pv_slot *slot)
+{
+    return ((slot->record & PV_SLOT_LEN) + 1) * 8;
+}
+
+static inline uint32_t pv_tag(const uint8_t seed[16], const uint8_t *key, size_t len)
+{
+    return (uint32_t)(pv_siphash(seed, key, len) >> 32);
+}
+
+static inline uint32_t pv_home(uint32_t tag, uint32_t buckets)
+{
+    return (uint32_t)((uint64_t)tag * buckets >> 32);
+}
 
 static inline const struct pv_address *pv_addresses(const struct pv_record *record)
 {

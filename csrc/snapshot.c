@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 /* The struct is the format, so a hole in it would be a bug in every program of the host. */
-_Static_assert(sizeof(struct pv_header) == 128, "header");
-_Static_assert(offsetof(struct pv_header, crc) == 124, "header");
-_Static_assert(sizeof(struct pv_slot) == 16, "slot");
+_Static_assert(sizeof(struct pv_header) == 104, "header");
+_Static_assert(offsetof(struct pv_header, crc) == 100, "header");
+_Static_assert(sizeof(struct pv_slot) == 8, "slot");
 _Static_assert(sizeof(struct pv_record) == 24, "record");
 _Static_assert(sizeof(struct pv_address) == 32, "address");
 _Static_assert(offsetof(struct pv_address, bytes) == offsetof(struct pv_address, family) + 1, "key");
@@ -20,34 +20,25 @@ _Static_assert(offsetof(struct pv_address, bytes) == offsetof(struct pv_address,
  * not hang the program. */
 #define ATTEMPTS 100
 
-static bool power_of_two(uint32_t n)
+/* Whether the slots lie between the header and the end of the file. */
+static bool slots_fit(const struct pv_header *header, uint64_t size)
 {
-    return n != 0 && (n & (n - 1)) == 0;
+    const uint64_t len = (header->buckets + (uint64_t)PV_PROBE) * sizeof(struct pv_slot);
+
+    return header->buckets > 0 && header->buckets <= PV_BUCKETS_MAX &&
+           header->slot_off >= sizeof *header && header->slot_off % 8 == 0 &&
+           header->slot_off <= size && len <= size - header->slot_off;
 }
 
-/* Whether a table of `buckets` at `off` lies between the header and the end of the file. */
-static bool table_fits(const struct pv_snapshot *snapshot, uint64_t off, uint32_t buckets)
+static bool header_is_sound(const struct pv_header *header, uint64_t size)
 {
-    const uint64_t len = (buckets + (uint64_t)PV_PROBE) * sizeof(struct pv_slot);
-
-    return power_of_two(buckets) && buckets <= PV_BUCKETS_MAX &&
-           off >= sizeof(struct pv_header) && off % 8 == 0 && off <= snapshot->size &&
-           len <= snapshot->size - off;
-}
-
-static bool header_is_sound(const struct pv_snapshot *snapshot)
-{
-    const struct pv_header *header = &snapshot->header;
-
     return memcmp(header->magic, PV_MAGIC, sizeof header->magic) == 0 &&
            header->endian == PV_ENDIAN && header->major == PV_MAJOR &&
            header->crc == pv_crc32(header, offsetof(struct pv_header, crc)) &&
-           header->header_len == sizeof *header && header->file_len == snapshot->size &&
-           header->name_probe == PV_PROBE && header->addr_probe == PV_PROBE &&
-           table_fits(snapshot, header->name_off, header->name_buckets) &&
-           table_fits(snapshot, header->addr_off, header->addr_buckets) &&
+           header->header_len == sizeof *header && header->file_len == size &&
+           header->probe == PV_PROBE && slots_fit(header, size) &&
            header->record_off >= sizeof *header && header->record_off % 8 == 0 &&
-           header->record_off <= snapshot->size;
+           header->record_off <= size;
 }
 
 int pv_read(const struct pv_snapshot *snapshot, void *to, uint64_t off, size_t len)
@@ -110,7 +101,7 @@ static int read_start(struct pv_snapshot *snapshot, void *start, size_t room)
         return error;
     memcpy(&snapshot->header, start, sizeof snapshot->header);
     snapshot->start_len = len;
-    return header_is_sound(snapshot) ? 0 : EBADMSG;
+    return header_is_sound(&snapshot->header, snapshot->size) ? 0 : EBADMSG;
 }
 
 int pv_open(struct pv_snapshot *ret, const char *path, void *start, size_t room)

@@ -11,7 +11,7 @@ from pathlib import Path
 from cffi import FFI
 
 CSRC = Path(__file__).resolve().parent.parent / "csrc"
-SOURCES = ("crc32.c", "snapshot.c", "lookup.c", "index.c")
+SOURCES = ("crc32.c", "snapshot.c", "lookup.c", "table.c")
 
 FUNCTIONS = """
 struct pv_key { bool is_address; size_t len; uint8_t bytes[...]; };
@@ -35,13 +35,22 @@ int pv_open(struct pv_snapshot *ret, const char *path, void *start, size_t room)
 void pv_close(const struct pv_snapshot *snapshot);
 int pv_read(const struct pv_snapshot *snapshot, void *to, uint64_t off, size_t len);
 
-enum pv_built { PV_BUILT, PV_BAD_RECORD, PV_DUPLICATE_NAME, PV_TOO_LARGE, PV_NO_MEMORY };
-struct pv_index { void *bytes; size_t len; size_t at; };
-struct pv_counts { size_t names; size_t addresses; uint32_t records; size_t at; };
-enum pv_built pv_count(const uint8_t *records, size_t len, struct pv_counts *ret);
-enum pv_built pv_index_build(const uint8_t *records, size_t len, const struct pv_header *header,
-                             struct pv_index *ret);
-void pv_index_free(struct pv_index *index);
+#define PV_RANK_BELOW ...
+enum pv_change { PV_UNCHANGED, PV_CHANGED, PV_BAD_RECORD, PV_NAME_TAKEN, PV_TOO_LARGE, ... };
+struct pv_table {
+    struct pv_header header;
+    struct pv_slot *slots;
+    uint8_t *records;
+    size_t len;
+    char taken[...];
+    ...;
+};
+bool pv_table_init(struct pv_table *ret, const uint8_t seed[16]);
+void pv_table_free(struct pv_table *table);
+enum pv_change pv_put(struct pv_table *table, const uint8_t *record, size_t len);
+enum pv_change pv_remove(struct pv_table *table, const char *name, bool below);
+enum pv_change pv_finish(struct pv_table *table, const struct pv_header *of);
+size_t pv_check_records(const uint8_t *bytes, size_t len, uint32_t *records);
 """
 
 
@@ -57,7 +66,7 @@ ffibuilder = FFI()
 ffibuilder.cdef(format_definitions() + FUNCTIONS)
 ffibuilder.set_source(
     "nss_pyvirt._snapshot",
-    '#include <stdbool.h>\n#include "index.h"\n#include "lookup.h"\n#include "snapshot.h"\n',
+    '#include <stdbool.h>\n#include "lookup.h"\n#include "snapshot.h"\n#include "table.h"\n',
     sources=[f"csrc/{name}" for name in SOURCES],
     depends=[f"csrc/{path.name}" for path in sorted(CSRC.glob("*.h"))],
     include_dirs=["csrc"],

@@ -1,7 +1,7 @@
-"""The host table as a file: packing records, assembling them, reading and asking.
+"""The host table: packing records, changing it in memory, reading its file and looking names up.
 
-The format is that of csrc/snapshot_format.h. Index and lookups are the C code that the NSS module
-has too. Writes no file, knows no clock but for the default of `now`.
+csrc/snapshot_format.h defines the format. csrc/table.c changes the table, and lookups are those of
+the NSS module. This module writes no file and knows no clock except for the default of `now`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import socket
 import struct
 import time
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple
 
 from nss_pyvirt._snapshot import ffi, lib
@@ -21,14 +21,23 @@ from nss_pyvirt.errors import UserError
 
 MAX_ADDRESSES = int(lib.PV_ADDRESSES_MAX)
 """Addresses of one host."""
+RANK_BELOW = int(lib.PV_RANK_BELOW)
+"""The rank of records that several names may want; `Table.put` replaces none of them."""
 
 _NAMES_MAX = 255  # struct pv_record counts them in a byte
 _NAME_MAX, _RECORD_MAX = int(lib.PV_NAME_MAX), int(lib.PV_RECORD_MAX)
 _BOTH = frozenset({socket.AF_INET, socket.AF_INET6})
 _BYTES: dict[int, int] = {socket.AF_INET: 4, socket.AF_INET6: 16}
+_EXPECT = {
+    lib.PV_PENDING: frozenset[int](),
+    lib.PV_PENDING | lib.PV_EXPECT4: frozenset({socket.AF_INET}),
+    lib.PV_PENDING | lib.PV_EXPECT6: frozenset({socket.AF_INET6}),
+    lib.PV_PENDING | lib.PV_EXPECT4 | lib.PV_EXPECT6: _BOTH,
+}
+_FLAGS = {expect: flags for flags, expect in _EXPECT.items()}
 _NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 _CRC = struct.Struct("=I")
-_RECORD = struct.Struct("=IBBB5xQ")  # struct pv_record after its crc
+_RECORD = struct.Struct("=IBBBB4xQ")  # struct pv_record after its crc
 _ADDRESS = struct.Struct("=I3xB16sQ")  # struct pv_address
 _MAPPED = bytes(10) + b"\xff\xff"
 _STRETCH = 64 << 10
@@ -70,6 +79,8 @@ class Host(NamedTuple):
     the NSS module waits for news of it."""
     expect: frozenset[int] = _BOTH
     """The families that are awaited while pending."""
+    rank: int = 0
+    """If several records have an address, a reverse lookup answers the lowest rank; up to 255."""
 
 
 class Snapshot(NamedTuple):
@@ -107,7 +118,7 @@ def pack(host: Host) -> bytes:
 
     Raises ValueError saying what is wrong with the host.
     """
-    names, addresses, pending_until, expect = host
+    names, addresses, pending_until, expect, rank = host
     if not names:
         raise ValueError("a host without a name")
     for name in names:
@@ -131,8 +142,8 @@ def pack(host: Host) -> bytes:
         raise ValueError(
             f"host {names[0]}: names and addresses take {length} bytes, over {_RECORD_MAX}"
         )
-    flags = _flags(expect) if pending_until else 0
-    rest = _RECORD.pack(length, flags, len(names), len(addresses), pending_until) + body
+    flags = _FLAGS[expect] if pending_until else 0
+    rest = _RECORD.pack(length, flags, len(names), len(addresses), rank, pending_until) + body
     return _CRC.pack(zlib.crc32(rest)) + rest
 
 
@@ -141,37 +152,77 @@ def unpack(record: bytes) -> Host:
     return _unpack(record, 0)
 
 
-def assemble(
-    records: Sequence[bytes],
-    *,
-    generation: int,
-    published: int,
-    pending_wait: int = 0,
-    seed: bytes | None = None,
-) -> tuple[memoryview, bytes]:
-    """A whole snapshot of packed records, as its two parts; `published` is in Unix seconds.
+class Table:
+    """A host table in memory, as its file will hold it: a change costs the record that changes.
 
-    `pending_wait`: milliseconds that the lookup of a pending host may take. `seed`: 16 bytes for
-    the hash, random unless a test wants the same file twice. An address that several records hold
-    belongs to the first of them. Raises DuplicateNameError, and SnapshotError beyond the design
-    limit.
+    `seed`: 16 bytes for the hash, random unless a test wants the same file twice.
     """
-    if seed is not None and len(seed) != 16:
-        raise ValueError(f"a seed has 16 bytes, not {len(seed)}")
-    body = b"".join(records)
-    header = ffi.new("struct pv_header *")
-    header.generation = generation
-    header.published = published
-    header.pending_wait = pending_wait
-    header.seed = seed or os.urandom(16)
-    index = ffi.new("struct pv_index *")
-    built = lib.pv_index_build(ffi.from_buffer(body), len(body), header, index)
-    if built != lib.PV_BUILT:
-        raise _not_built(built, body, index.at, len(records))
-    start = ffi.gc(index.bytes, lambda _: lib.pv_index_free(index), index.len)
-    if index.len + len(body) > lib.PV_FILE_MAX:
-        raise _too_large(len(records))
-    return memoryview(ffi.buffer(start, index.len)), body
+
+    def __init__(self, seed: bytes | None = None) -> None:
+        self._table = ffi.gc(ffi.new("struct pv_table *"), lib.pv_table_free)
+        seed = seed or os.urandom(16)
+        if len(seed) != 16:
+            raise ValueError(f"a seed has 16 bytes, not {len(seed)}")
+        if not lib.pv_table_init(self._table, seed):
+            raise MemoryError
+
+    def __len__(self) -> int:
+        """How many records it has."""
+        return int(self._table.header.records)
+
+    def put(self, record: bytes) -> bool:
+        """Put in a packed record; returns whether that changes the table.
+
+        A record of a rank below RANK_BELOW replaces the one with the same first name. Raises
+        DuplicateNameError if another record has one of the names, and SnapshotError if the table
+        is full.
+        """
+        change = lib.pv_put(self._table, record, len(record))
+        if change == lib.PV_NAME_TAKEN:
+            name = ffi.string(self._table.taken).decode("ascii")
+            raise DuplicateNameError(f"two hosts have the name {name}")
+        if change == lib.PV_BAD_RECORD:
+            raise ValueError("not a packed record")
+        return self._done(change)
+
+    def remove(self, name: str, *, below: bool = False) -> bool:
+        """Remove the record with that first name; returns whether there was one.
+
+        `below`: one of RANK_BELOW; otherwise one of a lower rank.
+        """
+        return self._done(lib.pv_remove(self._table, name.encode("ascii"), below))
+
+    def hosts(self) -> list[Host]:
+        """The host of each record."""
+        return _hosts(ffi.buffer(self._table.records, self._table.len)[:])
+
+    def parts(
+        self, *, generation: int, published: int, pending_wait: int = 0
+    ) -> tuple[memoryview, ...]:
+        """The file's parts, valid until the next change; `published` is in Unix seconds.
+
+        `pending_wait`: milliseconds that the lookup of a pending host may take. Raises
+        SnapshotError beyond the design limit.
+        """
+        of = {"generation": generation, "published": published, "pending_wait": pending_wait}
+        self._done(lib.pv_finish(self._table, ffi.new("struct pv_header *", of)))
+        table, header = self._table, self._table.header
+        return (
+            memoryview(ffi.buffer(ffi.addressof(header))),
+            memoryview(ffi.buffer(table.slots, header.record_off - header.slot_off)),
+            memoryview(ffi.buffer(table.records, table.len)),
+        )
+
+    def _done(self, change: int) -> bool:
+        if change == lib.PV_TOO_LARGE:
+            raise SnapshotError(
+                f"more than {len(self)} hosts do not fit into a host table"
+                f" ({lib.PV_BUCKETS_MAX // 2} names and addresses, {lib.PV_FILE_MAX >> 20} MiB)",
+                "watch fewer lease files on this host",
+            )
+        if change not in {lib.PV_UNCHANGED, lib.PV_CHANGED}:
+            raise MemoryError
+        return bool(change == lib.PV_CHANGED)
 
 
 def encode(
@@ -182,35 +233,23 @@ def encode(
     pending_wait: int = 0,
     seed: bytes | None = None,
 ) -> bytes:
-    """`assemble` of `pack` of each host; raises what they raise."""
-    records = [pack(host) for host in hosts]
-    parts = assemble(
-        records,
-        generation=generation,
-        published=published,
-        pending_wait=pending_wait,
-        seed=seed,
-    )
+    """The file of a table of these hosts; raises what `pack` and Table raise."""
+    table = Table(seed)
+    for host in hosts:
+        table.put(pack(host))
+    parts = table.parts(generation=generation, published=published, pending_wait=pending_wait)
     return b"".join(parts)
 
 
 def check(path: str | os.PathLike[str]) -> Summary:
-    """Read a file whole through the C reader, every record checked; raises SnapshotError."""
+    """Read a whole file through the C reader and check every record; raises SnapshotError."""
     return _walk(path, lambda _records: None)
 
 
 def read(path: str | os.PathLike[str]) -> Snapshot:
     """All hosts of a file, in the order in which they were written; raises SnapshotError."""
     hosts: list[Host] = []
-
-    def unpack(records: memoryview) -> None:
-        at = 0
-        while at < len(records):
-            hosts.append(_unpack(records, at))
-            (length,) = _CRC.unpack_from(records, at + 4)
-            at += length
-
-    summary = _walk(path, unpack)
+    summary = _walk(path, lambda records: hosts.extend(_hosts(records)))
     return Snapshot(summary.generation, summary.published, tuple(hosts), summary.pending_wait)
 
 
@@ -262,32 +301,6 @@ def _pack_address(name: str, address: Address) -> bytes:
     return _ADDRESS.pack(ifindex, family, packed, expires)
 
 
-def _flags(expect: frozenset[int]) -> int:
-    flags = lib.PV_PENDING
-    if socket.AF_INET in expect:
-        flags |= lib.PV_EXPECT4
-    if socket.AF_INET6 in expect:
-        flags |= lib.PV_EXPECT6
-    return int(flags)
-
-
-def _not_built(why: int, body: bytes, at: int, hosts: int) -> Exception:
-    if why == lib.PV_BAD_RECORD:
-        return ValueError(f"not a packed record at byte {at}")
-    if why == lib.PV_DUPLICATE_NAME:
-        name = body[at : body.index(0, at)].decode("ascii")
-        return DuplicateNameError(f"two hosts have the name {name}")
-    return _too_large(hosts) if why == lib.PV_TOO_LARGE else MemoryError()
-
-
-def _too_large(hosts: int) -> SnapshotError:
-    return SnapshotError(
-        f"{hosts} hosts are more than a host table holds"
-        f" ({lib.PV_BUCKETS_MAX // 4} names or addresses, {lib.PV_FILE_MAX >> 20} MiB)",
-        "watch fewer lease files on this host",
-    )
-
-
 def _walk(path: str | os.PathLike[str], take: Callable[[memoryview], None]) -> Summary:
     """Read a file from its beginning to its end; `take` gets its records, checked, some at once."""
     snapshot = ffi.new("struct pv_snapshot *")
@@ -309,27 +322,36 @@ def _walk_records(
     path: str | os.PathLike[str], snapshot: ffi.CData, take: Callable[[memoryview], None]
 ) -> int:
     buffer = memoryview(bytearray(_STRETCH))
-    counts = ffi.new("struct pv_counts *")
-    records = 0
+    records = ffi.new("uint32_t *")
     at = snapshot.header.record_off
     while at < snapshot.size:
         length = min(_STRETCH, snapshot.size - at)
         error = lib.pv_read(snapshot, ffi.from_buffer(buffer), at, length)
         if error:
             raise _unreadable(path, error)
-        # Counting ends at the record that goes on in the next stretch, or at a bad one.
-        lib.pv_count(ffi.from_buffer(buffer), length, counts)
-        if counts.at == 0:
+        # It ends at the record that goes on in the next stretch, or at a bad one.
+        sound = lib.pv_check_records(ffi.from_buffer(buffer), length, records)
+        if sound == 0:
             raise SnapshotError(f"{path}: the record at byte {at} is damaged")
-        take(buffer[: counts.at])
-        records += counts.records
-        at += counts.at
-    return records
+        take(buffer[:sound])
+        at += sound
+    return int(records[0])
+
+
+def _hosts(records: bytes | memoryview) -> list[Host]:
+    """The hosts of whole records, which have been checked; holes are left out."""
+    hosts, at = [], 0
+    while at < len(records):
+        length, _flags, names = _RECORD.unpack_from(records, at + 4)[:3]
+        if names:
+            hosts.append(_unpack(records, at))
+        at += length
+    return hosts
 
 
 def _unpack(body: bytes | memoryview, at: int) -> Host:
     """The record at `at`, which has been checked."""
-    length, flags, name_count, address_count, pending_until = _RECORD.unpack_from(body, at + 4)
+    length, flags, name_count, address_count, rank, until = _RECORD.unpack_from(body, at + 4)
     addresses = []
     end = at + length
     at += 4 + _RECORD.size
@@ -338,13 +360,9 @@ def _unpack(body: bytes | memoryview, at: int) -> Host:
         addresses.append(Address(family, packed[: _BYTES[family]], expires, ifindex))
         at += _ADDRESS.size
     names = bytes(body[at:end]).split(b"\0")[:name_count]
-    expect = _BOTH
-    if flags & lib.PV_PENDING:
-        pairs = ((socket.AF_INET, lib.PV_EXPECT4), (socket.AF_INET6, lib.PV_EXPECT6))
-        expect = frozenset(family for family, flag in pairs if flags & flag)
-    return Host(
-        tuple(name.decode("ascii") for name in names), tuple(addresses), pending_until, expect
-    )
+    expect = _EXPECT.get(flags, _BOTH)
+    text = tuple(name.decode("ascii") for name in names)
+    return Host(text, tuple(addresses), until, expect, rank)
 
 
 def _unreadable(path: str | os.PathLike[str], error: int) -> SnapshotError:

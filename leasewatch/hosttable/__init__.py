@@ -3,15 +3,17 @@
 In: host records from `leasewatch.names`.
 Out: /run/leasewatch/hosts.v1, which every program's module reads; answers on the pending socket.
 
-csrc/snapshot_format.h defines the file: header, two hash tables (folded names, addresses), records.
-SipHash-2-4 has a seed per file, the load is at most 1/4 (up to 32 keys: as small as fits). Slots
-are in the order of their home bucket, so a lookup reads one window of 8 slots and one record,
-whatever the size. Header and records carry a CRC-32.
+csrc/snapshot_format.h defines the file: header, one hash table of folded names and addresses,
+records. SipHash-2-4 has a random seed, the load is at most 1/2. A slot has 8 bytes. Slots are in
+the order of their tags, so a lookup reads one window of 16 slots and one record, whatever the size.
+Header and records carry a CRC-32.
 
 - `table` decides touched names and publishes once for all changes that are ready.
-- Only touched records are packed again. The file is then built whole.
-- The file is read back through the module's own reader before it is renamed into place. A failure
-  keeps the old file. Stopping the service keeps it too; `nss-pyvirt remove` deletes it.
+- csrc/table.c keeps the table in memory as the file will hold it. A change packs the touched record
+  and moves its slots. Removed records leave holes; the table is built anew when an eighth is holes.
+- `publisher` then writes the whole file, and reads it back through the module's own reader before
+  it is renamed into place. A failure keeps the old file. Stopping the service keeps it too;
+  `nss-pyvirt remove` deletes it.
 - A name that two records have, which the policy rules out, costs that name alone.
 - Each address carries its end. The reader checks it, so a dead service serves no stale address. A
   lease without end is published as ending in 24 hours and renewed every 12, so there is no

@@ -1,7 +1,8 @@
 """Writes the host table, the file that the NSS module reads.
 
-The records of a name are packed when they change. `publish` builds the whole file, checks it with
-the module's own reader and renames it into place. If anything fails, the old file stays.
+The table is kept in memory as its file will hold it, and only changed records touch it. `publish`
+writes a whole new file, checks it with the module's own reader and renames it into place. If
+anything fails, the old file stays.
 """
 
 from __future__ import annotations
@@ -10,15 +11,14 @@ import os
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
-from functools import partial
-from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
 from leasewatch.files.reading import signature
 from leasewatch.model import HostRecord
 from nss_pyvirt import snapshot
-from nss_pyvirt.snapshot import Address, DuplicateNameError, Host
+from nss_pyvirt.snapshot import RANK_BELOW, Address, DuplicateNameError, Host, SnapshotError, Table
 
 ENDLESS_SECONDS = 24 * 3600
 """A lease without end is published as ending after so long…"""
@@ -38,16 +38,22 @@ class LostName(NamedTuple):
 
 
 class Publisher:
-    """Packed records by name, and the file. Times are Unix seconds."""
+    """The table in memory, and its file. Times are Unix seconds.
+
+    A reverse lookup of an address finds an owner's record of a bare name first, then a guest's, and
+    then one without the bare name, e.g. NAME.NETWORK.SUFFIX.
+    """
 
     def __init__(self, path: Path) -> None:
         self.generation = 0
         self._path = path
-        self._owners: dict[str, bytes] = {}
-        self._guests: dict[str, bytes] = {}
-        self._below: dict[str, tuple[bytes, ...]] = {}
-        """Records without the bare name, e.g. NAME.NETWORK.SUFFIX. The three are written in this
-        order, because a reverse lookup finds the first record of an address."""
+        self._table = Table()
+        self._below: dict[str, dict[str, bytes]] = {}
+        """By name: its records without the bare name, each by the first of its own names."""
+        self._left_out: dict[str, dict[str, bytes]] = {}
+        """The same, of those that are not in the table: another record has one of their names, or
+        the table is full. `publish` tries again."""
+        self._full: SnapshotError | None = None
         self._endless: dict[str, tuple[HostRecord, ...]] = {}
         self._refresh_at = 0.0
         self._written: tuple[int, ...] | None = None
@@ -66,7 +72,7 @@ class Publisher:
 
     def __len__(self) -> int:
         """How many bare names answer."""
-        return len(self._owners) + len(self._guests)
+        return len(self._table) - sum(map(len, self._below.values()))
 
     def set(self, name: str, records: tuple[HostRecord, ...], wall: float) -> bool:
         """Set what `name` answers, the record of the bare name first.
@@ -77,20 +83,40 @@ class Publisher:
         if records and self._endless.get(name) == records:
             return False
         self._endless.pop(name, None)
-        packed = [_pack(record, wall) for record in records]
-        owner = self._owners.pop(name, None)
-        guest = self._guests.pop(name, None)
-        below = self._below.pop(name, ())
-        if records and records[0].names[0] == name:
-            (self._owners if records[0].trust == "owner" else self._guests)[name] = packed.pop(0)
-        if packed:
-            self._below[name] = tuple(packed)
+        packed = {record.names[0]: _pack(name, record, wall) for record in records}
         if any(not a.expires for record in records for a in record.addresses):
             if not self._endless:
                 self._refresh_at = wall + REFRESH_SECONDS
             self._endless[name] = records
-        now = (self._owners.get(name), self._guests.get(name), self._below.get(name, ()))
-        return now != (owner, guest, below)
+        held = self._below.pop(name, {})
+        kept = {first: record for first, record in held.items() if packed.get(first) == record}
+        changed = self._left_out.pop(name, None) is not None
+        for first in held.keys() - kept.keys():
+            changed |= self._table.remove(first, below=True)
+        if name not in packed:
+            changed |= self._table.remove(name)
+        return self._add(name, packed, kept) or changed
+
+    def _add(self, name: str, packed: dict[str, bytes], below: dict[str, bytes]) -> bool:
+        """Put in the records of `name` that are not in the table; `below`: those that are."""
+        changed, left_out = False, {}
+        for first, record in packed.items():
+            if first in below:
+                continue
+            try:
+                changed |= self._table.put(record)
+                if first != name:
+                    below[first] = record
+            except (DuplicateNameError, SnapshotError) as error:
+                left_out[first] = record
+                self._full = error if isinstance(error, SnapshotError) else self._full
+        if below:
+            self._below[name] = below
+        if left_out:
+            self._left_out[name] = left_out
+        if name in left_out:
+            self._table.remove(name)
+        return changed or bool(left_out)
 
     def next_refresh(self) -> float | None:
         """When leases without end must be published again; None: there are none."""
@@ -113,23 +139,17 @@ class Publisher:
         name to one host. If it ever fails to, the later record loses the name; the losses are
         returned.
         """
-        records = [
-            *self._owners.values(),
-            *self._guests.values(),
-            *chain.from_iterable(self._below.values()),
-        ]
-        lost: list[LostName] = []
-        assemble = partial(
-            snapshot.assemble,
-            generation=self.generation + 1,
-            published=int(wall),
-            pending_wait=pending_wait * 1000,
+        self._full = None
+        for name in list(self._left_out):
+            self._add(name, self._left_out.pop(name), self._below.get(name, {}))
+        if self._full is not None:
+            raise self._full
+        table, lost = self._table, list[LostName]()
+        if self._left_out:
+            table, lost = self._without_duplicates()
+        parts = table.parts(
+            generation=self.generation + 1, published=int(wall), pending_wait=pending_wait * 1000
         )
-        try:
-            parts = assemble(records)
-        except DuplicateNameError:
-            records, lost = _without_duplicates(records)
-            parts = assemble(records)
         temporary = self._path.with_name(f".{self._path.name}.new")
         try:
             _write(temporary, parts)
@@ -147,23 +167,23 @@ class Publisher:
         """Whether the file is still the one that was written last."""
         return self._written is not None and signature(self._path) == self._written
 
+    def _without_duplicates(self) -> tuple[Table, list[LostName]]:
+        """A table of all records, each name left in the first one that has it; what others lose."""
+        left_out = (record for packed in self._left_out.values() for record in packed.values())
+        hosts = [*self._table.hosts(), *map(snapshot.unpack, left_out)]
+        holders: dict[str, str] = {}
+        table, lost = Table(), list[LostName]()
+        for host in sorted(hosts, key=attrgetter("rank")):
+            names = tuple(name for name in host.names if name not in holders)
+            lost += (LostName(n, host.names[0], holders[n]) for n in host.names if n in holders)
+            holders |= dict.fromkeys(names, host.names[0])
+            if names:
+                table.put(snapshot.pack(host._replace(names=names)))
+        return table, lost
 
-def _without_duplicates(records: list[bytes]) -> tuple[list[bytes], list[LostName]]:
-    """The records with each name left in the first one that has it, and what the others lose."""
-    holders: dict[str, str] = {}
-    kept: list[bytes] = []
-    lost: list[LostName] = []
-    for record in records:
-        host = snapshot.unpack(record)
-        names = tuple(name for name in host.names if name not in holders)
-        lost += (LostName(n, host.names[0], holders[n]) for n in host.names if n in holders)
-        holders |= dict.fromkeys(names, host.names[0])
-        if names:
-            kept.append(snapshot.pack(host._replace(names=names)))
-    return kept, lost
 
-
-def _pack(record: HostRecord, wall: float) -> bytes:
+def _pack(name: str, record: HostRecord, wall: float) -> bytes:
+    """The packed record, one of those that `name` answers with."""
     endless = int(wall) + ENDLESS_SECONDS
     addresses = tuple(
         [
@@ -172,7 +192,8 @@ def _pack(record: HostRecord, wall: float) -> bytes:
         ]
     )
     expect = frozenset([_FAMILIES[family] for family in record.awaited])
-    return snapshot.pack(Host(record.names, addresses, record.pending_until, expect))
+    rank = RANK_BELOW if record.names[0] != name else int(record.trust == "guest")
+    return snapshot.pack(Host(record.names, addresses, record.pending_until, expect, rank))
 
 
 def _write(path: Path, parts: Iterable[bytes | memoryview]) -> None:

@@ -47,9 +47,9 @@ HOSTS = (
     Host((LONGEST,), (address("10.77.0.253"),)),
     Host(("many",), tuple(address(f"10.9.0.{i}") for i in range(1, 33))),
 )
-MANY = (*HOSTS, *(Host((f"filling{i}",), (address(f"10.8.0.{i}"),)) for i in range(1, 41)))
+MANY = (*HOSTS, *(Host((f"filling{i}",), (address(f"10.8.0.{i}"),)) for i in range(1, 81)))
 """So many that the header, the slots and the record are each read by themselves…"""
-SEED = bytes([8] * 16)
+SEED = bytes([118] * 16)
 """…with this seed: it puts `web1` and `nosuch` into the latter half of the buckets."""
 NAME, NAME2, NAME3, NAME4 = (f"gethostbyname{n}_r" for n in ("", "2", "3", "4"))
 ADDR, ADDR2 = "gethostbyaddr_r", "gethostbyaddr2_r"

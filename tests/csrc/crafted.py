@@ -30,8 +30,9 @@ GOOD = snapshot.encode(
     seed=SEED,
 )
 HASH = siphash(SEED, b"web1")
-BUCKETS, NAME_OFF, ADDR_OFF, RECORD_OFF = struct.unpack_from("=I4xQQQ", GOOD, 64)
-WINDOW = NAME_OFF + HASH % BUCKETS * 16  # web1's eight slots
+BUCKETS, SLOT_OFF, RECORD_OFF = struct.unpack_from("=I4xQQ", GOOD, 64)
+TAG = HASH >> 32
+WINDOW = SLOT_OFF + (TAG * BUCKETS >> 32) * 8  # web1's sixteen slots
 WEB1 = next(
     off
     for off in (RECORD_OFF, RECORD_OFF + struct.unpack_from("=I", GOOD, RECORD_OFF + 4)[0])
@@ -44,14 +45,15 @@ def header(fmt: str, off: int, value: int) -> bytes:
     """The good table with one field of the header changed."""
     data = bytearray(GOOD)
     struct.pack_into("=" + fmt, data, off, value)
-    struct.pack_into("=I", data, 124, zlib.crc32(data[:124]))
+    struct.pack_into("=I", data, 100, zlib.crc32(data[:100]))
     return bytes(data)
 
 
-def slots(off: int, length: int, tag: int = HASH >> 32) -> bytes:
-    """The good table with all eight slots of web1's window the same."""
+def slots(off: int, length: int, tag: int = TAG) -> bytes:
+    """The good table with all sixteen slots of web1's window the same."""
     data = bytearray(GOOD)
-    data[WINDOW : WINDOW + 128] = struct.pack("=IIQ", tag, length, off) * 8
+    reference = (off - RECORD_OFF) // 8 << 9 | length // 8 - 1
+    data[WINDOW : WINDOW + 128] = struct.pack("=II", tag, reference) * 16
     return bytes(data)
 
 
@@ -70,11 +72,11 @@ def record(change: Callable[[bytearray], object]) -> bytes:
 
 def appended(names: int, addresses: int, body: bytes) -> bytes:
     """The good table with a record behind it that all of web1's slots name."""
-    rest = struct.pack("=IBBB5xQ", 24 + len(body), 0, names, addresses, 0) + body
+    rest = struct.pack("=IBBBB4xQ", 24 + len(body), 0, names, addresses, 0, 0) + body
     made = struct.pack("=I", zlib.crc32(rest)) + rest
     data = bytearray(slots(len(GOOD), len(made))) + made
     struct.pack_into("=Q", data, 24, len(data))
-    struct.pack_into("=I", data, 124, zlib.crc32(data[:124]))
+    struct.pack_into("=I", data, 100, zlib.crc32(data[:100]))
     return bytes(data)
 
 
@@ -90,38 +92,41 @@ def crammed(addresses: int) -> bytes:
 
 
 HUGE = (1 << 64) - 8
+FAR = RECORD_OFF + 8 * (2**23 - 1)  # as far as a slot can say
 CRAFTED: dict[str, tuple[bytes, str]] = {
     "good": (GOOD, HIT),
     "newer minor": (header("H", 14, 7), HIT),
     "unknown flag": (header("I", 20, 1), HIT),
     "other endian": (header("I", 8, 0x04030201), DAMAGED),
-    "newer major": (header("H", 12, 2), DAMAGED),
-    "longer header": (header("I", 16, 136), DAMAGED),
-    **{f"{n} name buckets": (header("I", 64, n), DAMAGED) for n in (0, 3, 1 << 21, 1 << 31)},
-    **{f"{n} address buckets": (header("I", 68, n), DAMAGED) for n in (0, 9, 1 << 20, 1 << 21)},
-    **{f"names at {n}": (header("Q", 72, n), DAMAGED) for n in (0, 64, 129, len(GOOD), HUGE)},
-    **{f"addresses at {n}": (header("Q", 80, n), DAMAGED) for n in (0, 64, 129, HUGE)},
-    **{f"records at {n}": (header("Q", 88, n), DAMAGED) for n in (0, 64, 129, HUGE)},
-    **{f"name probe {n}": (header("H", 96, n), DAMAGED) for n in (0, 9, 65535)},
-    **{f"address probe {n}": (header("H", 98, n), DAMAGED) for n in (0, 9, 65535)},
+    "older major": (header("H", 12, 1), DAMAGED),
+    "newer major": (header("H", 12, 3), DAMAGED),
+    "longer header": (header("I", 16, 112), DAMAGED),
+    **{f"{n} buckets": (header("I", 64, n), DAMAGED) for n in (0, 1 << 20, (1 << 21) + 1, 1 << 31)},
+    **{f"slots at {n}": (header("Q", 72, n), DAMAGED) for n in (0, 64, 105, len(GOOD), HUGE)},
+    **{f"records at {n}": (header("Q", 80, n), DAMAGED) for n in (0, 64, 105, HUGE)},
+    **{f"probe {n}": (header("I", 68, n), DAMAGED) for n in (0, 8, 17, 2**32 - 1)},
     "window full of others": (slots(WEB1, LENGTH, tag=1), UNKNOWN),
     "window full of db": (
         slots(RECORD_OFF if WEB1 != RECORD_OFF else RECORD_OFF + LENGTH, LENGTH),
         UNKNOWN,
     ),
+    "window full of larger tags": (slots(WEB1, LENGTH, tag=2**32 - 1), UNKNOWN),
     "window full of itself": (slots(WEB1, LENGTH), HIT),
-    **{f"record at {n}": (slots(n, LENGTH), DAMAGED) for n in (8, WEB1 + 4, len(GOOD), HUGE)},
-    **{f"record of {n}": (slots(WEB1, n), DAMAGED) for n in (0, 16, 24, 2056, 2**32 - 8)},
-    "tables on each other": (header("Q", 80, NAME_OFF), HIT),
-    "records from the tables on": (header("Q", 88, NAME_OFF), HIT),
+    **{f"record at {n}": (slots(n, LENGTH), DAMAGED) for n in (WEB1 + 8, len(GOOD), FAR)},
+    **{f"record of {n}": (slots(WEB1, n), DAMAGED) for n in (16, 24, LENGTH + 8, 2048)},
+    "records from the slots on": (header("Q", 80, SLOT_OFF), DAMAGED),
+    "records from there on where they are": (
+        both(header("Q", 80, SLOT_OFF), slots(WEB1 + RECORD_OFF - SLOT_OFF, LENGTH)),
+        HIT,
+    ),
     **{
-        f"record in the tables, at {n}": (
-            both(header("Q", 88, NAME_OFF), slots(n, LENGTH)),
+        f"record in the slots, at {n}": (
+            both(header("Q", 80, SLOT_OFF), slots(n + RECORD_OFF - SLOT_OFF, LENGTH)),
             DAMAGED,
         )
-        for n in (NAME_OFF, WINDOW, ADDR_OFF)
+        for n in (SLOT_OFF, WINDOW)
     },
-    "no name": (record(lambda r: r.__setitem__(9, 0)), DAMAGED),
+    "hole": (record(lambda r: r.__setitem__(9, 0)), DAMAGED),
     "255 names": (record(lambda r: r.__setitem__(9, 255)), DAMAGED),
     "33 addresses": (record(lambda r: r.__setitem__(10, 33)), DAMAGED),
     "2 addresses": (record(lambda r: r.__setitem__(10, 2)), DAMAGED),

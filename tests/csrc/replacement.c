@@ -24,8 +24,8 @@
 #include <unistd.h>
 
 #include "asking.h"
-#include "index.h"
 #include "snapshot.h"
+#include "table.h"
 
 #define READERS_MAX 64
 #define ADDRESSES 8  /* of web1 */
@@ -71,13 +71,18 @@ static size_t make_table(uint8_t *to, size_t room, unsigned generation)
     _Alignas(8) uint8_t record[PV_RECORD_MAX];
     const struct pv_header header = {.generation = generation, .seed = {(uint8_t)generation}};
     const size_t len = make_record(record, generation);
-    struct pv_index index;
+    struct pv_table table;
+    size_t file_len;
 
-    CHECK(pv_index_build(record, len, &header, &index) == PV_BUILT && index.len + len <= room);
-    memcpy(to, index.bytes, index.len);
-    memcpy(to + index.len, record, len);
-    pv_index_free(&index);
-    return index.len + len;
+    CHECK(pv_table_init(&table, header.seed) && pv_put(&table, record, len) == PV_CHANGED &&
+          pv_finish(&table, &header) == PV_CHANGED);
+    file_len = (size_t)table.header.file_len;
+    CHECK(file_len <= room);
+    memcpy(to, &table.header, sizeof table.header);
+    memcpy(to + table.header.slot_off, table.slots, file_len - len - sizeof table.header);
+    memcpy(to + table.header.record_off, table.records, len);
+    pv_table_free(&table);
+    return file_len;
 }
 
 static void rename_into_place(const char *path, const uint8_t *bytes, size_t len)

@@ -118,7 +118,7 @@ def test_without_a_usable_file_every_entry_point_is_unavailable(
         assert ask(table) == NOT_TRUSTED
     table.chmod(0o644)
     good = table.read_bytes()
-    for bad in (b"", good[:127], good[:-8], good + bytes(8), bytes(len(good)), b"x" + good[1:]):
+    for bad in (b"", good[:103], good[:-8], good + bytes(8), bytes(len(good)), b"x" + good[1:]):
         table.write_bytes(bad)
         assert ask(table) == DAMAGED
     table.write_bytes(good)
@@ -129,31 +129,32 @@ def test_no_flipped_bit_no_wild_offset_and_no_truncation_crashes_or_answers_wron
     program: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "hosts.v1"
-    path.write_bytes(snapshot.encode(HOSTS[:4], generation=1, published=1))
+    path.write_bytes(snapshot.encode(HOSTS[:5], generation=1, published=1))
     path.chmod(0o644)
     asked = ("web1", "web1.default.internal", "db", "link", "10.77.0.5", "fd12::5", "fe80::1")
     bits, lengths = probe(program, path, "corrupt", *asked).split(", ")
     assert int(bits.split()[0]) == 8 * int(lengths.split()[0]) > 8000
 
 
-BUCKETS, SLOTS = 1 << 20, (1 << 20) + 8  # the design limit
+BUCKETS, SLOTS = 1 << 21, (1 << 21) + 16  # the design limit
 
 
 def write_sparse_table(path: Path, length: int) -> None:
-    """A file of `length` bytes with two tables as large as they may be, holes but for web1."""
+    """A file of `length` bytes with as many slots as there may be, empty but for web1's."""
     record = snapshot.pack(HOSTS[0])
     record_off = length - len(record)
     header = struct.pack(
-        "=8sIHHIIQQQ16sIIQQQHHI20x",
-        *(b"PVHOSTS\n", 0x01020304, 1, 0, 128, 0, length, 1, 1, bytes(16), BUCKETS, BUCKETS),
-        *(128, 128 + SLOTS * 16, 128 + SLOTS * 32, 8, 8, 1),
+        "=8sIHHIIQQQ16sIIQQI8x",
+        *(b"PVHOSTS\n", 0x01020304, 2, 0, 104, 0, length, 1, 1, bytes(16), BUCKETS, 16),
+        *(104, 104 + SLOTS * 8, 1),
     )
-    value = siphash(bytes(16), b"web1")
+    tag = siphash(bytes(16), b"web1") >> 32
     with path.open("r+b") as file:
         file.truncate(length)
         file.write(header + struct.pack("=I", zlib.crc32(header)))
-        file.seek(128 + value % BUCKETS * 16)
-        file.write(struct.pack("=IIQ", value >> 32, len(record), record_off))
+        file.seek(104 + (tag * BUCKETS >> 32) * 8)
+        reference = max(0, record_off - 104 - SLOTS * 8) // 8 << 9 | len(record) // 8 - 1
+        file.write(struct.pack("=II", tag, reference))
         file.seek(record_off)
         file.write(record)
 
@@ -162,7 +163,7 @@ def test_the_largest_tables_are_read_and_larger_files_are_not(program: Path, tab
     for length, expected in [
         (64 << 20, f"{HIT} web1 | 10.77.0.5 fd12::5"),
         ((64 << 20) + 8, DAMAGED),
-        (128 + SLOTS * 32 - 8, DAMAGED),
+        (104 + SLOTS * 8 - 8, DAMAGED),
     ]:
         write_sparse_table(table, length)
         assert probe(program, table, "ask", NAME4, "web1", 0) == expected

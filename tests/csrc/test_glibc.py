@@ -117,7 +117,7 @@ show(before == sorted(os.listdir("/proc/self/fd")))
         (HOSTS[:2], "nosuch", 1),
         (HOSTS[:2], "web1", 1),
         (HOSTS, "nosuch", 1),
-        (HOSTS, "web1", 2),
+        (HOSTS, "web1", 1),
         (MANY_HOSTS, "nosuch", 2),
         (MANY_HOSTS, "web1", 3),
     ],

@@ -40,7 +40,7 @@ def memory(tmp_path: Path) -> Iterator[Path]:
 def build(folder: Path, kind: str) -> Path:
     if not usable(KINDS[kind]):
         pytest.skip(f"no {' '.join(KINDS[kind])} here: packaging/test installs it")
-    sources = (HERE / "replacement.c", HERE / "asking.c", CSRC / "index.c", *MODULE_SOURCES)
+    sources = (HERE / "replacement.c", HERE / "asking.c", CSRC / "table.c", *MODULE_SOURCES)
     return compile_c(folder / kind, KINDS[kind], "-DPYVIRT_TEST", "-pthread", *sources)
 
 

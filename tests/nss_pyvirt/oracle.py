@@ -10,11 +10,11 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-HEADER = struct.Struct("=8sIHHIIQQQ16sIIQQQHHII16xI")
-SLOT = struct.Struct("=IIQ")
-RECORD = struct.Struct("=IIBBB5xQ")
+HEADER = struct.Struct("=8sIHHIIQQQ16sIIQQII4xI")
+SLOT = struct.Struct("=II")
+RECORD = struct.Struct("=IIBBBB4xQ")
 ADDRESS = struct.Struct("=I3xB16sQ")
-PROBE = 8
+PROBE = 16
 MASK = (1 << 64) - 1
 
 
@@ -35,6 +35,7 @@ class Record:
     addresses: list[tuple[int, bytes, int, int]]
     flags: int
     pending_until: int
+    rank: int
 
 
 def _rotl(x: int, bits: int) -> int:
@@ -78,25 +79,23 @@ class Oracle:
         fields = HEADER.unpack_from(data)
         magic, endian, major, _minor, header_len, _flags, file_len = fields[:7]
         self.generation, self.published, self.seed = fields[7:10]
-        self.name_buckets, self.addr_buckets, self.name_off, self.addr_off = fields[10:14]
-        self.record_off, name_probe, addr_probe, self.records, self.pending_wait, crc = fields[14:]
-        sound = (magic, endian, major, header_len) == (b"PVHOSTS\n", 0x01020304, 1, 128)
-        if not sound or file_len != len(data) or crc != zlib.crc32(data[:124]):
+        self.buckets, probe, self.slot_off, self.record_off = fields[10:14]
+        self.records, self.pending_wait, crc = fields[14:]
+        sound = (magic, endian, major, header_len) == (b"PVHOSTS\n", 0x01020304, 2, 104)
+        if not sound or file_len != len(data) or crc != zlib.crc32(data[:100]):
             raise DamagedError("header")
-        _hold((name_probe, addr_probe) == (PROBE, PROBE), "probe")
-        for off, buckets in [
-            (self.name_off, self.name_buckets),
-            (self.addr_off, self.addr_buckets),
-        ]:
-            _hold(buckets.bit_count() == 1 and buckets <= 1 << 20, "buckets")
-            _hold(off >= HEADER.size and off % 8 == 0, "table")
-            _hold(off + (buckets + PROBE) * SLOT.size <= len(data), "table")
+        _hold(probe == PROBE, "probe")
+        _hold(1 <= self.buckets <= 1 << 21, "buckets")
+        _hold(self.slot_off >= HEADER.size and self.slot_off % 8 == 0, "slots")
+        _hold(self.slot_off + (self.buckets + PROBE) * SLOT.size <= len(data), "slots")
         _hold(HEADER.size <= self.record_off <= len(data) and self.record_off % 8 == 0, "records")
 
     def record(self, off: int, length: int | None = None) -> Record:
         """The record at `off`, of `length` bytes where a slot says so."""
         _hold(self.record_off <= off <= len(self.data) - RECORD.size and off % 8 == 0, "offset")
-        crc, said, flags, name_count, address_count, pending = RECORD.unpack_from(self.data, off)
+        crc, said, flags, name_count, address_count, rank, pending = RECORD.unpack_from(
+            self.data, off
+        )
         length = said if length is None else length
         _hold(length == said and length % 8 == 0 and RECORD.size < length <= 2048, "length")
         _hold(off + length <= len(self.data), "length")
@@ -112,31 +111,43 @@ class Oracle:
         *names, filling = self.data[at : off + length].split(b"\0", name_count)
         _hold(len(names) == name_count > 0 and len(filling) < 8, "names")
         _hold(all(1 <= len(name) <= 253 for name in names), "name")
-        return Record([name.decode("latin-1") for name in names], addresses, flags, pending)
+        return Record([name.decode("latin-1") for name in names], addresses, flags, pending, rank)
 
     def walk(self) -> list[Record]:
-        """All records, in the order of the file."""
+        """All records, in the order of the file, without the holes."""
         found = []
         off = self.record_off
         while off < len(self.data):
-            found.append(self.record(off))
-            off += struct.unpack_from("=I", self.data, off + 4)[0]
+            crc, length, _flags, names = RECORD.unpack_from(self.data, off)[:4]
+            if names:
+                found.append(self.record(off))
+            else:
+                zeros = bytes(length - 8)
+                _hold(self.data[off + 8 : off + length] == zeros, "hole")
+                _hold(crc == zlib.crc32(struct.pack("=I", length) + zeros), "hole")
+            off += length
         return found
 
-    def _slots(self, table_off: int, buckets: int, key: bytes) -> Iterator[tuple[int, int]]:
+    def all_slots(self) -> list[tuple[int, int, int]]:
+        """Each slot that is not empty: its number, its tag, and the offset of its record."""
+        start, end = self.slot_off, self.slot_off + (self.buckets + PROBE) * SLOT.size
+        slots = enumerate(SLOT.iter_unpack(self.data[start:end]))
+        return [(i, tag, self.record_off + (ref >> 9) * 8) for i, (tag, ref) in slots if ref]
+
+    def _slots(self, key: bytes) -> Iterator[tuple[int, int]]:
         """Offset and length of the records that may hold the key."""
-        value = siphash(self.seed, key)
-        start = table_off + (value & (buckets - 1)) * SLOT.size
+        value = siphash(self.seed, key) >> 32
+        start = self.slot_off + (value * self.buckets >> 32) * SLOT.size
         for i in range(PROBE):
-            tag, length, off = SLOT.unpack_from(self.data, start + i * SLOT.size)
-            if off == 0:
+            tag, reference = SLOT.unpack_from(self.data, start + i * SLOT.size)
+            if reference == 0 or tag > value:
                 return
-            if tag == value >> 32:
-                yield off, length
+            if tag == value:
+                yield self.record_off + (reference >> 9) * 8, ((reference & 255) + 1) * 8
 
     def by_name(self, name: str) -> Record | None:
         """The record of a folded name."""
-        for slot in self._slots(self.name_off, self.name_buckets, name.encode("ascii")):
+        for slot in self._slots(name.encode("ascii")):
             record = self.record(*slot)
             if name in record.names:
                 return record
@@ -145,7 +156,7 @@ class Oracle:
     def by_address(self, family: int, packed: bytes) -> Record | None:
         """The record of an address of 4 or 16 bytes."""
         key = packed.ljust(16, b"\0")
-        for slot in self._slots(self.addr_off, self.addr_buckets, bytes([family]) + key):
+        for slot in self._slots(bytes([family]) + key):
             record = self.record(*slot)
             if any((family, key) == address[:2] for address in record.addresses):
                 return record

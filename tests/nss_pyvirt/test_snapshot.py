@@ -212,16 +212,18 @@ def test_a_host_may_have_one_link_local_address_on_two_links(write: Write) -> No
 
 @pytest.mark.parametrize("junk", [b"x", bytes(64), snapshot.pack(DB)[:-8]], ids=len)
 def test_records_that_pack_did_not_make_are_refused(junk: bytes) -> None:
-    with pytest.raises(ValueError, match="not a packed record at byte"):
-        snapshot.assemble([snapshot.pack(WEB1), junk], generation=1, published=1)
+    with pytest.raises(ValueError, match="not a packed record"):
+        snapshot.Table().put(junk)
 
 
-def test_more_hosts_than_the_design_limit_are_refused_with_a_hint() -> None:
-    long = [Host((f"{i:060}.{'b' * 63}.{'c' * 63}.{'d' * 60}",), ()) for i in range(4000)]
-    records = [snapshot.pack(host) for host in long] * 70
-    with pytest.raises(SnapshotError, match="280000 hosts are more than") as caught:
-        snapshot.assemble(records, generation=1, published=1)
+def test_more_hosts_than_the_design_limit_are_refused_with_a_hint(write: Write) -> None:
+    long = (Host((f"{i:060}.{'b' * 63}.{'c' * 63}.{'d' * 60}",), ()) for i in range(280_000))
+    table = snapshot.Table()
+    with pytest.raises(SnapshotError, match=r"more than 2\d{5} hosts do not fit") as caught:
+        any(not table.put(snapshot.pack(host)) for host in long)
     assert caught.value.hint
+    path = write(b"".join(table.parts(generation=1, published=NOW)))
+    assert snapshot.check(path).hosts == len(table)
 
 
 def test_the_same_seed_makes_the_same_file() -> None:

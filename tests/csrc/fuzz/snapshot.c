@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "harness.h"
-#include "siphash.h"
+#include "lookup.h"
 #include "snapshot.h"
 
 #define QUESTIONS 8 /* of one input */
@@ -131,7 +131,7 @@ static void mend_header(struct table *table)
     header->major = PV_MAJOR;
     header->header_len = sizeof *header;
     header->file_len = table->size;
-    header->name_probe = header->addr_probe = PV_PROBE;
+    header->probe = PV_PROBE;
 }
 
 static void mend_records(const struct table *table)
@@ -155,21 +155,17 @@ static void mend_slot(const struct table *table, unsigned random)
     struct key keys[QUESTIONS];
     const size_t count = all_keys(table, keys);
     const struct key *key = keys + (count > 0 ? random % count : 0);
-    uint32_t buckets;
-    uint64_t hash, off;
+    uint64_t off = header->slot_off;
     struct pv_slot slot;
 
-    if (count == 0)
+    if (count == 0 || off > table->size)
         return;
-    hash = pv_siphash(header->seed, key->bytes, key->len);
-    buckets = key->is_address ? header->addr_buckets : header->name_buckets;
-    off = key->is_address ? header->addr_off : header->name_off;
-    if (buckets == 0 || buckets > table->size || off > table->size)
-        return;
-    off += ((hash & (buckets - 1)) + random / 16 % PV_PROBE) * sizeof slot;
+    slot.tag = pv_tag(header->seed, key->bytes, key->len);
+    slot.record = (uint32_t)((key->record_off - first_record(table)) / 8 << PV_SLOT_OFF |
+                             ((key->record_len / 8 - 1) & PV_SLOT_LEN));
+    off += (pv_home(slot.tag, header->buckets) + random / 16 % PV_PROBE) * sizeof slot;
     if (off > table->size || table->size - off < sizeof slot)
         return;
-    slot = (struct pv_slot){(uint32_t)(hash >> 32), key->record_len, key->record_off};
     memcpy(table->bytes + off, &slot, sizeof slot);
 }
 

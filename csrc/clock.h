@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <time.h>
 
-/* Where a sandbox forbids the call: later than anything, so that nothing seems valid any more. */
+/* The time if a sandbox forbids the call: later than all, so every address has expired. */
 #define PV_NO_TIME UINT64_MAX
 
 /* CLOCK_REALTIME: since 1970; CLOCK_MONOTONIC: since some moment. PV_NO_TIME, and errno says why. */

@@ -23,7 +23,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* Fixed, because a setuid program must not take it from whoever starts it. */
+/* Fixed, because a setuid program must not take it from the user who starts it. */
 #ifndef PYVIRT_TEST
 #define SNAPSHOT "/run/leasewatch/hosts.v1"
 #define SERVICE "/run/leasewatch/pending.sock"
@@ -45,9 +45,9 @@ static void enter(struct call *call)
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &call->cancel_state);
 }
 
-/* How glibc is told. An errno of 0 stays unsaid: a hit and a plain "no" leave it as it was. ERANGE
- * with NETDB_INTERNAL means "again, with more room", and neither may ever mean anything else: glibc
- * would double the buffer for ever, or end the whole chain. */
+/* What glibc gets for each outcome. An errno of 0 is not written: a hit and a plain "no" leave it as
+ * it was. ERANGE with NETDB_INTERNAL means "again, with more room". Neither may stand for anything
+ * else, or glibc would double the buffer for ever, or end the whole chain. */
 static const struct {
     enum nss_status status;
     int h_error;
@@ -94,8 +94,8 @@ static enum pv_outcome look_up(const struct pv_key *key, int family, bool with_s
                            : pv_choose(ret, family, with_scope, now / 1000);
 }
 
-/* Looks a name up as a program wrote it; of a host that has only just been started the service is
- * awaited, once. */
+/* Looks up a name as a program wrote it. If the host has just been started, it waits once for the
+ * service. */
 static enum pv_outcome resolve(const char *name, int family, bool with_scope,
                                const struct call *call, struct pv_host *ret, int *ret_error)
 {
@@ -151,7 +151,7 @@ static enum nss_status by_address(const void *address, socklen_t len, int family
     return leave(&call, outcome, error, errnop, h_errnop);
 }
 
-/* Answers may be kept by nscd for `ttl` seconds. It cannot see a new snapshot, so: not at all. */
+/* nscd may keep an answer for `ttl` seconds. It does not see a new snapshot, so the TTL is 0. */
 static void set_ttl(enum nss_status status, int32_t *ttlp)
 {
     if (status == NSS_STATUS_SUCCESS && ttlp != NULL)
@@ -186,7 +186,7 @@ EXPORT enum nss_status _nss_pyvirt_gethostbyname3_r(const char *name, int family
     return status;
 }
 
-/* The one that getaddrinfo() calls for both families, and the one that can say scope ids. */
+/* getaddrinfo() calls this one for both families. Only this one can return scope ids. */
 EXPORT enum nss_status _nss_pyvirt_gethostbyname4_r(const char *name, struct gaih_addrtuple **pat,
                                                     char *buffer, size_t buflen, int *errnop,
                                                     int *h_errnop, int32_t *ttlp)

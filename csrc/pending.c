@@ -14,10 +14,10 @@
 #include "clock.h"
 #include "snapshot.h"
 
-#define WAIT_MAX 30000 /* ms, whatever the snapshot says */
+#define WAIT_MAX 30000 /* ms; the snapshot may ask for less, not for more */
 
-/* A connection. In a long wait another thread may closefrom() and give the number to a file of its
- * own, which is not ours to close; the inode tells. */
+/* A connection. During a long wait another thread may closefrom() and open a file of its own under
+ * the same number. The inode shows whether the descriptor is still ours to close. */
 struct connection {
     int fd;
     dev_t device;
@@ -46,8 +46,8 @@ static int above_stdio(int fd)
     return moved;
 }
 
-/* Whether the other side is who may write the snapshot, and not ourselves: the service would wait
- * for its own answer. */
+/* Whether the other side may write the snapshot and is not this process: the service would wait for
+ * its own answer. */
 static bool is_trusted(int fd, uid_t owner)
 {
     struct ucred peer;
@@ -76,7 +76,7 @@ static bool call_service(const char *path, uid_t owner, struct connection *ret)
     return false;
 }
 
-/* Until anything arrives or `deadline` (monotonic, ms); only in here the thread can be cancelled. */
+/* Waits for anything, until `deadline` (monotonic, ms). The thread can be cancelled only here. */
 static void await_packet(int fd, uint64_t deadline, int cancel_state)
 {
     struct pollfd packet = {.fd = fd, .events = POLLIN};

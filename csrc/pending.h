@@ -1,9 +1,10 @@
-/* Waiting for a host that was started a moment ago: all for which the service itself is ever asked.
+/* Waiting for the address of a host that has just been started. The module asks the service for
+ * nothing else.
  *
- * Protocol: one packet goes to the service (SOCK_SEQPACKET): the host's folded name and, where
- * addresses of one family alone are of use, a NUL and "4" or "6". It answers "published" or "gave
- * up" when the snapshot has something new to say of that. Whatever arrives, be it the end of the
- * connection, only ends the wait and is not read: the snapshot alone says what is true.
+ * Protocol (SOCK_SEQPACKET): one packet goes to the service. It holds the host's folded name and,
+ * if only one family is wanted, a NUL and "4" or "6". The service answers "published" or "gave up"
+ * once the snapshot has news of that. The answer is not read. Like the end of the connection, it
+ * only ends the wait: the snapshot alone says what is true.
  */
 #ifndef PV_PENDING_H
 #define PV_PENDING_H
@@ -12,14 +13,14 @@
 
 #include "lookup.h"
 
-/* Waits until the service at `path` has news of the found and pending `host`, and returns whether
- * it is worth while to look `key` up again. Waits no longer than until the host's pending_until,
- * than the snapshot's pending_wait, than 30 s; not at all where nobody listens, or somebody who
- * is neither the snapshot's owner nor root, or this very process.
+/* Waits until the service at `path` has news of the found and pending `host`. Returns whether it is
+ * worth looking `key` up again. The wait ends at the host's pending_until, after the snapshot's
+ * pending_wait or after 30 s, whichever comes first. It does not wait if the listener is missing,
+ * is neither root nor the snapshot's owner, or is this process.
  *
  * `now` is the Unix time (ms) at which the host was still pending. The caller has disabled
- * cancellation and says what it was before: in the wait itself it is as before, and a thread that
- * is cancelled there leaves nothing open. */
+ * cancellation; `cancel_state` is the state before that. The wait restores it, and a thread that is
+ * cancelled meanwhile leaves nothing open. */
 bool pv_wait(const char *path, const struct pv_key *key, int family, const struct pv_host *host,
              uint64_t now, int cancel_state);
 

@@ -9,8 +9,8 @@ import msgspec
 from nss_pyvirt.errors import UserError
 
 UNDECODABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
-"""What decoding untrusted bytes with msgspec may raise: for bad UTF-8, for values that nest without
-end and for TOML the errors are not its own."""
+"""What msgspec may raise when it decodes untrusted bytes. Its own error does not cover bad UTF-8,
+endless nesting and TOML."""
 
 
 class ParseError(UserError):

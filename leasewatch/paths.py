@@ -31,7 +31,7 @@ class Paths:
     config = _Below("etc/pyvirt/leasewatch.toml")
     """Settings of leasewatch (TOML, root's)."""
     resolvers = _Below("etc/resolv.conf")
-    """Whom the host asks for names (resolv.conf(5))."""
+    """The host's name servers (resolv.conf(5))."""
     networkd = _Below("run/systemd/network")
     """Settings of systemd-networkd and udev for interfaces, until the next boot."""
     networkmanager = _Below("run/NetworkManager/conf.d")
@@ -49,7 +49,7 @@ class Paths:
     domain_runs = _Below("run/pyvirt/domains")
     """NAME.json while a domain runs, and a folder NAME/ of its sockets and logs."""
     locks = _Below("run/pyvirt/locks")
-    """What commands hold to keep others out (`files.locks`); not for plain users."""
+    """Locks by which commands exclude each other (`files.locks`); not for plain users."""
     service_run = _Below("run/leasewatch")
     """Run folder of leasewatch."""
     history = _Below("var/lib/leasewatch/history.db")

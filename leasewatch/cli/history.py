@@ -80,7 +80,7 @@ def command(
     replaced   another client, or a lease, has the address
     withdrawn  the lease file is no longer watched
     missed     the lease was gone when leasewatch looked again
-    gone       no lease: its domain ended, or no or another machine answers
+    gone       no lease: its domain ended, or another machine or none answers
     quiet      no lease: not seen for a day, or its bridge went
 
     A failed claim to a name follows the state. JSON and CSV give times in Unix

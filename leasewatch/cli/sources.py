@@ -36,8 +36,8 @@ def command(paths: Paths, output: frame.Format) -> None:
     off         [sources] in leasewatch.toml disables it
 
     AGE is how long ago the file was written; JSON and CSV give the time in Unix
-    seconds. ERROR is what is wrong in the file now; a field that is omitted costs
-    no lease. Needs the running service, which can read files that you may not.
+    seconds. ERROR is what is wrong in the file now; a lease with an omitted field
+    still counts. Needs the running service, which can read files that you may not.
     """  # noqa: D301  click means the character
     entries = varlink_client.sources(paths.varlink).sources
     if output == "json":

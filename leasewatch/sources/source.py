@@ -89,7 +89,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     records: Callable[[bytes, str], list[bytes]]
     """A lease file's bytes and path to its records: the same bytes while one says the same.
 
-    Raises ParseError if the whole makes no sense: the file then says what it said before.
+    Raises ParseError if the whole makes no sense: the former records then stay.
     """
     parse_record: Callable[[bytes, LeaseFile, list[ParseError]], Lease | None]
     """A record's lease; None: the record is no lease.

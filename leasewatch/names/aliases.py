@@ -11,7 +11,7 @@ from leasewatch.model import Domain, Nic, Verdict
 from leasewatch.names import labels
 
 MAX_BYTES: Final = 512
-"""Of one machine's aliases, each with a NUL. Its host record has 2 KiB at most."""
+"""The most that one machine's aliases take, each with a NUL. A host record has at most 2 KiB."""
 
 
 class Aliases(msgspec.Struct, frozen=True):
@@ -80,8 +80,8 @@ def no_longer_awaited(domain: Domain, wall: float) -> Domain:
 def merge_hosts(domains: Iterable[Domain], hosts: Iterable[Domain]) -> list[Domain]:
     """The domains, and the `[[host]]` entries of the settings.
 
-    If a host shares a card with a domain, it is that domain: the domain gets the host's names as
-    aliases, the addresses of its cards, and those of its cards that no domain has.
+    A host that shares a card with a domain is that domain. The domain gets the host's names as
+    aliases, the addresses of its cards, and the cards that no domain has.
     """
     found = sorted(domains, key=lambda domain: domain.started)
     at = {_card(nic): i for i, domain in enumerate(found) for nic in domain.nics}
@@ -93,14 +93,13 @@ def merge_hosts(domains: Iterable[Domain], hosts: Iterable[Domain]) -> list[Doma
             domain = found[place]
             names = (*domain.aliases, host.name, *host.aliases)
             given = {_card(nic): nic.address for nic in host.nics}
-            own = (_with_address(nic, given.get(_card(nic), "")) for nic in domain.nics)
+            own = (
+                msgspec.structs.replace(nic, address=nic.address or given.get(_card(nic), ""))
+                for nic in domain.nics
+            )
             nics = (*own, *(n for n in host.nics if _card(n) not in at))
             found[place] = msgspec.structs.replace(domain, aliases=names, nics=nics)
     return found
-
-
-def _with_address(nic: Nic, given: str) -> Nic:
-    return nic if nic.address or not given else msgspec.structs.replace(nic, address=given)
 
 
 def _card(nic: Nic) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """The claimants of one name: which one wins, and which answers on each network.
 
-A claimant is a domain, or a guest with all addresses of its network card. `names.policy`
-decides what becomes of each claim.
+A claimant is a domain, or a guest with all addresses of its network card. `names.policy` decides
+each claim.
 """
 
 from __future__ import annotations
@@ -60,8 +60,7 @@ def owners_rank(claimant: Claimant) -> tuple[bool, float]:
     """A sort key for domains of one name: the highest one answers to it.
 
     A domain with an address, or just started, beats one that may be stopped; then the newest wins.
-    If the start is unknown, the first appearance of its first lease counts: the file that names
-    the cards is rewritten for other reasons too.
+    If the start is unknown, the first appearance of its first lease counts.
     """
     started = claimant.domain.started if claimant.domain is not None else 0.0
     if claimant.held and claimant.domain is not None and not claimant.domain.runs:
@@ -73,8 +72,8 @@ def owners_rank(claimant: Claimant) -> tuple[bool, float]:
 def guests(held: Sequence[Held]) -> list[Claimant]:
     """The claims to one name, sorted into claimants; the winner is the last.
 
-    The cards of one domain are one claimant. On one network the newest DHCPv6 claim joins the
-    newest IPv4 claim if nothing links its DUID to a MAC, even across lease files. A renamed lease
+    The cards of one domain are one claimant. If nothing links the DUID of the newest DHCPv6 claim
+    on a network to a MAC, it joins the newest IPv4 claim, even across lease files. A renamed lease
     does not join: a clone with the same DUID may have renamed it.
     """
     by_client: dict[tuple[str, str], list[Held]] = {}

@@ -1,6 +1,6 @@
 """Which strings may be names.
 
-A guest chooses its DHCP hostname, so it may be one LDH label only (RFC 952, RFC 1123), and no name
+A guest chooses its DHCP hostname. It may be one LDH label only (RFC 952, RFC 1123), and no name
 that means something to programs. The host's owner may choose any name that the NSS module and glibc
 can carry.
 """

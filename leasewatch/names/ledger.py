@@ -1,7 +1,7 @@
-"""All that is held, by address, by name and by network card. `names.policy` decides.
+"""Every address that is leased or seen, by address, by name and by network card.
 
-An address is attributed to a domain, or to the guest that has another address, only by a MAC that
-the host saw on that network. What a guest says of itself never does that.
+An address is attributed to a domain, or to a guest with another address, only by a MAC that the
+host saw on that network. A guest's own words prove nothing. `names.policy` decides.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Held(msgspec.Struct, eq=False, gc=False):
     lease: Lease | None
     """None: only the neighbour table has the address."""
     neighbour: Neighbour | None
-    """Whom the bridge sees at the address."""
+    """The machine that the bridge sees at the address."""
     since: float
     first_seen: float
     renewed: float
@@ -111,12 +111,12 @@ class Ledger:
         self.owners: Mapping[Card, str] = {}
         """Folded name of the running domain, by card."""
         self.by_name: dict[str, tuple[Held, ...]] = {}
-        """What claims a folded name. Read-only for others, as the next ones are."""
+        """By folded name. This and the next two are read-only for others."""
         self.by_address: dict[Address, tuple[Held, ...]] = {}
         self.by_card: dict[Card, tuple[Held, ...]] = {}
         self._prefixes: Mapping[str, tuple[Prefix, ...]] = {}
         self._networks: dict[str, Networks] = {}
-        """What the bridges of each network are in, where known."""
+        """By network, where known."""
         self._neighbours: dict[tuple[str, Address], Neighbour] = {}
         """By network and address."""
 
@@ -201,7 +201,7 @@ class Ledger:
         return next(h for h in there if h.lease is not None and h.lease.source == lease.source)
 
     def _see(self, held: Held, neighbour: Neighbour | None) -> set[str]:
-        """Set whom the bridge sees at the address of a lease."""
+        """Set the machine that the bridge sees at the address of a lease."""
         if neighbour is not None and _is_same(held.neighbour, neighbour):
             rival, held.neighbour = held.rival, neighbour
             return set() if held.rival == rival else held.names()
@@ -226,7 +226,7 @@ class Ledger:
         return touched
 
     def _add(self, held: Held, neighbour: Neighbour | None) -> set[str]:
-        """`neighbour`: whom the bridge sees at the address."""
+        """Add it with the machine that the bridge sees at the address."""
         recorded = held.lease.hwaddr if held.lease is not None else None
         held.mac = recorded or (neighbour.mac if neighbour is not None else "")
         held.neighbour = neighbour
@@ -272,7 +272,7 @@ class Ledger:
         return names
 
     def _named(self, held: Held) -> Held:
-        """Whose hostname an address claims if only the bridge saw its MAC.
+        """The lease whose hostname an address claims if only the bridge saw its MAC.
 
         The newest lease of its card with a recorded MAC. Without one: its own lease, whose
         hostname may come from another machine with the same DUID. Else the newest named lease.

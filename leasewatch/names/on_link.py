@@ -11,15 +11,15 @@ Prefix = tuple[Address, int]
 
 
 class Networks:
-    """What the bridges of one network are in.
+    """The IP networks of the bridges of one network.
 
-    If they are in nothing of a family, any address of it may be right: the bridge may have lost
-    its own. A link-local prefix shows nothing, nor does an address without a prefix.
+    Without one of a family, any address of that family may be right: the bridge may have lost its
+    own. A link-local prefix proves nothing, nor does an address without a prefix.
     """
 
     def __init__(self, prefixes: Iterable[Prefix]) -> None:
         self._by_size: dict[int, list[tuple[int, int]]] = {4: [], 16: []}
-        """By bytes of an address: how far to shift one, and what then is left in the network."""
+        """By bytes of an address: how far to shift it, and the result inside the network."""
         for own, length in prefixes:
             shift = 8 * len(own) - length
             if shift and not has_scope(own):

@@ -1,4 +1,4 @@
-"""What lookups of a domain that was just started may wait for (csrc/pending.h).
+"""Which addresses of a just started domain lookups may wait for (csrc/pending.h).
 
 Times are Unix seconds.
 """
@@ -13,8 +13,8 @@ from leasewatch.addresses import has_scope
 from leasewatch.names.ledger import Held
 
 IPV6_SECONDS: Final = 8
-"""How much longer than DHCP a guest's IPv6 address may take: a router advertisement (RFC 4861)
-and duplicate address detection (RFC 4862) after up to a second each, and the guest's own delays."""
+"""How much longer than DHCP a guest's IPv6 address may take. Router advertisement (RFC 4861) and
+duplicate address detection (RFC 4862) begin after up to a second each; the guest adds delays."""
 
 
 Awaited = tuple[int, tuple[Literal[4, 6], ...]]
@@ -23,11 +23,11 @@ NOT_AWAITED: Final[Awaited] = 0, ()
 
 
 def awaited(pending_until: int, held: Iterable[Held], *, ipv6: bool) -> Awaited:
-    """What a domain that is pending until then may still get, beside what it holds.
+    """The families that a domain pending until then may still get, beside what it holds.
 
-    IPv4 is awaited until it is there. IPv6 is awaited on networks that have it (`ipv6`), but only
-    `IPV6_SECONDS` longer than IPv4: a guest without IPv6 would delay every program that asks for
-    both families.
+    IPv4 is awaited until it is there. IPv6 is awaited on networks that have it (`ipv6`), but not
+    longer than `IPV6_SECONDS` after IPv4. A guest without IPv6 would delay every program that asks
+    for both.
     """
     renewed4 = math.inf
     has4 = has6 = False

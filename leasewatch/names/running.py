@@ -1,4 +1,4 @@
-"""The domains that run: their names, aliases and cards, and which leases their last runs left.
+"""The running domains: their names, aliases and cards, and the leases that their last runs left.
 
 In: the running domains, and what is held of their cards. Out: names to decide again.
 """
@@ -36,8 +36,7 @@ class RunningDomains:
         self._left_over: dict[Card, frozenset[Lease]] = {}
         """Leases from before the domain's start, so from its last run."""
         self.ended: dict[str, tuple[str, frozenset[_Left]]] = {}
-        """By each name of a domain that has ended: its own name, and what it held then and has not
-        given back."""
+        """By name or alias of a domain that has ended: its name, and what it has not given back."""
         self._started: dict[Card, float] = {}
 
     def set(self, domains: Iterable[Domain], suffixes: Mapping[str, str]) -> set[str]:

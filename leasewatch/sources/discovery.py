@@ -1,4 +1,4 @@
-"""Which files of which source are there, who owns which network card, what networks are called.
+"""Finds the files of every source, the owners of network cards and the names of networks.
 
 In: the folders below a root, as each `Source` describes them. Out: `Found`, at each scan. It reads
 the small files beside the leases, but no lease file. It watches nothing and decides no name.
@@ -37,12 +37,12 @@ class Problem(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What there is now."""
+    """The result of a scan."""
 
     lease_files: list[LeaseFile]
     domains: list[Domain]
     folders: dict[str, set[str]]
-    """Where more may appear: folder, there or not -> ends of the names that matter in it."""
+    """Folders to watch, even missing ones -> ends of the names that matter in each."""
     problems: list[Problem]
     bridges: dict[str, list[str]]
     """By network, if they are known."""
@@ -64,7 +64,7 @@ class Discovery:
         self._owners = SmallFiles[_Owners]()
         self._missing = MissingFiles()
         self._networks: dict[str, tuple[str, str]] = {}
-        """Network's name, folded -> the source that has it, and what it is called there."""
+        """Network's name, folded -> its source, and its name there."""
         self._starts: dict[tuple[str, str], _Start] = {}
         """By source and key of each domain."""
         self._scanned: set[str] = set()
@@ -74,7 +74,7 @@ class Discovery:
     def scan(
         self, known: Iterable[LeaseFile], suffix: str, off: Collection[str], now: float
     ) -> Found:
-        """What there is beside the `known` files, without the sources in `off`.
+        """Find everything but the `known` files and the sources in `off`.
 
         `suffix` is the networks' DNS suffix. `now` is monotonic, in seconds.
         """
@@ -96,7 +96,7 @@ class Discovery:
         return found
 
     def _scan(self, source: Source, suffix: str, found: Found) -> dict[tuple[str, str], _Start]:
-        """Add what there is of one source; returns when its domains started."""
+        """Add the files of one source; returns when its domains started."""
         folders = Folders(self._root, self._listed)
         names = dict(self._network_names(source, folders, found))
         paths = {file.path for file in found.lease_files}
@@ -141,15 +141,15 @@ class Discovery:
         return small is not None and bool(small.value) and self._has_interface(small.value or "")
 
     def _has_interface(self, name: str) -> bool:
-        """Whether a network may still be there; also if that cannot be known."""
+        """Whether a network may still exist; True if that cannot be known."""
         interfaces = self._root / "sys/class/net"
         return not name or not interfaces.is_dir() or (interfaces / name).exists()
 
     def _network(self, name: str, source: Source, found: Found, part: str) -> str:
-        """The network's name, and note its bridges, which `part` may name.
+        """The network's name; also note its bridges, which `part` may name.
 
-        A name stands for one network, however it is spelt: a guest of another may have any MAC. The
-        later network gets its source behind its name.
+        A name stands for one network, ignoring case: a guest of another may use any MAC. The later
+        network is called NAME-SOURCE.
         """
         name = name or source.network
         who = source.name, name
@@ -162,7 +162,7 @@ class Discovery:
     def _network_names(
         self, source: Source, folders: Folders, found: Found
     ) -> Iterator[tuple[str, str]]:
-        """What `{network}` is in the other patterns, and the network's name."""
+        """The value of `{network}` in the other patterns, and the network's name."""
         if source.names is None:
             return
         for path, name in self._find(source.names, folders, self._names_bridge):
@@ -180,13 +180,15 @@ class Discovery:
         names: Mapping[str, str],
         found: Found,
     ) -> Iterator[tuple[Owner, tuple[Nic, ...], float]]:
-        """Of each domain: the first card's owner, its cards, when the first was written down."""
+        """For each domain: its first card's owner, its cards, when the first was written."""
         cards: dict[str, list[tuple[Owner, Nic, float]]] = defaultdict(list)
         for path, part in self._find(files, folders, self._has_owners):
             small = self._owners.read(path, files.parse)
             owners, faults = small.value or ([], [])
             found.problems.extend(_problem(source, path, fault) for fault in faults)
-            if small.fault is not None and not _is_being_rewritten(files, small.fault):
+            is_rewritten = files.removed_after is not None  # so it may be missing for a moment
+            is_missing = isinstance(small.fault, FileNotFoundError)
+            if small.fault is not None and not (is_rewritten and is_missing):
                 found.problems.append(_problem(source, path, small.fault))
             network = self._network(names.get(part, part), source, found, part)
             for owner in owners:
@@ -201,10 +203,6 @@ class _Start(NamedTuple):
     """When the domain was first found written down, Unix seconds."""
     seen: bool
     """Whether the previous scan lacked it. A file is also rewritten when other domains change."""
-
-
-def _is_being_rewritten(files: Files, fault: OSError | ParseError) -> bool:
-    return files.removed_after is not None and isinstance(fault, FileNotFoundError)
 
 
 def _domain(files: OwnerFiles, owner: Owner, nics: tuple[Nic, ...], start: _Start) -> Domain:

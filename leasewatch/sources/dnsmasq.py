@@ -4,9 +4,9 @@ One lease a line, five fields between single spaces (dnsmasq, lease.c):
 `expires hwaddr-or-IAID address hostname client-id-or-DUID`. A line shows by itself whether it is
 IPv4, DHCPv6 or a note, so unchanged lines are never parsed again.
 
-A note starts with a word: the server's own `duid HEX`, and with --leasequery (2.92) `vendorclass
-ADDRESS HEX` and `agent-info ADDRESS HEX`. Other notes of this shape are ignored too, because later
-versions may add some. Plain text does not have this shape and is a fault.
+A note starts with a word: the server's own `duid HEX`, and with --leasequery (2.92) also
+`vendorclass ADDRESS HEX` and `agent-info ADDRESS HEX`. Unknown notes of this shape are ignored,
+because later versions may add some. Any other text is a fault.
 """
 
 from __future__ import annotations

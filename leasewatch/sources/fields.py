@@ -1,8 +1,7 @@
 """Checks the values of lease files: untrusted bytes to typed fields, of any format.
 
 Fields that say who has the lease are `optional`: an unreadable one is omitted. The address and the
-end must be readable, because a lease without its end would hold for ever. Each check takes a value
-and the path of its file, and raises ParseError.
+end must be readable. Each check takes a value and the path of its file, and raises ParseError.
 """
 
 from __future__ import annotations
@@ -75,8 +74,8 @@ def mac(value: bytes, path: str) -> str:
 def hostname(value: bytes, path: str) -> str:
     """The hostname that a guest sent, up to its first dot. `names` decides whether it may be used.
 
-    A guest may qualify it (RFC 2132, 3.14; RFC 4702), and so does Kea (ddns-qualifying-suffix).
-    dnsmasq removes the domain itself, so with any server a guest has the same name.
+    A guest may add a domain (RFC 2132, 3.14; RFC 4702), and so may Kea (ddns-qualifying-suffix).
+    dnsmasq removes it, so a guest has the same name with every server.
     """
     label = value.partition(b".")[0]
     if not label or NAME.fullmatch(value) is None:

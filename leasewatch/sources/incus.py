@@ -19,7 +19,7 @@ from leasewatch.sources.source import Files, Owner, OwnerFiles, Source
 
 _MAX_LINE = 1024
 _REMOVED_SECONDS = 2.0
-"""A card's file goes with the card, but Incus also removes all files to rewrite them."""
+"""Incus removes a card's file with the card, but also removes all files to rewrite them."""
 
 
 class _Instance(NamedTuple):
@@ -66,7 +66,7 @@ def _card(line: bytes, path: str) -> tuple[str, str | None]:
 def _instance(file: str, name: str) -> _Instance | None:
     """The instance of a card's file; None: it has none, e.g. an editor made the file.
 
-    A name that is not the file's counts as it is.
+    A name that does not match the file is used unchanged.
     """
     instance, _, project = name.partition(".")
     if not project:

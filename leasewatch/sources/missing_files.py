@@ -1,4 +1,4 @@
-"""Files that were found before and are not there now: which of them still count.
+"""Decides which files still count that were found before and are missing now.
 
 A lease holds until it ends or its server removes it. A file that vanishes removes nothing: it
 may have been moved, or deleted by mistake. This module reads no file and knows no leases.

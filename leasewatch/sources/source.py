@@ -1,8 +1,8 @@
-"""What a source of leases is: where its files are, how they are read, what their bytes mean.
+"""Describes a source of leases: where its files are, how they are read, what their bytes mean.
 
-Data and functions; each source's file in this room makes one `Source` or more. Paths are patterns:
-`{network}` stands for the interface or, in `names`, for the network's name; `{file}` stands for any
-name. Either is within one part of the path.
+Each source's file in this room makes one `Source` or more. Paths are patterns: `{network}` stands
+for the interface or, in `names`, for the network's name; `{file}` stands for any name. Each stays
+within one part of the path.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class Files(msgspec.Struct, frozen=True, kw_only=True):
 
     patterns: tuple[str, ...] = ()
     removed_after: float | None = None
-    """Seconds after which a file that vanished counts no longer, as its program removes what has
-    nothing more to say. None: a file that vanishes says nothing."""
+    """Seconds after which a file that vanished no longer counts, if its program removes files on
+    purpose. None: a file that vanishes says nothing."""
 
 
 class OwnerFiles(Files, frozen=True, kw_only=True):
@@ -53,9 +53,9 @@ class OwnerFiles(Files, frozen=True, kw_only=True):
     parse: Callable[[bytes, str], tuple[list[Owner], list[ParseError]]]
     """Bytes and path to owners, and what is wrong; raises ParseError if nothing can be read."""
     first_lease_seconds: int = 0
-    """A domain is listed only while it runs, and its first lease takes so long at most.
+    """A domain is listed only while it runs, and gets its first lease within so long.
 
-    0: it is listed always, so nothing says whether it runs.
+    0: it is always listed, so it may be stopped.
     """
 
 

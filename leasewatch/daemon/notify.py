@@ -13,10 +13,10 @@ _PATIENCE: Final = 2
 """Seconds. Any local user may write to a service manager's socket and fill its queue."""
 
 
-def notify(*lines: str) -> None:
+def notify(*lines: str, patience: int = _PATIENCE) -> None:
     """Send e.g. `READY=1`, `STATUS=…` to $PYVIRT_NOTIFY_FD, else to $NOTIFY_SOCKET.
 
-    Without either, or if it fails, it does nothing. It waits at most 2 s for room.
+    Without either, or if it fails, it does nothing. It waits at most `patience` seconds for room.
     """
     message = "\n".join(lines).encode()
     address = os.environ.get("NOTIFY_SOCKET", "")
@@ -24,15 +24,15 @@ def notify(*lines: str) -> None:
         if DESCRIPTOR in os.environ:
             os.write(int(os.environ[DESCRIPTOR]), message + b"\n")
         elif address.startswith(("/", "@")):
-            _send(message, address)
+            _send(message, address, patience)
     except (OSError, ValueError):  # a deaf service manager must not stop the service
         return
 
 
-def _send(message: bytes, address: str) -> None:
+def _send(message: bytes, address: str, patience: int) -> None:
     if address.startswith("@"):
         address = "\0" + address[1:]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
         # The kernel's wait keeps the senders in order; Python's timeout would poll.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _PATIENCE, 0))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", patience, 0))
         sock.sendto(message, address)

@@ -41,9 +41,9 @@ def ldconfig(system: System) -> None:
         run("ldconfig", *([] if system.running else ["-r", str(system.root)]))
 
 
-def run(*command: str) -> None:
+def run(*command: str, timeout: float = _TIMEOUT) -> None:
     """Run a command to its end; UserError with the reason that it printed if it fails."""
-    done = programs.run(command, timeout=_TIMEOUT)
+    done = programs.run(command, timeout=timeout)
     if done.returncode:
         said = done.stderr.strip().splitlines()
         why, hint = (said or ["failed"])[-1], ""
@@ -52,9 +52,9 @@ def run(*command: str) -> None:
         raise UserError(f"{' '.join(command)}: {why}", hint)
 
 
-def succeeds(*command: str) -> bool:
+def succeeds(*command: str, timeout: float = _TIMEOUT) -> bool:
     """Whether a command succeeds; UserError if it does not end in time."""
-    return programs.run(command, timeout=_TIMEOUT).returncode == 0
+    return programs.run(command, timeout=timeout).returncode == 0
 
 
 def complaint(*command: str) -> UserError | None:
@@ -68,9 +68,9 @@ def complaint(*command: str) -> UserError | None:
     return UserError(what, hint)
 
 
-def output(*command: str) -> str:
+def output(*command: str, timeout: float = _TIMEOUT) -> str:
     """What a command prints on stdout, even if it fails; UserError if it does not end in time."""
-    return programs.run(command, timeout=_TIMEOUT).stdout.strip()
+    return programs.run(command, timeout=timeout).stdout.strip()
 
 
 def delete_user(system: System) -> None:

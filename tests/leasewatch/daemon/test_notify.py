@@ -44,11 +44,11 @@ def test_a_queue_that_others_keep_full_delays_what_is_said_and_loses_nothing(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", address)
-    monkeypatch.setattr(notify, "_PATIENCE", 60)
     with manager(address) as listening:
         waiting = fill(listening)
         assert waiting
-        speaker = threading.Thread(target=notify.notify, args=("READY=1", "STATUS=here"))
+        lines, named = ("READY=1", "STATUS=here"), {"patience": 60}
+        speaker = threading.Thread(target=notify.notify, args=lines, kwargs=named)
         speaker.start()
         received = [listening.recv(100) for _ in range(waiting + 1)]
         speaker.join(30)
@@ -59,10 +59,9 @@ def test_a_manager_that_reads_nothing_is_given_up(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", address)
-    monkeypatch.setattr(notify, "_PATIENCE", 1)
     with manager(address) as listening:
         fill(listening)
-        notify.notify("READY=1")
+        notify.notify("READY=1", patience=1)
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
-_OF_THE_HOST = {"test_quick_starts.py", "test_systemd.py", "test_try.py", "test_world.py"}
+_OF_THE_HOST = {"test_quick_starts.py", "test_try.py", "test_world.py"} | {
+    f"test_systemd{part}.py" for part in ("", "_network", "_sandbox", "_uninstall")
+}
 """Some compare the host before and after, some may change what is compared. They take longest."""
 _LONG = {"test_house.py", "test_packaging.py", "test_service.py", "test_service_history.py"}
 """The longest of the others: begun last, each would be waited for by itself."""

@@ -9,12 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from tests import readme
 from tests.csrc.building import compile_c
 from tests.libvirtd import PREPARE, domain
+from tests.system.debian import STATE, debian, gets_it, packages, types
 from tests.system.domains import define, define_idle, pyvirt
 from tests.system.guest import GuestFiles
 from tests.system.libvirt import NETWORK, Libvirt, start_libvirtd
+from tests.system.machine import Machine, cgroup_trees
 from tests.system.world import CHECKOUT, World
+
+NETWORK_PROGRAMS = ["busybox-static", "dnsmasq-base", "iproute2", "nftables"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -60,6 +65,20 @@ def started_lab(world: World) -> World:
 
 
 @pytest.fixture
+def lab_service(world: World, request: pytest.FixtureRequest) -> subprocess.Popen[str]:
+    """Beside a started network `lab` with IPv6; a parameter is a program to run instead of it."""
+    pyvirt(world, "network", "create", "lab", "--subnet", "10.77.0.0/24")
+    pyvirt(world, "network", "start", "lab")
+    return world.serve(*getattr(request, "param", ()))
+
+
+@pytest.fixture
+def served_lab(world: World, lab_service: subprocess.Popen[str]) -> World:
+    """The world in which `lab_service` runs."""
+    return world
+
+
+@pytest.fixture
 def lab(started_lab: World, guest_files: GuestFiles) -> World:
     """With a domain `web1` that is not started: the tiny guest."""
     define(started_lab, guest_files, "web1")
@@ -98,3 +117,40 @@ def libvirt(libvirt_network: Libvirt, guest_files: GuestFiles) -> Libvirt:
     described = domain(guest_files.kernel, guest_files.initrd)
     made.virsh("define", "/dev/stdin", input=described)
     return made
+
+
+@pytest.fixture(scope="session")
+def bare(
+    _namespaces: None, source: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Machine, str]]:
+    """A booted Debian whose user has a clone of the project, and the state that it is in."""
+    trees = cgroup_trees()
+    if not trees or not all(os.access(tree, os.W_OK) for tree in trees):
+        pytest.skip("this kernel, or the container we are in, gives systemd no cgroups")
+    used = readme.section("Get it") + readme.section("Quick start A")
+    wanted = [*packages(used), *NETWORK_PROGRAMS]
+    console = tmp_path_factory.mktemp("machine") / "console"
+    with debian("bookworm", source, console, installed=wanted, fetched=[]) as made:
+        gets_it(made)
+        yield made, made.sh(STATE)
+
+
+@pytest.fixture(scope="session")
+def machine(bare: tuple[Machine, str]) -> Machine:
+    """A booted Debian with the project in /opt/pyvirt, not installed into the system."""
+    made, _ = bare
+    (start,) = readme.scripts(readme.section("Quick start A"))
+    types(made, start)
+    made.run(["nss-pyvirt", "remove"])
+    return made
+
+
+@pytest.fixture
+def installed(machine: Machine) -> Iterator[Machine]:
+    """`nss-pyvirt install` is done, and taken back at the end."""
+    machine.run(["nss-pyvirt", "install"])
+    yield machine
+    machine.run(["nss-pyvirt", "remove"])
+    machine.sh(
+        "rm -rf /etc/pyvirt /var/lib/pyvirt /var/lib/leasewatch /var/lib/misc/dnsmasq.leases"
+    )

@@ -5,87 +5,20 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests import readme
-from tests.system.debian import STATE, debian, gets_it, packages, types
-from tests.system.machine import Machine, cgroup_trees
-from tests.system.sandbox_probe import EXPECTED, SECRETS
+from tests.system.debian import STATE
+from tests.system.installed import (
+    SETTINGS,
+    is_active,
+    lease,
+    main_pid,
+    resolves,
+    wait_until_it_resolves,
+    write_leases,
+)
+from tests.system.machine import Machine
 from tests.waiting import wait_for
-
-HERE = Path(__file__).parent
-NETWORK_PROGRAMS = ["busybox-static", "dnsmasq-base", "iproute2", "nftables"]
-SETTINGS = '[[source]]\npath = "/var/lib/misc/dnsmasq.leases"\nnetwork = "office"\n'
-
-
-@pytest.fixture(scope="module")
-def bare(
-    _namespaces: None, source: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Machine, str]]:
-    """A booted Debian whose user has a clone of the project, and the state that it is in."""
-    trees = cgroup_trees()
-    if not trees or not all(os.access(tree, os.W_OK) for tree in trees):
-        pytest.skip("this kernel, or the container we are in, gives systemd no cgroups")
-    used = readme.section("Get it") + readme.section("Quick start A")
-    wanted = [*packages(used), *NETWORK_PROGRAMS]
-    console = tmp_path_factory.mktemp("machine") / "console"
-    with debian("bookworm", source, console, installed=wanted, fetched=[]) as made:
-        gets_it(made)
-        yield made, made.sh(STATE)
-
-
-@pytest.fixture(scope="module")
-def machine(bare: tuple[Machine, str]) -> Machine:
-    """A booted Debian with the project in /opt/pyvirt, not installed into the system."""
-    made, _ = bare
-    (start,) = readme.scripts(readme.section("Quick start A"))
-    types(made, start)
-    made.run(["nss-pyvirt", "remove"])
-    return made
-
-
-@pytest.fixture
-def installed(machine: Machine) -> Iterator[Machine]:
-    """`nss-pyvirt install` is done, and taken back at the end."""
-    machine.run(["nss-pyvirt", "install"])
-    yield machine
-    machine.run(["nss-pyvirt", "remove"])
-    machine.sh(
-        "rm -rf /etc/pyvirt /var/lib/pyvirt /var/lib/leasewatch /var/lib/misc/dnsmasq.leases"
-    )
-
-
-def lease(name: str, last: int) -> str:
-    """A line of dnsmasq's lease file."""
-    return f"{int(time.time()) + 3600} 52:54:00:00:00:{last:02x} 10.9.0.{last} {name} *\n"
-
-
-def write_leases(machine: Machine, *lines: str) -> None:
-    path = "/var/lib/misc/dnsmasq.leases"
-    machine.run(
-        ["sh", "-ec", f"umask 077; mkdir -p /var/lib/misc; cat >{path}"], stdin="".join(lines)
-    )
-
-
-def resolves(machine: Machine, name: str) -> list[str]:
-    """What getent prints first: the address and the names."""
-    return machine.run(["getent", "hosts", name], check=False).stdout.split()
-
-
-def wait_until_it_resolves(machine: Machine, name: str, timeout: float = 60) -> list[str]:
-    return wait_for(f"getent hosts {name}", lambda: resolves(machine, name), timeout)
-
-
-def main_pid(machine: Machine) -> str:
-    return machine.run(["systemctl", "show", "-P", "MainPID", "leasewatch"]).stdout.strip()
-
-
-def is_active(machine: Machine, unit: str) -> str:
-    return machine.run(["systemctl", "is-active", unit], check=False).stdout.strip()
 
 
 def test_the_machine_sees_nothing_of_the_host_that_an_init_would_clean(machine: Machine) -> None:
@@ -194,27 +127,6 @@ def test_an_install_that_cannot_start_the_service_leaves_everything_as_it_was(
         machine.sh("rm -rf /etc/pyvirt /var/lib/leasewatch")
 
 
-def test_a_lease_file_named_in_the_settings_is_followed_after_a_reload(installed: Machine) -> None:
-    write_leases(installed, lease("printer1", 5))
-    pid = main_pid(installed)
-    installed.sh("echo >/root/home.leases; echo >/tmp/tmp.leases; echo >/etc/etc.leases")
-    hidden = '[[source]]\npath = "/root/home.leases"\nnetwork = "home"\n'
-    hidden += '[[source]]\npath = "/tmp/tmp.leases"\nnetwork = "tmp"\n'
-    hidden += '[[source]]\npath = "/etc/etc.leases"\nnetwork = "etc"\n'
-    (installed.root / "etc/pyvirt/leasewatch.toml").write_text(SETTINGS + hidden)
-    installed.run(["systemctl", "reload", "leasewatch"])
-    found = wait_until_it_resolves(installed, "printer1.office.internal")
-    assert found == ["10.9.0.5", "printer1", "printer1.office.internal"]
-    assert resolves(installed, "10.9.0.5")[:2] == ["10.9.0.5", "printer1"]
-    write_leases(installed, lease("printer1", 5), lease("scanner", 6))
-    wait_until_it_resolves(installed, "scanner.office.internal")
-    assert main_pid(installed) == pid
-    shown = installed.run(["leasewatch", "sources"]).stdout
-    installed.sh("rm /etc/etc.leases /root/home.leases /tmp/tmp.leases")
-    for folder in ("/root", "/tmp", "/etc"):
-        assert f"leasewatch.service cannot see files below {folder}: let the server" in shown
-
-
 def test_settings_with_a_fault_keep_the_service_and_its_names(installed: Machine) -> None:
     write_leases(installed, lease("printer1", 5))
     settings = installed.root / "etc/pyvirt/leasewatch.toml"
@@ -276,144 +188,3 @@ def test_the_history_is_written_in_the_sandbox_and_outlives_remove_and_install(
     finally:
         machine.run(["nss-pyvirt", "remove"])
         machine.sh("rm -rf /etc/pyvirt /var/lib/leasewatch /var/lib/misc/dnsmasq.leases")
-
-
-def make_closed(files: list[Path]) -> list[Path]:
-    """Make the files that are missing, for root alone; returns what was made, folders first."""
-    made = []
-    for file in files:
-        if not file.exists():
-            folders = [folder for folder in reversed(file.parents) if not folder.exists()]
-            for folder in folders:
-                folder.mkdir(mode=0o700)
-            file.touch(mode=0o600)
-            made += [*folders, file]
-    return made
-
-
-def test_the_sandbox_lets_through_what_the_service_needs_and_nothing_else(
-    installed: Machine,
-) -> None:
-    leases = ("/var/lib/misc/secret.leases", "/var/lib/NetworkManager/dnsmasq-wlan0.leases")
-    empty = ("/tmp/secret", "/etc/pyvirt/leasewatch.toml")
-    made = make_closed([installed.root / path[1:] for path in (*SECRETS, *leases, *empty)])
-    installed.sh(f"printf leases | tee {' '.join(leases)}; systemctl stop leasewatch")
-    unit = (installed.root / "etc/systemd/system/leasewatch.service").read_text()
-    lines = [
-        "ExecStart=/usr/bin/python3 /usr/local/lib/probe.py"
-        if line.startswith("ExecStart=")
-        else line
-        for line in unit.replace("Type=notify", "Type=oneshot").splitlines()
-    ]
-    (installed.root / "usr/local/lib/probe.py").write_bytes(
-        (HERE / "sandbox_probe.py").read_bytes()
-    )
-    probe = installed.root / "run/systemd/system/probe.service"
-    probe.parent.mkdir(exist_ok=True)
-    probe.write_text("\n".join(line for line in lines if not line.startswith("Restart")))
-    try:
-        installed.sh("systemctl daemon-reload; systemctl start probe")
-        said = ["journalctl", "--unit=probe", "--identifier=python3", "--output=cat", "--quiet"]
-        outcomes = wait_for("the probe in the journal", lambda: installed.run(said).stdout)
-        assert json.loads(outcomes) == EXPECTED
-    finally:
-        probe.unlink()
-        for path in reversed(made):
-            path.rmdir() if path.is_dir() else path.unlink()
-        installed.sh(
-            "rm -f /usr/local/lib/probe.py /var/lib/leasewatch/probe; systemctl daemon-reload"
-        )
-
-
-SEEN_OF_ETC = {"alternatives", "ld.so.cache", "localtime", "pyvirt"}
-
-
-def test_what_is_replaced_or_comes_later_in_etc_is_hidden_from_the_running_service(
-    installed: Machine,
-) -> None:
-    inside = ["nsenter", f"--mount=/proc/{main_pid(installed)}/ns/mnt", "ls", "-A", "/etc"]
-    assert set(installed.run(inside).stdout.split()) <= SEEN_OF_ETC
-    installed.sh(
-        "for f in shadow shadow- gshadow; do [ ! -e /etc/$f ] ||"
-        " { cp -p /etc/$f /etc/$f.new && mv /etc/$f.new /etc/$f; }; done;"  # as passwd(1) does
-        "mkdir /etc/wireguard; echo key >/etc/wireguard/wg0.conf; echo key >/etc/krb5.keytab"
-    )
-    try:
-        assert set(installed.run(inside).stdout.split()) <= SEEN_OF_ETC
-    finally:
-        installed.sh("rm -r /etc/wireguard /etc/krb5.keytab")
-
-
-def test_systemd_itself_rates_the_unit_as_safe(installed: Machine) -> None:
-    installed.run(["systemd-analyze", "security", "--no-pager", "--threshold=16", "leasewatch"])
-
-
-NETWORK = "pyvirt-network-lab.service"
-CLIENT = """
-ip netns add client
-ip link add v-client type veth peer eth0 netns client
-ip link set v-client master pv-lab up
-ip -n client link set lo up
-ip -n client link set eth0 up
-ip netns exec client busybox udhcpc -i eth0 -x hostname:phone -n -q -f -t 30 -T 1 -s /bin/true
-"""
-
-
-@pytest.fixture
-def lab(installed: Machine) -> Iterator[Machine]:
-    """A network is defined."""
-    installed.run(["pyvirt", "network", "create", "lab", "--subnet", "auto"])
-    yield installed
-    installed.run(["pyvirt", "network", "stop", "lab"])
-    installed.run(["pyvirt", "network", "delete", "lab"])
-
-
-def test_a_network_is_a_unit_and_its_clients_have_names(lab: Machine) -> None:
-    try:
-        lab.run(["pyvirt", "network", "start", "lab"])
-        assert is_active(lab, NETWORK) == "active"
-        show = ["systemctl", "show", "--value", "--property=Description", NETWORK]
-        assert lab.run(show).stdout == "pyvirt network lab\n"
-        lab.sh(CLIENT)
-        address, name, *_ = wait_until_it_resolves(lab, "phone")
-        assert name == "phone"
-        assert lab.run(["leasewatch", "ip", "phone"]).stdout == f"{address}\n"
-        lab.run(["pyvirt", "network", "stop", "lab"])
-        assert is_active(lab, NETWORK) == "inactive"
-        assert "pv-lab" not in lab.run(["ip", "-brief", "link"]).stdout
-    finally:
-        lab.run(["ip", "netns", "delete", "client"], check=False)
-
-
-def test_stopping_the_unit_is_stopping_the_network(lab: Machine) -> None:
-    lab.run(["pyvirt", "network", "start", "lab"])
-    lab.run(["systemctl", "stop", NETWORK])
-    assert "pv-lab" not in lab.run(["ip", "-brief", "link"]).stdout
-    (row,) = json.loads(lab.run(["pyvirt", "network", "list", "-o", "json"]).stdout)
-    assert row["state"] == "stopped"
-
-
-def test_a_network_that_cannot_start_says_why_and_leaves_no_unit(lab: Machine) -> None:
-    broken = "printf '#!/bin/sh\\necho dnsmasq: no memory >&2\\nexit 3\\n' >/usr/local/sbin/dnsmasq"
-    lab.sh(f"{broken}; chmod 755 /usr/local/sbin/dnsmasq")
-    try:
-        start = lab.run(["pyvirt", "network", "start", "lab"], check=False)
-    finally:
-        lab.sh("rm /usr/local/sbin/dnsmasq")
-    assert start.returncode == 1
-    assert start.stderr.startswith("pyvirt: dnsmasq: no memory\n")
-    units = lab.run(["systemctl", "list-units", "--all", "--plain", "--no-legend", NETWORK])
-    assert units.stdout == ""
-    assert "pv-lab" not in lab.run(["ip", "-brief", "link"]).stdout
-
-
-def test_the_uninstall_of_the_readme_leaves_what_was_there_before_its_install(
-    bare: tuple[Machine, str], machine: Machine
-) -> None:
-    _, before = bare
-    machine.run(["nss-pyvirt", "install"])
-    networks, rest = readme.scripts(readme.section("Uninstall"))
-    assert "pyvirt network stop" in networks
-    types(machine, rest)
-    assert machine.sh(STATE).splitlines() == before.splitlines()
-    assert not (machine.root / "opt/pyvirt").exists()

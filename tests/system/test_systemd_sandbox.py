@@ -1,0 +1,111 @@
+"""What leasewatch.service can see, and what it cannot."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.system.installed import (
+    SETTINGS,
+    lease,
+    main_pid,
+    resolves,
+    wait_until_it_resolves,
+    write_leases,
+)
+from tests.system.machine import Machine
+from tests.system.sandbox_probe import EXPECTED, SECRETS
+from tests.waiting import wait_for
+
+HERE = Path(__file__).parent
+
+
+def make_closed(files: list[Path]) -> list[Path]:
+    """Make the files that are missing, for root alone; returns what was made, folders first."""
+    made = []
+    for file in files:
+        if not file.exists():
+            folders = [folder for folder in reversed(file.parents) if not folder.exists()]
+            for folder in folders:
+                folder.mkdir(mode=0o700)
+            file.touch(mode=0o600)
+            made += [*folders, file]
+    return made
+
+
+def test_the_sandbox_lets_through_what_the_service_needs_and_nothing_else(
+    installed: Machine,
+) -> None:
+    leases = ("/var/lib/misc/secret.leases", "/var/lib/NetworkManager/dnsmasq-wlan0.leases")
+    empty = ("/tmp/secret", "/etc/pyvirt/leasewatch.toml")
+    made = make_closed([installed.root / path[1:] for path in (*SECRETS, *leases, *empty)])
+    installed.sh(f"printf leases | tee {' '.join(leases)}; systemctl stop leasewatch")
+    unit = (installed.root / "etc/systemd/system/leasewatch.service").read_text()
+    lines = [
+        "ExecStart=/usr/bin/python3 /usr/local/lib/probe.py"
+        if line.startswith("ExecStart=")
+        else line
+        for line in unit.replace("Type=notify", "Type=oneshot").splitlines()
+    ]
+    (installed.root / "usr/local/lib/probe.py").write_bytes(
+        (HERE / "sandbox_probe.py").read_bytes()
+    )
+    probe = installed.root / "run/systemd/system/probe.service"
+    probe.parent.mkdir(exist_ok=True)
+    probe.write_text("\n".join(line for line in lines if not line.startswith("Restart")))
+    try:
+        installed.sh("systemctl daemon-reload; systemctl start probe")
+        said = ["journalctl", "--unit=probe", "--identifier=python3", "--output=cat", "--quiet"]
+        outcomes = wait_for("the probe in the journal", lambda: installed.run(said).stdout)
+        assert json.loads(outcomes) == EXPECTED
+    finally:
+        probe.unlink()
+        for path in reversed(made):
+            path.rmdir() if path.is_dir() else path.unlink()
+        installed.sh(
+            "rm -f /usr/local/lib/probe.py /var/lib/leasewatch/probe; systemctl daemon-reload"
+        )
+
+
+SEEN_OF_ETC = {"alternatives", "ld.so.cache", "localtime", "pyvirt"}
+
+
+def test_what_is_replaced_or_comes_later_in_etc_is_hidden_from_the_running_service(
+    installed: Machine,
+) -> None:
+    inside = ["nsenter", f"--mount=/proc/{main_pid(installed)}/ns/mnt", "ls", "-A", "/etc"]
+    assert set(installed.run(inside).stdout.split()) <= SEEN_OF_ETC
+    installed.sh(
+        "for f in shadow shadow- gshadow; do [ ! -e /etc/$f ] ||"
+        " { cp -p /etc/$f /etc/$f.new && mv /etc/$f.new /etc/$f; }; done;"  # as passwd(1) does
+        "mkdir /etc/wireguard; echo key >/etc/wireguard/wg0.conf; echo key >/etc/krb5.keytab"
+    )
+    try:
+        assert set(installed.run(inside).stdout.split()) <= SEEN_OF_ETC
+    finally:
+        installed.sh("rm -r /etc/wireguard /etc/krb5.keytab")
+
+
+def test_a_lease_file_named_in_the_settings_is_followed_after_a_reload(installed: Machine) -> None:
+    write_leases(installed, lease("printer1", 5))
+    pid = main_pid(installed)
+    installed.sh("echo >/root/home.leases; echo >/tmp/tmp.leases; echo >/etc/etc.leases")
+    hidden = '[[source]]\npath = "/root/home.leases"\nnetwork = "home"\n'
+    hidden += '[[source]]\npath = "/tmp/tmp.leases"\nnetwork = "tmp"\n'
+    hidden += '[[source]]\npath = "/etc/etc.leases"\nnetwork = "etc"\n'
+    (installed.root / "etc/pyvirt/leasewatch.toml").write_text(SETTINGS + hidden)
+    installed.run(["systemctl", "reload", "leasewatch"])
+    found = wait_until_it_resolves(installed, "printer1.office.internal")
+    assert found == ["10.9.0.5", "printer1", "printer1.office.internal"]
+    assert resolves(installed, "10.9.0.5")[:2] == ["10.9.0.5", "printer1"]
+    write_leases(installed, lease("printer1", 5), lease("scanner", 6))
+    wait_until_it_resolves(installed, "scanner.office.internal")
+    assert main_pid(installed) == pid
+    shown = installed.run(["leasewatch", "sources"]).stdout
+    installed.sh("rm /etc/etc.leases /root/home.leases /tmp/tmp.leases")
+    for folder in ("/root", "/tmp", "/etc"):
+        assert f"leasewatch.service cannot see files below {folder}: let the server" in shown
+
+
+def test_systemd_itself_rates_the_unit_as_safe(installed: Machine) -> None:
+    installed.run(["systemd-analyze", "security", "--no-pager", "--threshold=16", "leasewatch"])

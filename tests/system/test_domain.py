@@ -122,14 +122,15 @@ def test_nobody_clears_up_while_another_command_acts_on_the_domain(idle_lab: Wor
     assert "web1.json" not in traces(idle_lab)
 
 
-def test_a_qemu_that_is_killed_is_cleared_up_and_reported(lab: World) -> None:
-    pyvirt(lab, "domain", "start", "web1")
-    lease(lab, "web1")
-    pid = row(lab, "web1")["pid"]
-    lab.run(["sh", "-c", f"kill -KILL $(ps -o pid= --ppid {pid})"])
-    wait_until_stopped(lab, "web1")
-    lab.wait_for("its report", lambda: "QEMU ended by signal 9" in read(lab, RUN / "web1/log"))
-    lab.wait_for("nothing to be left", lambda: traces(lab) == [])
+def test_a_qemu_that_is_killed_is_cleared_up_and_reported(idle_lab: World) -> None:
+    pyvirt(idle_lab, "domain", "start", "web1")
+    pid = row(idle_lab, "web1")["pid"]
+    idle_lab.run(["sh", "-c", f"kill -KILL $(ps -o pid= --ppid {pid})"])
+    wait_until_stopped(idle_lab, "web1")
+    idle_lab.wait_for(
+        "its report", lambda: "QEMU ended by signal 9" in read(idle_lab, RUN / "web1/log")
+    )
+    idle_lab.wait_for("nothing to be left", lambda: traces(idle_lab) == [])
 
 
 def test_a_guest_that_ignores_the_power_button_is_stopped_only_if_forced(

@@ -5,6 +5,7 @@ Times are the bench's; this says which import would spoil them.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,10 @@ LIGHT = HEAVY | {
     *("_cffi_backend", "collections", "contextlib", "csv", "dataclasses", "enum", "functools"),
     *("hashlib", "importlib", "inspect", "json", "msgspec", "pathlib", "re", "shutil", "socket"),
     *("tempfile", "textwrap", "tomllib", "typing"),
+}
+NOT_FOR_LISTS = {
+    *("_cffi_backend", "csv", "ctypes", "difflib", "json", "netaddr", "secrets"),
+    *("select", "selectors", "shlex", "shutil", "socket", "ssl", "tempfile", "urllib.request"),
 }
 LEASEWATCH = "from leasewatch.cli.leasewatch import main; from leasewatch.paths import Paths"
 
@@ -47,3 +52,13 @@ def test_a_query_loads_nothing_that_it_does_not_need(tmp_path: Path, words: list
         found = loaded(f"{LEASEWATCH}; main({words!r}, Paths({str(tmp_path)!r}))")
     assert {"leasewatch.cli.ask", "_socket"} <= found
     assert not found & LIGHT
+
+
+@pytest.mark.parametrize("half", ["network", "domain"])
+def test_a_list_of_pyvirt_loads_nothing_that_it_does_not_need(half: str) -> None:
+    code = f"from leasewatch.pyvirt.cli import {half}; print(*{half}._known().names())"
+    found = loaded(code)
+    assert f"leasewatch.pyvirt.{half}s.known" in found
+    assert not found & (HEAVY | NOT_FOR_LISTS)
+    rest = re.compile(r"leasewatch\.pyvirt\.(networks|domains)\.(?!known)")
+    assert not [name for name in found if rest.match(name)]

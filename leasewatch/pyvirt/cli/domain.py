@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from leasewatch.pyvirt.domains.domains import Domains
+    from leasewatch.pyvirt.domains.known import KnownDomains
 
 _COLUMNS = ("name", "state", "networks", "macs", "addresses")
 _WIDE = {"networks": 60, "macs": 110}
@@ -29,6 +30,12 @@ def _domains() -> Domains:
     from leasewatch.pyvirt.domains.domains import Domains  # noqa: PLC0415  start-up time
 
     return Domains(Paths())
+
+
+def _known() -> KnownDomains:
+    from leasewatch.pyvirt.domains.known import KnownDomains  # noqa: PLC0415  start-up time
+
+    return KnownDomains(Paths())
 
 
 command = commands.Group(
@@ -166,7 +173,7 @@ def joined(append: Sequence[str]) -> str | None:
 @command.command(commands.ROWS, name="list")
 def list_(output: frame.Format) -> int:
     """List all domains."""
-    domains = _domains()
+    domains = _known()
     hint = "sudo pyvirt domain create web1 --network lab --disk IMAGE"
     return halves.list_all(
         domains.names(),
@@ -181,7 +188,7 @@ def list_(output: frame.Format) -> int:
 @command.command(_NAME, commands.ROWS)
 def show(name: str, output: frame.Format) -> None:
     """Show everything that is known about one domain."""
-    row = _domains().describe(name)
+    row = _known().describe(name)
     if output != "table":
         frame.write(frame.render([_shown(row, output)], tuple(row), output, name="name"))
         return

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from leasewatch.pyvirt.networks.known import KnownNetworks
     from leasewatch.pyvirt.networks.networks import Networks
 
 _COLUMNS = ("name", "state", "mode", "subnet", "subnet6", "bridge", "suffix")
@@ -26,6 +27,12 @@ def _networks() -> Networks:
     from leasewatch.pyvirt.networks.networks import Networks  # noqa: PLC0415  start-up time
 
     return Networks(Paths())
+
+
+def _known() -> KnownNetworks:
+    from leasewatch.pyvirt.networks.known import KnownNetworks  # noqa: PLC0415  start-up time
+
+    return KnownNetworks(Paths())
 
 
 command = commands.Group(
@@ -78,7 +85,7 @@ def create(name: str, **wanted: Any) -> None:
 @command.command(commands.ROWS, name="list")
 def list_(output: frame.Format) -> int:
     """List all networks."""
-    networks = _networks()
+    networks = _known()
     empty = UserError("no networks yet", "sudo pyvirt network create lab", "not-found")
     return halves.list_all(
         networks.names(), networks.describe, _COLUMNS, _WIDE, output, empty=empty
@@ -88,7 +95,7 @@ def list_(output: frame.Format) -> int:
 @command.command(_NAME, commands.ROWS)
 def show(name: str, output: frame.Format) -> None:
     """Show one network."""
-    row = _networks().describe(name)
+    row = _known().describe(name)
     if output != "table":
         frame.write(frame.render([row], tuple(row), output, name="name"))
         return

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 from pathlib import Path
 from typing import ClassVar, Final, Protocol, Self, TypeVar
 
@@ -99,6 +98,8 @@ def write(folder: Path, value: Definition) -> Path:
 
 
 def _unknown(folder: Path, name: str, what: str) -> UserError:
+    import shlex  # noqa: PLC0415  start-up time
+
     known = names(folder)
     hint = f"pyvirt {what} list" if known else f"sudo pyvirt {what} create {shlex.quote(name)}"
     if meant := hints.likely(name, known):

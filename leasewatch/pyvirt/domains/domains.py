@@ -13,23 +13,20 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from leasewatch import addresses
-from leasewatch.daemon import alive
 from leasewatch.files import locks
-from leasewatch.paths import Paths
 from leasewatch.pyvirt import process
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import Accel, DomainDefinition
 from leasewatch.pyvirt.domains import console, kvm
 from leasewatch.pyvirt.domains.disk import check_content, make_overlay
+from leasewatch.pyvirt.domains.known import KnownDomains, lookup
 from leasewatch.pyvirt.domains.plan import DomainRequest, plan
 from leasewatch.pyvirt.domains.qemu import Chosen
-from leasewatch.pyvirt.files import UNFINISHED, DomainFiles, domain_state, started_network
+from leasewatch.pyvirt.files import UNFINISHED, DomainFiles, started_network
 from leasewatch.pyvirt.networks import hosts_entries
 from leasewatch.pyvirt.say import Say
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.installer.pieces import start_command
-from nss_pyvirt.terminal import show
 
 _READY = 30.0  # seconds for `domain run` to say READY=1
 _PUBLISHED = 1.0  # seconds for the service to publish the name
@@ -38,28 +35,8 @@ _PATIENCE = 60.0  # seconds that another command on the same domain may take
 _PYVIRT = (sys.executable, "-P", "-m", "leasewatch.pyvirt.cli.pyvirt")
 
 
-class Domains:
+class Domains(KnownDomains):
     """All domains below one root."""
-
-    def __init__(self, paths: Paths) -> None:
-        self._paths = paths
-
-    def names(self) -> list[str]:
-        """The names of all defined domains."""
-        return store.names(self._paths.domain_definitions)
-
-    def get(self, name: str) -> DomainDefinition:
-        """The checked definition; UserError with a likely name where there is none."""
-        return store.read(self._paths.domain_definitions, name, DomainDefinition)
-
-    def is_running(self, name: str) -> bool:
-        """Whether a `pyvirt domain run` process holds it."""
-        files = self._files(name)
-        try:
-            return locks.holder(files.lock) is not None
-        except PermissionError:  # a plain user may read only the run state
-            state = domain_state(files)
-            return state is not None and alive.is_alive(state.pid, state.born)
 
     def create(self, request: DomainRequest) -> DomainDefinition:
         """Define a domain and make its disk; a failure leaves nothing."""
@@ -205,36 +182,6 @@ class Domains:
         finally:
             held.release()
 
-    def describe(self, name: str) -> dict[str, object]:
-        """The row of `list` and `show`."""
-        domain = self.get(name)
-        files = self._files(name)
-        running = self.is_running(name)
-        if not running and os.geteuid() == 0:
-            with contextlib.suppress(UserError):  # another command is at it
-                self._clear_up(files, 0)
-        state = domain_state(files) if running else None
-        found = _lookup(self._paths.snapshot, name) if running else ()
-        return {
-            "name": name,
-            "aliases": list(domain.aliases),
-            "state": "running" if running else "stopped",
-            "networks": [nic.network for nic in domain.nics],
-            "macs": [nic.mac for nic in domain.nics],
-            "reserved": [nic.address for nic in domain.nics if nic.address],
-            "addresses": list(found or ()),
-            "memory": domain.memory,
-            "cpus": domain.cpus,
-            "accel": domain.accel,
-            "disk": domain.disk,
-            "kernel": domain.kernel,
-            "initrd": domain.initrd,
-            "append": domain.append,
-            "mac_filtering": domain.mac_filtering,
-            "started": state.started if state else None,
-            "pid": state.pid if state else None,
-        }
-
     def _require(self, name: str) -> None:
         """UserError for an unknown name.
 
@@ -274,31 +221,6 @@ class Domains:
                 marker.unlink()
             else:
                 _remove_data(self._files(marker.parent.name))
-
-    def _files(self, name: str) -> DomainFiles:
-        return DomainFiles(self._paths, name)
-
-    def _clear_up(self, files: DomainFiles, patience: float) -> None:
-        """Sweep, unless a command is just starting the domain."""
-        if domain_state(files) is not None:
-            with locks.exclusive(files.commands, patience):
-                self._sweep(files)
-                if files.name not in self.names():  # deleted, perhaps just now by another command
-                    shutil.rmtree(files.run, ignore_errors=True)
-
-    def _sweep(self, files: DomainFiles) -> None:
-        """Clean up after a killed `pyvirt domain run`, if there was one."""
-        if domain_state(files) is None:
-            return
-        from leasewatch.pyvirt.domains.sweep import sweep  # noqa: PLC0415  # 20 ms, rarely needed
-
-        held = locks.ProcessLock(files.lock)
-        with contextlib.suppress(UserError):  # held: whoever has just started it sweeps itself
-            held.acquire()
-            try:
-                sweep(files)
-            finally:
-                held.release()
 
 
 def _keep_disk(files: DomainFiles) -> Path | None:
@@ -346,22 +268,8 @@ def _shut_down(files: DomainFiles, pid: int, timeout: float, say: Say) -> bool:
 def _is_published(snapshot: Path, name: str) -> bool:
     """Whether the host table holds `name`, within a second."""
     deadline = time.monotonic() + _PUBLISHED
-    while _lookup(snapshot, name) is None:
+    while lookup(snapshot, name) is None:
         if time.monotonic() > deadline:
             return False
         time.sleep(0.005)
     return True
-
-
-def _lookup(table: Path, name: str) -> list[str] | None:
-    """The published addresses of `name`, link-local last; None without that name."""
-    from nss_pyvirt import snapshot  # noqa: PLC0415  # the C library costs 20 ms
-
-    try:
-        answer = snapshot.lookup(table, name)
-    except snapshot.SnapshotError:
-        return None
-    if answer.status == "unknown":
-        return None
-    ordered = sorted(answer.addresses, key=lambda one: (bool(one.ifindex), one.family))
-    return [show.address(addresses.text(one.packed), one.ifindex) for one in ordered]

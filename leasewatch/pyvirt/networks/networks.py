@@ -11,16 +11,13 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from typing import Literal
 
 import msgspec
 
-from leasewatch.daemon import alive
 from leasewatch.files import locks, reading
 from leasewatch.model import DomainState
-from leasewatch.paths import Paths
 from leasewatch.pyvirt import nft, process
-from leasewatch.pyvirt.defined import address_pool, store, subnets
+from leasewatch.pyvirt.defined import store, subnets
 from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.defined.network import Mode, Network, bridge_name
 from leasewatch.pyvirt.defined.subnets import Taken
@@ -28,6 +25,7 @@ from leasewatch.pyvirt.files import NetworkFiles, network_state, running_domains
 from leasewatch.pyvirt.networks import firewall, iptables_legacy
 from leasewatch.pyvirt.networks.bridge import routed_subnets
 from leasewatch.pyvirt.networks.diversions import Diversions
+from leasewatch.pyvirt.networks.known import KnownNetworks
 from leasewatch.pyvirt.networks.run import run, take_down
 from leasewatch.pyvirt.say import Say
 from nss_pyvirt.errors import UserError
@@ -37,48 +35,9 @@ _READY = 15.0  # seconds for `network run` to say READY=1, or to mend what is mi
 _QUIT = 10.0  # seconds for `network run` to take everything back
 _PATIENCE = 30.0  # seconds to wait for another command on networks
 
-State = Literal["started", "no dnsmasq", "no address left", "stopped"]
-"""`no dnsmasq`: started, but guests get no leases: dnsmasq has ended and is being restarted."""
 
-
-class Networks:
+class Networks(KnownNetworks):
     """All networks below one root."""
-
-    def __init__(self, paths: Paths) -> None:
-        self._paths = paths
-
-    def names(self) -> list[str]:
-        """The names of all defined networks."""
-        return store.names(self._paths.network_definitions)
-
-    def get(self, name: str) -> Network:
-        """The checked definition; UserError with a likely name where there is none."""
-        return store.read(self._paths.network_definitions, name, Network)
-
-    def state(self, name: str) -> State:
-        """Its state, as far as any user may see it."""
-        files = self._files(name)
-        state = network_state(files)
-        if state is None or not alive.is_alive(state.pid, state.born):
-            return "stopped"
-        dnsmasq = state.dnsmasq_pid
-        if not dnsmasq or not alive.is_alive(dnsmasq, state.dnsmasq_born):
-            return "no dnsmasq"
-        return "no address left" if address_pool.is_full(self._paths, state) else "started"
-
-    def describe(self, name: str) -> dict[str, object]:
-        """The row of `list` and `show`."""
-        network = self.get(name)
-        return {
-            "name": name,
-            "state": self.state(name),
-            "mode": network.mode,
-            "subnet": network.subnet,
-            "subnet6": network.subnet6,
-            "bridge": bridge_name(name),
-            "suffix": network.suffix,
-            "host_access": network.host_access,
-        }
 
     def create(
         self, name: str, subnet: str, mode: Mode, suffix: str, say: Say, *, host_access: bool = True
@@ -194,9 +153,6 @@ class Networks:
 
     def _check_kept(self, files: NetworkFiles) -> None:
         store.check_defined(self._paths.network_definitions, files.name, "network")
-
-    def _files(self, name: str) -> NetworkFiles:
-        return NetworkFiles(self._paths, name)
 
     def _taken(self, say: Say) -> list[Taken]:
         defined = []

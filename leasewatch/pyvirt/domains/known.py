@@ -1,0 +1,116 @@
+"""What any user may see of domains: their definitions and what runs.
+
+It imports little, so that `pyvirt domain list` starts quickly. It changes nothing, but cleans up
+after a killed `pyvirt domain run` if the user is root.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from leasewatch import addresses
+from leasewatch.daemon import alive
+from leasewatch.files import locks
+from leasewatch.paths import Paths
+from leasewatch.pyvirt.defined import store
+from leasewatch.pyvirt.defined.domain import DomainDefinition
+from leasewatch.pyvirt.files import DomainFiles, domain_state
+from nss_pyvirt.errors import UserError
+from nss_pyvirt.terminal import show
+
+
+class KnownDomains:
+    """All domains below one root."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+
+    def names(self) -> list[str]:
+        """The names of all defined domains."""
+        return store.names(self._paths.domain_definitions)
+
+    def get(self, name: str) -> DomainDefinition:
+        """The checked definition; UserError with a likely name where there is none."""
+        return store.read(self._paths.domain_definitions, name, DomainDefinition)
+
+    def is_running(self, name: str) -> bool:
+        """Whether a `pyvirt domain run` process holds it."""
+        files = self._files(name)
+        try:
+            return locks.holder(files.lock) is not None
+        except PermissionError:  # a plain user may read only the run state
+            state = domain_state(files)
+            return state is not None and alive.is_alive(state.pid, state.born)
+
+    def describe(self, name: str) -> dict[str, object]:
+        """The row of `list` and `show`."""
+        domain = self.get(name)
+        files = self._files(name)
+        running = self.is_running(name)
+        if not running and os.geteuid() == 0:
+            with contextlib.suppress(UserError):  # another command is at it
+                self._clear_up(files, 0)
+        state = domain_state(files) if running else None
+        found = lookup(self._paths.snapshot, name) if running else ()
+        return {
+            "name": name,
+            "aliases": list(domain.aliases),
+            "state": "running" if running else "stopped",
+            "networks": [nic.network for nic in domain.nics],
+            "macs": [nic.mac for nic in domain.nics],
+            "reserved": [nic.address for nic in domain.nics if nic.address],
+            "addresses": list(found or ()),
+            "memory": domain.memory,
+            "cpus": domain.cpus,
+            "accel": domain.accel,
+            "disk": domain.disk,
+            "kernel": domain.kernel,
+            "initrd": domain.initrd,
+            "append": domain.append,
+            "mac_filtering": domain.mac_filtering,
+            "started": state.started if state else None,
+            "pid": state.pid if state else None,
+        }
+
+    def _files(self, name: str) -> DomainFiles:
+        return DomainFiles(self._paths, name)
+
+    def _clear_up(self, files: DomainFiles, patience: float) -> None:
+        """Sweep, unless a command is just starting the domain."""
+        if domain_state(files) is not None:
+            with locks.exclusive(files.commands, patience):
+                self._sweep(files)
+                if files.name not in self.names():  # deleted, perhaps just now by another command
+                    import shutil  # noqa: PLC0415  start-up time
+
+                    shutil.rmtree(files.run, ignore_errors=True)
+
+    def _sweep(self, files: DomainFiles) -> None:
+        """Clean up after a killed `pyvirt domain run`, if there was one."""
+        if domain_state(files) is None:
+            return
+        from leasewatch.pyvirt.domains.sweep import sweep  # noqa: PLC0415  # 20 ms, rarely needed
+
+        held = locks.ProcessLock(files.lock)
+        with contextlib.suppress(UserError):  # held: whoever has just started it sweeps itself
+            held.acquire()
+            try:
+                sweep(files)
+            finally:
+                held.release()
+
+
+def lookup(table: Path, name: str) -> list[str] | None:
+    """The published addresses of `name`, link-local last; None without that name."""
+    from nss_pyvirt import snapshot  # noqa: PLC0415  # the C library costs 20 ms
+
+    try:
+        answer = snapshot.lookup(table, name)
+    except snapshot.SnapshotError:
+        return None
+    if answer.status == "unknown":
+        return None
+    ordered = sorted(answer.addresses, key=lambda one: (bool(one.ifindex), one.family))
+    return [show.address(addresses.text(one.packed), one.ifindex) for one in ordered]

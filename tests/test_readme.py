@@ -164,7 +164,7 @@ def test_the_settings_are_valid() -> None:
         assert parsed.lease_files() or parsed.hosts()
 
 
-def test_no_block_is_of_a_kind_that_nothing_checks() -> None:
+def test_every_kind_of_code_block_is_checked() -> None:
     assert {kind for kind, _ in BLOCKS} == {"sh", "console", "toml"}
 
 

@@ -126,9 +126,7 @@ def test_the_deadline_holds_also(program: Path, place: Place, how: str) -> None:
     assert WAIT <= result.milliseconds <= WAIT + SLACK
 
 
-def test_without_a_descriptor_above_the_standard_ones_nobody_is_asked(
-    plain: Path, place: Place
-) -> None:
+def test_without_a_spare_descriptor_the_service_is_not_asked(plain: Path, place: Place) -> None:
     result = meet(place, plain, peers.silent, "full", within=SLACK)
     assert (result.said, result.descriptors) == (NOT_YET, "same")
     assert result.milliseconds <= SLACK
@@ -202,7 +200,7 @@ def test_a_family_that_is_still_to_come_is_awaited_beside_what_is_there(
     assert result.milliseconds < LONG
 
 
-def test_what_is_there_answers_at_once_whatever_is_still_to_come(plain: Path, place: Place) -> None:
+def test_an_address_answers_at_once_even_if_more_may_follow(plain: Path, place: Place) -> None:
     place.publish(WEB1._replace(addresses=(GLOBAL, LINK_LOCAL)))
     with peers.silent(place.service):
         assert place.look_up(plain).said == "1 0 0 fd77::5"

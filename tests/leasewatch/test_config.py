@@ -75,7 +75,7 @@ def test_a_source_takes_the_suffix_of_names_unless_it_has_its_own() -> None:
     assert settings.names.reserved == ["printer"]
 
 
-def test_a_host_is_a_named_card_of_which_nobody_tells_whether_it_runs() -> None:
+def test_a_host_entry_is_a_named_card_that_may_or_may_not_run() -> None:
     text = b"""
     [[host]]
     name = "printer"

@@ -95,7 +95,7 @@ def test_a_rewriter_in_a_loop_loses_no_name_and_makes_none_up(
         writer.join(60)
 
 
-def test_a_lease_that_ends_goes_by_itself(served: Served, dnsmasq: Dnsmasq) -> None:
+def test_a_lease_goes_at_its_end_without_a_new_read(served: Served, dnsmasq: Dnsmasq) -> None:
     dnsmasq.lease(1, "web1")
     dnsmasq.lease(2, "brief", int(time.time()) + 2)
     dnsmasq.rewrite()
@@ -299,7 +299,7 @@ def test_malformed_lines_are_named_and_the_good_ones_count(served: Served) -> No
     assert served.answer("web2") == ["10.0.0.2"]
 
 
-def test_a_lease_file_that_cannot_be_read_keeps_its_names_and_is_said_once(
+def test_an_unreadable_lease_file_keeps_its_names_and_is_logged_once(
     served: Served, dnsmasq: Dnsmasq
 ) -> None:
     dnsmasq.lease(1, "web1")

@@ -211,7 +211,7 @@ def test_a_damaged_history_is_set_aside_and_the_names_go_on(
     assert f"path={kept}" in served.said()
 
 
-def test_without_a_place_for_it_the_names_go_on_and_whoever_asks_is_told(
+def test_names_work_without_a_history_and_queries_of_it_get_the_reason(
     served: Served, dnsmasq: Dnsmasq
 ) -> None:
     dnsmasq.lease(5, "web1")
@@ -298,7 +298,7 @@ def test_nothing_known_is_an_empty_list(
     assert reply == {"parameters": {key: []}}
 
 
-def test_those_who_ask_for_all_of_it_and_never_read_hold_up_nobody(
+def test_peers_that_ask_for_everything_and_never_read_delay_no_other(
     served: Served, dnsmasq: Dnsmasq
 ) -> None:
     for number in range(1, 6001):

@@ -106,7 +106,7 @@ def test_after_pending_until_the_name_is_unknown(served: Served, folder: Path) -
     assert served.status("db1") == "unknown"
 
 
-def test_a_wait_that_was_too_short_is_said_to_be_temporary(served: Served, folder: Path) -> None:
+def test_a_wait_that_was_too_short_is_a_temporary_failure(served: Served, folder: Path) -> None:
     served.settings("[names]\npending_wait = 1\n")
     served.start()
     start_domain(served)

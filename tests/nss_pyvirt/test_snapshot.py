@@ -313,7 +313,7 @@ def test_an_address_has_4_or_16_bytes(write: Write) -> None:
         snapshot.lookup_address(write(encode(DB)), b"12345")
 
 
-def test_what_is_no_snapshot_is_said_in_one_line(tmp_path: Path, write: Write) -> None:
+def test_a_file_that_is_no_snapshot_is_one_clear_line(tmp_path: Path, write: Write) -> None:
     good = encode(WEB1)
     path = write(good)
     path.chmod(0o666)

@@ -175,7 +175,7 @@ def test_no_guest_gets_a_name_that_is_not_its_own(town: Town, option: str) -> No
         ("web1.evil", "web1"),
     ],
 )
-def test_of_a_name_with_dots_a_guest_gets_its_first_label_at_most(
+def test_a_guest_gets_only_the_first_label_of_a_dotted_name(
     town: Town, liar: Client, said: str, name: str
 ) -> None:
     before = town.state()
@@ -206,7 +206,7 @@ BYTES = {
 
 @pytest.mark.parametrize("code", [12, 81])
 @pytest.mark.parametrize("what", BYTES)
-def test_bytes_that_no_client_would_send_name_nobody_else(
+def test_malformed_hostnames_take_no_other_guests_name(
     town: Town, liar: Client, what: str, code: int
 ) -> None:
     before = town.state()
@@ -241,7 +241,7 @@ def test_bytes_that_no_client_would_send_name_nobody_else(
     say(forgery.RELEASE)
 
 
-def test_of_two_guests_the_newest_has_the_name_and_the_other_is_named(
+def test_the_newest_of_two_guests_has_the_name_and_the_reason_names_it(
     town: Town, liar: Client
 ) -> None:
     address = liar.dhcp("app1")

@@ -112,7 +112,7 @@ def test_what_a_killed_parent_leaves_is_cleared_up_by_the_next_command(lab: Worl
     assert row(lab, "web1")["state"] == "running"
 
 
-def test_nobody_clears_up_while_another_command_acts_on_the_domain(idle_lab: World) -> None:
+def test_nothing_is_cleaned_up_while_another_command_acts_on_the_domain(idle_lab: World) -> None:
     pyvirt(idle_lab, "domain", "start", "web1")
     idle_lab.run(["kill", "-KILL", str(row(idle_lab, "web1")["pid"])])
     with locks.exclusive(idle_lab.root / "run/pyvirt/locks/domain-web1", 5):
@@ -218,7 +218,7 @@ def test_two_commands_that_start_a_domain_at_once_start_it_once(idle_lab: World)
     assert sum(line.startswith("/usr/bin/qemu-system") for line in programs.splitlines()) == 1
 
 
-def test_a_running_domain_is_neither_deleted_nor_robbed_of_its_network(idle_lab: World) -> None:
+def test_a_running_domain_cannot_be_deleted_nor_its_network_stopped(idle_lab: World) -> None:
     pyvirt(idle_lab, "domain", "start", "web1")
     refused = pyvirt(idle_lab, "domain", "delete", "web1", check=False)
     assert (refused.returncode, "pyvirt domain shutdown web1" in refused.stderr) == (1, True)
@@ -263,14 +263,14 @@ def test_what_is_hinted_of_several_domains_works_as_it_is_typed(
         pyvirt(lab, "network", action, "lab")
 
 
-def test_a_domain_with_two_cards_on_one_network_is_told_of_both(idle_lab: World) -> None:
+def test_dnsmasq_gets_both_cards_of_a_domain_on_one_network(idle_lab: World) -> None:
     cards = ("--network", "lab", "--network", "lab", "--mac", "52:54:00:00:00:01")
     made = pyvirt(idle_lab, "domain", "create", "two", *cards, "--kernel", "/bin/sh").stdout
     mac = r"MAC 52:54:00:[0-9a-f:]{8} on lab"
     assert re.fullmatch(f"domain two is defined: {mac}, {mac}\n", made)
 
 
-def test_of_several_domains_each_is_tried(idle_lab: World) -> None:
+def test_each_of_several_domains_is_tried(idle_lab: World) -> None:
     done = pyvirt(idle_lab, "domain", "start", "wbe1", "web1", check=False)
     assert (done.returncode, done.stdout) == (1, "domain web1 is started\n")
     assert done.stderr.startswith('pyvirt: there is no domain "wbe1"\n  hint: did you mean web1?')
@@ -284,7 +284,7 @@ REFUSED = [
 ]
 
 
-def test_what_cannot_be_done_is_said_in_one_line_with_a_hint(idle_lab: World) -> None:
+def test_a_failure_is_one_line_with_a_hint(idle_lab: World) -> None:
     for words, why, hint in REFUSED:
         refused = pyvirt(idle_lab, "domain", *words.split(), check=False)
         assert refused.returncode == 1
@@ -293,7 +293,7 @@ def test_what_cannot_be_done_is_said_in_one_line_with_a_hint(idle_lab: World) ->
         assert hint in how
 
 
-def test_a_plain_user_may_look_and_is_told_what_needs_root(idle_lab: World) -> None:
+def test_a_plain_user_can_list_and_gets_a_hint_where_root_is_needed(idle_lab: World) -> None:
     pyvirt(idle_lab, "domain", "start", "web1")
     assert "running" in pyvirt(idle_lab, "domain", "list", user="nobody").stdout
     shown = pyvirt(idle_lab, "domain", "show", "web1", user="nobody").stdout

@@ -17,7 +17,7 @@ def count(world: World) -> int:
     return int(found.stdout)
 
 
-def test_a_start_waits_for_a_former_qemu_and_for_nobody_elses(idle_lab: World) -> None:
+def test_a_start_waits_for_its_own_former_qemu_only(idle_lab: World) -> None:
     stranger = idle_lab.spawn(QEMU, user="nobody")
     former = idle_lab.spawn(QEMU)
     idle_lab.wait_for("both to run", lambda: count(idle_lab) == 2)

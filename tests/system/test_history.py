@@ -143,7 +143,7 @@ def test_a_refused_claim_is_an_event_once(host: Host) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_of_two_guests_the_one_that_claimed_later_keeps_the_name_over_a_restart(
+def test_the_later_of_two_claims_keeps_the_name_over_a_restart(
     world: World, number: signal.Signals
 ) -> None:
     host = Host(world, "later", "first")  # in this order a service that knows nothing reads them
@@ -181,7 +181,7 @@ def test_a_damaged_file_is_set_aside_and_the_names_go_on(host: Host) -> None:
     assert any(name.startswith("history.db.damaged-") for name in files)
 
 
-def test_a_full_disk_is_said_once_and_what_happened_is_written_when_there_is_room(
+def test_a_full_disk_is_logged_once_and_waiting_entries_are_written_later(
     host: Host,
 ) -> None:
     world = host.world
@@ -213,7 +213,7 @@ def test_a_full_disk_is_said_once_and_what_happened_is_written_when_there_is_roo
     ],
     ids=["read-only disk", "no folder, and none may be made", "closed folder"],
 )
-def test_a_place_that_cannot_be_written_is_said_once_and_tried_again(
+def test_a_folder_that_cannot_be_written_is_logged_once_and_retried(
     host: Host, harm: str, cure: str
 ) -> None:
     world = host.world
@@ -227,7 +227,7 @@ def test_a_place_that_cannot_be_written_is_said_once_and_tried_again(
     assert host.said().count("history is not written") == 1
 
 
-def test_without_the_service_root_reads_it_as_its_owner_and_others_are_told_why_not(
+def test_without_the_service_root_reads_the_history_as_its_owner_and_others_get_the_reason(
     host: Host,
 ) -> None:
     world = host.world

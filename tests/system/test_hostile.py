@@ -160,7 +160,7 @@ HOSTILE_ENVIRONMENT = {
 }
 
 
-def test_a_setuid_program_is_told_nothing_by_its_environment(world: World) -> None:
+def test_a_setuid_program_ignores_its_environment(world: World) -> None:
     def asked(program: str, environment: dict[str, str]) -> str:
         variables = [f"{name}={value}" for name, value in environment.items()]
         return ask(world, "env", *variables, program=program, user="nobody")
@@ -194,7 +194,7 @@ AT_THE_PATH = {
 
 
 @pytest.mark.parametrize("what", AT_THE_PATH)
-def test_whatever_is_at_the_path_the_next_module_answers(world: World, what: str) -> None:
+def test_the_next_module_answers_with_anything_at_the_path(world: World, what: str) -> None:
     set_hosts_line(world, "pyvirt files")
     assert ask(world, user="nobody") == FOUND
     look = f"setpriv --reuid=nobody --clear-groups {HOSTILE} ask web1 {V4} 0"

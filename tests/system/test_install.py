@@ -75,7 +75,7 @@ def test_glibc_reaches_the_module_in_every_line_that_is_written(world: World) ->
         assert _found(world, after), after
 
 
-def test_of_two_hosts_lines_whichever_glibc_takes_is_edited(world: World) -> None:
+def test_both_of_two_hosts_lines_are_edited(world: World) -> None:
     world.run(["python", "-c", PUBLISH])
     reached, bare = "hosts: files pyvirt [TRYAGAIN=return]", "hosts: files"
     assert _found(world, f"{reached}\n{bare}") != _found(world, f"{bare}\n{reached}")

@@ -34,7 +34,7 @@ def lab(served_lab: World) -> World:
     return served_lab
 
 
-def test_slaac_and_link_local_addresses_answer_before_the_guest_has_said_a_word(
+def test_slaac_and_link_local_addresses_answer_before_the_guest_uses_them(
     lab: World,
 ) -> None:
     lab.client("machine", BRIDGE, MAC)

@@ -107,7 +107,7 @@ def test_what_was_seen_of_a_domain_ends_with_it_and_is_not_its_next_runs(lab: Wo
 
 
 @pytest.mark.parametrize("lab_service", [("python", "-c", HASTY)], indirect=True, ids=["hasty"])
-def test_an_address_that_nobody_answers_at_any_more_goes(lab: World) -> None:
+def test_an_address_that_no_longer_answers_goes(lab: World) -> None:
     machine = lab.client("machine", BRIDGE, MAC)
     run_domain(lab, "web1", MAC)
     lab.wait_for("its addresses", lambda: LINK_LOCAL in knows(lab, "web1"))
@@ -159,7 +159,7 @@ def test_a_service_that_is_killed_loses_no_address(
     assert asking.poll() is None
 
 
-def test_a_guest_of_thousands_of_addresses_holds_nobody_up(lab: World) -> None:
+def test_a_guest_with_thousands_of_addresses_delays_no_other(lab: World) -> None:
     machine = lab.client("machine", BRIDGE, MAC)
     other = lab.client("other", BRIDGE)
     run_domain(lab, "web1", MAC)

@@ -99,7 +99,7 @@ def let_it_look(world: World, service: subprocess.Popen[str]) -> None:
     time.sleep(0.7)
 
 
-def test_whatever_happens_to_a_lease_file_its_names_answer_and_its_next_version_counts(
+def test_names_answer_after_any_damage_to_a_lease_file_and_its_next_version_counts(
     world: World, service: subprocess.Popen[str]
 ) -> None:
     allowed = said((1, 2, 3, 4))
@@ -133,7 +133,7 @@ def test_changes_that_inotify_dropped_are_seen_all_the_same(
             world.wait_for(f"{name}'s old one", lambda: not finds(world, f"{name}3"))  # noqa: B023
 
 
-def test_whatever_happens_above_them_all_names_answer_until_a_network_is_gone(
+def test_names_answer_through_any_change_of_folders_until_the_network_is_gone(
     world: World, service: subprocess.Popen[str]
 ) -> None:
     with Observer(world.root / TABLE, Said(said((1, 2, 3, 4)), always=said((1, 2, 3)))):

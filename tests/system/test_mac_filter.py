@@ -283,7 +283,7 @@ def replace_nft(world: World, program: str) -> None:
     world.run(["sh", "-c", replace], input=program)
 
 
-def test_a_guest_that_the_kernel_cannot_filter_runs_and_its_owner_is_told(idle_lab: World) -> None:
+def test_a_guest_that_the_kernel_cannot_filter_runs_with_a_warning(idle_lab: World) -> None:
     without_bridge_filters(idle_lab, "Operation not supported")
     started = pyvirt(idle_lab, "domain", "start", "web1")
     assert (
@@ -309,7 +309,7 @@ def test_a_network_that_stops_is_guarded_while_it_has_a_bridge(idle_lab: World) 
     assert BRIDGE not in links
 
 
-def test_a_plain_user_who_locks_all_that_it_may_open_keeps_nobody_from_anything(
+def test_a_plain_user_cannot_block_a_command_by_locking_files(
     idle_lab: World,
 ) -> None:
     pyvirt(idle_lab, "domain", "start", "web1")

@@ -59,7 +59,7 @@ def test_a_leased_name_answers_every_program_of_a_plain_user(lab: World) -> None
     assert lab.run(["leasewatch", "ip", "db1"], user="nobody").stdout.split()[0] == address
 
 
-def test_names_that_nobody_leased_are_still_not_found(lab: World) -> None:
+def test_names_without_a_lease_are_still_not_found(lab: World) -> None:
     lab.client("c1", BRIDGE).dhcp("db1")
     lab.wait_for("db1 to resolve", lambda: finds(lab, "db1"))
     assert lab.run(["getent", "hosts", "db2"], check=False).returncode == 2

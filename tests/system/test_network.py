@@ -94,7 +94,7 @@ def test_mending_puts_a_running_domains_tap_back_on_its_own_bridge(world: World)
         assert f"master {LAB}" in world.run(["ip", "link", "show", "pvtap0"]).stdout
 
 
-def test_removed_hosts_entries_are_made_anew_and_end_no_network(world: World) -> None:
+def test_removed_hosts_entries_are_recreated_and_end_no_network(world: World) -> None:
     started(world)
     pid, former = state(world)["pid"], state(world)["dnsmasq_pid"]
     hosts = "/run/pyvirt/networks/lab/hosts.d"

@@ -94,7 +94,7 @@ def test_a_subnet_that_a_rule_sends_elsewhere_is_neither_picked_nor_taken(world:
     assert world.run(START).stdout == "network lab is started\n"
 
 
-def test_a_route_that_comes_after_the_start_is_told_at_the_next_one(world: World) -> None:
+def test_a_route_added_after_the_start_is_reported_at_the_next_start(world: World) -> None:
     world.run(["sh", "-ec", "ip link add ts0 type veth peer name ts1; ip link set ts0 up"])
     world.run(["ip", "link", "set", "ts1", "up"])
     world.run(["ip", "rule", "add", "priority", "5270", "lookup", "52"])

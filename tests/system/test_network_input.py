@@ -86,7 +86,7 @@ def test_a_broken_definition_is_named_with_its_key_and_hides_no_other(ready: Wor
     assert "/etc/pyvirt/networks/broken.toml: mode: Invalid enum value 'bridge'" in listed.stderr
 
 
-def test_a_broken_definition_keeps_nobody_from_create_and_delete(ready: World) -> None:
+def test_create_and_delete_work_beside_a_broken_definition(ready: World) -> None:
     define(ready, "broken", DEFINITION.replace("lab", "broken") + 'mode = "bridge"\n')
     ready.run(["sh", "-c", "mkdir /etc/pyvirt/domains; echo '[' >/etc/pyvirt/domains/web1.toml"])
     ready.run(["pyvirt", "network", "delete", "lab"])
@@ -110,7 +110,7 @@ def await_turn(program: subprocess.Popen[str]) -> None:
     wait_for("it to wait for its turn", lambda: call.read_text().split()[0] in sleeps)
 
 
-def test_of_two_who_delete_a_network_one_is_told_that_there_is_none(ready: World) -> None:
+def test_the_second_of_two_deletes_finds_no_network(ready: World) -> None:
     with locks.exclusive(ready.root / LOCK, 5):
         both = [
             ready.spawn(["pyvirt", "network", "delete", "lab"], stderr=subprocess.PIPE)

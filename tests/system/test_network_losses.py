@@ -91,7 +91,7 @@ def test_what_is_taken_again_and_again_is_given_back_ever_more_seldom(lab: World
     lab.wait_for("the table", lambda: not lab.run(table, check=False).returncode)
 
 
-def test_what_is_not_the_networks_is_nobodys_loss(lab: World) -> None:
+def test_an_event_of_another_interface_is_no_loss(lab: World) -> None:
     """Others' tables and devices; a domain that starts or ends; another network's end."""
     started(lab, "other")
     for command in (

@@ -149,7 +149,7 @@ def test_the_command_that_is_hinted_at_opens_the_way(world: World, ruleset: str)
 
 
 @pytest.mark.parametrize("missing", [False, True])
-def test_rules_of_iptables_legacy_are_told_until_the_bridge_is_let_through(
+def test_iptables_legacy_rules_are_reported_until_they_let_the_bridge_through(
     world: World, missing: bool
 ) -> None:
     """Both families, and where the program that lists them is not installed."""

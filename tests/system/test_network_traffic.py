@@ -16,7 +16,7 @@ from tests.system.world import CHECKOUT, World
 LEASES = "/var/lib/pyvirt/leases/lab.leases"
 
 
-def test_guests_of_a_nat_network_reach_out_and_nobody_reaches_in(world: World) -> None:
+def test_guests_of_a_nat_network_reach_out_but_cannot_be_reached(world: World) -> None:
     machine = outside(world)
     started(world)
     started(world, "other")
@@ -77,7 +77,7 @@ def ra_settings(world: World) -> dict[str, str]:
     return dict(line.split(":") for line in shown.splitlines())
 
 
-def test_a_host_that_forwards_for_guests_heeds_its_routers_as_before(world: World) -> None:
+def test_a_host_that_forwards_for_guests_still_accepts_router_advertisements(world: World) -> None:
     """One that was there, one whose interface comes up later, one whose interface is new then."""
     router(world, "up0", 0)
     router(world, "up1", 1)
@@ -113,7 +113,7 @@ def test_a_host_that_forwards_for_guests_heeds_its_routers_as_before(world: Worl
     assert [value for path, value in after.items() if "/up2/" in path] == ["1", "0"]
 
 
-def test_who_wants_a_router_heeded_otherwise_is_not_overruled(world: World) -> None:
+def test_an_administrators_setting_for_router_advertisements_stays(world: World) -> None:
     accept = "/proc/sys/net/ipv6/conf/{}/accept_ra".format
     world.run(["ip", "link", "add", "uplink", "type", "bridge"])
     started(world)
@@ -258,7 +258,7 @@ for first in range(0, 2000, 25):
 """
 
 
-def test_a_guest_that_leases_all_of_ipv6_keeps_nobody_from_ipv4_and_slaac(world: World) -> None:
+def test_a_guest_that_leases_all_ipv6_addresses_leaves_others_ipv4_and_slaac(world: World) -> None:
     started(world)
     greedy = world.client("greedy", LAB)
     tentative = ["ip", "-6", "address", "show", "dev", "eth0", "tentative"]

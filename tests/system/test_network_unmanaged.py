@@ -74,7 +74,7 @@ def test_each_network_has_its_files_and_leaves_none(world: World) -> None:
     assert files(world) == set()
 
 
-def test_networkmanager_is_told_of_every_device(world: World) -> None:
+def test_networkmanager_is_kept_off_every_device(world: World) -> None:
     world.run(["mkdir", "-p", "/etc/NetworkManager"])
     started(world)
     parser = configparser.ConfigParser()
@@ -99,7 +99,7 @@ done
 """
 
 
-def test_a_program_that_runs_is_told_once_to_load_the_files(world: World) -> None:
+def test_a_running_program_is_asked_once_to_reload_its_files(world: World) -> None:
     world.run(["sh", "-ec", LOADS])
     path = world.run(["sh", "-c", "echo $PATH"]).stdout.strip()
 

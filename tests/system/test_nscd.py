@@ -127,7 +127,7 @@ BEFORE = {question: said for question, (said, _) in (AT_ONCE | LATER).items()}
 AFTER = {question: said for question, (_, said) in (AT_ONCE | LATER).items()}
 
 
-def test_a_changed_address_is_seen_through_nscd_at_once_and_all_else_when_it_is_told(
+def test_nscd_returns_a_changed_address_at_once_and_all_else_after_it_is_invalidated(
     libc: Libc,
 ) -> None:
     with nscd(libc, f"{KEEPING}shared hosts yes\n") as through:
@@ -139,7 +139,7 @@ def test_a_changed_address_is_seen_through_nscd_at_once_and_all_else_when_it_is_
 
 
 @pytest.mark.long
-def test_what_nscd_keeps_goes_by_itself_too(libc: Libc) -> None:
+def test_nscds_cache_expires_by_itself(libc: Libc) -> None:
     """After its 20 s for what was not found, and the 15 s from one of its looks to the next."""
     with nscd(libc, f"{KEEPING}shared hosts yes\n") as through:
         assert through.ask(*BEFORE) == BEFORE

@@ -42,7 +42,7 @@ def test_a_plain_users_program_waits_for_the_address_too(started: World) -> None
     assert found.stdout.split()[0].startswith("10.77.0.")
 
 
-def test_a_domain_that_is_stopped_frees_whoever_waits_for_it(started: World) -> None:
+def test_stopping_a_domain_ends_the_lookups_that_wait_for_it(started: World) -> None:
     define_idle(started, "deaf1")
     pyvirt(started, "domain", "start", "deaf1")
     waiting = started.spawn(["getent", "hosts", "deaf1"])
@@ -54,7 +54,9 @@ def test_a_domain_that_is_stopped_frees_whoever_waits_for_it(started: World) -> 
     assert waiting.wait(20) == 2  # by itself it would end after 30 s
 
 
-def test_without_the_service_nobody_waits(started: World, service: subprocess.Popen[str]) -> None:
+def test_without_the_service_no_lookup_waits(
+    started: World, service: subprocess.Popen[str]
+) -> None:
     define_idle(started, "deaf1")
     pyvirt(started, "domain", "start", "deaf1")
     started.signal(service, signal.SIGKILL)

@@ -44,7 +44,7 @@ def test_a_plain_user_may_ask_too(world: World) -> None:
     assert world.run(["leasewatch", "ip", "web1"], user="nobody").stdout == "10.77.0.5\n"
 
 
-def test_names_are_told_from_the_table_once_the_service_is_killed(world: World) -> None:
+def test_names_are_listed_from_the_table_once_the_service_is_killed(world: World) -> None:
     world.signal(served(world), signal.SIGKILL)
     world.wait_for(
         "the service to be gone",

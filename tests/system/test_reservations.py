@@ -59,7 +59,7 @@ def test_a_name_that_is_a_keyword_of_dnsmasqs_keeps_no_guest_from_its_address(
     assert read(lab, f"{HOSTS}/{name}") == f"52:54:00:00:00:01,{ADDRESS}\n"
 
 
-def test_nobody_else_is_given_it_while_the_domain_is_stopped(reserved: World) -> None:
+def test_no_other_guest_gets_the_address_while_the_domain_is_stopped(reserved: World) -> None:
     assert asks(reserved, "thief", wanted=ADDRESS) != ADDRESS
     pyvirt(reserved, "network", "stop", "lab")
     pyvirt(reserved, "network", "start", "lab")
@@ -95,9 +95,7 @@ def test_an_address_that_is_anothers_is_refused_in_one_line(
     assert "pyvirt domain show db1" in how
 
 
-def test_an_address_in_use_is_not_taken_from_whoever_has_leased_it(
-    lab: World, guest_files: GuestFiles
-) -> None:
+def test_an_address_in_use_is_not_taken_from_its_lease(lab: World, guest_files: GuestFiles) -> None:
     machine = lab.client("machine", BRIDGE)
     address = machine.dhcp()
     words = ("--network", "lab", "--kernel", guest_files.kernel, "--address", address)

@@ -26,7 +26,7 @@ def kill_and_start(world: World, signal: str, pid: int, *what: str) -> None:
 
 
 @pytest.mark.parametrize("signal", ["KILL", "TERM", "INT"])
-def test_a_network_is_started_at_once_after_its_process_was_told_to_end(
+def test_a_network_starts_right_after_sigterm_to_its_process(
     started_lab: World, signal: str
 ) -> None:
     for _ in range(3):

@@ -31,7 +31,7 @@ def test_the_service_can_write_nothing_but_its_own_folders(idle_lab: World) -> N
     assert set(strange) <= EVERYBODYS
 
 
-def test_of_the_services_folders_root_reads_the_published_table_alone(idle_lab: World) -> None:
+def test_root_reads_only_the_published_table_in_the_services_folders(idle_lab: World) -> None:
     pyvirt(idle_lab, "network", "stop", "lab")
     idle_lab.serve()
     trace = ["strace", "--seccomp-bpf", "-f", "-qq", "-e", "trace=%file", "-o", "/run/trace"]

@@ -41,7 +41,7 @@ def manager(
     made.close()
 
 
-def test_instances_answer_while_they_run_whatever_project_they_are_in(manager: Manager) -> None:
+def test_instances_of_every_project_answer_while_they_run(manager: Manager) -> None:
     world, scene = manager.world, f"{manager.name}-{manager.version}"
     folder = manager.file().rstrip("/")
     manager.cli("launch", "tiny", "web1")

@@ -106,7 +106,7 @@ def test_leases_of_networkd_answer_wherever_it_keeps_them(
 
 
 @pytest.mark.parametrize(("suite", "options"), [("trixie", ()), ("sid", ("--leasequery",))])
-def test_leases_of_dnsmasq_answer_whatever_else_it_notes(
+def test_dnsmasqs_notes_do_not_disturb_its_leases(
     host: World, record_property: Note, suite: str, options: tuple[str, ...]
 ) -> None:
     programs = Writers(host, suite, "/var/lib/misc")

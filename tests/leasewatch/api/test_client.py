@@ -183,7 +183,7 @@ def test_an_endless_reply_is_cut_off(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("left_over", [False, True])
-def test_no_service_is_told_from_an_error(tmp_path: Path, left_over: bool) -> None:
+def test_a_missing_service_differs_from_an_error(tmp_path: Path, left_over: bool) -> None:
     path = tmp_path / "socket"
     if left_over:  # of a service that was killed
         with socket.socket(socket.AF_UNIX) as dead:

@@ -292,7 +292,7 @@ def _asks(served: Served) -> bool:
         return False
 
 
-def test_a_peer_that_never_reads_costs_no_memory_and_holds_up_nobody(tmp_path: Path) -> None:
+def test_a_peer_that_never_reads_costs_no_memory_and_delays_no_other(tmp_path: Path) -> None:
     served = Served(tmp_path)
     dnsmasq = Dnsmasq(served.leases / "lab")
     for number in range(1, 5001):
@@ -365,7 +365,7 @@ CALLS = st.one_of(
 @example([b'{"method":"\x80"}'])
 @example([b'{"method":"%s","parameters":"\x80"}' % interface.RESOLVE.encode()])
 @settings(max_examples=50)
-def test_whatever_a_peer_says_the_next_one_is_answered_and_nothing_breaks(
+def test_the_next_peer_is_answered_after_any_bytes_of_another(
     served: Served, calls: list[bytes]
 ) -> None:
     with connect(served) as client, contextlib.suppress(BrokenPipeError, ConnectionResetError):

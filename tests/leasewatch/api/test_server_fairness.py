@@ -73,7 +73,7 @@ def test_between_two_calls_of_one_peer_everybody_else_has_a_turn(tmp_path: Path)
 
 
 @pytest.mark.parametrize("newcomer", [0, 1004])
-def test_a_crowd_of_users_keeps_nobody_else_from_asking(
+def test_many_users_do_not_keep_another_from_asking(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, newcomer: int
 ) -> None:
     crowd = [1001, 1001, 1001, 1002, 1003]

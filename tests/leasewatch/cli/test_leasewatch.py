@@ -101,7 +101,7 @@ def test_a_check_reports_each_fault_of_the_settings(
     assert (got, out, err.count("leasewatch: ")) == (code, "", 2 * code)
 
 
-def test_a_user_who_may_not_serve_is_told_who_serves_already(
+def test_a_user_who_may_not_serve_learns_the_pid_of_the_running_service(
     paths: Paths, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def forbidden(_: Paths) -> None:

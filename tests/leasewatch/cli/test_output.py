@@ -47,6 +47,6 @@ def test_a_full_disk_is_one_line(tmp_path: Path, code: str, prog: str, argv: lis
 
 
 @pytest.mark.parametrize("argv", [["list"], ["list", "-o", "json"], ["--help"]])
-def test_whoever_closes_the_output_gets_none(tmp_path: Path, argv: list[str]) -> None:
+def test_a_closed_output_gets_no_error(tmp_path: Path, argv: list[str]) -> None:
     exit_code, said = run(tmp_path, ">&-", LEASEWATCH, *argv)
     assert (exit_code, "Traceback" in said) == (0, False)

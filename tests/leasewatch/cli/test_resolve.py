@@ -52,7 +52,7 @@ def test_all_addresses_are_one_write_so_that_head_breaks_no_pipe(paths: Paths) -
     assert [message.count(b"\n") for message in said] == [3]
 
 
-def test_who_asks_for_a_domain_that_does_not_run_is_told_how_to_start_it(
+def test_a_query_for_a_stopped_domain_hints_at_the_start_command(
     paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     paths.domain_definitions.mkdir(parents=True)
@@ -67,7 +67,7 @@ def test_who_asks_for_a_domain_that_does_not_run_is_told_how_to_start_it(
     )
 
 
-def test_who_misspells_a_domain_is_told_which_was_meant(
+def test_a_misspelt_domain_gets_a_suggestion(
     paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     paths.domain_definitions.mkdir(parents=True)
@@ -131,7 +131,7 @@ def test_explain_lists_refused_candidates_even_if_nothing_answers(
     assert asked.endswith("  hint: leasewatch resolve wpad --explain\n")
 
 
-def test_expired_addresses_of_a_dead_service_are_not_told(
+def test_expired_addresses_are_not_returned_if_the_service_is_dead(
     paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     publish(paths, [snapshot.Host(("web1",), (v4("10.77.0.5", expires=NOW - 1),))])

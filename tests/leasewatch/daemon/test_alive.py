@@ -69,7 +69,7 @@ def test_a_process_is_its_pid_and_when_it_was_started() -> None:
     assert not alive.is_alive(ME, BORN + 1)
 
 
-def test_a_zombie_and_a_pid_that_nobody_has_are_dead() -> None:
+def test_a_zombie_and_an_unused_pid_are_dead() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as program:
         ended = os.pidfd_open(program.pid)
         os.waitid(os.P_PIDFD, ended, os.WEXITED | os.WNOWAIT)
@@ -92,7 +92,7 @@ def test_the_name_of_a_process_hides_nothing(name: str) -> None:
         prctl(15, former, 0, 0, 0)
 
 
-def test_two_processes_of_one_moment_are_told_apart_by_their_pid() -> None:
+def test_two_processes_of_one_moment_differ_by_their_pid() -> None:
     programs = [subprocess.Popen(["sleep", "60"]) for _ in range(2)]
     try:
         first, second = (alive.born(program.pid) for program in programs)
@@ -153,7 +153,7 @@ def test_a_lease_vanishes_only_by_the_hand_of_a_living_dnsmasq(
 
 
 @pytest.mark.parametrize(("born", "alive_"), [("ours", True), ("replaced", False)])
-def test_a_plain_user_is_told_of_no_dead_network_or_domain_that_it_runs(
+def test_a_plain_user_sees_no_dead_network_or_domain_as_running(
     paths: Paths, monkeypatch: pytest.MonkeyPatch, born: str, alive_: bool
 ) -> None:
     def closed(_lock: Path) -> int:

@@ -43,7 +43,7 @@ def test_systemd_gets_each_lines_priority() -> None:
     assert stream.getvalue().split() == ["<6>20", "<5>25", "<4>30", "<3>40"]
 
 
-def test_a_log_that_nobody_reads_any_more_stops_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_closed_log_stops_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     stream = io.StringIO()
     handler = logs.start(stream)
     stream.close()

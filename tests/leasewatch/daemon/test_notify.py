@@ -40,7 +40,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(tmp_path / "notify") if request.param == "path" else f"@{tmp_path.name}"
 
 
-def test_a_queue_that_others_keep_full_delays_what_is_said_and_loses_nothing(
+def test_a_full_notify_queue_delays_messages_and_loses_none(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", address)
@@ -73,7 +73,7 @@ def test_a_manager_that_reads_nothing_is_given_up(
         (notify.DESCRIPTOR, "three"),
     ],
 )
-def test_where_nobody_listens_nothing_is_said(
+def test_without_a_notify_socket_nothing_is_sent(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)

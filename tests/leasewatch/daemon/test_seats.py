@@ -43,7 +43,7 @@ def test_where_all_places_are_taken_the_first_of_the_largest_crowd_goes(
     assert len(seats) == len(users)
 
 
-def test_root_has_places_that_nobody_else_can_take_and_takes_nobody_elses() -> None:
+def test_root_has_places_of_its_own_and_takes_no_others() -> None:
     seats = Seats[str](4, 2)
     for number in range(4):
         assert seats.enter(f"user {number}", 1000 + number) is None

@@ -19,7 +19,7 @@ from nss_pyvirt.errors import UserError
 from tests.leasewatch.holding import holding
 
 
-def test_a_second_process_is_refused_and_told_who_holds_the_place(tmp_path: Path) -> None:
+def test_a_second_process_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> None:
     lock = tmp_path / "run" / "lock"
     with holding(lock) as first:
         assert locks.holder(lock) == first.pid
@@ -78,7 +78,7 @@ def test_a_released_place_leaves_no_file_and_can_be_taken_again(tmp_path: Path) 
             assert locks.holder(lock) == second.pid
 
 
-def test_nobody_is_stopped_where_nobody_holds(tmp_path: Path) -> None:
+def test_without_a_holder_nothing_is_stopped(tmp_path: Path) -> None:
     assert not process.stop_holder(tmp_path / "lock", 1)
     (tmp_path / "lock").write_text("1")
     assert not process.stop_holder(tmp_path / "lock", 1)
@@ -91,7 +91,7 @@ def test_a_holder_is_stopped(tmp_path: Path) -> None:
         assert first.wait(60) == -15
 
 
-def test_of_those_who_wait_one_at_a_time_holds_the_lock_and_none_leaves_it(tmp_path: Path) -> None:
+def test_waiting_commands_get_the_lock_one_at_a_time_and_leave_no_file(tmp_path: Path) -> None:
     lock = tmp_path / "locks" / "lab"
     inside: list[int] = []
     with ThreadPoolExecutor(4) as commands:
@@ -138,7 +138,7 @@ def test_one_command_at_a_time_acts(tmp_path: Path) -> None:
         pass
 
 
-def test_nobody_else_may_open_what_is_locked(tmp_path: Path) -> None:
+def test_only_its_owner_may_open_a_lock(tmp_path: Path) -> None:
     lock = tmp_path / "locks" / "lab"
     with locks.exclusive(lock, 1):
         assert stat.filemode(lock.stat().st_mode) == "-rw-------"

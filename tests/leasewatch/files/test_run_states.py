@@ -16,7 +16,7 @@ from leasewatch.model import DomainState
 from nss_pyvirt.errors import UserError
 
 
-def test_whatever_is_no_run_state_hides_none(tmp_path: Path) -> None:
+def test_a_file_that_is_no_run_state_hides_none(tmp_path: Path) -> None:
     state = DomainState(name="web", nics=(), pid=1, started=1.0, pending_until=1)
     (tmp_path / "web.json").write_bytes(msgspec.json.encode(state))
     (tmp_path / "torn.json").write_text('{"name": "to')
@@ -40,7 +40,7 @@ def full_of_descriptors() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
-def test_whoever_cannot_be_read_for_now_is_not_taken_for_stopped(tmp_path: Path) -> None:
+def test_an_unreadable_run_state_does_not_mean_stopped(tmp_path: Path) -> None:
     file = tmp_path / "web.json"
     state = DomainState(name="web", nics=(), pid=1, started=1.0, pending_until=1)
     file.write_bytes(msgspec.json.encode(state))

@@ -69,7 +69,7 @@ def test_damage_is_noticed_and_set_aside_with_its_log(path: Path, harm: object) 
         file.check()
 
 
-def test_of_many_damaged_files_the_newest_are_kept(path: Path) -> None:
+def test_the_newest_damaged_files_are_kept(path: Path) -> None:
     for number in range(6):
         HistoryFile(path).close()
         path.with_name("history.db-wal").write_bytes(b"log")

@@ -98,7 +98,7 @@ def test_what_a_domain_has_had_is_no_refused_claim_once_it_has_ended(
     assert happened(path) == ["added", "named", "released"]
 
 
-def test_each_conflict_of_a_crowd_of_one_name_is_one_event_whoever_comes_next(
+def test_each_claimant_of_a_crowded_name_has_one_conflict_event(
     file: HistoryFile, path: Path
 ) -> None:
     crowd = [lease(number, "debian") for number in range(1, 30)]

@@ -158,7 +158,7 @@ def test_a_page_that_takes_too_long_is_given_up(
     assert "has not answered within 0 s" in err
 
 
-def test_a_file_that_becomes_a_fifo_after_the_look_holds_nobody_up(
+def test_a_file_replaced_by_a_fifo_blocks_no_reader(
     paths: Paths, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(history_reader, "_refuse_irregular", beside(""))

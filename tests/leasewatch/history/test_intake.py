@@ -59,7 +59,7 @@ def renamed(old: Lease, hostname: str) -> Lease:
     return msgspec.structs.replace(old, hostname=hostname)
 
 
-def test_of_a_client_that_renames_itself_all_the_time_the_last_name_of_a_minute_is_kept(
+def test_a_client_that_keeps_renaming_itself_is_recorded_once_a_minute(
     written: Written, path: Path
 ) -> None:
     old = lease(5, "x0")

@@ -79,7 +79,9 @@ def test_what_was_quiet_holds_on_in_the_same_run_of_its_domain_alone(
     ]
 
 
-def test_a_domain_that_was_started_anew_unseen_holds_anew(file: HistoryFile, path: Path) -> None:
+def test_a_domain_restarted_while_no_service_ran_begins_new_holdings(
+    file: HistoryFile, path: Path
+) -> None:
     look(file, 0, 1, WALL, started=WALL - 5)
     catch_up(file, neighbour(1, started=WALL - 5), wall=WALL + 60)
     catch_up(file, neighbour(1, started=WALL + 80), wall=WALL + 99)

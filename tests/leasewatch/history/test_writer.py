@@ -210,7 +210,7 @@ def _overwrite(path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["removed", "replaced"])
-def test_a_file_that_others_take_away_is_begun_anew(path: Path, how: str) -> None:
+def test_a_file_that_others_remove_is_recreated(path: Path, how: str) -> None:
     def take_away() -> None:
         if how == "removed":
             path.unlink()

@@ -78,7 +78,7 @@ async def waits(client: socket.socket) -> bool:
     return False
 
 
-def test_a_waiter_is_told_when_its_name_is_published(tmp_path: Path) -> None:
+def test_a_waiting_lookup_ends_when_its_name_is_published(tmp_path: Path) -> None:
     async def run() -> None:
         async with serving(tmp_path) as served:
             with await served.ask(b"web1") as client, await served.ask(WEB1.names[1].encode()) as b:
@@ -93,7 +93,7 @@ def test_a_waiter_is_told_when_its_name_is_published(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_who_needs_one_family_is_told_when_that_is_published_or_will_not_come(
+def test_a_wait_for_one_family_ends_when_it_is_published_or_will_not_come(
     tmp_path: Path,
 ) -> None:
     async def run() -> None:
@@ -116,7 +116,7 @@ def test_who_needs_one_family_is_told_when_that_is_published_or_will_not_come(
     asyncio.run(run())
 
 
-def test_who_asks_for_what_is_published_already_is_told_at_once(tmp_path: Path) -> None:
+def test_a_query_for_a_published_name_is_answered_at_once(tmp_path: Path) -> None:
     async def run() -> None:
         async with serving(tmp_path) as served:
             served.write(LEASED)
@@ -126,7 +126,7 @@ def test_who_asks_for_what_is_published_already_is_told_at_once(tmp_path: Path) 
     asyncio.run(run())
 
 
-def test_a_waiter_is_told_when_its_host_goes(tmp_path: Path) -> None:
+def test_a_waiting_lookup_ends_when_its_host_goes(tmp_path: Path) -> None:
     async def run() -> None:
         async with serving(tmp_path) as served:
             with await served.ask(b"web1") as client:
@@ -138,7 +138,7 @@ def test_a_waiter_is_told_when_its_host_goes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", ["remove", "damage"])
-def test_a_waiter_is_told_when_the_table_goes(tmp_path: Path, harm: str) -> None:
+def test_a_waiting_lookup_ends_when_the_table_goes(tmp_path: Path, harm: str) -> None:
     async def run() -> None:
         async with serving(tmp_path) as served:
             with await served.ask(b"web1") as client:
@@ -192,7 +192,7 @@ def test_peers_that_say_nothing_too_much_or_go_are_dropped(tmp_path: Path) -> No
     asyncio.run(run())
 
 
-def test_nobody_waits_for_longer_than_the_module_would(tmp_path: Path) -> None:
+def test_no_peer_waits_longer_than_the_module_would(tmp_path: Path) -> None:
     async def run() -> None:
         async with serving(tmp_path, Limits(wait=0.2, check=0.1)) as served:
             with await served.ask(b"web1") as client:
@@ -201,7 +201,7 @@ def test_nobody_waits_for_longer_than_the_module_would(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_a_peer_that_does_not_take_its_answer_harms_nobody(tmp_path: Path) -> None:
+def test_a_peer_that_does_not_take_its_answer_harms_no_other(tmp_path: Path) -> None:
     async def run() -> None:
         async with serving(tmp_path) as served:
             with await served.ask(b"web1") as deaf, await served.ask(b"web1") as other:

@@ -15,7 +15,7 @@ def test_there_is_a_burst_and_then_one_in_so_many_seconds() -> None:
     assert taken(allowance, "a", 10, 10, 15, 20) == [True, False, False, True]
 
 
-def test_whoever_was_calm_for_long_has_its_burst_again_and_no_more() -> None:
+def test_a_client_that_was_calm_gets_one_burst_again() -> None:
     allowance = Allowance(2, 10.0)
     assert taken(allowance, "a", 0, 0, 0) == [True, True, False]
     assert taken(allowance, "a", 500, 500, 500) == [True, True, False]

@@ -27,7 +27,7 @@ def test_they_are_forgotten_oldest_first_beyond_their_limit() -> None:
     assert seen.see(lease(1), WALL + 9) > first[0]
 
 
-def test_what_is_remembered_is_older_than_whoever_appears_now_whatever_the_clock_says() -> None:
+def test_a_remembered_client_is_older_than_a_new_one_even_if_the_clock_was_set_back() -> None:
     remembered = [("52:54:00:00:00:01", "web1", 50.0), ("52:54:00:00:00:02", "web1", 70.0)]
     seen = FirstSeen(remembered=remembered)
     assert seen.see(lease(1), WALL) == 50.0
@@ -36,7 +36,7 @@ def test_what_is_remembered_is_older_than_whoever_appears_now_whatever_the_clock
     assert behind.see(lease(3), 1.0) > 70.0
 
 
-def test_of_too_many_that_are_remembered_the_oldest_are_forgotten() -> None:
+def test_the_oldest_of_too_many_are_forgotten() -> None:
     remembered = [(f"52:54:00:00:00:{n:02x}", "web1", float(n)) for n in (1, 2, 3)]
     seen = FirstSeen(limit=2, remembered=remembered)
     assert [seen.see(lease(n), WALL) for n in (2, 3)] == [2.0, 3.0]

@@ -84,7 +84,7 @@ def checked(folder: Path, kind: str, check: Check) -> None:
         ("networkd", '{"Leases": [{"Address": []}]}', '{"Leases": []}', "line 1: address: "),
     ],
 )
-def test_a_fault_is_told_with_its_line_for_as_long_as_the_file_has_it(
+def test_a_fault_is_shown_with_its_line_while_the_file_has_it(
     tmp_path: Path, kind: str, bad: str, good: str, error: str
 ) -> None:
     async def check(files: Files) -> None:
@@ -96,7 +96,7 @@ def test_a_fault_is_told_with_its_line_for_as_long_as_the_file_has_it(
     checked(tmp_path, kind, check)
 
 
-def test_what_costs_a_lease_is_told_before_what_costs_a_field(tmp_path: Path) -> None:
+def test_a_fault_that_costs_a_lease_comes_before_one_that_costs_a_field(tmp_path: Path) -> None:
     flawed = GOOD.replace("web1", "w\x01b")
 
     async def check(files: Files) -> None:

@@ -201,7 +201,7 @@ def test_a_lease_stays_while_the_one_in_its_place_does_not_count_yet(taken: str)
     assert reader.numbers == {1, 2, 3, 5}
 
 
-def test_a_line_that_comes_back_starts_anew() -> None:
+def test_a_line_that_comes_back_starts_again() -> None:
     reader = Reader()
     reader.twice(lines(1, 2, 3, 4))
     reader.read(lines(1, 2, 3), at=10)
@@ -269,7 +269,7 @@ def test_no_two_appearances_have_the_same_time_and_the_latest_expiry_is_newest()
     assert len({c.first_seen for c in changes}) == 3
 
 
-def test_of_two_lines_for_one_address_the_one_that_lasts_longer_speaks() -> None:
+def test_the_longer_lasting_of_two_lines_for_one_address_counts() -> None:
     reader = Reader()
     both = line(1, LATER) + line(1, LATER + 5, mac=9)
     reader.twice(both + line(2) + line(3))
@@ -327,7 +327,7 @@ def test_many_renewals_keep_the_due_list_short() -> None:
     assert len(reader.tracker.book._due) < 100
 
 
-def test_a_malformed_line_is_told_once_and_costs_only_itself() -> None:
+def test_a_malformed_line_is_logged_once_and_costs_only_itself() -> None:
     reader = Reader()
     data = b"junk\n" + lines(1)
     reader.read(data)

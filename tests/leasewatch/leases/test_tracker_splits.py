@@ -45,7 +45,7 @@ def test_the_lines_that_differ_are_between_a_common_beginning_and_a_common_end(
 
 
 @pytest.mark.parametrize("at", [0, 1, 4_000, 9_998, 9_999])
-def test_of_a_large_file_only_the_lines_that_differ_are_split(at: int) -> None:
+def test_only_changed_lines_of_a_large_file_are_split(at: int) -> None:
     text = [b"%d 52:54:00:00:00:01 10.0.0.1 vm%d *\n" % (n, n) for n in range(10_000)]
     changed = [*text[:at], b"new\n", *text[at + 1 :]]
     assert differing(b"".join(text), b"".join(changed)) == (text[at], b"new\n")

@@ -32,7 +32,7 @@ class Seen:
                 await asyncio.sleep(0.01)
 
 
-def test_an_overflow_is_told_and_what_happens_later_is_seen_again(tmp_path: Path) -> None:
+def test_an_overflow_is_reported_and_later_events_are_seen(tmp_path: Path) -> None:
     file, lost = tmp_path / "a.leases", tmp_path / "b.leases"
 
     async def flood() -> None:
@@ -94,7 +94,7 @@ def test_a_folder_that_is_replaced_is_watched_in_its_new_place(tmp_path: Path) -
     asyncio.run(replace())
 
 
-def test_of_a_folder_the_names_that_matter_are_told_and_no_hidden_ones(tmp_path: Path) -> None:
+def test_a_watched_folder_reports_matching_names_but_no_hidden_ones(tmp_path: Path) -> None:
     async def write() -> None:
         seen = Seen()
         seen.watcher.watch(set(), {str(tmp_path): {".json"}})

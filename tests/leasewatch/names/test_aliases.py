@@ -33,7 +33,7 @@ def test_an_alias_answers_with_the_addresses_of_all_networks() -> None:
     assert host.addresses("db") == ["10.1.0.1", "10.0.0.1"]
 
 
-def test_an_alias_is_never_a_guests_and_a_guests_claim_is_said() -> None:
+def test_a_guest_never_gets_an_alias_and_its_claim_is_logged() -> None:
     host = Host()
     host.lease("10.0.0.9", "db", 9)
     assert host.addresses("db") == ["10.0.0.9"]
@@ -65,7 +65,7 @@ def test_a_guest_that_calls_itself_by_an_alias_of_its_domain_is_refused_nothing(
     )
 
 
-def test_a_domains_own_name_goes_before_an_alias_and_the_loss_is_said() -> None:
+def test_a_domains_own_name_beats_an_alias_and_the_loss_is_logged() -> None:
     host = Host()
     web1 = domain("web1", 1, started=2, aliases=("db",))
     host.lease("10.0.0.1", None, 1)
@@ -94,7 +94,7 @@ def test_aliases_that_do_not_fit_are_refused_and_the_domain_keeps_its_name() -> 
     assert lost.reason.endswith("take more than 512 bytes")
 
 
-def test_of_two_domains_with_one_alias_the_newest_has_it() -> None:
+def test_the_newest_of_two_domains_has_a_shared_alias() -> None:
     host = Host()
     host.lease("10.0.0.1", None, 1)
     host.lease("10.0.0.2", None, 2)
@@ -109,7 +109,7 @@ def test_of_two_domains_with_one_alias_the_newest_has_it() -> None:
     assert None not in host.claims("old")
 
 
-def test_an_alias_that_programs_would_misread_is_left_out_and_said() -> None:
+def test_an_alias_that_programs_would_misread_is_omitted_with_a_reason() -> None:
     host = Host()
     host.lease("10.0.0.1", None, 1)
     host.run(domain("web1", 1, aliases=("127.1", "a b", "web1")))
@@ -166,7 +166,7 @@ def test_a_card_that_is_no_domains_answers_to_its_owners_name_while_it_has_a_lea
     assert host.addresses("printer") is None
 
 
-def test_a_card_that_is_a_domains_lends_it_its_names_while_that_runs() -> None:
+def test_a_domain_gets_the_names_of_its_card_as_aliases_while_it_runs() -> None:
     host = Host()
     settings = [named("db", 1, "db.example")]
     host.lease("10.0.0.1", None, 1)

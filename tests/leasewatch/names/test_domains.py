@@ -88,7 +88,7 @@ def test_the_end_of_one_run_says_nothing_of_the_leases_of_the_next() -> None:
     assert host.verdicts("web1") == {"10.0.0.2": "ended"}
 
 
-def test_where_nobody_saw_a_domains_start_its_leases_answer_until_it_is_started_anew() -> None:
+def test_leases_of_a_domain_with_an_unseen_start_answer_until_its_restart() -> None:
     host = Host()
     host.lease("10.0.0.5", "web1", 1, renewed=50)
     host.run(foreign("web1", 1, started=100, start_seen=False))
@@ -119,7 +119,7 @@ def test_a_domain_that_others_manage_owns_its_name_like_one_of_ours() -> None:
     assert host.verdicts("web1") == {"10.0.0.1": "published", "10.0.0.2": "refused"}
 
 
-def test_where_nobody_tells_whether_a_domain_runs_it_is_not_awaited() -> None:
+def test_a_domain_that_may_not_run_is_not_awaited() -> None:
     host = Host()
     host.run(foreign("web1", 1, runs=False))
     assert (host.table["web1"], host.verdicts("web1")) == ((), {})

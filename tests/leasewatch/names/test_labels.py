@@ -46,7 +46,7 @@ def test_only_the_host_gives_dots_underscores_and_names_with_a_meaning(name: str
 
 
 @pytest.mark.parametrize("name", FINE_FOR_NOBODY, ids=ascii)
-def test_what_programs_would_misread_is_nobodys_name(name: str) -> None:
+def test_a_name_that_programs_would_misread_is_refused(name: str) -> None:
     assert labels.guest_fault(name) is not None
     assert labels.owner_fault(name) is not None
 

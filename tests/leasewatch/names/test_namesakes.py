@@ -36,7 +36,7 @@ def test_the_time_of_the_newer_card_is_no_start_of_the_older_one() -> None:
     assert host.addresses("web1") == ["10.0.0.1"]
 
 
-def test_of_namesakes_on_two_networks_the_newest_has_the_name_and_each_its_qualified_one() -> None:
+def test_the_newest_namesake_has_the_name_and_each_has_its_qualified_one() -> None:
     cards = [
         foreign("web1", 1, 300, runs=False),
         foreign("web1", 2, 200, runs=False, network="dmz"),
@@ -93,7 +93,7 @@ def test_a_domain_that_was_just_started_is_waited_for_and_gives_way_if_nothing_c
     assert host.addresses("web1") == ["10.0.0.1"]
 
 
-def test_of_two_domains_that_run_the_one_started_last_has_the_name() -> None:
+def test_the_domain_started_last_has_the_name() -> None:
     host = Host()
     host.run(domain("web1", 1, started=1), foreign("web1", 2, started=2))
     host.lease("10.0.0.2", "web1", 2)

@@ -45,7 +45,7 @@ def test_a_link_local_address_comes_last_and_with_the_interface_that_it_is_on() 
     assert {a.ifindex for a in host.table["web1"][1].addresses} == {0, IFINDEX["lab"]}
 
 
-def test_addresses_where_nobody_answers_come_after_all_others() -> None:
+def test_silent_addresses_come_last() -> None:
     host = Host()
     host.run(domain("web1", 1))
     host.lease("10.0.0.1", None, 1)
@@ -57,7 +57,7 @@ def test_addresses_where_nobody_answers_come_after_all_others() -> None:
     assert host.addresses("web1") == ["10.0.0.2", "10.0.0.1", "fe80::1"]
 
 
-def test_a_dhcpv6_lease_is_the_domains_whose_mac_is_seen_at_it_whatever_its_duid_says() -> None:
+def test_a_dhcpv6_lease_belongs_to_the_domain_whose_mac_is_seen_there_not_to_its_duid() -> None:
     host = Host()
     host.run(domain("web1", 1), domain("db1", 2))
     host.lease("fd77::9", "web1", duid=f"00:03:00:01:{MAC(1)}")
@@ -292,7 +292,7 @@ def test_a_domain_that_has_just_started_awaits_what_its_network_may_still_bring(
     assert "web1.lab.internal" in record.names
 
 
-def test_without_ipv6_on_the_network_nobody_waits_for_it_and_with_it_from_then_on() -> None:
+def test_ipv6_is_awaited_only_once_the_network_has_it() -> None:
     host = Host()
     host.run(domain("web1", 1))
     assert list(host.table["web1"][0].awaited) == [4]
@@ -307,7 +307,7 @@ def test_a_domain_long_started_awaits_nothing_beyond_its_time() -> None:
     assert host.table["web1"][0].pending_until == 5000
 
 
-def test_a_neighbour_that_nobody_knew_is_decided_anew_and_held_once_it_is_known() -> None:
+def test_an_unknown_neighbour_is_decided_again_once_its_mac_is_known() -> None:
     host = Host()
     host.lease("10.0.0.1", "web1", 1)
     known = host.neighbour("fd77::1", 1)

@@ -117,7 +117,7 @@ def test_the_bridge_of_one_network_says_nothing_of_another() -> None:
     assert host.addresses("web1") is None
 
 
-def test_a_former_lease_of_a_name_wins_it_from_nobody() -> None:
+def test_a_former_lease_of_a_name_does_not_win_it() -> None:
     host = Host()
     bridges(host, "10.0.1.1/24", unrelayed=LOCAL)
     host.lease("10.0.1.5", "web1", 1)

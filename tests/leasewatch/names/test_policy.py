@@ -20,7 +20,7 @@ def test_a_guest_answers_to_its_name_and_to_the_qualified_one() -> None:
     assert host.verdicts("web1") == {"10.0.0.1": "published"}
 
 
-def test_a_domain_answers_by_its_mac_whatever_the_guest_calls_itself() -> None:
+def test_a_domain_is_found_by_its_mac_not_by_the_guests_hostname() -> None:
     host = Host()
     host.lease("10.0.0.1", "fedora", 1)
     host.run(domain("web1", 1))
@@ -64,7 +64,7 @@ def test_a_domain_made_again_under_its_name_is_the_new_one() -> None:
     assert host.verdicts("web1") == {"10.0.0.1": "refused", "10.0.0.2": "published"}
 
 
-def test_of_two_running_domains_with_one_mac_the_one_started_last_has_it() -> None:
+def test_the_domain_started_last_has_a_shared_mac() -> None:
     host = Host()
     host.lease("10.0.0.1", None, 1)
     host.run(domain("old", 1, started=1), domain("new", 1, started=2))
@@ -120,7 +120,7 @@ def test_an_owners_name_goes_before_a_guests_qualified_one() -> None:
 
 
 @pytest.mark.parametrize("name", ["123", "0x7f", "10.0.0.1", "localhost"])
-def test_a_domain_whose_name_programs_would_misread_is_refused_and_said(name: str) -> None:
+def test_a_domain_whose_name_programs_would_misread_is_refused_with_a_reason(name: str) -> None:
     host = Host()
     host.lease("10.0.0.1", None, 1)
     host.run(domain(name, 1))
@@ -224,7 +224,7 @@ def test_addresses_come_newest_first_link_local_last_each_once_and_32_at_most() 
     assert found == [f"10.0.0.{n}" for n in range(49, 17, -1)]
 
 
-def test_a_link_local_ipv6_lease_is_left_out_for_want_of_a_scope() -> None:
+def test_a_link_local_ipv6_lease_without_a_scope_is_omitted() -> None:
     host = Host()
     host.lease("fe80::1", "web1", duid="00:01")
     assert host.addresses("web1") is None

@@ -10,7 +10,7 @@ from leasewatch.names import suffix
 @pytest.mark.parametrize(
     "value", ["internal", "lab.internal", "lab.test", "home.arpa", "local.example", "7.lab"]
 )
-def test_a_suffix_that_is_nobody_elses_passes(value: str) -> None:
+def test_an_unused_suffix_is_accepted(value: str) -> None:
     assert suffix.fault(value) is None
 
 
@@ -25,7 +25,7 @@ def test_nothing_below_a_domain_of_special_use_is_a_suffix(top: str) -> None:
 @pytest.mark.parametrize(
     "value", ["", ".", "lab.", ".lab", "a..b", "Lab", "a_b", "-a", "lab.7", "a\n", "a." * 60 + "aa"]
 )
-def test_what_is_no_suffix_is_said_so(value: str) -> None:
+def test_a_bad_suffix_is_refused_with_a_reason(value: str) -> None:
     assert suffix.fault(value) == "is no DNS suffix of lower-case labels without a final dot"
 
 

@@ -50,9 +50,7 @@ def past(number: int, until: float | None = None, expires: int = LATER) -> Past:
     return Past(of.network, of.address, of.hwaddr, expires, until)
 
 
-def test_what_is_not_there_after_a_restart_was_given_back_unless_it_ended_or_nobody_can_tell() -> (
-    None
-):
+def test_a_lease_missing_after_a_restart_was_given_back_unless_it_ended_or_is_unknown() -> None:
     earlier = past(1, until=WALL - 60)
     unknown = Past("dmz", parse("10.9.0.1"), MAC(1), LATER, None)
     ended = past(4, expires=int(WALL) - 1)
@@ -96,7 +94,7 @@ def test_it_contradicts_what_was_seen_there_and_makes_the_cards_other_addresses_
     assert kernel.table.is_proved(7, parse("fd77::2"))
 
 
-def test_of_a_machine_that_is_gone_all_goes_as_soon_as_the_kernel_has_asked_in_vain() -> None:
+def test_all_addresses_of_a_machine_go_once_the_kernel_gets_no_answer() -> None:
     kernel = seen_at(*ADDRESSES)
     give_back(kernel, "10.0.0.9")
     for address in ADDRESSES:
@@ -123,7 +121,7 @@ def test_a_machine_that_stays_proves_it_and_is_doubted_no_more(address: str) -> 
     assert kernel.macs() == {address: MAC(1)}
 
 
-def test_the_kernels_table_is_read_for_whoever_goes_on_talking_and_not_for_ever() -> None:
+def test_the_kernels_table_is_read_for_a_limited_time_after_a_doubt() -> None:
     kernel = seen_at("10.0.0.9", "fd77::9")
     assert kernel.table.doubtful_links(kernel.now) == set()
     give_back(kernel, "10.0.0.9")
@@ -143,7 +141,7 @@ def test_an_answer_in_the_moment_of_the_giving_back_proves_nothing() -> None:
     assert kernel.shown == {}
 
 
-def test_whoever_takes_the_address_next_is_seen_there_at_once() -> None:
+def test_the_next_holder_of_an_address_is_seen_at_once() -> None:
     kernel = seen_at("10.0.0.9")
     give_back(kernel, "10.0.0.9")
     kernel.says("10.0.0.9", REACHABLE, 2)

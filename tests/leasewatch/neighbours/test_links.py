@@ -16,7 +16,7 @@ LINK = Link(ifindex=7, network="lab", addresses=tuple((parse(a), n) for a, n in 
 @pytest.mark.parametrize(
     "address", ["10.0.0.200", "fd77::5054:ff:fe00:1", "fe80::1", "febf::1", "fd99::2"]
 )
-def test_whoever_is_on_the_link_may_be_a_neighbour(address: str) -> None:
+def test_an_address_on_the_link_may_be_a_neighbour(address: str) -> None:
     assert LINK.may_hold(parse(address))
 
 

@@ -24,7 +24,7 @@ def gone(one: Neighbour, *, quiet: bool = False) -> NeighbourChange:
     return NeighbourChange(one, None, quiet)
 
 
-def test_of_one_bridge_every_change_passes_as_it_is() -> None:
+def test_with_one_bridge_every_change_passes_as_it_is() -> None:
     later = replace(neighbour(1), seen=WALL + 1)
     failed = replace(later, reachable=False)
     changes = [
@@ -39,7 +39,7 @@ def test_of_one_bridge_every_change_passes_as_it_is() -> None:
     assert PerNetwork().apply(changes) == changes
 
 
-def test_who_asks_in_vain_on_one_bridge_takes_nothing_from_another() -> None:
+def test_unanswered_questions_on_one_bridge_do_not_affect_another() -> None:
     one = neighbour(1)
     nobody = replace(NOBODY, ifindex=SECOND, seen=WALL + 9)
     networks = PerNetwork()
@@ -67,7 +67,7 @@ def test_other_addresses_and_other_networks_are_none_of_its_business() -> None:
     assert PerNetwork().apply(changes) == changes
 
 
-def test_whatever_happens_on_the_bridges_each_network_hears_a_consistent_story() -> None:
+def test_each_network_gets_consistent_changes_after_any_events() -> None:
     randomly = random.Random(7)
     networks, told = PerNetwork(), dict[tuple[str, bytes], Neighbour]()
     bridges: dict[tuple[int, bytes], Neighbour] = {}

@@ -23,7 +23,7 @@ def test_an_address_is_asked_for_a_few_times_in_growing_steps() -> None:
     assert [at - 100 for at, _ in asked(prompts)] == [0, 3.5, 7, 10.5, 18.5, 34.5, 66.5]
 
 
-def test_whoever_answers_is_asked_no_more() -> None:
+def test_an_address_that_answers_is_not_asked_again() -> None:
     prompts = Prompts()
     prompts.ask(target(1), 100)
     assert prompts.due(100) == [target(1)]
@@ -31,7 +31,7 @@ def test_whoever_answers_is_asked_no_more() -> None:
     assert prompts.next_due() is None
 
 
-def test_asking_for_what_is_asked_for_already_begins_anew_if_that_is_sooner() -> None:
+def test_asking_again_starts_over_only_if_that_is_sooner() -> None:
     prompts = Prompts()
     prompts.ask(target(1), 100)
     prompts.ask(target(1), 100)

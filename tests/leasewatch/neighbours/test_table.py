@@ -78,7 +78,7 @@ def test_an_address_goes_to_the_mac_that_takes_it_over() -> None:
     assert kernel.shown["fd77::9"].since == kernel.wall
 
 
-def test_an_address_that_nobody_answers_for_is_told_and_gone_when_it_stays_so() -> None:
+def test_a_silent_address_is_reported_and_goes_if_it_stays_silent() -> None:
     kernel = Kernel()
     kernel.says("fd77::9", REACHABLE)
     kernel.says("fd77::9", FAILED)
@@ -139,7 +139,7 @@ def test_one_that_answers_again_is_back(*, event: bool) -> None:
     assert kernel.macs() == {"fd77::9": MAC(1)}
 
 
-def test_what_the_kernel_forgets_for_want_of_use_stays_while_somebody_has_the_mac() -> None:
+def test_an_entry_that_the_kernel_forgets_stays_while_its_mac_is_known() -> None:
     kernel = Kernel()
     kernel.says("fd77::9", STALE, 1)
     kernel.says("fd77::5", STALE, 5)
@@ -183,9 +183,7 @@ def test_what_was_seen_before_a_domains_start_counts_once_it_is_seen_again() -> 
     assert kernel.macs() == {"fd77::9": MAC(1)}
 
 
-def test_where_nobody_saw_a_domains_start_nothing_is_from_before_it_until_it_is_started_anew() -> (
-    None
-):
+def test_entries_of_a_domain_with_an_unseen_start_count_until_its_restart() -> None:
     kernel = Kernel()
     kernel.says("fd77::8", REACHABLE)
     kernel.now += 60
@@ -270,7 +268,7 @@ def test_a_bridge_that_goes_takes_its_neighbours_along_and_a_new_prefix_brings_o
     assert kernel.went == {True}
 
 
-def test_reading_the_whole_table_puts_right_whatever_was_missed() -> None:
+def test_reading_the_whole_table_corrects_missed_events() -> None:
     kernel = Kernel()
     kernel.says("fd77::8", REACHABLE, 5)
     kernel.says("fd77::9", REACHABLE, 1)

@@ -132,7 +132,7 @@ def test_delete_takes_what_a_killed_delete_has_left(paths: Paths) -> None:
     assert step > STEPS // 3
 
 
-def test_a_folder_that_somebody_made_is_left_alone_and_said(paths: Paths) -> None:
+def test_a_folder_that_somebody_made_is_left_alone_and_reported(paths: Paths) -> None:
     domains, data = Domains(paths), DomainFiles(paths, "web1").data
     data.mkdir()
     (data / "disk.qcow2").write_text("mine")

@@ -29,7 +29,7 @@ def put_nft(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
         ("Device or resource busy", False),
     ],
 )
-def test_what_the_kernel_lacks_is_told_from_what_may_pass(
+def test_a_missing_kernel_feature_differs_from_a_passing_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str, in_vain: bool
 ) -> None:
     said = f"internal:0:0-0: Error: Could not process rule: {why}"
@@ -40,7 +40,7 @@ def test_what_the_kernel_lacks_is_told_from_what_may_pass(
     assert isinstance(error.value, nft.UnsupportedError) == in_vain
 
 
-def test_where_there_is_no_nft_it_is_said_what_to_install(
+def test_a_missing_nft_is_reported_with_its_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)

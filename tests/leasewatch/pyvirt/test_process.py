@@ -111,7 +111,7 @@ def test_ready_counts_only_from_the_parent_itself(tmp_path: Path) -> None:
         process.start_detached(python(IMPOSTOR), unit="test", log=tmp_path / "log", timeout=2)
 
 
-def test_a_parent_speaks_through_a_descriptor_that_nobody_else_has(
+def test_a_parent_reports_through_a_descriptor_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", "@of-our-own-manager")
@@ -231,7 +231,7 @@ def test_another_program_with_the_argument_is_not_waited_for() -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="being another user needs root")
-def test_whose_program_is_waited_for_is_said() -> None:
+def test_only_programs_of_the_given_users_are_awaited() -> None:
     cat = shutil.which("cat") or ""
     with running(cat, "--", "-", MARK, uid=65534):
         process.await_end(cat, MARK, 0)

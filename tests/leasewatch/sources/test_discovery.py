@@ -91,7 +91,7 @@ def test_a_lease_file_is_found_where_its_program_keeps_it(
     assert path not in host.files(off={kind})
 
 
-def test_the_folders_where_more_may_appear_are_told_before_they_are_there(host: Host) -> None:
+def test_folders_to_watch_are_returned_before_they_exist(host: Host) -> None:
     folders = host.scan().folders
     assert folders[f"{host.root}/{LIBVIRT}"] == {".status", ".macs", ".conf"}
     assert folders[f"{host.root}/var/lib/incus/networks"] == {""}
@@ -156,7 +156,7 @@ def test_a_domain_has_its_cards_of_every_network_and_is_as_old_as_its_first_file
     assert host.scan().domains[0].started == 3000
 
 
-def test_of_a_domain_that_was_there_before_its_source_was_looked_at_the_start_is_not_known(
+def test_the_start_of_a_domain_found_at_the_first_scan_is_unknown(
     host: Host,
 ) -> None:
     def starts(off: Collection[str] = ()) -> dict[str, tuple[float, bool]]:
@@ -176,7 +176,7 @@ def test_of_a_domain_that_was_there_before_its_source_was_looked_at_the_start_is
     assert starts() == {"web1": (5000, False), "db1": (5000, False)}
 
 
-def test_incus_instances_own_their_names_and_nobody_knows_whether_they_run(host: Host) -> None:
+def test_incus_instances_own_their_names_whether_they_run_or_not(host: Host) -> None:
     host.write(f"{INCUS}/dnsmasq.hosts/web1.eth0", f"{MAC},10.0.0.5,web1\n")
     host.write(f"{INCUS}/dnsmasq.hosts/stage_web1.eth0", "52:54:00:00:00:02,web1.stage\n")
     host.write(f"{INCUS}/dnsmasq.hosts/stage_web1.eth1", "52:54:00:00:00:03,web1.stage\n")
@@ -213,7 +213,9 @@ def test_a_file_that_the_settings_name_is_theirs(host: Host) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[", '[{"domain": "web1", "ma'])
-def test_a_harmed_list_of_domains_keeps_what_it_said_and_is_told(host: Host, text: str) -> None:
+def test_a_damaged_list_of_domains_keeps_its_last_value_and_is_reported(
+    host: Host, text: str
+) -> None:
     host.macs("virbr0", {"web1": [MAC]})
     host.write(f"{INCUS}/dnsmasq.hosts/web2.eth0", f"{MAC},web2\n")
     assert len(host.scan().domains) == 2
@@ -258,7 +260,7 @@ def test_a_lease_file_that_vanishes_counts_until_its_leases_end_or_its_interface
 
 
 @pytest.mark.parametrize("path", ["var/lib/kea/kea-leases4.csv", "var/lib/misc/dnsmasq.leases"])
-def test_a_vanished_file_of_which_nobody_knows_the_interface_counts_until_its_leases_end(
+def test_a_vanished_file_without_a_known_interface_counts_until_its_leases_end(
     host: Host, path: str
 ) -> None:
     host.interfaces()
@@ -291,7 +293,7 @@ def test_networkds_file_goes_with_its_last_lease_but_not_with_its_folder(
     assert host.files() == {}
 
 
-def test_owners_outlive_their_folder_and_incus_writing_it_anew_but_not_their_card(
+def test_owners_outlive_a_rewritten_folder_but_not_their_card(
     host: Host,
 ) -> None:
     host.interfaces("incusbr0", "virbr0")

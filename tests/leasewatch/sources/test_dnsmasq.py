@@ -130,7 +130,7 @@ def test_a_line_without_a_readable_address_and_end_is_a_fault(line: bytes, field
 
 
 @pytest.mark.parametrize(("line", "field"), LEFT_OUT, ids=lambda v: repr(v)[:40])
-def test_a_bad_field_is_left_out_and_told_and_the_lease_counts(line: bytes, field: str) -> None:
+def test_a_bad_field_is_omitted_and_reported_and_the_lease_counts(line: bytes, field: str) -> None:
     (found,), (fault,) = dnsmasq.parse(line + b"\n", FILE)
     assert isinstance(fault, LostFieldError)
     assert (fault.file, fault.field) == (FILE.path, field)

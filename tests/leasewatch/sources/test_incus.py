@@ -23,7 +23,7 @@ MAC = "10:66:6a:00:00:01"
         b"10:66:6a:00:00:01,[fd42::5],web1",
     ],
 )
-def test_the_last_field_names_the_card_whatever_addresses_stand_before_it(line: bytes) -> None:
+def test_the_last_field_names_the_card(line: bytes) -> None:
     assert incus.parse_owners(line + b"\n", PATH) == ([Owner("web1", "web1", MAC)], [])
 
 
@@ -50,7 +50,7 @@ def test_a_card_without_a_name_has_no_owner(line: bytes) -> None:
         ("web1_web1.eth0", "web1", "web1_web1", ("web1.web1",)),
     ],
 )
-def test_the_file_tells_instance_and_project_whatever_the_name_has_of_them(
+def test_the_file_name_gives_instance_and_project(
     file: str, name: str, key: str, aliases: tuple[str, ...]
 ) -> None:
     path = PATH.replace("web1.eth0", file)
@@ -71,7 +71,7 @@ def test_a_name_that_is_not_the_files_counts_as_it_is(file: str, name: str) -> N
 @pytest.mark.parametrize(
     ("file", "keys"), [("web1", ["web1"]), ("staging_web1", ["staging_web1"]), ("sedvytJcd", [])]
 )
-def test_of_files_without_a_device_only_an_older_lxds_count(file: str, keys: list[str]) -> None:
+def test_files_without_a_device_count_only_for_an_older_lxd(file: str, keys: list[str]) -> None:
     owners, errors = incus.parse_owners(
         b"10:66:6a:00:00:01,web1\n", PATH.replace("web1.eth0", file)
     )

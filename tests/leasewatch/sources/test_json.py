@@ -141,7 +141,7 @@ LEFT_OUT = [
 
 
 @pytest.mark.parametrize(("source", "change", "field"), LEFT_OUT, ids=lambda v: str(v)[:40])
-def test_a_bad_field_is_left_out_and_told_and_the_lease_counts(
+def test_a_bad_field_is_omitted_and_reported_and_the_lease_counts(
     source: Source, change: dict[str, object], field: str
 ) -> None:
     good = GOOD[source.name]
@@ -234,7 +234,7 @@ def test_libvirts_macs_are_owners_with_every_card_and_the_good_ones_count() -> N
     assert [error.field for error in errors] == ["mac", "record", "record"]
 
 
-def test_the_bridge_is_told_by_the_networks_configuration() -> None:
+def test_the_networks_configuration_names_the_bridge() -> None:
     data = b"##WARNING: interface=no\nexcept-interface=lo\ninterface=virbr7\ndhcp-no-override\n"
     assert libvirt.parse_name(data, "/l/labnat.conf") == "virbr7"
     with pytest.raises(ParseError):

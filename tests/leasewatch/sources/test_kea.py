@@ -128,7 +128,7 @@ def test_a_line_that_does_not_say_whether_and_until_when_it_holds_is_a_fault(
     ],
     ids=lambda v: repr(v)[:60],
 )
-def test_a_bad_field_is_left_out_and_told_and_the_lease_counts(line: bytes, field: str) -> None:
+def test_a_bad_field_is_omitted_and_reported_and_the_lease_counts(line: bytes, field: str) -> None:
     (found,), (fault,) = parse(kea.SOURCE, HEADER4 + line + b"\n", FILE)
     assert isinstance(fault, LostFieldError)
     assert (fault.file, fault.field) == (FILE.path, field)

@@ -155,7 +155,7 @@ def test_a_lease_file_that_nests_without_end_is_a_typed_error(source: Source, te
 
 @sources
 @given(data=st.data())
-def test_a_tracker_holds_only_what_a_read_said_and_at_last_what_the_file_says(
+def test_a_tracker_holds_only_what_was_read_and_finally_what_the_file_has(
     source: Source, data: st.DataObject
 ) -> None:
     """Any versions, read at any times: then the good file stands still."""
@@ -242,7 +242,7 @@ def test_a_definition_is_a_value_that_survives_being_written_or_the_users_error(
     ids=["network", "domain"],
 )
 @given(data=st.data())
-def test_a_harmed_run_state_keeps_the_last_good_one_whatever_it_holds(
+def test_a_damaged_run_state_keeps_its_last_good_value(
     kind: Any, name: str, valid: bytes, data: st.DataObject
 ) -> None:
     with tempfile.TemporaryDirectory() as made:

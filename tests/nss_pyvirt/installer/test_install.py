@@ -63,9 +63,7 @@ def test_another_version_is_seen_and_renews_what_the_former_wrote(
     assert not [piece for piece in status(system(image)) if piece.fix]
 
 
-def test_two_builds_of_one_version_are_told_apart(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_builds_of_one_version_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     record = tmp_path / "nss_pyvirt-0.1.0.dist-info/RECORD"
     record.parent.mkdir()
     monkeypatch.setattr(pieces, "__file__", str(tmp_path / "nss_pyvirt/installer/pieces.py"))
@@ -76,7 +74,7 @@ def test_two_builds_of_one_version_are_told_apart(
     assert len(versions) == 2
 
 
-def test_what_was_installed_into_an_image_is_of_this_version_once_it_is_booted(
+def test_a_booted_image_has_the_version_that_was_installed(
     image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(system(image))
@@ -282,7 +280,7 @@ def test_the_unit_is_clean_to_systemd(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="files of two users need root")
-def test_of_a_history_that_becomes_roots_no_link_is_followed(image: Path, tmp_path: Path) -> None:
+def test_giving_the_history_to_root_follows_no_link(image: Path, tmp_path: Path) -> None:
     history, outside = image / "var/lib/leasewatch", tmp_path / "outside"
     (history / "below").mkdir(parents=True)
     (outside / "folder").mkdir(parents=True)

@@ -107,7 +107,7 @@ def test_every_hosts_line_is_edited_because_glibcs_differ_in_which_counts() -> N
 @pytest.mark.parametrize(
     "text", ["", "passwd: files\n", "passwd: files", "\n\n", "#hosts: files\n"]
 )
-def test_a_missing_hosts_line_is_added_and_taken_back(text: str) -> None:
+def test_a_missing_hosts_line_is_added_and_removed_again(text: str) -> None:
     assert nsswitch.fault(text) == "there is no hosts line"
     changed = nsswitch.install(text)
     assert nsswitch.fault(changed) == ""

@@ -20,7 +20,7 @@ def test_expiry_is_shown_in_its_two_largest_units(left: int | None, shown: str) 
     assert show.expiry(None if left is None else NOW + left, NOW) == shown
 
 
-def test_ages_are_told_in_two_units() -> None:
+def test_ages_have_two_units() -> None:
     assert [show.age(1000, now) for now in (1000, 1001, 1061, 4661)] == [
         "now",
         "1s",

@@ -133,7 +133,7 @@ def test_every_hint_to_type_what_needs_root_says_sudo() -> None:
     assert not found
 
 
-def test_a_plain_user_is_told_the_whole_command(
+def test_a_plain_user_gets_the_whole_command_as_a_hint(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)

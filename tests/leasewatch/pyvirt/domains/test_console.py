@@ -98,7 +98,7 @@ def test_nothing_listening_is_an_error(tmp_path: Path) -> None:
         console.attach(tmp_path / "console", 0, 1)
 
 
-def test_a_log_keeps_the_end_of_what_was_said_and_no_more(tmp_path: Path) -> None:
+def test_a_log_keeps_only_its_last_lines(tmp_path: Path) -> None:
     log = console.Log(tmp_path / "log", limit=100)
     for number in range(1000):
         log.write(b"%09d\n" % number)

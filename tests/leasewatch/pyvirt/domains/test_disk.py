@@ -126,7 +126,7 @@ def test_a_disk_of_an_image_that_is_refused_starts_once_the_hint_was_typed(
         ("printf 'no image here\\377\\n' >&2; exit 1", "no image here\ufffd"),
     ],
 )
-def test_a_qemu_img_that_fails_in_whatever_way_is_one_clear_line(
+def test_a_qemu_img_that_fails_is_one_clear_line(
     base: Path, overlay: Path, monkeypatch: pytest.MonkeyPatch, does: str, why: str
 ) -> None:
     _replace_qemu_img(monkeypatch, overlay.parents[1] / "bin", does)
@@ -135,7 +135,7 @@ def test_a_qemu_img_that_fails_in_whatever_way_is_one_clear_line(
     assert error.value.what == f"cannot read image {base}: {why}"
 
 
-def test_a_qemu_img_that_does_not_end_is_told_with_what_to_try(
+def test_a_qemu_img_that_does_not_end_is_reported_with_a_hint(
     base: Path, overlay: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _replace_qemu_img(monkeypatch, overlay.parents[1] / "bin", "exec sleep 60")

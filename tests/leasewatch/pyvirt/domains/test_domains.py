@@ -172,7 +172,7 @@ def test_what_cannot_be_defined_is_refused_and_leaves_nothing(
     assert _everything(paths.root) == before
 
 
-def test_a_domain_that_cannot_be_told_to_dnsmasq_is_not_defined(paths: Paths) -> None:
+def test_a_domain_that_dnsmasq_cannot_take_is_not_defined(paths: Paths) -> None:
     (paths.network_runs / "lab/hosts.d/web1").mkdir(parents=True)  # stands in the entry's way
     with pytest.raises(UserError, match=r"cannot define domain web1: .*hosts\.d/web1"):
         Domains(paths).create(_request(paths, addresses=["10.77.0.50"]))
@@ -193,7 +193,7 @@ def test_a_misspelt_name_is_answered_with_the_one_that_was_meant(paths: Paths, n
     assert error.value.hint == "did you mean web1?"
 
 
-def test_names_below_a_network_that_are_nobodys_are_free(paths: Paths) -> None:
+def test_unused_names_below_a_network_are_free(paths: Paths) -> None:
     Domains(paths).create(_request(paths, aliases=["www.lab.internal", "web1.lab.internal"]))
     Domains(paths).create(_request(paths, name="web2.lab.internal"))
 
@@ -268,7 +268,7 @@ def test_a_disk_that_is_kept_holds_what_the_guest_wrote(paths: Paths) -> None:
 
 
 @pytest.mark.parametrize("action", ["delete", "start"])
-def test_who_wants_a_domain_that_is_just_being_deleted_is_told_that_there_is_none(
+def test_a_domain_that_is_being_deleted_does_not_exist_for_other_commands(
     paths: Paths, somebody_waits: threading.Event, action: str
 ) -> None:
     domains = Domains(paths)

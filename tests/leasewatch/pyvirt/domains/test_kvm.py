@@ -37,7 +37,7 @@ def test_a_qemu_that_ends_at_once_is_found_out(
     assert "signal 6" in kvm.try_acceleration("kvm")
 
 
-def test_a_missing_qemu_is_said_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_qemu_is_reported_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qemu, "SYSTEM", "qemu-system-pdp11")
     monkeypatch.setitem(qemu.PACKAGES, "qemu-system-pdp11", "qemu-system-misc")
     with pytest.raises(UserError, match="not installed") as error:

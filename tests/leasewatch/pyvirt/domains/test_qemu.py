@@ -75,7 +75,7 @@ USED = "Is another process using the image [/d/disk.qcow2]?"
         ("", ""),
     ],
 )
-def test_a_complaint_of_several_lines_is_told_as_a_whole(printed: str, said: str) -> None:
+def test_an_error_of_several_lines_is_reported_whole(printed: str, said: str) -> None:
     assert qemu.complaint(printed) == said
 
 

@@ -101,7 +101,7 @@ def test_a_lease_without_an_end_is_one() -> None:
         ("", []),
     ],
 )
-def test_a_reservation_is_what_dnsmasq_is_told(text: str, found: list[tuple[str, str]]) -> None:
+def test_dnsmasq_gets_each_reservation(text: str, found: list[tuple[str, str]]) -> None:
     assert holders.reserved(text) == found
 
 
@@ -117,7 +117,7 @@ def test_sets_are_changed_by_what_differs() -> None:
     assert holders.difference("lab", new, new) == ""
 
 
-def test_whatever_changes_where_the_settled_leases_are_those_of_the_file() -> None:
+def test_settled_leases_are_those_of_the_file_after_any_change() -> None:
     dice = random.Random(5)
     leases = Leases()
     content: list[str] = []

@@ -41,7 +41,7 @@ def test_a_tap_whose_name_was_given_away_again_is_that_of_the_newer_domain() -> 
         assert ruleset.guests(order, "lab") == [Guest(("pvtap0",), (MAC(2),), strict=True)]
 
 
-def test_a_tap_has_one_owner_whatever_networks_the_two_are_on() -> None:
+def test_a_tap_has_one_owner_even_across_networks() -> None:
     killed = state("killed", Nic("lab", MAC(1), "pvtap0"), started=1)
     web1 = state("web1", Nic("dmz", MAC(2), "pvtap0"), Nic("lab", MAC(3)), started=2)
     for order in ([killed, web1], [web1, killed]):

@@ -22,7 +22,7 @@ def is_readable(notifier: DirectoryNotifier) -> bool:
     return bool(select.select([notifier.fileno()], [], [], 0)[0])
 
 
-def test_each_kind_of_change_is_noticed_until_the_folders_are_watched_anew(
+def test_each_kind_of_change_is_noticed_until_the_folders_are_watched_again(
     notifier: DirectoryNotifier, tmp_path: Path
 ) -> None:
     file, other = tmp_path / "file", tmp_path / "other"
@@ -54,7 +54,7 @@ def test_folders_that_are_missing_or_watched_no_more_say_nothing(
     assert is_readable(notifier)
 
 
-def test_a_closed_one_begins_anew_and_holds_no_descriptor(
+def test_a_closed_notifier_starts_again_and_holds_no_descriptor(
     notifier: DirectoryNotifier, tmp_path: Path
 ) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))

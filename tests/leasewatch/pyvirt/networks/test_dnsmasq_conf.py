@@ -66,7 +66,7 @@ def test_only_an_isolated_network_has_no_way_out() -> None:
         (b"nameservers 192.0.2.1\n;nameserver x\n\xff\0\n", b""),
     ],
 )
-def test_of_the_hosts_resolvers_only_their_addresses_are_kept(host: bytes, kept: bytes) -> None:
+def test_only_the_addresses_of_the_hosts_resolvers_are_kept(host: bytes, kept: bytes) -> None:
     assert dnsmasq_conf.nameservers(host) == kept
 
 

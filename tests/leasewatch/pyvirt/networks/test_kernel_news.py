@@ -33,7 +33,7 @@ def test_what_is_deleted_is_a_loss_of_its_own_table(message: int, change: str, f
     assert said((message, "a"), family=family) == {(family, "a"): change}
 
 
-def test_a_table_that_is_made_anew_lacks_nothing() -> None:
+def test_a_rebuilt_table_lacks_nothing() -> None:
     whole = [(DELRULE, "a"), (DELTABLE, "a"), (NEWTABLE, "a"), (NEWCHAIN, "a"), (NEWRULE, "a")]
     assert said(*whole) == {(INET, "a"): "made"}
     others = said(*whole, (DELRULE, "a"), (DELTABLE, "b"))

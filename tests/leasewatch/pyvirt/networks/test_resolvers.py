@@ -58,7 +58,7 @@ def test_what_leads_nowhere_is_looked_for_where_it_would_appear(etc: Path) -> No
     assert copied(etc) == ONE
 
 
-def test_a_copy_that_is_right_is_not_written_anew(etc: Path) -> None:
+def test_a_copy_that_is_right_is_not_rewritten(etc: Path) -> None:
     (etc / "resolv.conf").write_bytes(ONE)
     assert copied(etc) == ONE
     before = (etc.parent / "copy").stat().st_ino

@@ -51,7 +51,7 @@ def test_one_without_a_run_state_is_not(files: NetworkFiles) -> None:
         assert refused(files) == "network lab is not started"
 
 
-def test_one_whose_process_was_killed_is_not_whatever_it_left(files: NetworkFiles) -> None:
+def test_a_network_whose_process_was_killed_is_not_started(files: NetworkFiles) -> None:
     """The lock's file, none, or no folder; the pid of the run state may be another's by now."""
     said = "network lab is no longer started: its process was killed"
     with holding(files.lock) as killed:

@@ -127,8 +127,7 @@ def _snapshot(system: System) -> Piece:
         return Piece("snapshot", "damaged", error.what, pieces.start_command())
     age = max(0, int(time.time()) - summary.published)
     hosts = "1 host" if summary.hosts == 1 else f"{summary.hosts} hosts"
-    detail = f"generation {summary.generation}, {hosts}, published {age} s ago"
-    return Piece("snapshot", "ok", detail)
+    return Piece("snapshot", "ok", f"{hosts}, published {age} s ago")
 
 
 def _install(system: System) -> str:

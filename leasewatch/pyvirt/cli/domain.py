@@ -240,7 +240,7 @@ def shutdown(names: Sequence[str], timeout: int, force: bool) -> int:
 
 @command.command(_NAMES, needs_root=True)
 def stop(names: Sequence[str]) -> int:
-    """Force domains off now, like pulling the plug."""
+    """Cut the power of domains now; `shutdown` ends them cleanly."""
     return each("domain", names, _domains().stop, "is stopped")
 
 

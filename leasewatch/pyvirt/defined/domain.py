@@ -47,7 +47,7 @@ class DomainDefinition(
     initrd: str | None = None
     append: str = ""
     mac_filtering: bool = True
-    """Whether its cards may send from their own MACs alone; a nested bridge needs more."""
+    """Whether its cards may send only from their own MACs; a nested bridge needs others too."""
 
     def checked(self) -> DomainDefinition:
         """The same; UserError where its parts do not fit together. `plan` checks new names."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import threading
 from collections.abc import Callable
@@ -26,15 +27,24 @@ from nss_pyvirt.errors import UserError
 from tests.leasewatch.holding import holding
 
 
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty disk of 8 MiB."""
+    made = tmp_path_factory.mktemp("image") / "base.qcow2"
+    _qemu_img("create", "-f", "qcow2", made, "8M")
+    return made
+
+
 @pytest.fixture
-def paths(tmp_path: Path) -> Paths:
+def paths(tmp_path: Path, image: Path) -> Paths:
     """A root with a network `lab`, an image and a kernel."""
     made = Paths(tmp_path)
     made.network_definitions.mkdir(parents=True)
+    made.domain_data.mkdir(parents=True)
     lab = Network(name="lab", subnet="10.77.0.0/24", subnet6="fd77::/64")
     store.write(made.network_definitions, lab)
     (tmp_path / "vmlinuz").write_bytes(b"kernel")
-    _qemu_img("create", "-f", "qcow2", tmp_path / "base.qcow2", "8M")
+    shutil.copy(image, tmp_path / "base.qcow2")
     return made
 
 
@@ -165,7 +175,8 @@ def test_what_cannot_be_defined_is_refused_and_leaves_nothing(
     monkeypatch.setattr("socket.gethostname", lambda: "ThisHost.example.org")
     taken = {"macs": ["52:54:00:ff:ff:ff"], "addresses": ["10.77.0.9"], "aliases": ["also"]}
     taken["aliases"].append("mail.lab.internal")
-    Domains(paths).create(_request(paths, name="other", **taken))
+    other = _request(paths, name="other", disk=None, kernel=paths.root / "vmlinuz", **taken)
+    Domains(paths).create(other)
     before = _everything(paths.root)
     with pytest.raises(UserError, match=why):
         Domains(paths).create(_request(paths, **changes))

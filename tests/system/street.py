@@ -48,7 +48,7 @@ state = run_states.read(Paths().domain_runs / f"{sys.argv[1]}.json", DomainState
 ended = sys.argv[2:] == ["ended"]
 if ended:
     (Paths().domain_runs / f"{sys.argv[1]}.json").unlink()
-refresh_filter(Paths(), ["lab"], **{"ended" if ended else "begun": state})
+refresh_filter(Paths(), ["lab"], None if ended else state)
 """
 TAGS = {
     "no tag": (),

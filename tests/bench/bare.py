@@ -14,7 +14,7 @@ BRIDGE = "bare0"
 ADDRESS = "10.73.0.2"
 """Of the guest."""
 _MAC = "52:54:00:77:00:03"
-_LEASES = Path("/run/bench/bare.leases")
+LEASES = Path("/run/bench/bare.leases")
 _NETWORK_PID = "/run/bench/bare.dnsmasq.pid"
 _DOMAIN_PID = "/run/bench/bare.qemu.pid"
 
@@ -33,7 +33,7 @@ def network_start() -> list[str]:
         dnsmasq --conf-file=/dev/null --user=root --no-hosts --no-resolv --no-ping \\
             --interface={BRIDGE} --except-interface=lo --bind-interfaces \\
             --dhcp-range=10.73.0.10,10.73.0.250 --dhcp-host={_MAC},{ADDRESS} \\
-            --dhcp-leasefile={_LEASES} --pid-file={_NETWORK_PID}
+            --dhcp-leasefile={LEASES} --pid-file={_NETWORK_PID}
     """)
 
 
@@ -70,7 +70,7 @@ def domain_stop() -> list[str]:
 
 def has_lease() -> bool:
     """Whether the guest has its address."""
-    return _LEASES.exists() and ADDRESS in _LEASES.read_text()
+    return LEASES.exists() and ADDRESS in LEASES.read_text()
 
 
 def _script(text: str) -> list[str]:

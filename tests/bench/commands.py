@@ -134,8 +134,11 @@ def _measure_domains(folder: Path, times: Times, counts: Counts) -> None:
             libvirt.virsh("destroy", "vm1"),
             functools.partial(Module("libvirt_guest").finds, "vm1"),
             ["-o", f"HostName={libvirt.ADDRESS}", "vm1"],
+            libvirt.STATUS,
         ),
-        "bare": Boot(bare.domain_start(), bare.domain_stop(), bare.has_lease, [bare.ADDRESS]),
+        "bare": Boot(
+            bare.domain_start(), bare.domain_stop(), bare.has_lease, [bare.ADDRESS], bare.LEASES
+        ),
     }
     steps = {
         who: [Step("pyvirt domain start", guest.start), Step("pyvirt domain stop", guest.stop)]

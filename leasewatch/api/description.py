@@ -89,19 +89,16 @@ def _used(kind: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]:
 def _fields(kind: type[msgspec.Struct]) -> str:
     """The fields in brackets: in one line if none has a comment."""
     types = hints(kind, include_extras=True)
-    fields = [(name, *_commented(types[name])) for name in kind.__struct_fields__]
-    if not any(comment for _, _, comment in fields):
-        return f"({', '.join(f'{name}: {text}' for name, text, _ in fields)})"
-    lines = [f"{_comment(comment, '  ')}  {name}: {text}" for name, text, comment in fields]
-    return "(\n" + ",\n".join(lines) + "\n)"
+    fields = {name: f"{name}: {_type(types[name])}" for name in kind.__struct_fields__}
+    comments = {name: _comment(_note(types[name]), "  ") for name in fields}
+    if not any(comments.values()):
+        return f"({', '.join(fields.values())})"
+    return "(\n" + ",\n".join(f"{comments[name]}  {text}" for name, text in fields.items()) + "\n)"
 
 
-def _commented(hint: Any) -> tuple[str, str]:
-    """A field's Varlink type, and its comment."""
-    comment = ""
-    if get_origin(hint) is Annotated:
-        comment = next((part for part in hint.__metadata__ if isinstance(part, str)), "")
-    return _type(hint), comment
+def _note(hint: Any) -> str:
+    """The string in a field's `Annotated`."""
+    return next((part for part in getattr(hint, "__metadata__", ()) if isinstance(part, str)), "")
 
 
 def _type(hint: Any) -> str:

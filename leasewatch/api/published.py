@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import msgspec
-
 from leasewatch import addresses
 from leasewatch.addresses import Address
 from leasewatch.api.interface import Entry, entry
@@ -34,24 +32,24 @@ def entries(hosts: Iterable[HostRecord], leases: Iterable[Lease], now: float) ->
 
 
 def _of_lease(lease: Lease, found: tuple[HostRecord, HostAddress] | None, now: float) -> Claim:
-    name = found[0].names[0] if found else lease.hostname
-    claim = Claim(
-        name=name,
+    verdict: Verdict = "published"
+    reason = "it is in the published table"
+    if 0 < lease.expires <= now:
+        verdict, reason = "expired", "its lease has expired"
+    elif not found and lease.hostname is None:
+        verdict, reason = "unnamed", "the guest gave no hostname"
+    elif not found:
+        verdict, reason = "refused", "it is not in the published table"
+    return Claim(
+        name=found[0].names[0] if found else lease.hostname,
         trust=found[0].trust if found else "guest" if lease.hostname else None,
-        verdict="published",
-        reason="it is in the published table",
+        verdict=verdict,
+        reason=reason,
         network=lease.network,
         address=lease.address,
         lease=lease,
         mac=lease.hwaddr,
     )
-    if 0 < lease.expires <= now:
-        return _but(claim, "expired", "its lease has expired")
-    if found:
-        return claim
-    if name is None:
-        return _but(claim, "unnamed", "the guest gave no hostname")
-    return _but(claim, "refused", "it is not in the published table")
 
 
 def _of_table(host: HostRecord, address: HostAddress) -> Entry:
@@ -77,7 +75,3 @@ def _awaiting(host: HostRecord) -> Claim:
         reason="the domain is running and has no lease yet",
         network="",
     )
-
-
-def _but(claim: Claim, verdict: Verdict, reason: str) -> Claim:
-    return msgspec.structs.replace(claim, verdict=verdict, reason=reason)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from leasewatch.addresses import Address
+from leasewatch.leases.address_book import client_of
 from leasewatch.model import Lease, LeaseChange
 
 
@@ -32,7 +33,7 @@ def is_given_back(change: LeaseChange, wall: float) -> bool:
     old, new = change.old, change.new
     if old is None or change.since == 0 or 0 < old.expires <= wall:
         return False
-    return new is None or _client(old) != _client(new)
+    return new is None or client_of(old) != client_of(new)
 
 
 def unseen(
@@ -50,7 +51,3 @@ def unseen(
             yield one, one.until
         elif one.network in known and not ended and one[:3] not in there:
             yield one, wall
-
-
-def _client(lease: Lease) -> str | None:
-    return lease.hwaddr or lease.client_id

@@ -30,20 +30,14 @@ class Prompter:
         if self._sockets[16] is None:
             _LOG.warning("no IPv6 socket: addresses are seen only once they are used")
         self._timer: asyncio.TimerHandle | None = None
+        self.answered = self._prompts.answered
+        self.keep = self._prompts.keep
 
     def ask(self, target: Target, steps: tuple[float, ...] = AFTER) -> None:
         """Ask for it after the first of `steps` (seconds), and again after each other one."""
         if self._sockets[len(target[1])] is not None:
             self._prompts.ask(target, asyncio.get_running_loop().time(), steps)
             self._arm()
-
-    def answered(self, target: Target) -> None:
-        """Stop asking for it."""
-        self._prompts.answered(target)
-
-    def keep(self, ifindexes: set[int]) -> None:
-        """Stop asking on other interfaces."""
-        self._prompts.keep(ifindexes)
 
     def stop(self) -> None:
         """Stop asking."""

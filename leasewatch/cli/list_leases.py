@@ -81,11 +81,12 @@ def command(
     """  # noqa: D301  click means the character
     asked = {word.lower().removesuffix(".") for word in wanted}
     now = time.time()
+    orders: dict[str, list[str | int]] = {}
 
     def shown(entry: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
         if not _is_chosen(entry, asked, networks, states):
             return None
-        return _order(entry), _row(entry, output, now)
+        return _order(entry, orders), _row(entry, output, now)
 
     chosen = [row for row in ask.entries(paths, shown) if row is not None]
     if not chosen and (wanted or networks or states):
@@ -115,12 +116,17 @@ def _is_chosen(
     return not asked or any(value and value.lower() in asked for value in own)
 
 
-def _order(entry: dict[str, Any]) -> tuple[object, ...]:
-    """By name (host2 before host10), unnamed last, then network and address, IPv4 first."""
+def _order(entry: dict[str, Any], networks: dict[str, list[str | int]]) -> tuple[object, ...]:
+    """By name (host2 before host10), unnamed last, then network and address, IPv4 first.
+
+    `networks` keeps the order of each network.
+    """
     name, address, family = entry["name"], entry["address"], entry["family"] or 0
     kind = _socket.AF_INET if family == 4 else _socket.AF_INET6
     packed = _socket.inet_pton(kind, address) if address else b""
-    network = show.natural(entry["network"])
+    network = networks.get(entry["network"])
+    if network is None:
+        network = networks[entry["network"]] = show.natural(entry["network"])
     return (name is None, show.natural(name or ""), network, family, packed)
 
 

@@ -36,7 +36,7 @@ class Answers:
         """Every candidate; leases may change between two of them."""
         unnamed, expired = list(self._policy.unnamed()), list(self._expired())
         for name in list(self._policy.names()):
-            yield from map(entry, self._policy.decide(name).claims)
+            yield from map(entry, self._policy.decide(name, records=False).claims)
         yield from map(entry, unnamed)
         yield from (entry(_expired(lease)) for lease in expired)
 

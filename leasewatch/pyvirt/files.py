@@ -19,7 +19,7 @@ class NetworkFiles:
         self.state = paths.network_runs / f"{name}.json"
         """A `NetworkState` as JSON while the network is started."""
         self.run = paths.network_runs / name
-        """The folder of the next six, world-readable: dnsmasq is not root."""
+        """The folder of the next five, world-readable: dnsmasq is not root."""
         self.lock = self.run / "lock"
         """Locked by the `pyvirt network run` process of this network."""
         self.log = self.run / "log"

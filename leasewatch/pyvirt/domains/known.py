@@ -20,6 +20,9 @@ from leasewatch.pyvirt.files import DomainFiles, domain_state
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import show
 
+_SHOWN = ("memory", "cpus", "accel", "disk", "kernel", "initrd", "append", "mac_filtering")
+"""Keys of a definition that `show` prints as they are."""
+
 
 class KnownDomains:
     """All domains below one root."""
@@ -62,14 +65,7 @@ class KnownDomains:
             "macs": [nic.mac for nic in domain.nics],
             "reserved": [nic.address for nic in domain.nics if nic.address],
             "addresses": list(found or ()),
-            "memory": domain.memory,
-            "cpus": domain.cpus,
-            "accel": domain.accel,
-            "disk": domain.disk,
-            "kernel": domain.kernel,
-            "initrd": domain.initrd,
-            "append": domain.append,
-            "mac_filtering": domain.mac_filtering,
+            **{key: getattr(domain, key) for key in _SHOWN},
             "started": state.started if state else None,
             "pid": state.pid if state else None,
         }

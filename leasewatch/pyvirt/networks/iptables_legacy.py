@@ -19,14 +19,11 @@ def tables() -> Iterator[tuple[str, list[str], str | None]]:
     """
     for tool, names in _TOOLS.items():
         there: list[str] = []
+        saved = None
         with contextlib.suppress(OSError):  # a kernel without it
             there = Path("/proc/net", names).read_text().split()
         if there:
-            yield tool, there, _save(f"{tool}-save")
-
-
-def _save(program: str) -> str | None:
-    with contextlib.suppress(UserError, OSError):
-        done = programs.run([program], package="iptables")
-        return None if done.returncode else done.stdout
-    return None
+            with contextlib.suppress(UserError, OSError):
+                done = programs.run([f"{tool}-save"], package="iptables")
+                saved = None if done.returncode else done.stdout
+            yield tool, there, saved

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
-import struct
 from typing import Final
 
 DESCRIPTOR: Final = "PYVIRT_NOTIFY_FD"
@@ -30,6 +28,9 @@ def notify(*lines: str, patience: int = _PATIENCE) -> None:
 
 
 def _send(message: bytes, address: str, patience: int) -> None:
+    import socket  # noqa: PLC0415  # pyvirt's commands do without
+    import struct  # noqa: PLC0415
+
     if address.startswith("@"):
         address = "\0" + address[1:]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:

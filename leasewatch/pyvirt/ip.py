@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
+
+import msgspec
 
 from nss_pyvirt import programs
 from nss_pyvirt.errors import UserError
@@ -36,21 +37,11 @@ def ask(family: int, commands: Sequence[str]) -> list[Answer | str]:
     for failed in _FAILED.finditer(done.stderr):
         reasons[int(failed[1])] = _reason(done.stderr[said : failed.start()])
         said = failed.end()
-    answers = list(_values(done.stdout))
+    answers = [msgspec.json.decode(line) for line in done.stdout.splitlines()]  # one a command
     if len(answers) != len(commands) - len(reasons):
         raise UserError(f"ip: {_reason(done.stderr)}")
     left = iter(answers)
     return [reasons[n] if n in reasons else next(left) for n in range(1, len(commands) + 1)]
-
-
-def _values(text: str) -> Iterator[Answer]:
-    """The JSON arrays that follow one another."""
-    decoder = json.JSONDecoder()
-    at = text.find("[")
-    while at >= 0:
-        value, end = decoder.raw_decode(text, at)
-        yield value
-        at = text.find("[", end)
 
 
 def _reason(said: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
+
+import msgspec
 
 from nss_pyvirt import programs
 from nss_pyvirt.errors import UserError
@@ -28,16 +29,17 @@ def apply(script: str) -> None:
 
 def ruleset() -> list[dict[str, Any]]:
     """Every table, chain and rule of the host, as libnftables JSON objects."""
-    listed: list[dict[str, Any]] = json.loads(_nft(["-j", "list", "ruleset"], ""))["nftables"]
-    return listed
+    return _list("ruleset")
 
 
-def has_table(name: str, family: str = "inet") -> bool:
+def has_table(name: str, family: str) -> bool:
     """Whether the table of this name is there."""
-    return any(
-        entry.get("table", {}).get("name") == name
-        for entry in json.loads(_nft(["-j", "list", "tables", family], ""))["nftables"]
-    )
+    return any(entry.get("table", {}).get("name") == name for entry in _list("tables", family))
+
+
+def _list(*what: str) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = msgspec.json.decode(_nft(["-j", "list", *what], ""))["nftables"]
+    return listed
 
 
 def _nft(arguments: list[str], text: str) -> str:

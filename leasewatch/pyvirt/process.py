@@ -11,16 +11,20 @@ import pwd
 import re
 import select
 import signal
+import sys
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from leasewatch.daemon import notify
 from leasewatch.files import locks
 from nss_pyvirt import programs
 from nss_pyvirt.errors import UserError
+from nss_pyvirt.terminal import frame
 
 _KILL_GRACE = 5.0  # seconds that SIGKILL may take
+_PYVIRT = (sys.executable, "-P", "-m", "leasewatch.pyvirt.cli.pyvirt")
 _SAYS = 3  # the descriptor through which a parent process reports READY=1
 
 
@@ -56,21 +60,34 @@ def _setpriv() -> str:
     return programs.find("setpriv", "util-linux")
 
 
-def wait_pidfd(pidfd: int, timeout: float) -> bool:
-    """Whether the process has ended within `timeout` seconds."""
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(max(0, round(timeout * 1000))))
-
-
 def end(pidfd: int, timeout: float) -> bool:
     """Send SIGTERM, and SIGKILL after `timeout` seconds; True: the process has ended."""
     for number, patience in ((signal.SIGTERM, timeout), (signal.SIGKILL, _KILL_GRACE)):
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(pidfd, number)
-        if wait_pidfd(pidfd, patience):
+        if programs.wait_pidfd(pidfd, patience):
             return True
     return False
+
+
+@contextlib.contextmanager
+def signals() -> Iterator[int]:
+    """A descriptor from which SIGTERM, SIGINT and SIGHUP are read as bytes.
+
+    No signal is lost, and none interrupts a step.
+    """
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    before = {number: signal.signal(number, lambda *_: None) for number in numbers}
+    wakeup = signal.set_wakeup_fd(writing)
+    try:
+        yield reading
+    finally:
+        signal.set_wakeup_fd(wakeup)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(reading)
+        os.close(writing)
 
 
 def await_end(program: str, argument: str, timeout: float, *, uid: int | None = None) -> None:
@@ -121,7 +138,8 @@ def _real_uid(folder: Path) -> int:
 
 
 def start_detached(
-    argv: Sequence[str],
+    words: Sequence[str],
+    main: Callable[[], None],
     *,
     unit: str,
     log: Path,
@@ -130,9 +148,10 @@ def start_detached(
 ) -> list[str]:
     """Start a parent process, wait for its READY=1 (sd_notify), and return the lines it printed.
 
-    Where systemd is PID 1 it becomes the transient `unit` (NAME.service), ordered after the units
-    `after`. Elsewhere it becomes a session of its own. Its output is appended to `log`. If it fails
-    or is not ready within `timeout` seconds, it is ended. UserError then carries the error and hint
+    Where systemd is PID 1 it runs `pyvirt WORDS` as the transient `unit` (NAME.service), ordered
+    after the units `after`. Elsewhere this process forks: the child leads a session of its own and
+    calls `main`, which is what `pyvirt WORDS` does. The output is appended to `log`. If it fails or
+    is not ready within `timeout` seconds, it is ended. UserError then carries the error and hint
     that it printed last.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -140,33 +159,24 @@ def start_detached(
         before = file.tell()
     try:
         if Path("/run/systemd/system").is_dir():
-            failure = _start_unit(argv, unit, log, timeout, after)
+            failure = _start_unit([*_PYVIRT, *words], unit, log, timeout, after)
         else:
-            failure = _start_session(argv, log, timeout)
+            failure = _fork(words, main, log, timeout)
     except OSError as error:
-        raise UserError(f"cannot start {argv[0]}: {error.strerror}") from error
+        raise UserError(f"cannot start {unit}: {error.strerror}") from error
     if failure:
         raise last_error(log, before, f"{unit} {failure}")
     return _said(log, before)
 
 
-def _start_session(argv: Sequence[str], log: Path, timeout: float) -> str:
-    ready, says = os.pipe()  # inherited, so no other process can write to it or fill it
-    environment = {**os.environ, notify.DESCRIPTOR: str(_SAYS)}
-    environment.pop("NOTIFY_SOCKET", None)  # it belongs to this process
+def _fork(words: Sequence[str], main: Callable[[], None], log: Path, timeout: float) -> str:
+    ready, says = os.pipe()  # the child's alone, so no other process can write to it or fill it
     try:
-        pid = os.posix_spawn(
-            argv[0],
-            list(argv),
-            environment,
-            file_actions=[
-                (os.POSIX_SPAWN_DUP2, says, _SAYS),
-                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_OPEN, 1, os.fspath(log), os.O_WRONLY | os.O_APPEND, 0),
-                (os.POSIX_SPAWN_DUP2, 1, 2),
-            ],
-            setsid=True,
-        )
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.flush()  # else both processes would print what it holds
+        pid = os.fork()
+        if not pid:
+            _detach(words, main, log, says)
         pidfd = os.pidfd_open(pid)
         failure = "was interrupted"
         try:
@@ -180,6 +190,46 @@ def _start_session(argv: Sequence[str], log: Path, timeout: float) -> str:
         os.close(ready)
         os.close(says)
     return failure
+
+
+def _detach(words: Sequence[str], main: Callable[[], None], log: Path, says: int) -> NoReturn:
+    """In the child: run `main` with `log` for its output and no other descriptor, and end."""
+    code = 1
+    try:
+        os.setsid()
+        os.dup2(says, _SAYS, inheritable=False)
+        streams = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_WRONLY | os.O_APPEND)
+        for number, fd in enumerate((*streams, streams[1])):
+            os.dup2(fd, number)
+        os.closerange(_SAYS + 1, os.sysconf("SC_OPEN_MAX"))  # also the locks of the command
+        sys.stdout = sys.stderr = os.fdopen(1, "w", buffering=1, errors="backslashreplace")
+        os.chdir("/")
+        os.environ[notify.DESCRIPTOR] = str(_SAYS)
+        os.environ.pop("NOTIFY_SOCKET", None)  # it belongs to the command
+        _retitle([*sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1], *words])
+        main()
+        code = 0
+    except UserError as error:
+        frame.print_error("pyvirt", error, as_json=False)
+    except BaseException:  # noqa: BLE001  # whatever it is, it goes no further
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(code)  # nothing of the command may go on in here
+
+
+def _retitle(argv: Sequence[str]) -> None:
+    """Make ps(1) show `argv`, as far as the command line that this process has leaves room."""
+    with contextlib.suppress(OSError), Path("/proc/self/mem").open("r+b", buffering=0) as memory:
+        fields = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
+        start, stop = int(fields[45]), int(fields[46])  # arg_start and arg_end
+        memory.seek(start)
+        room = stop - start
+        memory.write(b"\0".join(map(os.fsencode, argv))[: room - 1].ljust(room, b"\0"))
+
+
+def say(sentence: str) -> None:
+    """Print a sentence in the log of a parent process; `start_detached` returns it."""
+    print(f"pyvirt: {frame.printable(sentence)}", file=sys.stderr)
 
 
 def _await_ready(ready: int, pidfd: int, timeout: float) -> str:

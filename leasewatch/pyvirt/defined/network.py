@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import ClassVar, Literal
 
 import msgspec
@@ -10,6 +9,11 @@ import msgspec
 from leasewatch.names import labels, suffix
 from leasewatch.pyvirt.defined import subnets
 from nss_pyvirt.errors import UserError
+
+try:  # hashlib would load OpenSSL, which takes longer than all of this
+    from _sha2 import sha256  # type: ignore[import-not-found]
+except ImportError:  # Python 3.11
+    from _sha256 import sha256  # type: ignore[import-not-found]
 
 Mode = Literal["nat", "isolated"]
 """`nat`: guests reach the world through the host; `isolated`: the host and each other only."""
@@ -62,7 +66,7 @@ def bridge_name(name: str) -> str:
     """
     if len(name) <= 12:
         return f"pv-{name}"
-    return f"pv_{name[:7]}-{hashlib.sha256(name.encode()).hexdigest()[:4]}"
+    return f"pv_{name[:7]}-{sha256(name.encode()).hexdigest()[:4]}"
 
 
 def bridge_mac(name: str) -> str:
@@ -71,7 +75,7 @@ def bridge_mac(name: str) -> str:
     Without one it would take its lowest port's and change as guests come and go. It also tells a
     bridge of ours from one that somebody else made under the same name.
     """
-    digest = hashlib.sha256(b"bridge " + name.encode()).hexdigest()
+    digest = sha256(b"bridge " + name.encode()).hexdigest()
     return ":".join(["02", *(digest[i : i + 2] for i in range(0, 10, 2))])
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from leasewatch.files import locks
 from leasewatch.pyvirt import process
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import Accel, DomainDefinition
-from leasewatch.pyvirt.domains import console, kvm
+from leasewatch.pyvirt.domains import console, kvm, qmp
 from leasewatch.pyvirt.domains.disk import check_content, make_overlay
 from leasewatch.pyvirt.domains.known import KnownDomains, lookup
 from leasewatch.pyvirt.domains.plan import DomainRequest, plan
@@ -25,6 +23,7 @@ from leasewatch.pyvirt.domains.qemu import Chosen
 from leasewatch.pyvirt.files import UNFINISHED, DomainFiles, started_network
 from leasewatch.pyvirt.networks import hosts_entries
 from leasewatch.pyvirt.say import Say
+from nss_pyvirt import programs
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.installer.pieces import start_command
 
@@ -32,7 +31,6 @@ _READY = 30.0  # seconds for `domain run` to say READY=1
 _PUBLISHED = 1.0  # seconds for the service to publish the name
 _QUIT = 15.0  # seconds for `domain run` to end QEMU and clean up
 _PATIENCE = 60.0  # seconds that another command on the same domain may take
-_PYVIRT = (sys.executable, "-P", "-m", "leasewatch.pyvirt.cli.pyvirt")
 
 
 class Domains(KnownDomains):
@@ -79,7 +77,8 @@ class Domains(KnownDomains):
 
     def _start_parent(self, domain: DomainDefinition, files: DomainFiles, say: Say) -> None:
         said = process.start_detached(
-            [*_PYVIRT, "domain", "run", domain.name],
+            ["domain", "run", domain.name],
+            lambda: self.run(domain.name, process.say),
             unit=f"pyvirt-domain-{domain.name}.service",
             log=files.log,
             timeout=_READY,
@@ -90,7 +89,7 @@ class Domains(KnownDomains):
 
     def run(self, name: str, say: Say) -> None:
         """Be the domain's parent until its guest ends."""
-        from leasewatch.pyvirt.domains import run as domain_run  # noqa: PLC0415  # asyncio: 30 ms
+        from leasewatch.pyvirt.domains import run as domain_run  # noqa: PLC0415  # only here
 
         domain = self.get(name)
         domain_run.run(self._paths, domain, self.choose_accel(domain.accel, say), say)
@@ -246,8 +245,6 @@ def _remove_data(files: DomainFiles) -> None:
 
 def _shut_down(files: DomainFiles, pid: int, timeout: float, say: Say) -> bool:
     """Whether the process `pid`, which holds the domain, has ended within `timeout` seconds."""
-    from leasewatch.pyvirt.domains import qmp  # noqa: PLC0415  # asyncio costs 30 ms
-
     try:
         pidfd = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -256,20 +253,19 @@ def _shut_down(files: DomainFiles, pid: int, timeout: float, say: Say) -> bool:
         try:
             qmp.ask(files.qmp, "system_powerdown", timeout=5)
         except UserError:
-            if process.wait_pidfd(pidfd, 1):
+            if programs.wait_pidfd(pidfd, 1):
                 return True  # it was just ending
             raise
         say(f"{files.name} is asked to shut down; waiting up to {timeout:g} s")
-        return process.wait_pidfd(pidfd, timeout)
+        return programs.wait_pidfd(pidfd, timeout)
     finally:
         os.close(pidfd)
 
 
 def _is_published(snapshot: Path, name: str) -> bool:
     """Whether the host table holds `name`, within a second."""
-    deadline = time.monotonic() + _PUBLISHED
-    while lookup(snapshot, name) is None:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.005)
-    return True
+    if lookup(snapshot, name) is not None:
+        return True
+    from leasewatch.pyvirt.networks.directory_notifier import await_change  # noqa: PLC0415
+
+    return await_change(snapshot.parent, lambda: lookup(snapshot, name) is not None, _PUBLISHED)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
+import select
 import signal
 import socket
-import subprocess
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from leasewatch.daemon import notify
 from leasewatch.pyvirt import process
 from leasewatch.pyvirt.defined.domain import DomainDefinition
-from leasewatch.pyvirt.domains import qemu
+from leasewatch.pyvirt.domains import qemu, qmp
 from leasewatch.pyvirt.domains.console import Log
 from leasewatch.pyvirt.files import DomainFiles
 from nss_pyvirt import programs
@@ -29,34 +29,51 @@ def await_former(name: str) -> None:
     process.await_end(_program(), qemu.guest_option(name), _QUIT)
 
 
-async def run(
-    files: DomainFiles, domain: DomainDefinition, accel: qemu.Chosen, taps: Sequence[int]
+def run(
+    files: DomainFiles,
+    domain: DomainDefinition,
+    accel: qemu.Chosen,
+    taps: Sequence[int],
+    signals: int,
 ) -> None:
-    """Run QEMU until its guest ends, or until SIGTERM, SIGINT or SIGHUP; READY=1 once QMP answers.
+    """Run QEMU until its guest ends, or `signals` is readable; READY=1 once QMP answers.
 
     QEMU gets `taps` and never outlives this process. UserError with QEMU's own last line when it
     fails.
     """
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, stop.set)
-    guest, logs = _start(files, domain, accel, taps)
-    with _watch(guest, logs) as ended:
+    child, logs = _start(files, domain, accel, taps)
+    with contextlib.closing(_Guest(child, logs)) as guest:
         try:
-            await _first_of(_ready(files.qmp, ended), stop.wait())
-            await _first_of(ended.wait(), stop.wait())
+            if _answers(guest, files.qmp, signals):
+                notify.notify("READY=1")
+                guest.wait(None, signals)
         finally:
-            stopped = not ended.is_set()
+            stopped = not guest.has_ended
             notify.notify("STOPPING=1")
-            await _end(guest, ended)
-    if guest.wait() and not stopped:
-        raise _failure(files, guest.returncode)
+            guest.end()
+    if (code := child.reap()) and not stopped:
+        raise _failure(files, code)
+
+
+def _answers(guest: _Guest, path: Path, signals: int) -> bool:
+    """Wait until QEMU answers QMP; False: it has ended, or a signal has come."""
+    try:
+        with contextlib.closing(qmp.Question(path, "query-status", _ANSWER)) as question:
+            while question.answer() is None:
+                ready = guest.wait(question.deadline, question.fileno(), signals)
+                if guest.has_ended or signals in ready:
+                    return False
+    except UserError:
+        # A QEMU that ends prints the reason, a moment after its socket has closed.
+        guest.wait(time.monotonic() + 1)
+        if not guest.has_ended:
+            raise
+    return not guest.has_ended
 
 
 def _start(
     files: DomainFiles, domain: DomainDefinition, accel: qemu.Chosen, taps: Sequence[int]
-) -> tuple[subprocess.Popen[bytes], dict[int, Path]]:
+) -> tuple[programs.Child, dict[int, Path]]:
     """QEMU, and the descriptors to read from, each with the log that gets its content."""
     program = _program()
     with contextlib.ExitStack() as given, contextlib.ExitStack() as kept:
@@ -65,15 +82,13 @@ def _start(
         qmp, console = (given.enter_context(_listen(p)) for p in (files.qmp, files.console))
         descriptors = qemu.Descriptors(qmp.fileno(), console.fileno(), console_log, tuple(taps))
         argv = qemu.command(domain, accel=accel, overlay=files.overlay, descriptors=descriptors)
-        guest = subprocess.Popen(
+        guest = programs.Child(
             process.confined(
                 [program, *argv[1:]], death_signal="KILL", capabilities=qemu.CAPABILITIES
             ),
-            pass_fds=descriptors.all(),
-            stdin=subprocess.DEVNULL,
-            stdout=errors,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is for us to act on
+            [None, errors, errors],
+            kept=descriptors.all(),
+            leads_session=True,  # Ctrl-C is for us to act on
         )
         kept.pop_all()
     return guest, {said: files.console_log, printed: files.qemu_log}
@@ -104,71 +119,53 @@ def _listen(path: Path) -> socket.socket:
     return listening
 
 
-@contextlib.contextmanager
-def _watch(guest: subprocess.Popen[bytes], logs: Mapping[int, Path]) -> Iterator[asyncio.Event]:
-    """An event that is set when `guest` ends; meanwhile the logs keep the end of its output.
+class _Guest:
+    """A running QEMU. While this waits, the logs keep the end of its output.
 
     A guest can make QEMU print any number of messages, as it can write to its console.
     """
-    loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
-    with contextlib.ExitStack() as ours:
-        pidfd = os.pidfd_open(guest.pid)
-        ours.callback(os.close, pidfd)
-        loop.add_reader(pidfd, ended.set)
-        ours.callback(loop.remove_reader, pidfd)
-        for reading, path in logs.items():
-            ours.callback(os.close, reading)
-            log = ours.enter_context(contextlib.closing(Log(path)))
-            ours.callback(_keep, reading, log)
-            loop.add_reader(reading, _keep, reading, log)
-            ours.callback(loop.remove_reader, reading)
-        yield ended
 
+    def __init__(self, child: programs.Child, logs: Mapping[int, Path]) -> None:
+        self._child = child
+        self._logs = {reading: Log(path) for reading, path in logs.items()}
+        self._open = set(self._logs)
+        """Those whose writers have not closed them."""
+        self.has_ended = False
 
-def _keep(reading: int, log: Log) -> None:
-    with contextlib.suppress(BlockingIOError):
-        log.write(os.read(reading, 65536))  # as much as a pipe holds
+    def wait(self, deadline: float | None, *others: int) -> set[int]:
+        """Wait until QEMU has ended or one of `others` is readable; returns those that are."""
+        while True:
+            poll = select.poll()
+            for fd in (self._child.pidfd, *self._open, *others):
+                poll.register(fd, select.POLLIN)
+            left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
+            ready = {fd for fd, _ in poll.poll(left)}
+            for reading in ready & self._open:
+                self._keep(reading)
+            self.has_ended = self.has_ended or self._child.pidfd in ready
+            if self.has_ended or not ready.isdisjoint(others) or not ready:
+                return ready.intersection(others)
 
+    def _keep(self, reading: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            said = os.read(reading, 65536)  # as much as a pipe holds
+            self._logs[reading].write(said)
+            if not said:
+                self._open.discard(reading)
 
-async def _ready(path: Path, ended: asyncio.Event) -> None:
-    from leasewatch.pyvirt.domains import qmp  # noqa: PLC0415  # loads while QEMU starts
+    def end(self) -> None:
+        """SIGTERM lets it flush its disks, SIGKILL follows if it does not end."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if not self.has_ended:
+                signal.pidfd_send_signal(self._child.pidfd, number)
+                self.wait(time.monotonic() + _QUIT)
 
-    try:
-        await qmp.execute(path, "query-status", within=_ANSWER)
-    except UserError:
-        # A QEMU that ends prints the reason, a moment after its socket has closed.
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(1):
-                await ended.wait()
-        if not ended.is_set():
-            raise
-    else:
-        notify.notify("READY=1")
-
-
-async def _first_of(*waits: Coroutine[object, object, object]) -> None:
-    """Wait until one of `waits` is done; raises what it raises."""
-    tasks = [asyncio.ensure_future(one) for one in waits]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _end(guest: subprocess.Popen[bytes], ended: asyncio.Event) -> None:
-    """End QEMU: SIGTERM lets it flush its disks, SIGKILL follows if it does not end."""
-    for send in (guest.terminate, guest.kill):
-        if ended.is_set():
-            return
-        send()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_QUIT):
-                await ended.wait()
+    def close(self) -> None:
+        """Keep what it said last."""
+        for reading, log in self._logs.items():
+            self._keep(reading)
+            log.close()
+            os.close(reading)
 
 
 def _failure(files: DomainFiles, code: int) -> UserError:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 from pathlib import Path
 
 import msgspec
@@ -59,26 +58,20 @@ def try_acceleration(accel: qemu.Chosen, limit: float = _LIMIT) -> str:
         os.write(firmware, qemu.PROBE_FIRMWARE)
         argv = qemu.probe_command(accel, f"/proc/self/fd/{firmware}")
         argv[0] = programs.find(argv[0], qemu.PACKAGES[argv[0]])
-        guest = subprocess.Popen(
-            process.confined(argv, death_signal="KILL", capabilities=qemu.CAPABILITIES),
-            pass_fds=[firmware],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        confined = process.confined(argv, death_signal="KILL", capabilities=qemu.CAPABILITIES)
+        guest = programs.Child(confined, kept=[firmware])
     finally:
         os.close(firmware)
     return _outcome(guest, limit)
 
 
-def _outcome(guest: subprocess.Popen[bytes], limit: float) -> str:
-    try:
-        code = guest.wait(limit)
-    except subprocess.TimeoutExpired:
+def _outcome(guest: programs.Child, limit: float) -> str:
+    if not programs.wait_pidfd(guest.pidfd, limit):
         guest.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            guest.wait(1)  # stuck in the kernel: it ends when the kernel lets it
+        if programs.wait_pidfd(guest.pidfd, 1):  # else it is stuck in the kernel until that lets it
+            guest.reap()
         return f"a trial guest had not run 10 million instructions after {limit:g} s"
+    code = guest.reap()
     if code == qemu.PROBE_PASSED:
         return ""
     return f"QEMU ended at once ({f'signal {-code}' if code < 0 else f'exit code {code}'})"

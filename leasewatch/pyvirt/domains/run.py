@@ -6,7 +6,6 @@ after a parent that was killed.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import time
@@ -18,7 +17,7 @@ from leasewatch.daemon import alive
 from leasewatch.files import locks
 from leasewatch.model import DomainState, NetworkState, Nic
 from leasewatch.paths import Paths
-from leasewatch.pyvirt import nft
+from leasewatch.pyvirt import nft, process
 from leasewatch.pyvirt.defined.domain import DomainDefinition, tap_mac
 from leasewatch.pyvirt.domains import disk, guest, tap
 from leasewatch.pyvirt.domains.qemu import Chosen
@@ -41,33 +40,32 @@ def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None
     """
     files = DomainFiles(paths, domain.name)
     held = locks.ProcessLock(files.lock)
-    held.acquire()
-    try:
+    with contextlib.ExitStack() as ours:
+        signals = ours.enter_context(process.signals())
+        held.acquire()
+        ours.callback(held.release)
         files.run.chmod(0o700)
         sweep(files)
         guest.await_former(domain.name)
         if domain.disk is not None:
             disk.check_base(files.overlay)
-        with contextlib.ExitStack() as ours:
-            with _started_networks(paths, domain) as networks:
-                taps, nics = _open_taps(ours, domain, networks)
-                ours.callback(sweep, files)
-                state = DomainState(
-                    name=domain.name,
-                    aliases=domain.aliases,
-                    nics=nics,
-                    pid=os.getpid(),
-                    born=alive.born(os.getpid()),
-                    started=time.time(),
-                    pending_until=int(time.time()) + _FIRST_LEASE,
-                    mac_filtering=domain.mac_filtering,
-                )
-                replacing.replace(files.state, msgspec.json.encode(state))
-            hosts_entries.update(paths, domain, running=True)
-            _filter(paths, state, say)
-            asyncio.run(guest.run(files, domain, accel, taps))
-    finally:
-        held.release()
+        with _started_networks(paths, domain) as networks:
+            taps, nics = _open_taps(ours, domain, networks)
+            ours.callback(sweep, files)
+            state = DomainState(
+                name=domain.name,
+                aliases=domain.aliases,
+                nics=nics,
+                pid=os.getpid(),
+                born=alive.born(os.getpid()),
+                started=time.time(),
+                pending_until=int(time.time()) + _FIRST_LEASE,
+                mac_filtering=domain.mac_filtering,
+            )
+            replacing.replace(files.state, msgspec.json.encode(state))
+        hosts_entries.update(paths, domain, running=True)
+        _filter(paths, state, say)
+        guest.run(files, domain, accel, taps, signals)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Make, mend and remove a network's bridge, and list the subnets that the host routes."""
+"""Make, mend and remove a network's bridge."""
 
 from __future__ import annotations
 
@@ -8,22 +8,7 @@ from pathlib import Path
 from leasewatch.neighbours import kernel
 from leasewatch.pyvirt import ip
 from leasewatch.pyvirt.defined.network import Bridge
-from leasewatch.pyvirt.defined.subnets import Taken
 from nss_pyvirt.errors import UserError
-
-
-def routed_subnets(except_device: str = "") -> list[Taken]:
-    """The subnets that table main routes, without default routes."""
-    taken = []
-    for family in (4, 6):
-        (routes,) = ip.ask(family, ["route show table main"])
-        if isinstance(routes, str):
-            raise UserError(f"cannot list the host's IPv{family} routes: {routes}")
-        for route in routes:
-            device, subnet = route.get("dev", "?"), route["dst"]
-            if subnet != "default" and device != except_device:
-                taken.append(Taken(subnet, f"the host's route via {device}"))
-    return taken
 
 
 def ensure_bridge(bridge: Bridge, ports: Iterable[str]) -> bool:

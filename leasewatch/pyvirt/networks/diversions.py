@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from leasewatch.pyvirt import ip
+from leasewatch.pyvirt.defined.subnets import Taken
 from nss_pyvirt.errors import UserError
 
 _MAIN, _LOCAL = "254", "255"  # tables, linux/rtnetlink.h
@@ -47,9 +48,17 @@ class Diversions:
         self._earlier = _earlier_tables(rules)
         tables = {*self._earlier, _MAIN}
         self._routes = [
-            (route.get("dev", ""), ip_network(route["dst"]))
+            (route.get("table", _MAIN), route.get("dev", ""), ip_network(route["dst"]))
             for route in routes
             if route["dst"] != "default" and route.get("table", _MAIN) in tables
+        ]
+
+    def routed(self, except_device: str = "") -> list[Taken]:
+        """The subnets that table main routes, without default routes."""
+        return [
+            Taken(str(subnet), f"the host's route via {device or '?'}")
+            for table, device, subnet in self._routes
+            if table == _MAIN and device != except_device
         ]
 
     def find(self, subnet: str, bridge: str = "") -> Diversion | None:
@@ -72,7 +81,7 @@ class Diversions:
         """
         base, first, last = int(network[0]), 2, network.num_addresses - 2
         yield from (first, last)
-        for device, routed in self._routes:
+        for _, device, routed in self._routes:
             low, high = max(first, int(routed[0]) - base), min(last, int(routed[-1]) - base)
             if low <= high and device != bridge:
                 yield from (low, high)

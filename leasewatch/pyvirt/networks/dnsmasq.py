@@ -9,7 +9,6 @@ import contextlib
 import os
 import pwd
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 from leasewatch.files import reading
 from leasewatch.pyvirt import process
 from leasewatch.pyvirt.networks import dnsmasq_conf
+from leasewatch.pyvirt.networks.directory_notifier import await_change
 from nss_pyvirt import programs, replacing
 from nss_pyvirt.errors import UserError
 
@@ -39,10 +39,13 @@ class Dnsmasq:
         self._settled = run / "leases.settled"
         self._lease_file = lease_file
         self._conf = ""
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: programs.Child | None = None
         self._copied: reading.Signature | None = None
-        self.pidfd = -1
+
+    @property
+    def pidfd(self) -> int:
         """Readable once dnsmasq has ended; -1: it was not started."""
+        return self._process.pidfd if self._process else -1
 
     @property
     def pid(self) -> int:
@@ -51,7 +54,7 @@ class Dnsmasq:
 
     def is_running(self) -> bool:
         """Whether it was started and has not ended."""
-        return self.pidfd >= 0 and not process.wait_pidfd(self.pidfd, 0)
+        return self.pidfd >= 0 and not programs.wait_pidfd(self.pidfd, 0)
 
     def ensure(
         self, conf: str, kept: Collection[str], meanwhile: Callable[[], None] = lambda: None
@@ -80,15 +83,11 @@ class Dnsmasq:
         )
         self._log.write_bytes(b"")
         with self._log.open("ab") as log:  # O_APPEND, so `trim_log` can truncate it
-            self._process = subprocess.Popen(
+            self._process = programs.Child(
                 argv,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-                env={"LC_ALL": "C", "PATH": os.defpath},
+                [None, log.fileno(), log.fileno()],
+                environment={"LC_ALL": "C", "PATH": os.defpath},
             )
-        self.pidfd = os.pidfd_open(self._process.pid)
         meanwhile()
         self._await_ready()
         return True
@@ -98,10 +97,8 @@ class Dnsmasq:
         if self._process is None:
             return False
         process.end(self.pidfd, _QUIT)
-        code = self._process.wait()
-        os.close(self.pidfd)
-        self._process, self.pidfd = None, -1
-        return code == 0
+        ended, self._process = self._process, None
+        return ended.reap() == 0
 
     def read_anew(self) -> None:
         """Make it read its --dhcp-hostsdir again from scratch (SIGHUP); leases stay."""
@@ -120,7 +117,7 @@ class Dnsmasq:
         if not still or not self.is_running():
             return False
         content = self._lease_file.read_bytes()
-        if reading.signature(self._lease_file) != before or process.wait_pidfd(self.pidfd, 0):
+        if reading.signature(self._lease_file) != before or programs.wait_pidfd(self.pidfd, 0):
             return False
         replacing.replace(self._settled, content, mode=0o600)
         self._copied = before
@@ -144,14 +141,14 @@ class Dnsmasq:
         replacing.replace(self._lease_file, whole, owner=owner)
 
     def _await_ready(self) -> None:
-        deadline = time.monotonic() + _READY
-        while _STARTED not in (said := self._log.read_text(errors="replace")):
-            ended = process.wait_pidfd(self.pidfd, 0.005)
-            if ended or time.monotonic() > deadline:
-                said = self._log.read_text(errors="replace").strip()
-                self.stop()
-                line = said.splitlines()[-1] if said else "dnsmasq: does not start"
-                raise UserError(line, _hint(line))
+        def has_started() -> bool:
+            return _STARTED in self._log.read_text(errors="replace")
+
+        if not await_change(self._log.parent, has_started, _READY, self.pidfd):
+            said = self._log.read_text(errors="replace").strip()
+            self.stop()
+            line = said.splitlines()[-1] if said else "dnsmasq: does not start"
+            raise UserError(line, _hint(line))
 
 
 def _account() -> pwd.struct_passwd:

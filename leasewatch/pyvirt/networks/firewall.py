@@ -7,7 +7,6 @@ What else its rules accept is not worked out.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -25,7 +24,7 @@ _UNCONDITIONAL = {"counter", "log", "drop", "reject"}
 _HARMLESS = re.compile(r"#.*|\*.*|COMMIT|:\S+ (ACCEPT|-)( .*)?|\s*")
 """The lines of a table without rules."""
 _ELSEWHERE = re.compile(r"-A .* -j (DROP|REJECT)\b.*")
-_NEXT = re.compile(r'"(?:jump|goto)": \{"target": "([^"]+)"')
+_NEXT = re.compile(rb'"(?:jump|goto)":\{"target":"([^"]+)"')
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -102,7 +101,7 @@ def _led_to(chain: _Chain, chains: _Chains) -> list[_Chain]:
     """The chain and those that its rules jump or go to."""
     found = [chain]
     for each in found:
-        names = _NEXT.findall(json.dumps(each.rules))
+        names = map(bytes.decode, _NEXT.findall(msgspec.json.encode(each.rules)))
         found += (chains[name] for name in dict.fromkeys(names) if chains[name] not in found)
     return found
 

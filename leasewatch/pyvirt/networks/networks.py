@@ -6,10 +6,7 @@ Each started network has one `pyvirt network run` process (`networks.run`). Prin
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import sys
-import time
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -23,14 +20,12 @@ from leasewatch.pyvirt.defined.network import Mode, Network, bridge_name
 from leasewatch.pyvirt.defined.subnets import Taken
 from leasewatch.pyvirt.files import NetworkFiles, network_state, running_domains
 from leasewatch.pyvirt.networks import firewall, iptables_legacy
-from leasewatch.pyvirt.networks.bridge import routed_subnets
 from leasewatch.pyvirt.networks.diversions import Diversions
 from leasewatch.pyvirt.networks.known import KnownNetworks
-from leasewatch.pyvirt.networks.run import run, take_down
 from leasewatch.pyvirt.say import Say
+from nss_pyvirt import programs
 from nss_pyvirt.errors import UserError
 
-_PYVIRT = (sys.executable, "-P", "-m", "leasewatch.pyvirt.cli.pyvirt")
 _READY = 15.0  # seconds for `network run` to say READY=1, or to mend what is missing
 _QUIT = 10.0  # seconds for `network run` to take everything back
 _PATIENCE = 30.0  # seconds to wait for another command on networks
@@ -59,10 +54,11 @@ class Networks(KnownNetworks):
                 raise UserError(
                     f"network {name} already exists", f"pyvirt network show {name}", "exists"
                 )
-            taken = self._taken(say)
+            diversions = Diversions(4)
+            taken = self._taken(say) + diversions.routed()
             if automatic:
-                network = msgspec.structs.replace(network, subnet=_pick(taken))
-            elif why := _hindrance(network.subnet, taken):
+                network = msgspec.structs.replace(network, subnet=_pick(taken, diversions))
+            elif why := _hindrance(network.subnet, taken, diversions):
                 raise UserError(
                     f"subnet {network.subnet} is taken: {why}", "--subnet auto", "exists"
                 )
@@ -81,7 +77,8 @@ class Networks(KnownNetworks):
             files.log.unlink(missing_ok=True)
             try:
                 process.start_detached(
-                    [*_PYVIRT, "network", "run", name],
+                    ["network", "run", name],
+                    lambda: self.run(name),
                     unit=f"pyvirt-network-{name}.service",
                     log=files.log,
                     timeout=_READY,
@@ -94,9 +91,12 @@ class Networks(KnownNetworks):
 
     def run(self, name: str) -> None:
         """Hold the network until SIGTERM."""
+        from leasewatch.pyvirt.networks import run  # noqa: PLC0415  # other commands do without
+
         network = self.get(name)
-        self._refuse_collision(network)
-        run(self._paths, network)
+        diversions = Diversions(4), Diversions(6)
+        self._refuse_collision(network, diversions)
+        run.run(self._paths, network, diversions)
 
     def stop(self, name: str) -> None:
         """Undo everything, also what a killed process has left; leases stay."""
@@ -111,11 +111,12 @@ class Networks(KnownNetworks):
                     f"sudo pyvirt domain shutdown {' '.join(users)}",
                     "running",
                 )
-            process.stop_holder(files.lock, _QUIT)
-            take_down(files)
-            files.lock.unlink(missing_ok=True)  # a killed process has left it
+            # A process that undoes everything removes its lock last; else its work is left.
+            if not process.stop_holder(files.lock, _QUIT) or files.lock.exists():
+                _take_down(files)
+                files.lock.unlink(missing_ok=True)
             if name not in self.names():  # deleted, perhaps just now by another command
-                shutil.rmtree(files.run, ignore_errors=True)
+                _remove_run(files)
 
     def delete(self, name: str) -> None:
         """Remove a stopped network that no domain uses: its leases, then its definition."""
@@ -134,10 +135,10 @@ class Networks(KnownNetworks):
                     f"sudo pyvirt domain delete {' '.join(users)}",
                     "running",
                 )
-            take_down(files)
+            _take_down(files)
             files.leases.unlink(missing_ok=True)
             files.definition.unlink()
-            shutil.rmtree(files.run, ignore_errors=True)
+            _remove_run(files)
 
     def findings(self, name: str) -> list[firewall.Finding]:
         """Other rulesets that may drop this network's packets."""
@@ -161,11 +162,11 @@ class Networks(KnownNetworks):
                 defined.append(Taken(self.get(name).subnet, f"network {name}"))
             except UserError as error:
                 say(f"cannot reserve a subnet for network {name}: {error.what}")
-        return defined + routed_subnets()
+        return defined
 
-    def _refuse_collision(self, network: Network) -> None:
-        routed = routed_subnets(except_device=bridge_name(network.name))
-        for subnet in (network.subnet, network.subnet6):
+    def _refuse_collision(self, network: Network, diversions: Iterable[Diversions]) -> None:
+        for each, subnet in zip(diversions, (network.subnet, network.subnet6), strict=True):
+            routed = each.routed(bridge_name(network.name))
             if other := subnets.clash(subnet, routed, wider=False):
                 raise UserError(
                     f"subnet {subnet} of network {network.name} is taken: {other.by} has"
@@ -180,9 +181,20 @@ def _on(network: str, domains: Iterable[DomainDefinition | DomainState]) -> list
     return [each.name for each in domains if any(nic.network == network for nic in each.nics)]
 
 
-def _pick(taken: Sequence[Taken]) -> str:
+def _take_down(files: NetworkFiles) -> None:
+    from leasewatch.pyvirt.networks import run  # noqa: PLC0415  # other commands do without
+
+    run.take_down(files)
+
+
+def _remove_run(files: NetworkFiles) -> None:
+    import shutil  # noqa: PLC0415  # start-up time
+
+    shutil.rmtree(files.run, ignore_errors=True)
+
+
+def _pick(taken: Sequence[Taken], diversions: Diversions) -> str:
     first = None
-    diversions = Diversions(4)
     for subnet in subnets.free(taken):
         found = diversions.find(subnet)
         if found is None:
@@ -192,11 +204,11 @@ def _pick(taken: Sequence[Taken]) -> str:
     raise UserError(f"no free /24 was found{why}", hint or "use --subnet CIDR")
 
 
-def _hindrance(subnet: str, taken: Sequence[Taken]) -> str:
+def _hindrance(subnet: str, taken: Sequence[Taken], diversions: Diversions) -> str:
     """What has a subnet already, or keeps guests' packets from its bridge; empty: nothing."""
     if other := subnets.clash(subnet, taken):
         return f"{other.by} has {other.subnet}"
-    found = Diversions(4).find(subnet)
+    found = diversions.find(subnet)
     return found.what if found else ""
 
 
@@ -205,6 +217,8 @@ def _mend(files: NetworkFiles, pid: int) -> bool:
 
     False: the process has ended.
     """
+    from leasewatch.pyvirt.networks.directory_notifier import await_change  # noqa: PLC0415
+
     before = reading.signature(files.state)
     said = files.log.stat().st_size if files.log.exists() else 0
     try:
@@ -213,12 +227,14 @@ def _mend(files: NetworkFiles, pid: int) -> bool:
         return False
     try:
         signal.pidfd_send_signal(pidfd, signal.SIGHUP)
-        deadline = time.monotonic() + _READY
-        while reading.signature(files.state) in (None, before):
-            if process.wait_pidfd(pidfd, 0.005):
+
+        def has_answered() -> bool:
+            return reading.signature(files.state) not in (None, before)
+
+        if not await_change(files.state.parent, has_answered, _READY, pidfd):
+            if programs.wait_pidfd(pidfd, 0):
                 return False
-            if time.monotonic() > deadline:
-                raise process.last_error(files.log, said, f"network {files.name} was not repaired")
+            raise process.last_error(files.log, said, f"network {files.name} was not repaired")
     finally:
         os.close(pidfd)
     state = network_state(files)

@@ -13,7 +13,7 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import msgspec
 
@@ -22,8 +22,8 @@ from leasewatch.files import locks
 from leasewatch.model import DomainState, NetworkState
 from leasewatch.names.defined_names import DefinedNames
 from leasewatch.paths import Paths
-from leasewatch.pyvirt import nft
-from leasewatch.pyvirt.defined.network import Network, bridge, bridge_mac, bridge_name, table_name
+from leasewatch.pyvirt import nft, process
+from leasewatch.pyvirt.defined.network import Network, bridge, bridge_mac, bridge_name
 from leasewatch.pyvirt.files import NetworkFiles, running_domains
 from leasewatch.pyvirt.mac_filter import ruleset
 from leasewatch.pyvirt.mac_filter.apply import refresh_filter
@@ -44,7 +44,7 @@ _LOOK = 1.0  # seconds between looks at folders that change all the time
 _log = logging.getLogger(__name__)
 
 
-def run(paths: Paths, network: Network) -> None:
+def run(paths: Paths, network: Network, diversions: Iterable[Diversions]) -> None:
     """Hold the network until SIGTERM or SIGINT; SIGHUP repairs it. READY=1 once guests can lease.
 
     All or nothing: when a step fails, the earlier ones are undone and UserError gives the reason.
@@ -53,20 +53,31 @@ def run(paths: Paths, network: Network) -> None:
     files = NetworkFiles(paths, network.name)
     held = locks.ProcessLock(files.lock)
     with contextlib.ExitStack() as ours:
-        signals = ours.enter_context(_signals())  # first: the lock's holder may get any of them
+        signals = ours.enter_context(
+            process.signals()
+        )  # first: the lock's holder may get any of them
         held.acquire()
-        ours.callback(held.release)
         parent = _Parent(files, network)
         ours.callback(parent.close)
-        ours.callback(take_down, files)
+        ours.callback(_give_back, parent, files, held)
         ours.callback(parent.dnsmasq.stop)
         try:
-            parent.up()
+            parent.up(diversions)
         except OSError as error:
             raise UserError(f"cannot start network {network.name}: {error}") from error
+        parent.is_up = True
         notify.notify("READY=1")
         parent.watch(signals)
         notify.notify("STOPPING=1")
+
+
+def _give_back(parent: _Parent, files: NetworkFiles, held: locks.ProcessLock) -> None:
+    """Undo everything. If that fails, the lock's file stays, and `stop` tries again."""
+    with contextlib.ExitStack() as steps:
+        if not parent.is_up:  # there is nothing to stop
+            steps.callback(held.release)
+        take_down(files)
+    held.release()
 
 
 def take_down(files: NetworkFiles) -> None:
@@ -89,6 +100,8 @@ class _Parent:
         self._files = files
         self._network = network
         self._started = time.time()
+        self.is_up = False
+        """It was started without a failure."""
         self._defined = DefinedNames(files.paths.domain_definitions)
         self._resolvers = Resolvers(files.paths.resolvers, files.resolvers)
         self.dnsmasq = Dnsmasq(files.run, files.leases)
@@ -110,7 +123,7 @@ class _Parent:
         self._look_at: float | None = self._looked
         """When to look at leases, hosts and log next; None: after the next change."""
 
-    def up(self) -> None:
+    def up(self, diversions: Iterable[Diversions]) -> None:
         """Make what is missing; the firewall comes before the bridge."""
         nft.apply(nat.install(self._network))
         running = running_domains(self._files.paths)
@@ -127,13 +140,14 @@ class _Parent:
         self._resolvers.refresh()
         if made:  # dnsmasq uses the former bridge or folder
             self.dnsmasq.stop()
-        self.dnsmasq.ensure(*self._settings(), self._check_reached)
+        self.dnsmasq.ensure(*self._settings(), lambda: self._check_reached(diversions))
         self._write_state()
 
-    def _check_reached(self) -> None:
+    def _check_reached(self, diversions: Iterable[Diversions]) -> None:
         """UserError if the host sends packets for guests anywhere but to the bridge."""
-        for version, subnet in ((4, self._network.subnet), (6, self._network.subnet6)):
-            if found := Diversions(version).find(subnet, bridge_name(self._network.name)):
+        subnets = self._network.subnet, self._network.subnet6
+        for each, subnet in zip(diversions, subnets, strict=True):
+            if found := each.find(subnet, bridge_name(self._network.name)):
                 raise UserError(
                     f"guests of network {self._network.name} cannot be reached: {found.what}",
                     found.hint or f"change it in {self._files.definition}",
@@ -153,7 +167,7 @@ class _Parent:
         self._folders.close()
         self._losses.close()
 
-    def watch(self, signals: socket.socket) -> None:
+    def watch(self, signals: int) -> None:
         """Keep dnsmasq running and its leases copied, until SIGTERM or SIGINT."""
         while True:
             numbers = self._wait(signals)
@@ -189,7 +203,7 @@ class _Parent:
     def _mend(self) -> None:
         """Repair; on failure keep what is there. The run state holds the error."""
         try:
-            self.up()
+            self.up((Diversions(4), Diversions(6)))
         except (OSError, UserError) as error:
             _log.warning("network %s is not repaired: %s", self._network.name, error)
             with contextlib.suppress(OSError):  # a full disk: reported already
@@ -249,7 +263,7 @@ class _Parent:
             self.dnsmasq.read_anew()
         self._hosts_changed = changed
 
-    def _wait(self, signals: socket.socket) -> bytes:
+    def _wait(self, signals: int) -> bytes:
         """Wait for signals, a change or dnsmasq's end; returns the signals, one byte each."""
         poll = select.poll()
         poll.register(signals, select.POLLIN)
@@ -268,7 +282,7 @@ class _Parent:
             self._losses.notice(time.monotonic())
         if folders in ready:
             self._look_soon()
-        return signals.recv(64) if signals.fileno() in ready else b""
+        return os.read(signals, 64) if signals in ready else b""
 
     def _revive(self) -> None:
         """Restart dnsmasq: at once, then less and less often while it keeps dying."""
@@ -333,27 +347,10 @@ def _is_due(at: float | None) -> bool:
     return at is not None and time.monotonic() >= at
 
 
-@contextlib.contextmanager
-def _signals() -> Iterator[socket.socket]:
-    """A socket from which to read signals as bytes: none is lost, none interrupts a step."""
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    reader, writer = socket.socketpair()
-    with reader, writer:
-        writer.setblocking(False)
-        before = {number: signal.signal(number, lambda *_: None) for number in numbers}
-        wakeup = signal.set_wakeup_fd(writer.fileno())
-        try:
-            yield reader
-        finally:
-            signal.set_wakeup_fd(wakeup)
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
 def _delete_table(name: str) -> None:
-    with contextlib.suppress(nft.UnsupportedError):
-        nft.apply(ruleset.remove(name))
-    if nft.has_table(table_name(name)):
+    try:
+        nft.apply(ruleset.remove(name) + nat.remove(name))
+    except nft.UnsupportedError:  # a kernel that cannot filter on bridges has no such table
         nft.apply(nat.remove(name))
 
 

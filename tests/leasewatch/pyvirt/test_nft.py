@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 from pathlib import Path
 
 import pytest
@@ -40,10 +40,8 @@ def test_a_missing_kernel_feature_differs_from_a_passing_failure(
     assert isinstance(error.value, nft.UnsupportedError) == in_vain
 
 
-def test_a_missing_nft_is_reported_with_its_package(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+def test_a_missing_nft_is_reported_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(nft.UnsupportedError, match="nft is not installed") as error:
-        nft.has_table("pyvirt_lab")
+        nft.has_table("pyvirt_lab", "bridge")
     assert error.value.hint == "apt install nftables"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from leasewatch.daemon import notify
 from leasewatch.files import locks
 from leasewatch.pyvirt import process
 from nss_pyvirt import programs
@@ -41,9 +42,13 @@ WITHOUT_STREAMS = """
 import os, sys
 from pathlib import Path
 from leasewatch.pyvirt import process
+from leasewatch.daemon import notify
+def main():
+    print(sys.stdin.read() or "no input", flush=True)
+    notify.notify("READY=1")
 os.closerange(0, 3)
-said = process.start_detached(sys.argv[2:], unit="test", log=Path(sys.argv[1]), timeout=30)
-os._exit(said != ["no socket"])
+said = process.start_detached([], main, unit="test", log=Path(sys.argv[1]), timeout=30)
+os._exit(said != ["no input"])
 """
 IMPOSTOR = """
 import subprocess, sys, time
@@ -55,6 +60,20 @@ time.sleep(30)
 
 def python(code: str, *args: object) -> list[str]:
     return [sys.executable, "-c", code, *map(str, args)]
+
+
+def become(code: str, *args: object) -> Callable[[], None]:
+    """What a forked parent does: become another Python, which may report that it is ready."""
+
+    def main() -> None:
+        os.set_inheritable(int(os.environ[notify.DESCRIPTOR]), True)
+        os.execv(sys.executable, python(code, *args))
+
+    return main
+
+
+def start(main: Callable[[], None], log: Path, timeout: float = 30) -> list[str]:
+    return process.start_detached(["test", "run"], main, unit="test", log=log, timeout=timeout)
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
@@ -73,7 +92,7 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_detached_parent_leads_its_own_session_and_holds_its_place(tmp_path: Path) -> None:
     lock, log = tmp_path / "lock", tmp_path / "log"
-    process.start_detached(python(HOLD, lock), unit="test", log=log, timeout=30)
+    start(become(HOLD, lock), log)
     pid = locks.holder(lock)
     assert pid is not None
     assert os.getsid(pid) == pid
@@ -86,7 +105,7 @@ def test_a_failing_parent_is_reported_in_its_own_words(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("pyvirt: an old story\n  hint: forget it\n")
     with pytest.raises(UserError, match="no bridge today") as caught:
-        process.start_detached(python(FAIL), unit="test", log=log, timeout=30)
+        start(become(FAIL), log)
     assert caught.value.hint == "build one"
 
 
@@ -94,21 +113,21 @@ def test_a_parent_that_dies_silently_is_reported_without_an_older_error(tmp_path
     log = tmp_path / "log"
     log.write_text("pyvirt: an old story\n")
     with pytest.raises(UserError, match="test ended before it was ready"):
-        process.start_detached(python("raise SystemExit(3)"), unit="test", log=log, timeout=30)
+        start(become("raise SystemExit(3)"), log)
 
 
 def test_a_parent_that_is_late_is_ended(tmp_path: Path) -> None:
     mark = tmp_path / "pid"
     code = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(30)"
     with pytest.raises(UserError, match="not ready within 3 s"):
-        process.start_detached(python(code, mark), unit="test", log=tmp_path / "log", timeout=3)
+        start(become(code, mark), tmp_path / "log", 3)
     with pytest.raises(ProcessLookupError):
         os.kill(int(mark.read_text()), 0)
 
 
 def test_ready_counts_only_from_the_parent_itself(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not ready"):
-        process.start_detached(python(IMPOSTOR), unit="test", log=tmp_path / "log", timeout=2)
+        start(become(IMPOSTOR), tmp_path / "log", 2)
 
 
 def test_a_parent_reports_through_a_descriptor_of_its_own(
@@ -116,19 +135,46 @@ def test_a_parent_reports_through_a_descriptor_of_its_own(
 ) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", "@of-our-own-manager")
     log = tmp_path / "log"
-    said = process.start_detached(python(ENVIRONMENT), unit="test", log=log, timeout=30)
+    said = start(become(ENVIRONMENT), log)
     assert said == ["no socket"]
     os.wait()
 
 
+def test_a_parent_keeps_nothing_of_the_command_that_started_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "orig_argv", ["python", "pyvirt", "test", "start"])
+    monkeypatch.setattr(sys, "argv", ["pyvirt", "test", "start"])
+
+    def main() -> None:
+        names = sorted(path.name for path in Path("/proc/self/fd").iterdir())
+        print(*names, Path.cwd(), sep=",")
+        print(Path("/proc/self/cmdline").read_text().rstrip("\0").replace("\0", " "))
+        notify.notify("READY=1")
+
+    with locks.exclusive(tmp_path / "lock", 5):
+        descriptors, command = start(main, tmp_path / "log")
+    assert descriptors == "0,1,2,3,4,/"  # 4: the folder that it lists
+    assert command == "python pyvirt test run"
+    with locks.exclusive(tmp_path / "lock", 0):
+        os.wait()
+
+
+def test_an_error_of_a_parent_is_raised_where_it_was_started(tmp_path: Path) -> None:
+    def main() -> None:
+        raise UserError("no bridge\n today", "build one")
+
+    with pytest.raises(UserError, match=r"no bridge\\n today") as caught:
+        start(main, tmp_path / "log")
+    assert caught.value.hint == "build one"
+
+
 def test_a_parent_is_started_by_a_program_without_standard_streams(tmp_path: Path) -> None:
-    code = python(WITHOUT_STREAMS, tmp_path / "log", *python(ENVIRONMENT))
+    code = python(WITHOUT_STREAMS, tmp_path / "log")
     assert subprocess.run(code, check=False, timeout=60).returncode == 0
 
 
-def test_a_program_that_is_missing_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="No such file"):
-        process.start_detached(["/nonexistent"], unit="test", log=tmp_path / "log", timeout=2)
+def test_a_program_that_is_missing_is_one_clear_line() -> None:
     with pytest.raises(UserError, match="nosuchtool is not installed") as caught:
         programs.find("nosuchtool", "the-package")
     assert caught.value.hint == "apt install the-package"
@@ -150,7 +196,7 @@ child.wait()
             comm = Path(f"/proc/{mark.read_text()}/comm")
             until(lambda: comm.read_text() == "sleep\n", "setpriv to become sleep")
             parent.kill()
-            assert process.wait_pidfd(child, 5)
+            assert programs.wait_pidfd(child, 5)
         finally:
             os.close(child)
 

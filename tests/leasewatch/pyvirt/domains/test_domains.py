@@ -361,7 +361,7 @@ def test_every_domain_is_a_service_of_its_own(
 ) -> None:
     units: list[str] = []
 
-    def start(_argv: object, *, unit: str, **_: object) -> list[str]:
+    def start(*_: object, unit: str, **__: object) -> list[str]:
         units.append(unit)
         return []
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 
 import pytest
 
 from leasewatch.paths import Paths
+from leasewatch.pyvirt import process
 from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.domains import guest, qemu
 from leasewatch.pyvirt.files import DomainFiles
@@ -33,6 +33,9 @@ def test_what_qemu_prints_is_kept_to_its_end_and_fills_no_memory(
     files = DomainFiles(Paths(tmp_path), "web1")
     files.run.mkdir(parents=True)
     domain = DomainDefinition(name="web1", nics=(), memory=64, cpus=1, kernel="/vmlinuz")
-    with pytest.raises(UserError, match="QEMU ended with exit code 3: qemu: no more"):
-        asyncio.run(guest.run(files, domain, "tcg", ()))
+    with (
+        process.signals() as signals,
+        pytest.raises(UserError, match="QEMU ended with exit code 3: qemu: no more"),
+    ):
+        guest.run(files, domain, "tcg", (), signals)
     assert sum(log.stat().st_size for log in files.run.glob("qemu.log*")) <= 1 << 20

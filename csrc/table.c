@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "lookup.h"
 #include "snapshot.h"
@@ -197,15 +198,6 @@ static bool same_keys(const struct pv_record *one, const struct pv_record *other
     return true;
 }
 
-/* The seed after this one: any other will do, but the same each time, so that files compare. */
-static void next_seed(uint8_t seed[16])
-{
-    for (uint8_t i = 0; i < 2; i++) {
-        const uint64_t word = pv_siphash(seed, &i, 1);
-        memcpy(seed + (size_t)8 * i, &word, 8);
-    }
-}
-
 static size_t slots_len(size_t buckets)
 {
     return (buckets + PV_PROBE) * sizeof(struct pv_slot);
@@ -220,7 +212,7 @@ static bool add_all_keys(struct pv_table *table)
     return true;
 }
 
-/* Fills new slots, at a load of 2/5, with other seeds and then more slots while keys do not fit. */
+/* Fills new slots, at a load of 2/5. While keys do not fit: with other seeds, then more slots. */
 static enum pv_change make_slots(struct pv_table *table)
 {
     size_t buckets = table->keys * 5 / 2 + FEW;
@@ -233,7 +225,7 @@ static enum pv_change make_slots(struct pv_table *table)
         if (add_all_keys(table))
             return PV_CHANGED;
         free(table->slots);
-        next_seed(table->header.seed);
+        getrandom(table->header.seed, sizeof table->header.seed, 0); /* nobody can foresee it */
         if (tries % SEEDS == 0)
             buckets *= 2;
     }

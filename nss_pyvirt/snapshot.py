@@ -241,15 +241,40 @@ def encode(
     return b"".join(parts)
 
 
-def check(path: str | os.PathLike[str]) -> Summary:
-    """Read a whole file through the C reader and check every record; raises SnapshotError."""
-    return _walk(path, lambda _records: None)
+def check(path: str | os.PathLike[str], take: Callable[[memoryview], object] = len) -> Summary:
+    """Read a whole file through the C reader and check every record; raises SnapshotError.
+
+    `take` gets whole records, some at a time; they are valid until it returns.
+    """
+    snapshot, header = ffi.new("struct pv_snapshot *"), ffi.new("struct pv_header *")
+    buffer, records = memoryview(bytearray(_STRETCH)), ffi.new("uint32_t *")
+    error = lib.pv_open(snapshot, os.fsencode(path), header, ffi.sizeof("struct pv_header"))
+    if error:
+        raise _unreadable(path, error)
+    try:
+        at = header.record_off
+        while at < snapshot.size:
+            length = min(_STRETCH, snapshot.size - at)
+            error = lib.pv_read(snapshot, ffi.from_buffer(buffer), at, length)
+            if error:
+                raise _unreadable(path, error)
+            # It ends at the record that goes on in the next stretch, or at a bad one.
+            sound = lib.pv_check_records(ffi.from_buffer(buffer), length, records)
+            if sound == 0:
+                raise SnapshotError(f"{path}: the record at byte {at} is damaged")
+            take(buffer[:sound])
+            at += sound
+    finally:
+        lib.pv_close(snapshot)
+    if records[0] != header.records:
+        raise SnapshotError(f"{path}: {records[0]} records, its header says {header.records}")
+    return Summary(header.generation, header.published, header.records, header.pending_wait)
 
 
 def read(path: str | os.PathLike[str]) -> Snapshot:
     """All hosts of a file, in the order in which they were written; raises SnapshotError."""
     hosts: list[Host] = []
-    summary = _walk(path, lambda records: hosts.extend(_hosts(records)))
+    summary = check(path, lambda records: hosts.extend(_hosts(records)))
     return Snapshot(summary.generation, summary.published, tuple(hosts), summary.pending_wait)
 
 
@@ -299,43 +324,6 @@ def _pack_address(name: str, address: Address) -> bytes:
     if link_local != (ifindex > 0):
         raise ValueError(f"host {name}: link-local addresses, and no others, have an ifindex")
     return _ADDRESS.pack(ifindex, family, packed, expires)
-
-
-def _walk(path: str | os.PathLike[str], take: Callable[[memoryview], None]) -> Summary:
-    """Read a file from its beginning to its end; `take` gets its records, checked, some at once."""
-    snapshot = ffi.new("struct pv_snapshot *")
-    start = ffi.new("struct pv_header *")
-    error = lib.pv_open(snapshot, os.fsencode(path), start, ffi.sizeof("struct pv_header"))
-    if error:
-        raise _unreadable(path, error)
-    try:
-        header = snapshot.header
-        count = _walk_records(path, snapshot, take)
-    finally:
-        lib.pv_close(snapshot)
-    if count != header.records:
-        raise SnapshotError(f"{path}: {count} records, its header says {header.records}")
-    return Summary(header.generation, header.published, header.records, header.pending_wait)
-
-
-def _walk_records(
-    path: str | os.PathLike[str], snapshot: ffi.CData, take: Callable[[memoryview], None]
-) -> int:
-    buffer = memoryview(bytearray(_STRETCH))
-    records = ffi.new("uint32_t *")
-    at = snapshot.header.record_off
-    while at < snapshot.size:
-        length = min(_STRETCH, snapshot.size - at)
-        error = lib.pv_read(snapshot, ffi.from_buffer(buffer), at, length)
-        if error:
-            raise _unreadable(path, error)
-        # It ends at the record that goes on in the next stretch, or at a bad one.
-        sound = lib.pv_check_records(ffi.from_buffer(buffer), length, records)
-        if sound == 0:
-            raise SnapshotError(f"{path}: the record at byte {at} is damaged")
-        take(buffer[:sound])
-        at += sound
-    return int(records[0])
 
 
 def _hosts(records: bytes | memoryview) -> list[Host]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
@@ -152,7 +152,10 @@ class Publisher:
         )
         temporary = self._path.with_name(f".{self._path.name}.new")
         try:
-            _write(temporary, parts)
+            temporary.unlink(missing_ok=True)
+            with open(temporary, "xb", opener=partial(os.open, mode=0o644)) as file:
+                os.fchmod(file.fileno(), 0o644)  # whatever the umask is
+                file.writelines(parts)
             snapshot.check(temporary)
             temporary.rename(self._path)
         except BaseException:
@@ -194,18 +197,3 @@ def _pack(name: str, record: HostRecord, wall: float) -> bytes:
     expect = frozenset([_FAMILIES[family] for family in record.awaited])
     rank = RANK_BELOW if record.names[0] != name else int(record.trust == "guest")
     return snapshot.pack(Host(record.names, addresses, record.pending_until, expect, rank))
-
-
-def _write(path: Path, parts: Iterable[bytes | memoryview]) -> None:
-    """Write a new file with mode 0644, ignoring the umask; follow no link."""
-    with suppress(FileNotFoundError):
-        path.unlink()
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    try:
-        os.fchmod(fd, 0o644)
-        for part in parts:
-            rest = memoryview(part)
-            while rest:
-                rest = rest[os.write(fd, rest) :]
-    finally:
-        os.close(fd)

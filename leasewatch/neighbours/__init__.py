@@ -9,7 +9,7 @@ find its MAC, and then the kernel's table has both. So that table decides. `kern
 
 - An entry counts if it has a MAC, is on a bridge of a watched network, lies in a prefix of that
   bridge or is link-local, and is not the host's own: a guest can make the kernel note any address.
-- On a network with leases, a new IPv4 entry counts once its guest has answered the kernel, 5 s
+- On a network with leases, a new IPv4 entry counts once its guest has answered the kernel, 6 s
   later. dnsmasq adds an entry for each address that it offers, before the guest has it.
 - What was seen before a domain started or ended must prove itself again. When a domain ends, its
   entries are removed from the kernel's table too.

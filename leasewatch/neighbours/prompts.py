@@ -18,6 +18,8 @@ The kernel asks for 3 s (RFC 4861, 10), so a question meanwhile has no effect.""
 ONCE: Final = (0.0,)
 AGAIN: Final = (5.0, 25.0)
 """For an address that no longer answers."""
+IF_NO_LEASE: Final = (1.0,)
+"""For an address that a DHCP server may have offered: its lease comes first."""
 LATER: Final = (1.0, 3.5, 8.0, 16.0, 32.0)
 """For an address that was given back: its machine may still be about to leave."""
 AT_ONCE: Final = 32

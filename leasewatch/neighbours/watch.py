@@ -22,7 +22,7 @@ from leasewatch.neighbours.given_back import Past, is_given_back
 from leasewatch.neighbours.links import Link
 from leasewatch.neighbours.per_network import PerNetwork
 from leasewatch.neighbours.prompter import Prompter
-from leasewatch.neighbours.prompts import AFTER, AGAIN, AT_ONCE, LATER, ONCE
+from leasewatch.neighbours.prompts import AFTER, AGAIN, AT_ONCE, IF_NO_LEASE, LATER, ONCE
 from leasewatch.neighbours.table import Changes, Moment, NeighbourTable
 
 SWEEP_SECONDS = 30.0
@@ -122,10 +122,12 @@ class NeighbourWatch:
             links = self._links_of(lease.network) if lease is not None else []
             if lease is None or not links:
                 continue
+            for link in links:
+                if len(lease.address) == 4 and old is None:
+                    self._prompter.answered((link.ifindex, lease.address))  # IF_NO_LEASE
+                elif lease.hwaddr is None and _is_new_ipv6(old, lease):
+                    self._ask(link, lease.address)
             if lease.hwaddr is None:
-                if _is_new_ipv6(old, lease):
-                    for link in links:
-                        self._ask(link, lease.address)
                 continue
             if old is None or old.hwaddr != lease.hwaddr:
                 self._report(self._table.set_known(lease.network, lease.hwaddr))
@@ -330,7 +332,7 @@ class NeighbourWatch:
         changes = self._table.observe(sighting, _moment(), event=True)
         link = self._links.get(sighting.ifindex)
         if link is not None and sighting.may_be_offer() and self._is_open(link, sighting.address):
-            self._prompter.ask((link.ifindex, sighting.address), ONCE)
+            self._prompter.ask((link.ifindex, sighting.address), IF_NO_LEASE)
         return changes
 
     def _is_of_link(self, kind: int, payload: bytes) -> bool:

@@ -28,7 +28,7 @@ hypothesis.settings.load_profile("same")
 
 pytest_plugins = ["tests.shipped"]
 
-# A shell ignores both for what it starts with `&`, and whoever they start would ignore them too.
+# A shell ignores both for what it starts with `&`, and their children would ignore them too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
@@ -113,7 +113,7 @@ def tmp_path() -> Iterator[Path]:
 def _nothing_leaks() -> Iterator[None]:
     before = set(threading.enumerate()), _open_files(), children_of(os.getpid())
     yield
-    deadline = time.monotonic() + 10  # threads that were told to end may need a moment
+    deadline = time.monotonic() + 10  # threads that are ending may need a moment
     while (leaks := _leaks(*before)) and time.monotonic() < deadline:
         gc.collect()
         time.sleep(0.02)

@@ -14,7 +14,7 @@ class BenchError(Exception):
 
 
 def quietest(times: Sequence[float]) -> float:
-    """The median of the fastest fifth: what the machine does when nobody disturbs it."""
+    """The median of the fastest fifth: what the machine does undisturbed."""
     fastest = sorted(times)[: max(1, len(times) // 5)]
     return statistics.median(fastest)
 

@@ -60,7 +60,7 @@ MATRIX = [
     (NAME2, "web1", V4, f"{HIT} {WEB1} 10.77.0.5"),
     (NAME2, "WWW", V4, f"{HIT} {WEB1} 10.77.0.5"),
     (NAME2, "web1.", V4, f"{HIT} {WEB1} 10.77.0.5"),
-    (NAME2, "web1", V6, f"{HIT} {WEB1} fd12::5"),  # no scope can be said: no link-local
+    (NAME2, "web1", V6, f"{HIT} {WEB1} fd12::5"),  # no scope can be returned: no link-local
     (NAME2, "web1", 0, f"{HIT} {WEB1} 10.77.0.5"),
     (NAME2, "web1", 1, NO_FAMILY),
     (NAME2, "nosuch", 1, NO_FAMILY),

@@ -87,7 +87,7 @@ def long_name(length: int) -> bytes:
 
 
 def crammed(addresses: int) -> bytes:
-    """Two addresses up to the record's end, no name, and how many there are said to be."""
+    """Two addresses up to the record's end, no name, and the counts that the record gives."""
     return appended(1, addresses, GOOD[WEB1 + 24 : WEB1 + 56] * 2)
 
 

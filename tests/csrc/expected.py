@@ -20,7 +20,7 @@ NAME = re.compile(rb"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 
 
 def expected(data: bytes, function: str, family: int, question: bytes, now: float) -> bytes:
-    """The line that asking.c writes; nobody listens where the service should."""
+    """The line that asking.c writes; the service does not listen."""
     try:
         if function in {"gethostbyaddr_r", "gethostbyaddr2_r"}:
             return _by_address(data, family, question, now)

@@ -49,7 +49,7 @@ def answering(path: Path, answer: Callable[[socket.socket], object]) -> Iterator
             if thread.is_alive():
                 with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as last:
                     last.setblocking(False)
-                    last.connect(str(path))  # in case nobody has come
+                    last.connect(str(path))  # in case no peer has come
             thread.join(35)
 
 

@@ -12,7 +12,7 @@ from nss_pyvirt.snapshot import Host
 
 FAR = 4_000_000_000
 WAIT = 300
-"""Milliseconds that a table allows unless told."""
+"""Milliseconds that a table allows by default."""
 WEB1 = Host(("web1", "web1.lab.internal"), (), FAR)
 
 

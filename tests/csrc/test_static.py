@@ -1,4 +1,4 @@
-"""What is said of csrc without running it: analyzers, and the deepest call chain's stack."""
+"""csrc without running it: analyzers, and the deepest call chain's stack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A kernel's neighbour table for tests: it tells of an entry in a line, and keeps what is shown."""
+"""A kernel's neighbour table for tests: one line changes an entry; it keeps what is shown."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OTHER = Link(ifindex=8, network="dmz", addresses=((parse("fd88::1"), 64),))
 
 
 class Kernel:
-    """A table that is told of one entry at a time, and whom it then shows."""
+    """A table that gets one entry at a time, and what it then shows."""
 
     def __init__(self) -> None:
         self.known: set[str] = {MAC(1), MAC(2)}

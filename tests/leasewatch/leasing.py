@@ -33,7 +33,7 @@ def lease(
 
 
 def change(old: Lease | None, new: Lease | None, first_seen: float = WALL) -> LeaseChange:
-    """The change from `old` to `new`, as a tracker tells it."""
+    """The change from `old` to `new`, as a tracker reports it."""
     return LeaseChange(old, new, WALL, first_seen)
 
 
@@ -56,7 +56,7 @@ def claim(
 def neighbour(
     client: int, address: str = "fd12::5", *, known: bool = True, started: float = 0.0
 ) -> Neighbour:
-    """The MAC of a client, seen at an IPv6 address; client 0: nobody answers there."""
+    """The MAC of a client, seen at an IPv6 address; client 0: no machine answers there."""
     mac = f"52:54:00:00:00:{client:02x}" if client else ""
     return Neighbour(
         network="lab", address=parse(address), mac=mac, ifindex=3, since=WALL, seen=WALL,

@@ -75,7 +75,7 @@ class Host:
         seen: float | None = None,
         instead: Neighbour | None = None,
     ) -> Neighbour:
-        """The bridge sees `mac` there, None: nobody; `instead` of what it saw before."""
+        """The bridge sees `mac` there, None: no machine; `instead` of what it saw before."""
         at = float(next(self.clock)) if seen is None else seen
         neighbour = Neighbour(
             network=network,

@@ -96,7 +96,7 @@ class Served:
         return wait_for(f"{wanted} from the service; it said: {self.said()}", received)
 
     def rescan(self) -> str:
-        """Let it reload, which looks at everything anew; returns its first message about that."""
+        """Let it reload, which reads everything again; returns its first message about that."""
         os.kill(self.pid, signal.SIGHUP)
         message = self.await_notice("RELOADING=1")
         self.await_notice("READY=1")
@@ -131,7 +131,7 @@ class Served:
         self._notify.close()
 
     def answer(self, name: str) -> list[str]:
-        """The addresses that programs are told for `name`; none without a sound table."""
+        """The addresses that programs get for `name`; none without a sound table."""
         try:
             found = snapshot.lookup(self.paths.snapshot, name)
         except snapshot.SnapshotError:

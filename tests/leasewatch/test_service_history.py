@@ -27,7 +27,7 @@ PATIENT = 60.0
 
 
 def holdings(served: Served, query: str | None = None) -> list[Holding]:
-    """As the service tells it, the oldest first; none while it cannot be read."""
+    """As the service answers, the oldest first; none while it cannot be read."""
     asked = HistoryParameters(query=query)
     with suppress(NoHistoryError):
         return varlink_client.history(served.paths.varlink, asked, PATIENT).holdings[::-1]
@@ -117,7 +117,7 @@ def test_who_claimed_a_name_first_is_known_after_a_restart(
         )
         dnsmasq.rewrite()
         served.await_answer("web1", f"10.0.0.{number}")
-    # The first renews, so that the file alone tells of the second as the older one.
+    # The first renews, so only the file shows that the second is older.
     dnsmasq.lines["guest 1"] = f"{dnsmasq.expires + 600} 52:54:00:00:00:01 10.0.0.1 web1 *\n"
     dnsmasq.rewrite()
     await_held(served, "10.0.0.1", "10.0.0.2")

@@ -1,4 +1,4 @@
-"""What a world's programs are told: addresses by name, and the service's list."""
+"""What a world's programs get: addresses by name, and the service's list."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def claims6(mac: str, address: str, own: str) -> dict[str, list[str]]:
 
 
 def of_others(street: Street, mac: str) -> dict[str, list[str]]:
-    """Lies about MACs and addresses that are others', which nobody may tell."""
+    """Lies about MACs and addresses of others, which no guest may send."""
     own = street.own6(mac)
     lies = {
         "a frame from web1's MAC": arp(FREE, WEB1, source=WEB1, asked=HOST4),
@@ -133,7 +133,7 @@ def of_others(street: Street, mac: str) -> dict[str, list[str]]:
 
 
 def of_routers(street: Street, mac: str) -> dict[str, list[str]]:
-    """What only a router or a server says, and lies about MACs that are nobody's."""
+    """What only a router or a server sends, and lies about unused MACs."""
     own = street.own6(mac)
     lies = {
         "a frame from another MAC": arp(FREE, NESTED, source=NESTED, asked=HOST4),

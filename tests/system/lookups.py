@@ -34,7 +34,7 @@ def address(text: str, ifindex: int = 0) -> Address:
 
 
 def publish(world: World, *hosts: Host) -> None:
-    """Put a table where the world's module looks, whatever is there now."""
+    """Put a table where the world's module looks; it replaces what is there."""
     made = snapshot.encode(hosts, generation=1, published=1, pending_wait=30_000, seed=SEED)
     data = base64.b64encode(made).decode("ascii")
     script = f"rm -rf {TABLE}; base64 -d >{TABLE}; chmod 0644 {TABLE}"

@@ -27,14 +27,14 @@ _PAUSE = 0.002
 
 
 class Truth(Protocol):
-    """What the sources of a table have ever said."""
+    """What the sources of a table have ever held."""
 
     @property
     def always(self) -> Sequence[str]:
         """The names that must answer at every moment."""
 
     def fault(self, host: Host) -> str:
-        """What is wrong with a host of the table: something that no source ever said. "": nothing.
+        """What is wrong with a host of the table: something that no source ever held. "": nothing.
 
         Of a lookup, `host` has the addresses that are answered.
         """
@@ -155,7 +155,7 @@ class Said:
         self.always: Sequence[str] = tuple(always)
 
     def fault(self, host: Host) -> str:
-        """A name or an address of its own that was never said."""
+        """A name or an address of its own that no source held."""
         bare = host.names[0].partition(".")[0]
         if bare not in self._allowed:
             return "there is no such name"

@@ -69,7 +69,7 @@ BELIEVED = [
     for name, tags in TAGS.items()
     if not any(tag[5:] != "000" or tag[:2] == "91" for tag in tags)
 ]
-"""Tags that a host takes off whoever it is."""
+"""Tags that every host takes off."""
 
 
 def ip6(mac: str, packet: bytes) -> str:

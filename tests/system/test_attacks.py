@@ -41,7 +41,7 @@ class Town:
         return self.world.run(["getent", "ahostsv4", *NAMES], check=False).stdout
 
     def free_address(self) -> str:
-        """One that nobody has leased, for a liar to ask for."""
+        """One that is not leased, for a liar to ask for."""
         leased = entries(self.world)
         return next(a for n in self.liars if (a := f"10.77.0.{200 + n % 50}") not in leased)
 
@@ -102,7 +102,7 @@ def liar(town: Town) -> Iterator[Client]:
 
 NUMBER = "would be read as an address"
 NO_LABEL = "is not one label of letters, digits and hyphens"
-HIDDEN = None  # dnsmasq itself lets nobody know
+HIDDEN = None  # dnsmasq does not report it
 
 CLAIMS: dict[str, tuple[str, str] | None] = {
     # what the guest says -> the name that dnsmasq makes of it, and why it is refused

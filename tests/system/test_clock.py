@@ -75,7 +75,7 @@ class Shifted:
         return int(said) - int(self.world.run(["date", "+%s"]).stdout)
 
     def finds(self, name: str) -> str:
-        """The IPv4 address that a program in shifted time is told; "" if none."""
+        """The IPv4 address that a program in shifted time gets; "" if none."""
         said = self.world.run([*self.clock, ASK, "ask", name, str(V4), "0"]).stdout
         return said.rstrip(" |\n") if said.endswith("|\n") else ""
 
@@ -120,7 +120,7 @@ def shifted(one_world: Shifted) -> Iterator[Shifted]:
 
 
 def lease(shifted: Shifted, name: str, mac: str | None = None) -> str:
-    """Get a lease under that name, which nobody renews, and return its address."""
+    """Get a lease under that name, which is never renewed, and return its address."""
     client = shifted.world.client(name, "br9", mac)
     options = f"-f -q -n -C -t 30 -T 1 -i eth0 -x hostname:{name} -s {UDHCPC_SCRIPT}"
     client.run(["busybox", "udhcpc", *options.split()])
@@ -152,7 +152,7 @@ def test_steps_within_the_lease_and_back_in_time_never_lose_a_name(shifted: Shif
         for step in (HOUR // 2, -HOUR // 2, -DAY, -400 * DAY, 0, HOUR * 3 // 4):
             shifted.set(step)
             shifted.world.run(["sleep", "0.3"])
-        other = lease(shifted, "db3")  # dnsmasq writes its file anew
+        other = lease(shifted, "db3")  # dnsmasq rewrites its file
         shifted.set(0)
         shifted.world.run(["sleep", "6"])  # longer than from one rescan to the next
     assert shifted.finds("db2") == address

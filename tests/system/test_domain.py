@@ -252,7 +252,7 @@ def test_what_is_hinted_of_several_domains_works_as_it_is_typed(
     define(lab, guest_files, "web2")
     started = pyvirt(lab, "domain", "start", "web1", "web2")
     assert started.stdout == "domain web1 is started\ndomain web2 is started\n"
-    lease(lab, "web1")  # whoever has it heeds the power button
+    lease(lab, "web1")  # a guest with a lease reacts to the power button
     lease(lab, "web2")
     for action, ended in (("stop", "stopped"), ("delete", "deleted")):
         refused = pyvirt(lab, "network", action, "lab", check=False)

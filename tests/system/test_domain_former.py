@@ -1,4 +1,4 @@
-"""A start waits for the QEMU that a killed parent left, and for nobody else's."""
+"""A start waits for the QEMU that a killed parent left, and for no other."""
 
 from __future__ import annotations
 

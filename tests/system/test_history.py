@@ -79,7 +79,7 @@ class Host:
         dhcp = client._dhcp
         assert dhcp is not None
         before = self.leases()
-        self.world.run(["sleep", "1.1"])  # its end is told in seconds
+        self.world.run(["sleep", "1.1"])  # its end has a resolution of seconds
         self.world.signal(dhcp, signal.SIGUSR1)
         self.world.wait_for("the renewal", lambda: self.leases() != before)
 

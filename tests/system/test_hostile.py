@@ -102,7 +102,7 @@ def test_a_static_program_finds_names(world: World) -> None:
 
 @pytest.mark.parametrize("user", ["root", "nobody"])
 def test_a_program_in_a_user_namespace_finds_names(world: World, user: str) -> None:
-    """There the table belongs to nobody: uid 65534."""
+    """There the table belongs to the user nobody, uid 65534."""
     owner = world.run(["unshare", "-Ur", "stat", "-c", "%u", TABLE], user="nobody").stdout
     assert owner == "65534\n"
     world.run(["unshare", "-Ur", HOSTILE, "everything"], user=user)

@@ -85,7 +85,7 @@ def test_a_stranger_of_many_addresses_is_no_history_until_it_has_a_lease(lab: Wo
     run_domain(lab, "web1", MAC)
     lab.wait_for("one that is known", lambda: within(lab, EUI64) in told_of(MAC))
     assert told_of(OTHER_MAC) == set()
-    address = stranger.dhcp()  # which tells of its MAC at once, not at a rescan after 30 s
+    address = stranger.dhcp()  # which makes its MAC known at once, not at a rescan after 30 s
     lab.wait_for("what it has", lambda: told_of(OTHER_MAC) >= addresses | {address})
 
 

@@ -141,7 +141,7 @@ def test_a_network_starts_only_once_the_dnsmasq_of_its_killed_parent_is_gone(lab
     names = {f"vm{n}": {guest(n)} for n in range(COUNT)}
     former = dnsmasq(lab)
     with Observer(lab.root / TABLE, Said(names, always=names)):
-        lab.run(["kill", "-STOP", str(former)])  # it is told to end, but cannot yet
+        lab.run(["kill", "-STOP", str(former)])  # it gets SIGTERM, but cannot end yet
         lab.run(["kill", "-KILL", str(state(lab)["pid"])])
         start = lab.spawn(["pyvirt", "network", "start", "lab"])
         with pytest.raises(subprocess.TimeoutExpired):

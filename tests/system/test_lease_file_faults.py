@@ -64,7 +64,7 @@ def shell(world: World, scripts: dict[str, str]) -> None:
 
 
 def finds(world: World, name: str) -> bool:
-    """Whether a program is told an address."""
+    """Whether a program gets an address."""
     return world.run(["getent", "hosts", name], check=False).returncode == 0
 
 

@@ -113,7 +113,7 @@ def test_clones_with_one_machine_id_are_two_machines_where_pyvirt_serves_them(
     for n in (0, 1):
         has(world, f"clone{n}", v4[n], v6[n])
         assert world.run(["getent", "hosts", v6[n]]).stdout.split()[1] == f"clone{n}"
-    # As clones do that nobody named: the newest claim has the name, for both families.
+    # As clones without names of their own do: the newest claim has the name, for both families.
     for clone in clones:
         clone.stop()
         clone.dhcp("debian", options=CLONE)

@@ -74,7 +74,7 @@ class Town:
     senders: dict[str, tuple[str, Sender]]
     """By kind of machine: its MAC, and what sends frames from it."""
     homes: set[str]
-    """At which of their addresses these are reached: nobody else may lease them."""
+    """At which of their addresses these are reached: no other guest may lease them."""
     honest: Iterator[int] = field(default_factory=lambda: count(200))
 
     def lie(self, who: str, *frames: str) -> None:
@@ -129,7 +129,7 @@ def town(_namespaces: None, guest_files: GuestFiles, send_frames: Path) -> Itera
 
 
 def advertisement(mac: str, own: str, options: bytes) -> list[str]:
-    """From a router that nobody knows, and is at this MAC."""
+    """From an unknown router at this MAC."""
     options += forgery.link_layer(1, mac)
     packet = forgery.discovery(134, "fe80::bad", "ff02::1", None, options)
     return [forgery.ethernet(own, 0x86DD, packet)]
@@ -272,7 +272,7 @@ def test_without_the_filter_the_lie_is_believed_and_a_start_makes_it_again(
 
 
 def without_bridge_filters(world: World, why: str) -> None:
-    """From now on nft says `why` to whoever wants to filter on bridges."""
+    """From now on nft refuses to filter on bridges, with the reason `why`."""
     replace_nft(world, NFT_WITHOUT_BRIDGES % why)
 
 

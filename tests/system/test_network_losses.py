@@ -1,4 +1,4 @@
-"""What others take from a started network comes back by itself; nobody is fought without end."""
+"""A started network restores what others remove, but does not fight another program without end."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_an_event_of_another_interface_is_no_loss(lab: World) -> None:
 
 
 def test_a_network_of_thousands_of_leases_loses_nothing_by_its_own_changes(world: World) -> None:
-    """Each held address is a message of nftables to whoever listens, so to the network itself."""
+    """Each held address is a message of nftables to all listeners, so to the network itself."""
     count = 5_000
     defined(world, "lab", "--subnet", "10.77.0.0/16")
     world.run(["mkdir", "-p", "/var/lib/pyvirt/leases"])

@@ -1,4 +1,4 @@
-"""Whose names dnsmasq's own DNS tells guests: never a liar's."""
+"""Whose names dnsmasq's own DNS gives to guests: never a liar's."""
 
 from __future__ import annotations
 

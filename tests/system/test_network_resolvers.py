@@ -1,4 +1,4 @@
-"""Guests ask the host's resolvers, whatever /etc/resolv.conf is and becomes."""
+"""Guests ask the host's resolvers, even if /etc/resolv.conf is odd or changes."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def test_programs_find_names_and_addresses_through_nscd(libc: Libc, shared: str)
             assert through.ask(*ANSWERS) == ANSWERS | CHANGED_BY_NSCD
 
 
-# What is said of a table of each kind, and of this one.
+# The answers for a table of each kind, and for this one.
 CHANGED = (
     Host(("web1",), (address("10.77.0.50"), address("fd12::50"))),
     Host(("starting",), (address("10.77.0.51"),)),

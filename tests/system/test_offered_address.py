@@ -1,4 +1,4 @@
-"""An address that dnsmasq has only offered is no guest's, though dnsmasq tells the kernel so."""
+"""An address that dnsmasq has only offered belongs to no guest, though the kernel notes it."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def test_a_domain_that_has_ipv6_alone_is_logged_in_to_without_a_wait_in_between(
     define(started, guest_files, "six1", append="console=ttyS0 quiet ipv4=no hostname=six1")
     both = "pyvirt domain start six1 && ssh -o BatchMode=yes root@six1 hostname"
     assert started.run(["sh", "-c", both], timeout=180).stdout.splitlines()[-1] == "six1"
-    # Also who cannot do with a link-local address, for want of a scope.
+    # Also a program that cannot use a link-local address, because it has no scope.
     again = ["ssh", "-6", "-o", "BatchMode=yes", "root@six1", "ip -4 address show dev eth0"]
     assert started.run(again, timeout=120).stdout == ""
     (leased,) = started.run(["leasewatch", "ip", "-6", "six1.lab.internal"]).stdout.split()[:1]

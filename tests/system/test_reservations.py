@@ -1,4 +1,4 @@
-"""An address that its owner gave to a domain is that domain's, whoever asks dnsmasq for it."""
+"""An address that its owner gave to a domain stays with it, no matter which guest asks for it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def asks(world: World, name: str, mac: str | None = None, wanted: str | None = N
     def given_back() -> str:
         address = client.dhcp(options=["-r", wanted] if wanted else [])
         client.release()
-        with contextlib.suppress(AssertionError):  # a dnsmasq that starts anew has not heard it
+        with contextlib.suppress(AssertionError):  # a restarting dnsmasq has not heard it
             world.wait_for("it", lambda: address not in read(world, LEASES), timeout=10)
             return address
         return ""

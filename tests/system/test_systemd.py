@@ -88,7 +88,7 @@ def test_install_after_an_upgrade_has_the_new_version_run(installed: Machine) ->
         upgrade(installed, "0.1.1", "0.1.0")
 
 
-# A service that cannot start, whatever the settings say.
+# A service that cannot start with any settings.
 BREAK = "cd /opt/pyvirt/lib/python3*/site-packages/leasewatch; mv service.py away"
 MEND = "cd /opt/pyvirt/lib/python3*/site-packages/leasewatch; mv away service.py"
 

@@ -37,7 +37,7 @@ def test_a_world_ends_with_all_its_programs_when_its_holder_is_killed(
     assert holder.stdout.readline() == "up\n"
     holder.send_signal(number)
     holder.wait(30)
-    assert holder.stdout.read() == ""  # end of file: nobody holds the other end any more
+    assert holder.stdout.read() == ""  # end of file: no process holds the other end
     holder.stdout.close()
 
 

@@ -63,7 +63,7 @@ def test_instances_of_every_project_answer_while_they_run(manager: Manager) -> N
     has(world, "web1.br9.internal", web1, web1_v6)
     has(world, "db1", "10.9.0.77")
     manager.programs.record(scene, folder)
-    # A new name has all files written anew, also that of a web1 that never ran.
+    # A new name rewrites all files, also that of a web1 that never ran.
     manager.cli("stop", "db1")
     manager.cli("rename", "db1", "db2")
     world.run(["test", "-e", manager.file("dnsmasq.hosts/shop_web1.eth0")])

@@ -25,7 +25,7 @@ _IPV6 = b"\x86\xdd"
 
 
 def main() -> None:
-    """Answer until nobody asks any more."""
+    """Answer until the questions end."""
     ports = dict(argument.split("=") for argument in sys.argv[2:])
     with Path("/proc/self/ns/net").open() as own:
         sockets = {"host": _listen(sys.argv[1])}

@@ -1,4 +1,4 @@
-"""The fuzz targets' first inputs, all but one made by the encoder; run it to write them anew.
+"""The fuzz targets' first inputs, all but one made by the encoder; run it to rewrite them.
 
 They are in the tree, as corpus/TARGET/NAME; test_fuzz.py holds that they are what this makes.
 """

@@ -1,4 +1,4 @@
-"""`sudo leasewatch serve`: it serves as its folders' owner, whatever that user has put there."""
+"""`sudo leasewatch serve` runs as its folders' owner, with any files that this user put there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An alarm rings once, when it was last told to."""
+"""An alarm rings once, at the time that was set last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A pid that another process has taken: whoever had it before is dead, wherever that is asked."""
+"""A pid that another process has taken: its former process counts as dead everywhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log: one line for each event, whatever its values hold and whoever reads it."""
+"""The log: one line for each event, with any values and any reader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""sd_notify: what is said arrives, however full others keep the manager's socket."""
+"""sd_notify: messages arrive, even if others keep the manager's socket full."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def look(
     quiet: bool = False,
     started: float = 0.0,
 ) -> None:
-    """The bridge saw client `old` at fd12::5, and sees `new`; 0: nobody."""
+    """The bridge saw client `old` at fd12::5, and sees `new`; 0: no machine."""
     before, now = (neighbour(c, started=started) if c else None for c in (old, new))
     take(file, NeighbourChange(before, now, quiet), wall)
 

@@ -1,4 +1,4 @@
-"""The history's thread writes what is queued, whatever happens to the file and its disk."""
+"""The history's thread writes what is queued, also when the file or its disk fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pending socket with real peers: what they are told and when, and that none costs much."""
+"""The pending socket with real peers: what they get and when, and that none costs much."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PUBLISHED, GAVE_UP, DROPPED = b"published", b"gave up", b""
 
 
 class Served:
-    """A table and the server that tells of it, in the running loop."""
+    """A table and its server, in the running loop."""
 
     def __init__(self, folder: Path, limits: Limits | None) -> None:
         self.path = folder / "pending.sock"
@@ -69,7 +69,7 @@ async def told(client: socket.socket) -> bytes:
 
 
 async def waits(client: socket.socket) -> bool:
-    """Whether nothing has been said to it."""
+    """Whether it has got no answer yet."""
     await asyncio.sleep(0.05)
     try:
         client.recv(64)

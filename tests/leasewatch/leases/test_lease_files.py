@@ -29,7 +29,7 @@ KEA_LINE = "10.0.0.{},52:54:00:00:00:0{},,3600,4102444800,1,0,0,web{},0\n"
 
 
 class Files:
-    """A watched lease file, and what is said of it."""
+    """A watched lease file, and its state."""
 
     def __init__(self, folder: Path, kind: str) -> None:
         self.path = folder / "leases"
@@ -45,12 +45,12 @@ class Files:
                 self.held[addresses.text(change.new.address)] = change.new
 
     async def become(self, text: str) -> FileState:
-        """The file is written anew, and stands still."""
+        """The file is rewritten, and stands still."""
         self.path.write_text(text)
         return await self.look()
 
     async def look(self) -> FileState:
-        """What is said of the file as it is."""
+        """The state of the file now."""
         file = LeaseFile(path=str(self.path), network="lab", suffix="internal", kind=self.kind)
         self._files.watch([file])
         self._files.look({str(self.path)})
@@ -223,7 +223,7 @@ def test_networkds_file_goes_with_its_last_lease_wherever_it_is(tmp_path: Path, 
         away = folder.rename(tmp_path / "away")
         state = await files.look()
         assert (state.unreadable, set(files.held)) == ("No such file or directory", {"10.0.0.4"})
-        folder.mkdir()  # made anew, so it says nothing
+        folder.mkdir()  # recreated, so it proves nothing
         assert set((await files.look(), files.held)[1]) == {"10.0.0.4"}
         folder.rmdir()
         away.rename(folder)

@@ -13,7 +13,7 @@ QUEUE = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
 
 
 class Seen:
-    """What a watcher told."""
+    """What a watcher reported."""
 
     def __init__(self) -> None:
         self.paths: set[str] = set()

@@ -63,7 +63,7 @@ def test_what_a_domain_held_when_it_ended_is_no_refusal_but_all_else_that_claims
         == "domain web1 has ended; this lease is left over from it"
     )
     host.release(own)
-    host.lease("10.0.0.1", "web1", 1)  # whoever says to be that card now, in the same second
+    host.lease("10.0.0.1", "web1", 1)  # whoever claims to be that card now, in the same second
     assert host.verdicts("web1")["10.0.0.1"] == "refused"
 
 

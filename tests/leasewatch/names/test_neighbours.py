@@ -1,4 +1,4 @@
-"""Whose addresses the neighbour table tells: IPv6 that joins domains and guests by MAC alone."""
+"""Whose addresses the neighbour table shows: IPv6 joins domains and guests by MAC alone."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def test_a_dhcpv6_hostname_wins_again_when_its_card_has_no_recorded_one() -> Non
     assert host.addresses("web1") is None
     (held,) = host.policy.held()
     assert isinstance(held, LeaseChange)
-    assert held.first_seen == 0.5  # the history is told of the lease's own
+    assert held.first_seen == 0.5  # the history gets the lease's own
 
 
 def test_no_dhcpv6_hostname_takes_a_name_from_a_recorded_mac_on_any_network() -> None:

@@ -284,7 +284,7 @@ def test_networkds_file_goes_with_its_last_lease_but_not_with_its_folder(
     away = file.parent.rename(host.root / "away")
     host.now += 3600
     assert host.files() == found
-    file.parent.mkdir()  # made anew
+    file.parent.mkdir()  # recreated
     assert host.files() == found
     file.parent.rmdir()
     away.rename(file.parent)

@@ -1,4 +1,4 @@
-"""dnsmasq's lines: what each yields, and that whatever else is there is a fault with a place."""
+"""dnsmasq's lines: what each yields. Anything else is a fault with its line number."""
 
 from __future__ import annotations
 

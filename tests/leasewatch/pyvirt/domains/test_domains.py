@@ -244,7 +244,7 @@ def test_deleting_removes_disk_and_definition_but_never_the_image(paths: Paths) 
 
 @pytest.fixture
 def somebody_waits(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Set once a command has tried in vain to be the only one."""
+    """Set once a command has failed to get the lock."""
     waits, lock_file = threading.Event(), locks._lock_file
 
     def try_once(lock: Path, how: int) -> int | None:

@@ -16,7 +16,7 @@ SECTOR = bytes(510) + b"\x55\xaa"
 KERNEL = b"MZ" + bytes(508) + b"\x55\xaa"  # a bzImage has a boot sector's mark, too
 ZSTD = bytes.fromhex("28b52ffd240161")
 
-# content, what it is said to be, what the hint begins with
+# content, what the error calls it, how the hint begins
 REFUSED = {
     "xz": (lzma.compress(SECTOR), "is compressed (xz)", "unpack it first: unxz -k '"),
     "gzip": (gzip.compress(SECTOR), "is compressed (gzip)", "unpack it first: gunzip -k '"),

@@ -24,6 +24,9 @@ hypothesis.settings.register_profile(
     database=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
+hypothesis.settings.register_profile(
+    "quick", hypothesis.settings.get_profile("same"), max_examples=25
+)
 hypothesis.settings.load_profile("same")
 
 pytest_plugins = ["tests.shipped"]

@@ -1,16 +1,18 @@
-"""The README from its first command to its last, on a fresh Debian 12 and 13.
+"""packaging/try, and the README from its first command to its last, on a fresh Debian 12 and 13.
 
-apt installs what the README says, from a folder; only the image of a VM of one's own is left out.
+apt installs what they say, from a folder; only the image of a VM of one's own is left out.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests import readme
+from tests.shipped import ROOT
 from tests.system.debian import STATE, debian, gets_it, packages, types
 from tests.system.machine import Machine
 from tests.waiting import wait_for
@@ -28,9 +30,17 @@ def fresh(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Machine]:
     console = tmp_path_factory.mktemp("fresh") / "console"
-    wanted = [*packages(readme.TEXT), KERNEL]
+    (tried,) = re.findall(
+        r"^packages=\(([^)]*)\)", (ROOT / "packaging/prepare").read_text(), re.MULTILINE
+    )
+    wanted = [*packages(readme.TEXT), *tried.split(), KERNEL]
     with debian(request.param, source, console, installed=[], fetched=wanted) as machine:
         yield machine
+
+
+def test_a_fresh_clone_can_be_tried(fresh: Machine) -> None:
+    gets_it(fresh)
+    assert "ssh web1 uname -a" in types(fresh, "sudo packaging/try --check 2>&1")
 
 
 def test_the_readme_works_from_its_first_command_to_its_last(fresh: Machine) -> None:

@@ -10,9 +10,9 @@ import msgspec
 
 from leasewatch.daemon import alive
 from leasewatch.daemon.logs import Recent, fields
-from leasewatch.errors import UNDECODABLE
-from leasewatch.files import reading
+from leasewatch.errors import UNDECODABLE, ParseError
 from leasewatch.files.run_states import names
+from leasewatch.files.small_files import SmallFiles
 from leasewatch.model import DomainState, NetworkState
 
 _LOG = logging.getLogger(__name__)
@@ -26,37 +26,34 @@ class StateFolder(Generic[_T]):
         self.values: dict[str, _T] = {}
         self._folder = folder
         self._decoder: msgspec.json.Decoder[_T] = msgspec.json.Decoder(kind)
+        self._files: SmallFiles[_T] = SmallFiles()
         self._faults = Recent()
-        self._seen: dict[str, reading.Signature] = {}
 
     def scan(self) -> bool:
         """Look at every file that has changed; True: the values have."""
-        before = self.values
+        before, self.values = self.values, {}
         found = names(self._folder, ".json")
         if found is None:  # the folder itself is gone: no proof that what runs has ended
             found = {name for name, v in before.items() if alive.is_alive(v.pid, v.born)}
-        self.values = {name: before[name] for name in found if name in before}
-        self._seen = {name: self._seen[name] for name in found if name in self._seen}
         for name in found:
-            self._load(name)
+            path = str(self._folder / f"{name}.json")
+            small = self._files.read(path, self._parse)
+            if small.value is not None:
+                self.values[name] = small.value
+            fault = small.fault
+            if fault is None or isinstance(fault, FileNotFoundError):
+                continue
+            why = fault.why if isinstance(fault, ParseError) else fault
+            if self._faults.is_new(shown := fields(path=path, why=why)):
+                _LOG.warning("run state unreadable %s", shown)
+        self._files.forget_others()
         return self.values != before
 
-    def _load(self, name: str) -> None:
-        path = self._folder / f"{name}.json"
-        signature = reading.signature(path)
-        if signature is None or signature == self._seen.get(name):
-            return
-        self._seen[name] = signature
+    def _parse(self, data: bytes, path: str) -> _T:
         try:
-            value = self._decoder.decode(reading.read(path).data)
-        except (OSError, *UNDECODABLE) as error:
-            self._log_fault(path, str(error))
-            return
-        if value.name == name:
-            self.values[name] = value
-        else:
-            self._log_fault(path, f'it is of "{value.name}"')
-
-    def _log_fault(self, path: Path, why: str) -> None:
-        if self._faults.is_new(path, why):
-            _LOG.warning("run state unreadable %s", fields(path=path, why=why))
+            value = self._decoder.decode(data)
+        except UNDECODABLE as error:
+            raise ParseError(path, 0, "JSON", str(error)) from None
+        if value.name != Path(path).stem:
+            raise ParseError(path, 0, "name", f'it is of "{value.name}"')
+        return value

@@ -26,6 +26,7 @@ RANK_BELOW = int(lib.PV_RANK_BELOW)
 
 _NAMES_MAX = 255  # struct pv_record counts them in a byte
 _NAME_MAX, _RECORD_MAX = int(lib.PV_NAME_MAX), int(lib.PV_RECORD_MAX)
+_KEYS_MAX = int(lib.PV_BUCKETS_MAX) * 2 // 5  # names and addresses; csrc/table.c has the load
 _BOTH = frozenset({socket.AF_INET, socket.AF_INET6})
 _BYTES: dict[int, int] = {socket.AF_INET: 4, socket.AF_INET6: 16}
 _EXPECT = {
@@ -216,8 +217,8 @@ class Table:
     def _done(self, change: int) -> bool:
         if change == lib.PV_TOO_LARGE:
             raise SnapshotError(
-                f"more than {len(self)} hosts do not fit into a host table"
-                f" ({lib.PV_BUCKETS_MAX // 2} names and addresses, {lib.PV_FILE_MAX >> 20} MiB)",
+                f"more than {len(self)} hosts do not fit into a host table ({_KEYS_MAX} names and"
+                f" addresses, {lib.PV_FILE_MAX >> 20} MiB)",
                 "watch fewer lease files on this host",
             )
         if change not in {lib.PV_UNCHANGED, lib.PV_CHANGED}:
@@ -355,7 +356,7 @@ def _unpack(body: bytes | memoryview, at: int) -> Host:
 
 def _unreadable(path: str | os.PathLike[str], error: int) -> SnapshotError:
     if error == errno.EBADMSG:
-        return SnapshotError(f"{path}: not a host table, or a damaged one")
+        return SnapshotError(f"{path}: not a host table of this version, or a damaged one")
     if error == errno.EPERM:
         return SnapshotError(f"{path}: not a regular file, or one that others may write")
     return SnapshotError(f"{path}: {os.strerror(error)}")

@@ -46,6 +46,8 @@ class Publisher:
 
     def __init__(self, path: Path) -> None:
         self.generation = 0
+        self.refresh_at: float | None = None
+        """When leases without end must be published again; None: there are none."""
         self._path = path
         self._table = Table()
         self._below: dict[str, dict[str, bytes]] = {}
@@ -55,7 +57,6 @@ class Publisher:
         the table is full. `publish` tries again."""
         self._full: SnapshotError | None = None
         self._endless: dict[str, tuple[HostRecord, ...]] = {}
-        self._refresh_at = 0.0
         self._written: tuple[int, ...] | None = None
 
     def adopt(self, wall: float) -> int:
@@ -85,9 +86,8 @@ class Publisher:
         self._endless.pop(name, None)
         packed = {record.names[0]: _pack(name, record, wall) for record in records}
         if any(not a.expires for record in records for a in record.addresses):
-            if not self._endless:
-                self._refresh_at = wall + REFRESH_SECONDS
             self._endless[name] = records
+        self.refresh_at = self.refresh_at or wall + REFRESH_SECONDS if self._endless else None
         held = self._below.pop(name, {})
         kept = {first: record for first, record in held.items() if packed.get(first) == record}
         changed = self._left_out.pop(name, None) is not None
@@ -118,18 +118,13 @@ class Publisher:
             self._table.remove(name)
         return changed or bool(left_out)
 
-    def next_refresh(self) -> float | None:
-        """When leases without end must be published again; None: there are none."""
-        return self._refresh_at if self._endless else None
-
     def refresh(self, wall: float) -> bool:
         """Publish later ends for leases without end, if it is time; True: call `publish`."""
-        if not self._endless or wall < self._refresh_at:
+        if self.refresh_at is None or wall < self.refresh_at:
             return False
-        endless, self._endless = self._endless, {}
+        endless, self._endless, self.refresh_at = self._endless, {}, None
         for name, records in endless.items():
             self.set(name, records, wall)
-        self._refresh_at = wall + REFRESH_SECONDS
         return True
 
     def publish(self, wall: float, pending_wait: int) -> list[LostName]:

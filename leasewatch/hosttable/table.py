@@ -116,18 +116,18 @@ class HostTable:
                 self._log_once("name keeps its previous addresses", name=name, why=error)
 
     def _update(self) -> None:
+        """Decide the touched names, and write the table if that changes it.
+
+        If writing fails, the old table stays and `check` tries again.
+        """
         self._soon = None
         self.decide()
-        if self._due:
-            self._publish()
-        self._refresh.set_at(self._publisher.next_refresh())
-
-    def _publish(self) -> None:
-        """Write the table; if that fails, the old one stays and `check` tries again."""
+        self._refresh.set_at(self._publisher.refresh_at)
+        if not self._due:
+            return
         try:
             lost = self._publisher.publish(time.time(), self._pending_wait)
         except (OSError, ValueError, UserError) as error:
-            self._due = True
             self._log_once("publishing failed, keeping the previous table", why=error)
             return
         self._due = False

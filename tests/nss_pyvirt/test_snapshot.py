@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -313,6 +315,11 @@ def test_an_address_has_4_or_16_bytes(write: Write) -> None:
         snapshot.lookup_address(write(encode(DB)), b"12345")
 
 
+def _of_major(major: int, table: bytes) -> bytes:
+    header = table[:12] + struct.pack("=H", major) + table[14:100]
+    return header + struct.pack("=I", zlib.crc32(header)) + table[104:]
+
+
 def test_a_file_that_is_no_snapshot_is_one_clear_line(tmp_path: Path, write: Write) -> None:
     good = encode(WEB1)
     path = write(good)
@@ -322,6 +329,7 @@ def test_a_file_that_is_no_snapshot_is_one_clear_line(tmp_path: Path, write: Wri
         "No such file": lambda: snapshot.read(tmp_path / "none"),
         "not a regular file": lambda: snapshot.check(tmp_path),
         "not a host table": lambda: snapshot.lookup(write(b"127.0.0.1 localhost\n"), "web1"),
+        "not a host table of this version": lambda: snapshot.check(write(_of_major(1, good))),
         "damaged": lambda: snapshot.check(write(good[:-1] + b"x")),
         "damaged one": lambda: snapshot.check(write(good[:-8])),
     }

@@ -150,7 +150,7 @@ def test_a_damaged_table_is_one_clear_line(
     paths.snapshot.write_bytes(b"x" * 4096)
     code, _, err = run(paths, capsys, "list")
     assert code == 1
-    assert "not a host table, or a damaged one" in err
+    assert "not a host table of this version, or a damaged one" in err
 
 
 def test_without_the_service_other_programs_lease_files_are_shown_too(

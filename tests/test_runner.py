@@ -51,7 +51,7 @@ def test_what_depends_on_real_timing_is_tried_again_and_named(tmp_path: Path) ->
     done = run(tmp_path, "@pytest.mark.real_timing")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-2:] == [
-        "packaging/test: passed, but only at the second try:",
+        "packaging/test: passed only when retried:",
         "  test_it.py::test_passes_at_the_second_try",
     ]
 
@@ -59,4 +59,4 @@ def test_what_depends_on_real_timing_is_tried_again_and_named(tmp_path: Path) ->
 def test_any_other_failure_fails_the_run(tmp_path: Path) -> None:
     done = run(tmp_path, "")
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "second try:" not in done.stdout
+    assert "when retried:" not in done.stdout

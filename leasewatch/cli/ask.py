@@ -16,11 +16,11 @@ from nss_pyvirt.terminal import frame, show
 
 TYPE_CHECKING = False  # the import of typing takes 4 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any, Final, TypeVar
 
-    from leasewatch.api.interface import EventsReply, HistoryReply, ResolveReply
-    from leasewatch.history.rows import HistoryParameters
+    from leasewatch.api.interface import ResolveReply
+    from leasewatch.history.rows import Event, HistoryParameters, Holding
 
     _T = TypeVar("_T")
 
@@ -126,28 +126,25 @@ def resolve(paths: Paths, query: str, down: NoServiceError | None = None) -> Res
         raise
 
 
-def history(paths: Paths, asked: HistoryParameters) -> HistoryReply:
-    """Who held which address when."""
+def history(
+    paths: Paths, asked: HistoryParameters, *, events: bool
+) -> Sequence[Holding] | Sequence[Event]:
+    """Who held which address when, or what happened."""
     from leasewatch.api import client  # noqa: PLC0415  start-up time
 
-    def look() -> HistoryReply:
+    def service() -> Sequence[Holding] | Sequence[Event]:
+        if events:
+            return client.events(paths.varlink, asked).events
+        return client.history(paths.varlink, asked).holdings
+
+    def look() -> Sequence[Holding] | Sequence[Event]:
         from leasewatch.api import offline_history  # noqa: PLC0415  needed only without the service
 
-        return offline_history.history(paths, asked)
+        if events:
+            return offline_history.events(paths, asked).events
+        return offline_history.history(paths, asked).holdings
 
-    return _ask(lambda: client.history(paths.varlink, asked), look, str(paths.history))
-
-
-def events(paths: Paths, asked: HistoryParameters) -> EventsReply:
-    """What happened."""
-    from leasewatch.api import client  # noqa: PLC0415  start-up time
-
-    def look() -> EventsReply:
-        from leasewatch.api import offline_history  # noqa: PLC0415  needed only without the service
-
-        return offline_history.events(paths, asked)
-
-    return _ask(lambda: client.events(paths.varlink, asked), look, str(paths.history))
+    return _ask(service, look, str(paths.history))
 
 
 def _ask(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from leasewatch.cli import ask, since, words
-from leasewatch.history.rows import MAX_ROWS, Event, HistoryParameters, Holding
+from leasewatch.history.rows import MAX_ROWS, HistoryParameters
 from leasewatch.paths import Paths
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame, show
@@ -33,16 +32,15 @@ def _moment(text: str) -> float:
 @commands.command(
     Param("query", metavar="[NAME|ADDRESS|MAC]", complete=ask.complete_name),
     Param(
-        "then",
         "--since",
+        name="then",
         kind=_moment,
         metavar="WHEN",
         help="Show only what was still there after that time: 2h, 3d, today, yesterday, 14:30, "
         "2026-11-26, 2026-11-26T14:30.",
     ),
-    Param("events", "--events", flag=True, help="Show what happened, one event per row."),
+    Param("--events", flag=True, help="Show what happened, one event per row."),
     Param(
-        "limit",
         "-n",
         "--limit",
         metavar="NUMBER",
@@ -87,9 +85,7 @@ def command(
     seconds. Exits with 3 if nothing is known.
     """  # noqa: D301  click means the character
     asked = HistoryParameters(query=query, since=then, limit=min(limit + 1, MAX_ROWS))
-    found: Sequence[Holding | Event] = (
-        ask.events(paths, asked).events if events else ask.history(paths, asked).holdings
-    )
+    found = ask.history(paths, asked, events=events)
     if not found:
         raise _nothing(query, then)
     if len(found) > limit:

@@ -11,8 +11,8 @@ from nss_pyvirt.terminal.commands import Command, Param
 
 @commands.command(
     Param("name", required=True, complete=ask.complete_name),
-    Param("ipv4", "-4", flag=True, help="IPv4 only."),
-    Param("ipv6", "-6", flag=True, help="IPv6 only."),
+    Param("-4", name="ipv4", flag=True, help="IPv4 only."),
+    Param("-6", name="ipv6", flag=True, help="IPv6 only."),
     epilog=frame.examples("leasewatch ip web1", "ping $(leasewatch ip -4 web1 | head -n 1)"),
 )
 def command(paths: Paths, name: str, *, ipv4: bool, ipv6: bool) -> None:

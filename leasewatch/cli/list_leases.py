@@ -31,16 +31,16 @@ def _complete_network(ctx: Any, _param: object, incomplete: str) -> list[str]:
 @commands.command(
     Param("wanted", multiple=True, metavar="[NAME|ADDRESS|MAC]...", complete=ask.complete_name),
     Param(
-        "networks",
         "--network",
+        name="networks",
         multiple=True,
         metavar="NETWORK",
         complete=_complete_network,
         help="Only leases on this network (repeatable).",
     ),
     Param(
-        "states",
         "--state",
+        name="states",
         kind=_STATES,
         multiple=True,
         help="Only leases in this state (repeatable).",
@@ -81,12 +81,11 @@ def command(
     """  # noqa: D301  click means the character
     asked = {word.lower().removesuffix(".") for word in wanted}
     now = time.time()
-    orders: dict[str, list[str | int]] = {}
 
     def shown(entry: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
         if not _is_chosen(entry, asked, networks, states):
             return None
-        return _order(entry, orders), _row(entry, output, now)
+        return _order(entry), _row(entry, output, now)
 
     chosen = [row for row in ask.entries(paths, shown) if row is not None]
     if not chosen and (wanted or networks or states):
@@ -97,6 +96,7 @@ def command(
         frame.print_warning("leasewatch", empty)
     chosen.sort(key=lambda pair: pair[0])
     rows = [row for _, row in chosen]
+    chosen.clear()  # of 100,000 leases the orders alone are 40 MB
     if output == "name":
         published = (row["name"] for row in rows if row["state"] == "published" and row["name"])
         rows = [{"name": name} for name in dict.fromkeys(published)]
@@ -116,23 +116,20 @@ def _is_chosen(
     return not asked or any(value and value.lower() in asked for value in own)
 
 
-def _order(entry: dict[str, Any], networks: dict[str, list[str | int]]) -> tuple[object, ...]:
-    """By name (host2 before host10), unnamed last, then network and address, IPv4 first.
-
-    `networks` keeps the order of each network.
-    """
+def _order(entry: dict[str, Any]) -> tuple[object, ...]:
+    """By name (host2 before host10), unnamed last, then network and address, IPv4 first."""
     name, address, family = entry["name"], entry["address"], entry["family"] or 0
     kind = _socket.AF_INET if family == 4 else _socket.AF_INET6
     packed = _socket.inet_pton(kind, address) if address else b""
-    network = networks.get(entry["network"])
-    if network is None:
-        network = networks[entry["network"]] = show.natural(entry["network"])
+    network = show.natural(entry["network"])
     return (name is None, show.natural(name or ""), network, family, packed)
 
 
 def _row(entry: dict[str, Any], output: frame.Format, now: float) -> dict[str, Any]:
     if output == "json":
         return words.row(entry)
+    if output == "name":
+        return {"name": entry["name"], "state": entry["verdict"]}
     address, verdict, origin = entry["address"], entry["verdict"], entry["origin"]
     if address:
         address = show.address(address, entry["ifindex"])

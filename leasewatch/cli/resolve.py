@@ -26,7 +26,6 @@ _CANDIDATES_WIDE = {"mac": 110, "trust": 130, "from": 130, "source": 150}
 @commands.command(
     Param("query", required=True, metavar="NAME|ADDRESS", complete=ask.complete_name),
     Param(
-        "explain",
         "--explain",
         flag=True,
         help="List each candidate, and why it was or was not chosen.",

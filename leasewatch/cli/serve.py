@@ -15,7 +15,7 @@ from nss_pyvirt.terminal.commands import Param
 
 
 @commands.command(
-    Param("check", "--check", flag=True, help="Check the settings, report every fault, and exit.")
+    Param("--check", flag=True, help="Check the settings, report every fault, and exit.")
 )
 def command(paths: Paths, *, check: bool) -> int:
     """Watch the lease files and publish the names, until SIGTERM.

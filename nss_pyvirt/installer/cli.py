@@ -27,7 +27,6 @@ def _root(text: str) -> Path:
 
 
 _ROOT = Param(
-    "root",
     "--root",
     metavar="DIRECTORY",
     kind=_root,
@@ -77,7 +76,7 @@ def install(root: Path) -> None:
     _say(put(_system(root)), "everything is installed already")
 
 
-@command.command(_ROOT, Param("purge", "--purge", flag=True, help="Delete the lease history, too."))
+@command.command(_ROOT, Param("--purge", flag=True, help="Delete the lease history, too."))
 def remove(root: Path, *, purge: bool) -> None:
     """Undo everything that install did, and delete the published names.
 

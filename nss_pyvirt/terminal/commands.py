@@ -22,17 +22,18 @@ if TYPE_CHECKING:
 
 
 class Param:
-    """An option of a command, or an argument if it has no `words` such as `-o`, `--output`.
+    """An option of a command, or an argument if its one word has no `-`.
 
-    `name`: the function's parameter. `kind`: the allowed texts, or a function that makes the value
-    of a text or raises ValueError with the reason; None: any text. `flag`: an option without a
-    value; `--x/--no-x` can be switched off. `multiple`: the value is a tuple.
+    `name`: the function's parameter, if it is not called like the last word. `kind`: the allowed
+    texts, or a function that makes the value of a text or raises ValueError with the reason; None:
+    any text. `flag`: an option without a value; `--x/--no-x` can be switched off. `multiple`: the
+    value is a tuple.
     """
 
     def __init__(  # noqa: PLR0913  one for each attribute
         self,
-        name: str,
         *words: str,
+        name: str = "",
         kind: Kind = None,
         flag: bool = False,
         multiple: bool = False,
@@ -42,7 +43,9 @@ class Param:
         help: str = "",  # noqa: A002  click's word
         complete: Complete | None = None,
     ) -> None:
-        self.name, self.words, self.kind, self.flag = name, words, kind, flag
+        self.name = name or words[-1].split("/")[0].lstrip("-").replace("-", "_")
+        self.words = words if words[0][0] == "-" else ()
+        self.kind, self.flag = kind, flag
         self.multiple, self.required, self.default = multiple, required, default
         self.metavar, self.help, self.complete = metavar, help, complete
 
@@ -70,7 +73,7 @@ class Param:
 
 def output(*formats: str, help: str) -> Param:  # noqa: A002  click's word
     """The option `-o`; the first format is the default."""
-    return Param("output", "-o", "--output", kind=formats, default=formats[0], help=help)
+    return Param("-o", "--output", kind=formats, default=formats[0], help=help)
 
 
 ROWS: Final = output(

@@ -52,8 +52,8 @@ command = commands.Group(
 @command.command(
     Param("name", required=True),
     Param(
-        "networks",
         "--network",
+        name="networks",
         metavar="NETWORK",
         multiple=True,
         required=True,
@@ -61,59 +61,57 @@ command = commands.Group(
         help="Network to connect to (repeatable).",
     ),
     Param(
-        "macs", "--mac", metavar="MAC", multiple=True, help="MAC on the first, second, … network."
+        "--mac",
+        name="macs",
+        metavar="MAC",
+        multiple=True,
+        help="MAC on the first, second, … network.",
     ),
     Param(
-        "addresses",
         "--address",
+        name="addresses",
         metavar="IPV4",
         multiple=True,
         help="Fixed IPv4 address on the first, second, … network.",
     ),
     Param(
-        "aliases",
         "--alias",
+        name="aliases",
         metavar="NAME",
         multiple=True,
         help="Further name that resolves (repeatable).",
     ),
     Param(
-        "disk",
         "--disk",
         metavar="PATH",
         kind=values.local_path,
         help="qcow2 or raw image to start from; never written to.",
     ),
     Param(
-        "size",
         "--size",
         metavar="SIZE",
         kind=values.disk_size,
         help="Size of the disk, e.g. 20G.  [default: the image's]",
     ),
     Param(
-        "kernel",
         "--kernel",
         metavar="PATH",
         kind=values.local_path,
         help="Kernel to start, with or without a disk.",
     ),
     Param(
-        "initrd",
         "--initrd",
         metavar="PATH",
         kind=values.local_path,
         help="Initial RAM disk for the kernel.",
     ),
     Param(
-        "append",
         "--append",
         metavar="TEXT",
         multiple=True,
         help="Kernel command line; repeat to add to it.  [default: console=ttyS0 quiet]",
     ),
     Param(
-        "memory",
         "--memory",
         metavar="SIZE",
         kind=values.mebibytes(32, 4 << 20),
@@ -121,7 +119,6 @@ command = commands.Group(
         help="Memory, e.g. 2G; a number without a unit is MiB.",
     ),
     Param(
-        "cpus",
         "--cpus",
         metavar="NUMBER",
         kind=commands.whole_number(1, 255),
@@ -129,14 +126,12 @@ command = commands.Group(
         help="Virtual CPUs.",
     ),
     Param(
-        "accel",
         "--accel",
         kind=("auto", "kvm", "tcg"),
         default="auto",
         help="auto: KVM if a trial guest runs under it, else emulation.",
     ),
     Param(
-        "mac_filtering",
         "--mac-filtering/--no-mac-filtering",
         flag=True,
         default=True,
@@ -211,14 +206,13 @@ def start(names: Sequence[str]) -> int:
 @command.command(
     _NAMES,
     Param(
-        "timeout",
         "--timeout",
         kind=commands.whole_number(0, 86400, "seconds"),
         metavar="SECONDS",
         default=60,
         help="How long to wait for each.",
     ),
-    Param("force", "--force", flag=True, help="Force off what is still running after the timeout."),
+    Param("--force", flag=True, help="Force off what is still running after the timeout."),
     needs_root=True,
 )
 def shutdown(names: Sequence[str], timeout: int, force: bool) -> int:
@@ -246,7 +240,7 @@ def stop(names: Sequence[str]) -> int:
 
 @command.command(
     _NAMES,
-    Param("keep_disk", "--keep-disk", flag=True, help="Keep the disk, and print its path."),
+    Param("--keep-disk", flag=True, help="Keep the disk, and print its path."),
     needs_root=True,
 )
 def delete(names: Sequence[str], *, keep_disk: bool) -> int:

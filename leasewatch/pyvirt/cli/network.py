@@ -49,20 +49,16 @@ command = commands.Group(
 
 @command.command(
     Param("name", required=True),
+    Param("--subnet", default="auto", metavar="auto|CIDR", help="IPv4, e.g. 10.9.0.0/24."),
     Param(
-        "subnet", "--subnet", default="auto", metavar="auto|CIDR", help="IPv4, e.g. 10.9.0.0/24."
-    ),
-    Param(
-        "mode",
         "--mode",
         kind=("nat", "isolated"),
         default="nat",
         help="nat: guests reach the world through the host; isolated: only the host and each "
         "other.",
     ),
-    Param("suffix", "--suffix", default="internal", help="Hosts are GUEST.NAME.SUFFIX."),
+    Param("--suffix", default="internal", help="Hosts are GUEST.NAME.SUFFIX."),
     Param(
-        "host_access",
         "--host-access/--no-host-access",
         flag=True,
         default=True,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import leasewatch
-from leasewatch.pyvirt.cli import domain, values
+from leasewatch.pyvirt.cli import domain, network, values
 from leasewatch.pyvirt.cli.pyvirt import command
+from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import frame, with_click
 
 CREATE = ["domain", "create", "web1", "--network", "lab"]
@@ -175,3 +177,22 @@ def test_parts_of_a_kernel_command_line_are_joined(words: list[str], line: str |
     command = with_click.built(domain.create)
     parts = command.make_context("create", [*CREATE[2:], *words]).params["append"]
     assert domain.joined(parts) == line
+
+
+@pytest.mark.parametrize(("half", "kind"), [(network, "network"), (domain, "domain")])
+def test_a_broken_definition_is_an_error_and_hides_no_other(
+    capsys: pytest.CaptureFixture[str], half: ModuleType, kind: str
+) -> None:
+    class Known:
+        def names(self) -> list[str]:
+            return ["vm10", "broken", "vm2"]
+
+        def describe(self, name: str) -> dict[str, str]:
+            if name == "broken":
+                raise UserError("it is broken")
+            return dict.fromkeys(half._COLUMNS, name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(half, "_known", Known)
+        assert frame.run(command, "pyvirt", [kind, "list", "-o", "name"]) == 1
+    assert capsys.readouterr() == ("vm2\nvm10\n", "pyvirt: it is broken\n")

@@ -170,5 +170,6 @@ def _fault(error: click.ClickException) -> str:
     if name and isinstance(error, click.MissingParameter):
         return f"{name} is missing"
     text = error.message if name else error.format_message()
+    text = text.removeprefix("Got ").replace("unexpected extra", "unexpected")
     text = text[:1].lower() + text[1:].removesuffix(".")
     return f"{name}: {text}" if name else text

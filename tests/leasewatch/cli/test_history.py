@@ -162,7 +162,7 @@ FAILURES = {
         '"\\x1b[2J": not a time like 2h',
     ),
     "no limit": (["--limit", "0"], 2, '"0" is not a whole number from 1'),
-    "two names": (["web1", "web2"], 2, "unexpected extra argument"),
+    "two names": (["web1", "web2"], 2, "leasewatch: unexpected argument (web2)"),
     "a name that drives the terminal": (["\x1b[2J"], 3, 'nothing is known of "\\x1b[2J"'),
 }
 

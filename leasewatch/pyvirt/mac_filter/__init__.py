@@ -1,4 +1,4 @@
-"""The MAC filter: a card speaks for itself alone.
+"""The MAC filter: a network card may use only its own MACs and addresses.
 
 In: run states, lease file and `hosts.d` of a network. Out: table `bridge pyvirt_NAME` in nftables.
 
@@ -15,13 +15,14 @@ In: run states, lease file and `hosts.d` of a network. Out: table `bridge pyvirt
 - A card may use 64 new addresses at once and one more a second: each may cost a neighbour entry.
   It may send 100 packets of ARP and of neighbour discovery a second (500 at once). It may send 4 of
   DHCP (128 at once), because dnsmasq writes its lease file for each.
-- Other ports show neither a domain's MAC nor a held address. Not every kernel tells nft the bridge
-  of a port, so these rules name our MACs and addresses only.
-- The rules are made whole from the run states whenever a domain starts or ends; the sets stay.
+- Other ports may show neither a domain's MAC nor a held address. Not every kernel tells nft the
+  bridge of a port, so these rules name our MACs and addresses only.
+- All rules are replaced, from the run states, whenever a domain starts or ends; the sets stay.
 - A domain whose filter fails does not start, unless the host has no nft or its kernel cannot filter
   on bridges: then `start` says that it runs without.
 
-It does not prove who may use a free IPv4 address, nor that an IPv6 address was leased to the guest
-that used it first: a guest that takes one while its owner is stopped keeps it. A virtio guest may
-also place its checksum anywhere: a receiver without checksum offload gets two unchecked bytes.
+It does not decide who may use a free IPv4 address. Nor does it prove that an IPv6 address was
+leased to the guest that used it first: a guest that takes one while its owner is stopped keeps it.
+A virtio guest may also place its checksum anywhere: a receiver without checksum offload gets two
+unchecked bytes.
 """

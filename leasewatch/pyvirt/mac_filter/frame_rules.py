@@ -18,7 +18,7 @@ Rule = tuple[str, str]
 
 
 class Guest(NamedTuple):
-    """A running domain on one network. Its cards there share MACs, for a bond moves them."""
+    """A running domain on one network. Its cards there share MACs, because a bond moves them."""
 
     taps: tuple[str, ...]
     macs: tuple[str, ...]

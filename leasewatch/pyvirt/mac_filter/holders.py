@@ -64,7 +64,7 @@ class Leases:
 
 
 def _pair(line: bytes) -> Pair | None:
-    """What is no address never gets into a command for nft."""
+    """Address and MAC of an IPv4 lease, else None: nothing else may get into a command for nft."""
     lease = dnsmasq.columns(line)
     if lease is None or not lease.expires.isdigit():
         return None

@@ -1,8 +1,8 @@
-"""The nftables table by which a network card speaks for itself alone. Pure.
+"""The nftables table of the MAC filter. Pure.
 
 A lease belongs to a domain by the MAC that dnsmasq saw. So no other port of a bridge may show that
-MAC: not as a frame's sender, not in DHCP, ARP or neighbour discovery. Nor may it use an address
-that another MAC holds. `frame_rules.py` has the rules, `holders.py` the leased addresses.
+MAC: not as a frame's sender, and not in DHCP, ARP or neighbour discovery. Nor may a port use an
+address that another MAC holds. `frame_rules.py` has the rules, `holders.py` the leased addresses.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ _ROOMS = (
     *("hosttable", "api", "inventory", "service", "cli", "pyvirt"),
 )
 _PYVIRT = (
-    *("say", "process", "nft", "ip", "files"),
+    *("process", "nft", "ip", "files"),
     *("defined", "mac_filter", "networks", "domains", "cli"),
 )
 _PYVIRT_USES = {

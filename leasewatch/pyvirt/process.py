@@ -27,6 +27,9 @@ _KILL_GRACE = 5.0  # seconds that SIGKILL may take
 _PYVIRT = (sys.executable, "-P", "-m", "leasewatch.pyvirt.cli.pyvirt")
 _SAYS = 3  # the descriptor through which a parent process reports READY=1
 
+Say = Callable[[str], None]
+"""Tells the person who typed the command a sentence."""
+
 
 def confined(
     argv: Sequence[str],
@@ -291,24 +294,30 @@ def _said(log: Path, offset: int) -> list[str]:
         return [line for line in file.read().decode(errors="replace").splitlines() if line]
 
 
-def stop_holder(lock: Path, timeout: float) -> bool:
-    """End the process that holds `lock`; True if there was one.
+@contextlib.contextmanager
+def holder(lock: Path) -> Iterator[int | None]:
+    """A pidfd of the process that holds `lock`; None: there is none.
 
-    SIGTERM, and SIGKILL after `timeout` seconds. The holder is looked up again once its pidfd is
-    open, so no process that took over its pid is ever hit.
+    The holder is looked up again once the pidfd is open, so it is never of a process that took over
+    the pid.
     """
     pid = locks.holder(lock)
-    if pid is None:
-        return False
+    pidfd = None
+    with contextlib.suppress(ProcessLookupError):
+        pidfd = None if pid is None else os.pidfd_open(pid)
     try:
-        pidfd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return False
-    try:
-        if locks.holder(lock) != pid:
-            return False
-        if not end(pidfd, timeout):
-            raise UserError(f"process {pid} does not end, even when killed")
-        return True
+        yield pidfd if pid == locks.holder(lock) else None
     finally:
-        os.close(pidfd)
+        if pidfd is not None:
+            os.close(pidfd)
+
+
+def stop_holder(lock: Path, timeout: float) -> bool:
+    """End the process that holds `lock`: SIGTERM, and SIGKILL after `timeout` seconds.
+
+    True if there was one.
+    """
+    with holder(lock) as pidfd:
+        if pidfd is not None and not end(pidfd, timeout):
+            raise UserError(f"the process that holds {lock} does not end, even when killed")
+        return pidfd is not None

@@ -6,7 +6,6 @@ Each running domain has one `pyvirt domain run` process (`domains.run`). Prints 
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +21,7 @@ from leasewatch.pyvirt.domains.plan import DomainRequest, plan
 from leasewatch.pyvirt.domains.qemu import Chosen
 from leasewatch.pyvirt.files import UNFINISHED, DomainFiles, started_network
 from leasewatch.pyvirt.networks import hosts_entries
-from leasewatch.pyvirt.say import Say
+from leasewatch.pyvirt.process import Say
 from nss_pyvirt import programs
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.installer.pieces import start_command
@@ -109,9 +108,7 @@ class Domains(KnownDomains):
         UserError when the guest still runs then; no error where it does not run.
         """
         self._require(name)
-        files = self._files(name)
-        pid = locks.holder(files.lock)
-        if pid is None or _shut_down(files, pid, timeout, say):
+        if _shut_down(self._files(name), timeout, say):
             return
         if not force:
             raise UserError(
@@ -243,13 +240,11 @@ def _remove_data(files: DomainFiles) -> None:
         files.data.rmdir()
 
 
-def _shut_down(files: DomainFiles, pid: int, timeout: float, say: Say) -> bool:
-    """Whether the process `pid`, which holds the domain, has ended within `timeout` seconds."""
-    try:
-        pidfd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
+def _shut_down(files: DomainFiles, timeout: float, say: Say) -> bool:
+    """Whether the process that holds the domain, if any, has ended within `timeout` seconds."""
+    with process.holder(files.lock) as pidfd:
+        if pidfd is None:
+            return True
         try:
             qmp.ask(files.qmp, "system_powerdown", timeout=5)
         except UserError:
@@ -258,8 +253,6 @@ def _shut_down(files: DomainFiles, pid: int, timeout: float, say: Say) -> bool:
             raise
         say(f"{files.name} is asked to shut down; waiting up to {timeout:g} s")
         return programs.wait_pidfd(pidfd, timeout)
-    finally:
-        os.close(pidfd)
 
 
 def _is_published(snapshot: Path, name: str) -> bool:

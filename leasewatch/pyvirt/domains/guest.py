@@ -110,12 +110,8 @@ def _program() -> str:
 def _listen(path: Path) -> socket.socket:
     path.unlink(missing_ok=True)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        listening.bind(str(path))
-        listening.listen(1)
-    except BaseException:
-        listening.close()
-        raise
+    listening.bind(str(path))
+    listening.listen(1)
     return listening
 
 

@@ -25,7 +25,7 @@ from leasewatch.pyvirt.domains.sweep import sweep
 from leasewatch.pyvirt.files import DomainFiles, NetworkFiles, started_network
 from leasewatch.pyvirt.mac_filter.apply import refresh_filter
 from leasewatch.pyvirt.networks import hosts_entries
-from leasewatch.pyvirt.say import Say
+from leasewatch.pyvirt.process import Say
 from nss_pyvirt import replacing
 
 _PATIENCE = 20.0  # seconds that another command on a network may take

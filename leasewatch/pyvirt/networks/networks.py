@@ -22,7 +22,7 @@ from leasewatch.pyvirt.files import NetworkFiles, network_state, running_domains
 from leasewatch.pyvirt.networks import firewall, iptables_legacy
 from leasewatch.pyvirt.networks.diversions import Diversions
 from leasewatch.pyvirt.networks.known import KnownNetworks
-from leasewatch.pyvirt.say import Say
+from leasewatch.pyvirt.process import Say
 from nss_pyvirt import programs
 from nss_pyvirt.errors import UserError
 
@@ -70,8 +70,8 @@ class Networks(KnownNetworks):
         self.get(name)
         files = self._files(name)
         with locks.exclusive(files.commands, _PATIENCE):
-            while pid := locks.holder(files.lock):
-                if _mend(files, pid):
+            while locks.holder(files.lock):
+                if _mend(files):
                     return False
             self._check_kept(files)
             files.log.unlink(missing_ok=True)
@@ -84,7 +84,7 @@ class Networks(KnownNetworks):
                     timeout=_READY,
                 )
             except UserError:  # a `start` that was killed may have started the other one
-                if (pid := locks.holder(files.lock)) and _mend(files, pid):
+                if _mend(files):
                     return False
                 raise
         return True
@@ -212,31 +212,27 @@ def _hindrance(subnet: str, taken: Sequence[Taken], diversions: Diversions) -> s
     return found.what if found else ""
 
 
-def _mend(files: NetworkFiles, pid: int) -> bool:
+def _mend(files: NetworkFiles) -> bool:
     """Make the network's process repair what is missing; it then writes its run state.
 
-    False: the process has ended.
+    False: there is no process, or it has ended.
     """
     from leasewatch.pyvirt.networks.directory_notifier import await_change  # noqa: PLC0415
 
     before = reading.signature(files.state)
     said = files.log.stat().st_size if files.log.exists() else 0
-    try:
-        pidfd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return False
-    try:
+
+    def has_answered() -> bool:
+        return reading.signature(files.state) not in (None, before)
+
+    with process.holder(files.lock) as pidfd:
+        if pidfd is None:
+            return False
         signal.pidfd_send_signal(pidfd, signal.SIGHUP)
-
-        def has_answered() -> bool:
-            return reading.signature(files.state) not in (None, before)
-
         if not await_change(files.state.parent, has_answered, _READY, pidfd):
             if programs.wait_pidfd(pidfd, 0):
                 return False
             raise process.last_error(files.log, said, f"network {files.name} was not repaired")
-    finally:
-        os.close(pidfd)
     state = network_state(files)
     if state is not None and state.fault:
         what, _, hint = state.fault.partition("\n")

@@ -59,7 +59,7 @@ class Domains(KnownDomains):
         with locks.exclusive(files.commands, _PATIENCE):
             fresh = not self.is_running(name)
             if fresh:
-                self._check_kept(files)
+                store.check_defined(self._paths.domain_definitions, name, "domain")
                 for nic in domain.nics:
                     started_network(self._paths, nic.network)
                 self.choose_accel(domain.accel, say)
@@ -137,7 +137,7 @@ class Domains(KnownDomains):
                 raise UserError(
                     f"domain {name} is running", f"sudo pyvirt domain shutdown {name}", "running"
                 )
-            self._check_kept(files)
+            store.check_defined(self._paths.domain_definitions, name, "domain")
             self._sweep(files)
             kept = _keep_disk(files) if keep_disk else None
             if files.data.exists():
@@ -186,9 +186,6 @@ class Domains(KnownDomains):
         store.check_name(name, "domain")
         if name not in self.names() and not self.is_running(name):
             self.get(name)
-
-    def _check_kept(self, files: DomainFiles) -> None:
-        store.check_defined(self._paths.domain_definitions, files.name, "domain")
 
     def _make(self, domain: DomainDefinition, files: DomainFiles, size: int | None) -> None:
         """Make disk, definition and hosts.d entries: all or nothing."""

@@ -148,7 +148,8 @@ class Dnsmasq:
             said = self._log.read_text(errors="replace").strip()
             self.stop()
             line = said.splitlines()[-1] if said else "dnsmasq: does not start"
-            raise UserError(line, _hint(line))
+            taken = "another server has taken every address: ss -lnup 'sport = 53 or sport = 67'"
+            raise UserError(line, taken if "in use" in line else "")
 
 
 def _account() -> pwd.struct_passwd:
@@ -156,12 +157,6 @@ def _account() -> pwd.struct_passwd:
     with contextlib.suppress(KeyError):
         return pwd.getpwnam("dnsmasq")
     return pwd.getpwnam("nobody")
-
-
-def _hint(line: str) -> str:
-    if "in use" in line:
-        return "another server has taken every address: ss -lnup 'sport = 53 or sport = 67'"
-    return ""
 
 
 def _content(file: Path) -> bytes:

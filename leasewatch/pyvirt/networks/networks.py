@@ -73,7 +73,7 @@ class Networks(KnownNetworks):
             while locks.holder(files.lock):
                 if _mend(files):
                     return False
-            self._check_kept(files)
+            store.check_defined(self._paths.network_definitions, name, "network")
             files.log.unlink(missing_ok=True)
             try:
                 process.start_detached(
@@ -127,7 +127,7 @@ class Networks(KnownNetworks):
                 raise UserError(
                     f"network {name} is started", f"sudo pyvirt network stop {name}", "running"
                 )
-            self._check_kept(files)
+            store.check_defined(self._paths.network_definitions, name, "network")
             defined = store.readable(self._paths.domain_definitions, DomainDefinition)
             if users := _on(name, defined):
                 raise UserError(
@@ -151,9 +151,6 @@ class Networks(KnownNetworks):
                 for finding in firewall.judge_legacy(*found, bridge, mode)
             ),
         ]
-
-    def _check_kept(self, files: NetworkFiles) -> None:
-        store.check_defined(self._paths.network_definitions, files.name, "network")
 
     def _taken(self, say: Say) -> list[Taken]:
         defined = []

@@ -87,8 +87,7 @@ class LeaseWatch:
 def _pages(rows: Iterable[_T]) -> Iterator[list[_T]]:
     """Lists of PAGE rows; one empty list if there are none."""
     left = iter(rows)
-    page = list(islice(left, PAGE))
-    yield page
+    yield list(islice(left, PAGE))
     while page := list(islice(left, PAGE)):
         yield page
 

@@ -86,7 +86,7 @@ def neighbours(ifindex: int) -> list[Sighting]:
     """The kernel's entries of one interface, of both families; raises OSError."""
     request = _NEIGHBOUR.pack(0, 0, 0, 0, 0)
     request += _ATTRIBUTE.pack(8, _NDA_IFINDEX) + struct.pack("=I", ifindex)
-    found = (sighting(kind, payload) for kind, payload in _dump(_GETNEIGH, request))
+    found = (sighting(kind, payload) for kind, payload in _ask(_GETNEIGH, request))
     return [one for one in found if one is not None and one.ifindex == ifindex]
 
 
@@ -95,7 +95,7 @@ def forget(entry: Sighting) -> None:
     family = socket.AF_INET6 if len(entry.address) == 16 else socket.AF_INET
     request = _NEIGHBOUR.pack(family, entry.ifindex, 0, 0, 0)
     request += _ATTRIBUTE.pack(4 + len(entry.address), _NDA_DST) + entry.address
-    list(_ask(DELNEIGH, _REQUEST | _ACK, request))
+    list(_ask(DELNEIGH, request, _REQUEST | _ACK))
 
 
 def links() -> dict[str, Interface]:
@@ -104,7 +104,7 @@ def links() -> dict[str, Interface]:
     /sys/class/net may show those of another network namespace.
     """
     by_name = {}
-    for _, payload in _dump(_GETLINK, _INTERFACE.pack(0, 0, 0, 0, 0)):
+    for _, payload in _ask(_GETLINK, _INTERFACE.pack(0, 0, 0, 0, 0)):
         _family, _type, index, flags, _change = _INTERFACE.unpack_from(payload)
         found = attributes(payload, _INTERFACE.size)
         name = found[_IFLA_IFNAME].rstrip(b"\0").decode(errors="replace")
@@ -119,13 +119,13 @@ def forward_groups(ifindex: int, mask: int) -> None:
     option = _ATTRIBUTE.pack(6, _IFLA_BRPORT_GROUP_FWD_MASK) + struct.pack("=Hxx", mask)
     request = _INTERFACE.pack(socket.AF_BRIDGE, 0, ifindex, 0, 0)
     request += _ATTRIBUTE.pack(4 + len(option), _IFLA_PROTINFO | _NESTED) + option
-    list(_ask(_SETLINK, _REQUEST | _ACK, request))
+    list(_ask(_SETLINK, request, _REQUEST | _ACK))
 
 
 def addresses() -> dict[int, list[tuple[Address, int]]]:
     """The host's own addresses and the lengths of their prefixes, by interface; raises OSError."""
     by_interface: dict[int, list[tuple[Address, int]]] = {}
-    for _, payload in _dump(_GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0)):
+    for _, payload in _ask(_GETADDR, _ADDRESS.pack(0, 0, 0, 0, 0)):
         _family, length, _flags, _scope, ifindex = _ADDRESS.unpack_from(payload)
         found = attributes(payload, _ADDRESS.size)
         address = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS)
@@ -137,12 +137,8 @@ def addresses() -> dict[int, list[tuple[Address, int]]]:
 def listen() -> socket.socket:
     """A socket that gets each change of a link, an address or a neighbour."""
     sock = _socket()
-    try:
-        sock.setblocking(False)
-        sock.bind((0, _GROUPS))
-    except OSError:
-        sock.close()
-        raise
+    sock.setblocking(False)
+    sock.bind((0, _GROUPS))
     return sock
 
 
@@ -198,11 +194,7 @@ def _socket() -> socket.socket:
     return socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
 
 
-def _dump(kind: int, request: bytes) -> Iterator[tuple[int, bytes]]:
-    return _ask(kind, _REQUEST | _DUMP, request)
-
-
-def _ask(kind: int, flags: int, request: bytes) -> Iterator[tuple[int, bytes]]:
+def _ask(kind: int, request: bytes, flags: int = _REQUEST | _DUMP) -> Iterator[tuple[int, bytes]]:
     """The answers; raises OSError."""
     with _socket() as sock:
         sock.settimeout(5)  # the kernel answers at once

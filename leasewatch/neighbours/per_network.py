@@ -27,13 +27,12 @@ class PerNetwork:
         if one is None:
             return []
         place = one.network, one.address
-        there = self._seen.get(place, {})
+        there = self._seen.setdefault(place, {})
         former = _best(there)
         if change.new is not None:
             there[one.ifindex] = change.new
         else:
             there.pop(one.ifindex, None)
-        self._seen[place] = there
         if not there:
             del self._seen[place]
         now = _best(there)

@@ -22,7 +22,7 @@ LIGHT = HEAVY | {
     *("tempfile", "textwrap", "tomllib", "typing"),
 }
 NOT_FOR_LISTS = {
-    *("_cffi_backend", "csv", "ctypes", "difflib", "json", "netaddr", "secrets"),
+    *("_cffi_backend", "csv", "ctypes", "difflib", "hashlib", "json", "netaddr", "secrets"),
     *("select", "selectors", "shlex", "shutil", "socket", "ssl", "tempfile", "urllib.request"),
 }
 LEASEWATCH = "from leasewatch.cli.leasewatch import main; from leasewatch.paths import Paths"

@@ -74,8 +74,8 @@ static int open_file(const char *path)
     }
 }
 
-/* Who may create the path is its guard (only root), as for /etc/hosts; the owner is not looked at:
- * in a user namespace root's files belong to nobody. */
+/* Only root can create the path; that protects it, as it protects /etc/hosts. The owner is not
+ * checked: in a user namespace root's files belong to the user nobody. */
 static int check_file(struct pv_snapshot *snapshot)
 {
     struct stat status;

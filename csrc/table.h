@@ -2,7 +2,7 @@
  *
  * For the service only (it allocates); no part of the NSS module. A change costs the record and its
  * slots, whatever the table's size. A removed record leaves a hole, and the slots get fuller. So the
- * table is built anew after about every quarter of it has changed.
+ * table is rebuilt when about a quarter of it has changed.
  */
 #ifndef PV_TABLE_H
 #define PV_TABLE_H

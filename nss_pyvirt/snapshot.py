@@ -107,7 +107,7 @@ class Summary(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a program would be told. Names and addresses are there only when `found`."""
+    """What a program would get. Names and addresses are there only when `found`."""
 
     status: Literal["found", "unknown", "no data", "not yet"]
     names: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""The history without the service: reads its file as whoever asks, for those who may read it."""
+"""The history without the service: reads its file with the rights of the user who asks."""
 
 from __future__ import annotations
 

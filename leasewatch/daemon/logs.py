@@ -1,7 +1,7 @@
 """The service's log: one line each on stderr, `event key=value …`, through Python's `logging`.
 
-A module logs with `logging.getLogger(__name__)` and formats its values with `fields`. Whoever logs
-what a guest can cause limits it: with `Recent`, or with an `Allowance`.
+A module logs with `logging.getLogger(__name__)` and formats its values with `fields`. Lines that
+a guest can cause are limited by `Recent` or by an `Allowance`.
 """
 
 from __future__ import annotations

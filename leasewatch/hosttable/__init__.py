@@ -10,7 +10,7 @@ Header and records carry a CRC-32.
 
 - `table` decides touched names and publishes once for all changes that are ready.
 - csrc/table.c keeps the table in memory as the file will hold it. A change packs the touched record
-  and moves its slots. Removed records leave holes; the table is built anew when an eighth is holes.
+  and moves its slots. Removed records leave holes; the table is rebuilt when an eighth is holes.
 - `publisher` then writes the whole file, and reads it back through the module's own reader before
   it is renamed into place. A failure keeps the old file. Stopping the service keeps it too;
   `nss-pyvirt remove` deletes it.

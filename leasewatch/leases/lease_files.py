@@ -179,7 +179,7 @@ class _Watched:
         return understood and not self._writer_is_dead()
 
     def _begin(self, file: LeaseFile, source: Source) -> None:
-        """Start anew, with a file in this source's format."""
+        """Start again, with a file in this source's format."""
         self._source = source
         self._reader = source.reader(file.path)
         self.tracker = LeaseTracker(file, source, self._first_seen)

@@ -72,7 +72,7 @@ def _describe(base: Path, overlay: Path | None = None) -> qemu.Image:
             f"see what it is: file {shlex.quote(str(base))}; a raw disk is taken as NAME.img",
             "invalid",
         )
-    # Another file would be opened as root and shown to the guest, whatever file of the host it is.
+    # QEMU would open another file as root, any file of the host, and show it to the guest.
     fault = None
     if image.format not in qemu.BASE_FORMATS:
         fault = f"is neither qcow2 nor raw but {image.format}, says qemu-img"

@@ -144,7 +144,7 @@ class Domains(KnownDomains):
                 shutil.rmtree(files.data)
             hosts_entries.remove(self._paths, name)
             files.definition.unlink()
-            hosts_entries.remove(self._paths, name)  # a network that was mended has told it again
+            hosts_entries.remove(self._paths, name)  # a repaired network has added it again
             shutil.rmtree(files.run, ignore_errors=True)
         return kept
 

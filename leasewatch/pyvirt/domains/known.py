@@ -90,7 +90,7 @@ class KnownDomains:
         from leasewatch.pyvirt.domains.sweep import sweep  # noqa: PLC0415  # 20 ms, rarely needed
 
         held = locks.ProcessLock(files.lock)
-        with contextlib.suppress(UserError):  # held: whoever has just started it sweeps itself
+        with contextlib.suppress(UserError):  # held: the command that started it sweeps itself
             held.acquire()
             try:
                 sweep(files)

@@ -51,9 +51,14 @@ _LOG = logging.getLogger(__name__)
 
 
 class Service:
-    """Everything that `leasewatch serve` is; made and run in one event loop."""
+    """Everything that `leasewatch serve` is; made and run in one event loop.
 
-    def __init__(self, paths: Paths, *, rescan_seconds: float = RESCAN_SECONDS) -> None:
+    `times` are the NeighbourWatch's.
+    """
+
+    def __init__(
+        self, paths: Paths, *, rescan_seconds: float = RESCAN_SECONDS, **times: float
+    ) -> None:
         self._paths = paths
         self._config, faults = settings.load(paths.config)
         for fault in faults:
@@ -78,7 +83,7 @@ class Service:
         )
         self._watcher = Watcher(self._paths_changed, self._rescan)
         self._neighbours = NeighbourWatch(
-            self._neighbours_changed, self._apply_rules, self._policy.knows
+            self._neighbours_changed, self._apply_rules, self._policy.knows, **times
         )
         self._files.subscribe(self._table.leases_changed)
         self._files.subscribe(self._history.changed)

@@ -165,8 +165,10 @@ class NeighbourTable:
             changes += self._deleted(key)
         return changes
 
-    def sweep(self, now: float) -> tuple[Changes, list[_Key]]:
-        """What is gone because of its age, and what to ask for."""
+    def sweep(
+        self, now: float, failed_seconds: float = FAILED_SECONDS
+    ) -> tuple[Changes, list[_Key]]:
+        """What is gone because of its age, or does not answer for so long, and what to ask for."""
         changes: Changes = []
         doubtful: list[_Key] = []
         for key, entry in list(self._entries.items()):
@@ -175,7 +177,7 @@ class NeighbourTable:
             if known and not neighbour.known:
                 changes += self._set_known(entry)
             if entry.failed:
-                if neighbour.mac and now - entry.failed >= FAILED_SECONDS:
+                if neighbour.mac and now - entry.failed >= failed_seconds:
                     changes += self._give_up(key, entry)
             elif now - entry.proved >= MAX_AGE or not (entry.in_kernel or known):
                 changes += self._remove(key, quiet=bool(known))

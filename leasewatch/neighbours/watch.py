@@ -23,7 +23,7 @@ from leasewatch.neighbours.links import Link
 from leasewatch.neighbours.per_network import PerNetwork
 from leasewatch.neighbours.prompter import Prompter
 from leasewatch.neighbours.prompts import AFTER, AGAIN, AT_ONCE, IF_NO_LEASE, LATER, ONCE
-from leasewatch.neighbours.table import Changes, Moment, NeighbourTable
+from leasewatch.neighbours.table import FAILED_SECONDS, Changes, Moment, NeighbourTable
 
 SWEEP_SECONDS = 30.0
 """How often the ages of all entries are checked."""
@@ -56,7 +56,12 @@ class NeighbourWatch:
         changed: Callable[[Changes], None],
         links_changed: Callable[[], None],
         knows: Callable[[str, str], bool],
+        *,
+        sweep_seconds: float = SWEEP_SECONDS,
+        failed_seconds: float = FAILED_SECONDS,
     ) -> None:
+        self._sweep_seconds = sweep_seconds
+        self._failed_seconds = failed_seconds
         self._faults = Recent()
         self._changed = changed
         self._links_changed = links_changed
@@ -156,8 +161,8 @@ class NeighbourWatch:
             self._resync(ifindex)
         if now < self._sweep_at:
             return
-        self._sweep_at = now + SWEEP_SECONDS
-        changes, doubtful = self._table.sweep(now)
+        self._sweep_at = now + self._sweep_seconds
+        changes, doubtful = self._table.sweep(now, self._failed_seconds)
         for target in doubtful:
             if len(target[1]) == 16:
                 self._prompter.ask(target, ONCE)

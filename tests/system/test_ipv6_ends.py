@@ -32,9 +32,8 @@ from tests.system.ipv6 import (
 from tests.system.world import World
 
 HASTY = (
-    "from leasewatch.neighbours import watch as n; from leasewatch.neighbours import table as t;"
-    " t.FAILED_SECONDS, n.SWEEP_SECONDS = 8, 1;"
-    " from leasewatch.cli.leasewatch import main; main(['serve'])"
+    "from leasewatch.cli.serve import serve; from leasewatch.paths import Paths;"
+    " serve(Paths(), rescan_seconds=1, sweep_seconds=1, failed_seconds=4)"
 )
 
 

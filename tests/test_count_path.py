@@ -7,10 +7,15 @@ import sys
 
 from tests.count_path import CHECKOUT, GOAL, LIMITS
 
+# A link of the host that comes or goes meanwhile adds to the counts: where it may, it counts alone.
+ALONE: tuple[str, ...] = ("unshare", "--net")
+if subprocess.run([*ALONE, "true"], capture_output=True, check=False).returncode:
+    ALONE = ()
+
 
 def counted() -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.count_path", "--list"],
+        [*ALONE, sys.executable, "-m", "tests.count_path", "--list"],
         cwd=CHECKOUT,
         capture_output=True,
         text=True,
@@ -33,6 +38,5 @@ def test_one_lease_is_followed_from_its_file_to_the_table_and_the_history() -> N
 
 
 def test_the_path_of_a_lease_does_not_grow() -> None:
-    # A link of the host that comes or goes meanwhile adds to the first counts.
-    runs = (figures(counted()) for _ in range(4))
+    runs = (figures(counted()) for _ in range(1 if ALONE else 4))
     assert any(all(run[kind] <= LIMITS[kind] for kind in GOAL) for run in runs)

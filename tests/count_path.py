@@ -29,7 +29,7 @@ from tests.waiting import wait_for
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 GOAL = {"functions": 80, "files": 14, "classes": 35}
-LIMITS = {"functions": 98, "files": 23, "classes": 39}
+LIMITS = {"functions": 96, "files": 23, "classes": 39}
 """What it has come to: no change may make the path longer."""
 _OURS = tuple(f"{CHECKOUT / package}{os.sep}" for package in ("leasewatch", "nss_pyvirt"))
 _LINE = "4102444800 52:54:00:00:00:0{0} 10.0.0.{0} web{0} *\n"

@@ -72,6 +72,7 @@ def read(folder: Path, name: str, kind: type[T]) -> T:
 
 def check_defined(folder: Path, name: str, what: str) -> None:
     """UserError with a likely name where there is no definition of `name`."""
+    check_name(name, what)
     if name not in names(folder):
         raise _unknown(folder, name, what)
 

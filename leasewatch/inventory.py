@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from leasewatch.config import Config
 from leasewatch.daemon import alive
-from leasewatch.files.state_folder import StateFolder
+from leasewatch.files.small_files import StateFolder
 from leasewatch.model import Domain, DomainState, LeaseFile, NetworkState
 from leasewatch.names import aliases, labels
 from leasewatch.names.defined_names import DefinedNames

@@ -1,6 +1,6 @@
 """Read the run states of networks and domains, one NAME.json each, which `pyvirt` writes by rename.
 
-Commands read them once; the service keeps their values (`state_folder`).
+Commands read them once; the service keeps their values (`small_files`).
 """
 
 from __future__ import annotations

@@ -1,14 +1,24 @@
-"""Small files that others rewrite: each version is parsed once."""
+"""Small files that others rewrite, and folders of run states: each version is parsed once."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
-from leasewatch.errors import ParseError
-from leasewatch.files import reading
+import msgspec
 
+from leasewatch.daemon import alive
+from leasewatch.daemon.logs import Recent, fields
+from leasewatch.errors import UNDECODABLE, ParseError
+from leasewatch.files import reading
+from leasewatch.files.run_states import names
+from leasewatch.model import DomainState, NetworkState
+
+_LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
+_S = TypeVar("_S", NetworkState, DomainState)
 
 
 class Small(NamedTuple, Generic[_T]):
@@ -55,3 +65,43 @@ class SmallFiles(Generic[_T]):
         """Forget the files that were not read since the last call."""
         self._known = {path: self._known[path] for path in self._read if path in self._known}
         self._read = set()
+
+
+class StateFolder(Generic[_S]):
+    """The run states of one kind. A file that cannot be read or parsed keeps its last value."""
+
+    def __init__(self, folder: Path, kind: type[_S]) -> None:
+        self.values: dict[str, _S] = {}
+        self._folder = folder
+        self._decoder: msgspec.json.Decoder[_S] = msgspec.json.Decoder(kind)
+        self._files: SmallFiles[_S] = SmallFiles()
+        self._faults = Recent()
+
+    def scan(self) -> bool:
+        """Look at every file that has changed; True: the values have."""
+        before, self.values = self.values, {}
+        found = names(self._folder, ".json")
+        if found is None:  # the folder itself is gone: no proof that what runs has ended
+            found = {name for name, v in before.items() if alive.is_alive(v.pid, v.born)}
+        for name in found:
+            path = str(self._folder / f"{name}.json")
+            small = self._files.read(path, self._parse)
+            if small.value is not None:
+                self.values[name] = small.value
+            fault = small.fault
+            if fault is None or isinstance(fault, FileNotFoundError):
+                continue
+            why = fault.why if isinstance(fault, ParseError) else fault
+            if self._faults.is_new(shown := fields(path=path, why=why)):
+                _LOG.warning("run state unreadable %s", shown)
+        self._files.forget_others()
+        return self.values != before
+
+    def _parse(self, data: bytes, path: str) -> _S:
+        try:
+            value = self._decoder.decode(data)
+        except UNDECODABLE as error:
+            raise ParseError(path, 0, "JSON", str(error)) from None
+        if value.name != Path(path).stem:
+            raise ParseError(path, 0, "name", f'it is of "{value.name}"')
+        return value

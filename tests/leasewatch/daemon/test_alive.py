@@ -16,7 +16,7 @@ import pytest
 from leasewatch.api import offline
 from leasewatch.daemon import alive
 from leasewatch.files import locks
-from leasewatch.files.state_folder import StateFolder
+from leasewatch.files.small_files import StateFolder
 from leasewatch.model import DomainState, NetworkState, Nic
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.domains.domains import Domains

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from leasewatch import addresses, config
 from leasewatch.errors import ParseError
-from leasewatch.files.state_folder import StateFolder
+from leasewatch.files.small_files import StateFolder
 from leasewatch.leases.address_book import FirstSeen
 from leasewatch.leases.tracker import LeaseTracker
 from leasewatch.model import DomainState, Lease, LeaseFile, NetworkState

@@ -91,33 +91,51 @@ class Done(NamedTuple):
     stderr: str
 
 
-def run(argv: Sequence[str], *, package: str = "", text: str = "", timeout: float = 10.0) -> Done:
-    """Run a tool of the Debian package `package` to its end, with `text` on its standard input.
+class Tool:
+    """A tool of the Debian package `package` that runs, with `text` on its standard input.
 
-    UserError where it is not installed or has not ended after `timeout` seconds; it is killed then.
-    OSError where no descriptor is left. The caller looks at the exit code.
+    UserError where it is not installed, OSError where no descriptor is left.
     """
-    program = find(argv[0], package)
-    with contextlib.ExitStack() as ours:
-        streams = [ours.enter_context(os.fdopen(os.memfd_create(argv[0]), "w+b")) for _ in range(3)]
-        given, said, complained = streams
-        given.write(text.encode())
-        given.seek(0)
-        child = Child([program, *argv[1:]], [stream.fileno() for stream in streams])
-        ended = False
-        try:
-            ended = wait_pidfd(child.pidfd, timeout)
-        finally:
-            if not ended:
-                child.kill()
-            code = child.reap()
-        if not ended:
-            what = f"{argv[0]} has not ended within {timeout:g} s"
-            import shlex  # noqa: PLC0415  # only here
 
-            hint = f"see whether this ends: {shlex.join(argv)}"
-            raise UserError(what, hint, "timeout")
-        return Done(code, _content(said), _content(complained))
+    def __init__(self, argv: Sequence[str], *, package: str = "", text: str = "") -> None:
+        self._argv = argv
+        program = find(argv[0], package)
+        with contextlib.ExitStack() as ours:
+            self._streams = [
+                ours.enter_context(os.fdopen(os.memfd_create(argv[0]), "w+b")) for _ in range(3)
+            ]
+            self._streams[0].write(text.encode())
+            self._streams[0].seek(0)
+            numbers = [stream.fileno() for stream in self._streams]
+            self._child = Child([program, *argv[1:]], numbers)
+            self._ours = ours.pop_all()
+
+    def has_ended(self, timeout: float) -> bool:
+        """Whether it has ended within `timeout` seconds."""
+        return wait_pidfd(self._child.pidfd, timeout)
+
+    def finish(self, timeout: float = 10.0) -> Done:
+        """Wait for its end. UserError after `timeout` seconds; it is killed then."""
+        with self._ours:
+            ended = False
+            try:
+                ended = self.has_ended(timeout)
+            finally:
+                if not ended:
+                    self._child.kill()
+                code = self._child.reap()
+            if not ended:
+                import shlex  # noqa: PLC0415  # only here
+
+                what = f"{self._argv[0]} has not ended within {timeout:g} s"
+                hint = f"see whether this ends: {shlex.join(self._argv)}"
+                raise UserError(what, hint, "timeout")
+            return Done(code, *map(_content, self._streams[1:]))
+
+
+def run(argv: Sequence[str], *, package: str = "", text: str = "", timeout: float = 10.0) -> Done:
+    """Run a tool to its end, as `Tool` does; the caller looks at the exit code."""
+    return Tool(argv, package=package, text=text).finish(timeout)
 
 
 def _content(stream: BinaryIO) -> str:

@@ -5,7 +5,8 @@ In: commands and definitions (/etc/pyvirt). Out: bridges, dnsmasq, QEMU, and run
 
 There is no daemon. Each started network or domain has one parent process, `pyvirt network run NAME`
 or `pyvirt domain run NAME`, which cleans up when it ends. `start` starts the parent (a transient
-unit where systemd is PID 1, else a session of its own) and returns when it reports READY=1.
+unit where systemd is PID 1, else a fork that leads its own session) and returns when it reports
+READY=1.
 
 - `nft` and `ip` run the system's own tools (nftables, iproute2); no library stands between.
 - Definitions become plans (pure), plans are carried out with an undo stack: all or nothing.
@@ -14,6 +15,8 @@ unit where systemd is PID 1, else a session of its own) and returns when it repo
 - `stop` and `delete` undo every change on the host. They leave alone what somebody else has changed
   since. The host's own connectivity survives.
 - READY=1 reaches systemd through $NOTIFY_SOCKET, else `start` through an inherited pipe, which no
-  other user can fill.
+  other user can fill. The fork keeps nothing else that is open in the command: no lock.
+- A parent that has undone everything removes its lock file last. `stop` takes down what is left
+  only if that file is still there.
 - A holder that was killed is waited for: QEMU or dnsmasq may still have sockets, leases or disk.
 """

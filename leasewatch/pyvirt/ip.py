@@ -20,7 +20,17 @@ _WHY = re.compile(r"^(?:RTNETLINK answers: |Error: )?(.*)$")
 
 def apply(commands: Sequence[str]) -> None:
     """Run the commands in order; UserError with the reason of the first that fails."""
-    done = programs.run(["ip", "-batch", "-"], package="iproute2", text="\n".join(commands))
+    finish(start(commands))
+
+
+def start(commands: Sequence[str]) -> programs.Tool:
+    """The ip(8) that runs the commands; `finish` waits for it."""
+    return programs.Tool(["ip", "-batch", "-"], package="iproute2", text="\n".join(commands))
+
+
+def finish(tool: programs.Tool) -> None:
+    """UserError as from `apply`."""
+    done = tool.finish()
     if done.returncode:
         raise UserError(f"ip: {_reason(done.stderr)}")
 

@@ -6,6 +6,7 @@ It knows nothing of networks and domains: names, paths and command lines are arg
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import pwd
 import re
@@ -148,6 +149,7 @@ def start_detached(
     log: Path,
     timeout: float,
     after: Sequence[str] = (),
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> list[str]:
     """Start a parent process, wait for its READY=1 (sd_notify), and return the lines it printed.
 
@@ -155,7 +157,7 @@ def start_detached(
     after the units `after`. Elsewhere this process forks: the child leads a session of its own and
     calls `main`, which is what `pyvirt WORDS` does. The output is appended to `log`. If it fails or
     is not ready within `timeout` seconds, it is ended. UserError then carries the error and hint
-    that it printed last.
+    that it printed last. `meanwhile` is called while a fork starts: what the command needs next.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as file:
@@ -164,7 +166,7 @@ def start_detached(
         if Path("/run/systemd/system").is_dir():
             failure = _start_unit([*_PYVIRT, *words], unit, log, timeout, after)
         else:
-            failure = _fork(words, main, log, timeout)
+            failure = _fork(words, main, log, timeout, meanwhile)
     except OSError as error:
         raise UserError(f"cannot start {unit}: {error.strerror}") from error
     if failure:
@@ -172,17 +174,25 @@ def start_detached(
     return _said(log, before)
 
 
-def _fork(words: Sequence[str], main: Callable[[], None], log: Path, timeout: float) -> str:
+def _fork(
+    words: Sequence[str],
+    main: Callable[[], None],
+    log: Path,
+    timeout: float,
+    meanwhile: Callable[[], object],
+) -> str:
     ready, says = os.pipe()  # the child's alone, so no other process can write to it or fill it
     try:
         for stream in filter(None, (sys.stdout, sys.stderr)):
             stream.flush()  # else both processes would print what it holds
+        gc.freeze()  # a collection in the child would copy every page
         pid = os.fork()
         if not pid:
             _detach(words, main, log, says)
         pidfd = os.pidfd_open(pid)
         failure = "was interrupted"
         try:
+            meanwhile()
             failure = _await_ready(ready, pidfd, timeout)
         finally:
             if failure:

@@ -134,6 +134,16 @@ def test_stop_clears_up_after_a_parent_that_has_ended(world: World, number: str)
     assert traces(world) == before
 
 
+def test_a_network_stops_where_sys_shows_another_network_namespace(world: World) -> None:
+    """/sys was mounted in the world's namespace, so it never has the bridge."""
+    script = (
+        "ip link set lo up; pyvirt network create lab; pyvirt network start lab;"
+        " ip link show pv-lab; ! [ -e /sys/class/net/pv-lab ]; pyvirt network start lab;"
+        " pyvirt network stop lab; ! ip link show pv-lab"
+    )
+    world.run(["unshare", "--net", "sh", "-ec", script])
+
+
 def test_a_file_that_is_no_run_state_stands_in_no_networks_way(world: World) -> None:
     junk = "mkdir -p /run/pyvirt/domains/web1.json; echo '{' >/run/pyvirt/domains/torn.json"
     world.run(["sh", "-c", junk])

@@ -21,6 +21,9 @@ from nss_pyvirt.errors import UserError
 _POOLS = ("10.77.0.0/16", "172.29.0.0/16", "192.168.128.0/17")
 """Where `auto` looks, in this order: parts of RFC 1918 that home routers and Docker leave alone."""
 
+_USUAL = "10.77.0.0/24"
+"""The first of them."""
+
 _PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
 """RFC 1918, and RFC 6598 for those who have used that up. With a public subnet the host could no
 longer reach the owner of its addresses."""
@@ -98,13 +101,16 @@ def ula(random: bytes) -> str:
 
 def free(taken: Iterable[Taken]) -> Iterator[str]:
     """The /24s of the pools that are free, in order."""
+    taken = list(taken)
+    if clash(_USUAL, taken) is None:
+        yield _USUAL
     import netaddr  # noqa: PLC0415 - 15 ms, which other commands need not pay
 
     networks = (netaddr.IPNetwork(each.subnet) for each in taken)
     used = netaddr.IPSet(each for each in networks if each.prefixlen >= _SHORTEST)
     for pool in _POOLS:
         for block in (netaddr.IPSet([pool]) - used).iter_cidrs():
-            yield from map(str, block.subnet(24))
+            yield from (str(each) for each in block.subnet(24) if str(each) != _USUAL)
 
 
 def clash(subnet: str, taken: Iterable[Taken], *, wider: bool = True) -> Taken | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,6 +82,7 @@ class Domains(KnownDomains):
             unit=f"pyvirt-domain-{domain.name}.service",
             log=files.log,
             timeout=_READY,
+            meanwhile=lambda: lookup(self._paths.snapshot, domain.name),
             after=[f"pyvirt-network-{nic.network}.service" for nic in domain.nics],
         )
         for sentence in said:
@@ -254,8 +256,9 @@ def _shut_down(files: DomainFiles, timeout: float, say: Say) -> bool:
 
 def _is_published(snapshot: Path, name: str) -> bool:
     """Whether the host table holds `name`, within a second."""
-    if lookup(snapshot, name) is not None:
-        return True
-    from leasewatch.pyvirt.networks.directory_notifier import await_change  # noqa: PLC0415
-
-    return await_change(snapshot.parent, lambda: lookup(snapshot, name) is not None, _PUBLISHED)
+    deadline = time.monotonic() + _PUBLISHED
+    while lookup(snapshot, name) is None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.001)
+    return True

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from leasewatch.neighbours import kernel
@@ -42,11 +43,23 @@ def ensure_bridge(bridge: Bridge, ports: Iterable[str]) -> bool:
     return link is None
 
 
-def delete_bridge(name: str, mac: str) -> None:
-    """Remove the interface `name` if its MAC is `mac`; otherwise it is not ours and stays."""
+@contextlib.contextmanager
+def bridge_deleted(name: str, mac: str) -> Iterator[None]:
+    """Remove the interface `name` if its MAC is `mac`; otherwise it is not ours and stays.
+
+    No packet passes it any more when this is entered. The kernel needs 30 ms longer, until the end.
+    """
     link = kernel.links().get(name)
-    if link is not None and link.mac == mac:
-        ip.apply([f"link delete dev {name}"])
+    if link is None or link.mac != mac:
+        yield
+        return
+    deleting = ip.start([f"link delete dev {name}"])
+    try:
+        while kernel.indexes([name]) and not deleting.has_ended(0.001):
+            pass
+        yield
+    finally:
+        ip.finish(deleting)
 
 
 def _configuration(bridge: Bridge) -> list[str]:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import select
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 _MODIFY, _MOVED, _CREATE, _DELETE, _ONLYDIR = 0x2, 0xC0, 0x100, 0x200, 0x01000000
-_PAUSE = 0.005  # seconds between two looks where inotify cannot be had
 _MASK = _MODIFY | _MOVED | _CREATE | _DELETE | _ONLYDIR
 
 
@@ -42,33 +39,6 @@ class DirectoryNotifier:
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = -1
-
-
-def await_change(
-    folder: Path, is_there: Callable[[], bool], timeout: float, ended: int | None = None
-) -> bool:
-    """Whether `is_there` comes true within `timeout` seconds; it is asked after each change.
-
-    The wait ends early when the pidfd `ended` is readable.
-    """
-    deadline = time.monotonic() + timeout
-    notifier = DirectoryNotifier()
-    with contextlib.closing(notifier):
-        while True:
-            pause = max(0.0, deadline - time.monotonic())
-            try:
-                notifier.watch([folder])
-            except OSError:  # no instance is left
-                pause = min(pause, _PAUSE)
-            if is_there():
-                return True
-            poll = select.poll()
-            for fd in (notifier.fileno(), -1 if ended is None else ended):
-                if fd >= 0:
-                    poll.register(fd, select.POLLIN)
-            woken = {fd for fd, _ in poll.poll(pause * 1000)}
-            if ended in woken or time.monotonic() >= deadline:
-                return is_there()
 
 
 def _checked(result: int) -> int:

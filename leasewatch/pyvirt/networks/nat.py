@@ -85,8 +85,8 @@ def remove(name: str) -> str:
     return f"add {table}\ndelete {table}\n"
 
 
-def install(network: Network) -> str:
-    """The commands that make the table, in place of any earlier one."""
+def install(network: Network, *, replacing: bool) -> str:
+    """The commands that make the table, in place of any earlier one, or that fail if it exists."""
     bridge = f'"{bridge_name(network.name)}"'
     away = f"iifname {bridge} oifname != {bridge}"
     chains = _ALWAYS + (_NAT if network.mode == "nat" else _ISOLATED)
@@ -103,4 +103,6 @@ def install(network: Network) -> str:
         over="update @seekers { ether saddr limit rate over 4/second burst 128 packets }",
         reject="reject with icmpx admin-prohibited",
     )
-    return f"{remove(network.name)}table inet {table_name(network.name)} {{{content}}}\n"
+    table = f"inet {table_name(network.name)}"
+    before = remove(network.name) if replacing else f"create table {table}\n"
+    return f"{before}table {table} {{{content}}}\n"

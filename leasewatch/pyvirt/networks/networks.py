@@ -5,9 +5,12 @@ Each started network has one `pyvirt network run` process (`networks.run`). Prin
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -33,6 +36,9 @@ _PATIENCE = 30.0  # seconds to wait for another command on networks
 
 class Networks(KnownNetworks):
     """All networks below one root."""
+
+    _rules: list[dict[str, Any]] | None = None
+    """The ruleset of the host, once a network was started."""
 
     def create(
         self, name: str, subnet: str, mode: Mode, suffix: str, say: Say, *, host_access: bool = True
@@ -82,6 +88,7 @@ class Networks(KnownNetworks):
                     unit=f"pyvirt-network-{name}.service",
                     log=files.log,
                     timeout=_READY,
+                    meanwhile=self._read_rules,
                 )
             except UserError:  # a `start` that was killed may have started the other one
                 if _mend(files):
@@ -144,13 +151,17 @@ class Networks(KnownNetworks):
         """Other rulesets that may drop this network's packets."""
         bridge, mode = bridge_name(name), self.get(name).mode
         return [
-            *firewall.judge(nft.ruleset(), bridge, mode),
+            *firewall.judge(self._rules or nft.ruleset(), bridge, mode),
             *(
                 finding
                 for found in iptables_legacy.tables()
                 for finding in firewall.judge_legacy(*found, bridge, mode)
             ),
         ]
+
+    def _read_rules(self) -> None:
+        with contextlib.suppress(UserError, OSError):  # `findings` tries again
+            self._rules = nft.ruleset()
 
     def _taken(self, say: Say) -> list[Taken]:
         defined = []
@@ -214,22 +225,18 @@ def _mend(files: NetworkFiles) -> bool:
 
     False: there is no process, or it has ended.
     """
-    from leasewatch.pyvirt.networks.directory_notifier import await_change  # noqa: PLC0415
-
     before = reading.signature(files.state)
     said = files.log.stat().st_size if files.log.exists() else 0
-
-    def has_answered() -> bool:
-        return reading.signature(files.state) not in (None, before)
-
     with process.holder(files.lock) as pidfd:
         if pidfd is None:
             return False
         signal.pidfd_send_signal(pidfd, signal.SIGHUP)
-        if not await_change(files.state.parent, has_answered, _READY, pidfd):
-            if programs.wait_pidfd(pidfd, 0):
+        deadline = time.monotonic() + _READY
+        while reading.signature(files.state) in (None, before):
+            if programs.wait_pidfd(pidfd, 0.001):
                 return False
-            raise process.last_error(files.log, said, f"network {files.name} was not repaired")
+            if time.monotonic() > deadline:
+                raise process.last_error(files.log, said, f"network {files.name} was not repaired")
     state = network_state(files)
     if state is not None and state.fault:
         what, _, hint = state.fault.partition("\n")

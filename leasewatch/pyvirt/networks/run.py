@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterable
 
@@ -31,7 +32,7 @@ from leasewatch.pyvirt.mac_filter.held_addresses import HeldAddresses
 from leasewatch.pyvirt.mac_filter.ruleset import tap_owners
 from leasewatch.pyvirt.networks import dnsmasq_conf, hosts_entries, nat, sysctl, unmanaged
 from leasewatch.pyvirt.networks.backoff import Backoff
-from leasewatch.pyvirt.networks.bridge import delete_bridge, ensure_bridge
+from leasewatch.pyvirt.networks.bridge import bridge_deleted, ensure_bridge
 from leasewatch.pyvirt.networks.directory_notifier import DirectoryNotifier
 from leasewatch.pyvirt.networks.diversions import Diversions
 from leasewatch.pyvirt.networks.dnsmasq import SETTLED, Dnsmasq
@@ -53,14 +54,11 @@ def run(paths: Paths, network: Network, diversions: Iterable[Diversions]) -> Non
     files = NetworkFiles(paths, network.name)
     held = locks.ProcessLock(files.lock)
     with contextlib.ExitStack() as ours:
-        signals = ours.enter_context(
-            process.signals()
-        )  # first: the lock's holder may get any of them
+        # First: the lock's holder may get any of them.
+        signals = ours.enter_context(process.signals())
         held.acquire()
         parent = _Parent(files, network)
-        ours.callback(parent.close)
         ours.callback(_give_back, parent, files, held)
-        ours.callback(parent.dnsmasq.stop)
         try:
             parent.up(diversions)
         except OSError as error:
@@ -69,13 +67,16 @@ def run(paths: Paths, network: Network, diversions: Iterable[Diversions]) -> Non
         notify.notify("READY=1")
         parent.watch(signals)
         notify.notify("STOPPING=1")
+        threading.Thread(target=parent.close).start()  # inotify takes 20 ms to end
 
 
 def _give_back(parent: _Parent, files: NetworkFiles, held: locks.ProcessLock) -> None:
     """Undo everything. If that fails, the lock's file stays, and `stop` tries again."""
+    parent.dnsmasq.quit()
     with contextlib.ExitStack() as steps:
         if not parent.is_up:  # there is nothing to stop
             steps.callback(held.release)
+        steps.callback(parent.dnsmasq.stop)
         take_down(files)
     held.release()
 
@@ -89,8 +90,7 @@ def take_down(files: NetworkFiles) -> None:
     with contextlib.ExitStack() as steps:
         steps.callback(_clear_run, files)
         steps.callback(unmanaged.remove, files.paths, files.name)
-        steps.callback(_delete_table, files.name)  # after the bridge: nothing is ever unguarded
-        steps.callback(delete_bridge, bridge_name(files.name), bridge_mac(files.name))
+        steps.callback(_delete_bridge, files.name)
         steps.callback(sysctl.restore, files.sysctls, files.name)
         files.state.unlink(missing_ok=True)
 
@@ -125,7 +125,10 @@ class _Parent:
 
     def up(self, diversions: Iterable[Diversions]) -> None:
         """Make what is missing; the firewall comes before the bridge."""
-        nft.apply(nat.install(self._network))
+        try:
+            nft.apply(nat.install(self._network, replacing=False))
+        except UserError:  # replacing an earlier table takes longer, since the kernel waits
+            nft.apply(nat.install(self._network, replacing=True))
         running = running_domains(self._files.paths)
         if running:
             with contextlib.suppress(nft.UnsupportedError):  # reported when they were started
@@ -347,7 +350,16 @@ def _is_due(at: float | None) -> bool:
     return at is not None and time.monotonic() >= at
 
 
-def _delete_table(name: str) -> None:
+def _delete_bridge(name: str) -> None:
+    """The rules go after the bridge: nothing is ever unguarded."""
+    with contextlib.ExitStack() as steps:
+        try:
+            steps.enter_context(bridge_deleted(bridge_name(name), bridge_mac(name)))
+        finally:
+            steps.callback(_delete_tables, name)
+
+
+def _delete_tables(name: str) -> None:
     try:
         nft.apply(ruleset.remove(name) + nat.remove(name))
     except nft.UnsupportedError:  # a kernel that cannot filter on bridges has no such table

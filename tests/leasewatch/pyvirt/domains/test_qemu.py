@@ -15,9 +15,9 @@ _EXTERNAL = """{"format": "qcow2", "virtual-size": 1,
 GIVEN = qemu.Descriptors(qmp=10, console=11, console_log=12, taps=(13, 14))
 
 
-def _argv(accel: qemu.Chosen = "tcg", **parts: Any) -> list[str]:
+def _argv(accel: qemu.Chosen = "tcg", memory: int = 1024, **parts: Any) -> list[str]:
     nics = tuple(NicDefinition(network="lab", mac=f"52:54:00:00:00:0{i}") for i in (1, 2))
-    domain = DomainDefinition(name="web1", nics=nics, memory=1024, cpus=2, **parts)
+    domain = DomainDefinition(name="web1", nics=nics, memory=memory, cpus=2, **parts)
     overlay = Path("/disks/a,file=b/disk.qcow2")
     return qemu.command(domain, accel=accel, overlay=overlay, descriptors=GIVEN)
 
@@ -91,6 +91,13 @@ def test_the_probe_tries_the_processor_that_the_guest_gets(
     assert _values(probe, "-cpu") == [cpu]
     assert _values(probe, "-accel")[0].startswith(accel)
     assert _values(probe, "-machine")[0] == _values(argv, "-machine")[0].partition(",")[0]
+
+
+@pytest.mark.parametrize(
+    ("memory", "cache"), [(32, 64), (128, 64), (512, 128), (2048, 512), (65536, 512)]
+)
+def test_translated_code_has_a_quarter_of_the_memory_within_limits(memory: int, cache: int) -> None:
+    assert _values(_argv("tcg", memory), "-accel") == [f"tcg,tb-size={cache}"]
 
 
 @pytest.mark.parametrize(

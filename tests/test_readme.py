@@ -23,6 +23,7 @@ from nss_pyvirt.installer import cli as nss_pyvirt
 from nss_pyvirt.installer import nsswitch
 from nss_pyvirt.terminal import with_click
 from tests import readme
+from tests.bench import commands
 
 ROOT = Path(__file__).parents[1]
 BLOCKS = readme.FENCED.findall(readme.TEXT)
@@ -153,6 +154,15 @@ def test_the_links_to_sections_and_files_lead_somewhere() -> None:
     anchors = {re.sub(r"[^\w -]", "", text).lower().replace(" ", "-") for text in headings}
     for target in re.findall(r"\]\(([^)]*)\)", readme.TEXT):
         assert target[1:] in anchors if target[0] == "#" else (ROOT / target).is_file()
+
+
+def test_the_table_of_commands_has_the_rows_of_the_benchmark() -> None:
+    lines = [line for line in readme.section("Figures").splitlines() if line.startswith("| ")]
+    first = [line.split("|")[1].strip() for line in lines]
+    begin = first.index(commands.TITLE)
+    heads = [cell.strip() for cell in lines[begin].split("|")]
+    assert heads[2:-2] == [*commands.HEADINGS.values(), "ours", "asked"]
+    assert first[begin + 2 :][: len(commands.ROWS)] == list(commands.ROWS)
 
 
 def test_the_settings_are_valid() -> None:

@@ -23,7 +23,7 @@ from tests.bench.turns import Step, Times, Who
 
 TITLE = "a whole command, median"
 COLUMNS: dict[int, Who] = {0: "libvirt", 1: "bare"}
-_HEADINGS = {0: "libvirt", 1: "bare machine"}
+HEADINGS = {0: "libvirt", 1: "bare machine"}
 
 
 class Asked(NamedTuple):
@@ -79,7 +79,7 @@ def measure(folder: Path, counts: Counts) -> Table:
             for leases in (1, 1_000):
                 _measure_questions(folder, times, counts, leases)
     return Table(
-        TITLE, [_row(what, asked, times) for what, asked in ROWS.items()], _HEADINGS, "ours"
+        TITLE, [_row(what, asked, times) for what, asked in ROWS.items()], HEADINGS, "ours"
     )
 
 

@@ -1,5 +1,4 @@
-/* Changing the host table in memory (table.h). The slots are a hash table with linear probing, kept
- * in the order of their tags. */
+/* Changing the host table in memory (table.h): linear probing, slots in the order of their tags. */
 #include "table.h"
 
 #include <stdlib.h>
@@ -9,9 +8,9 @@
 #include "lookup.h"
 #include "snapshot.h"
 
-#define SEEDS 4               /* that are tried before there are more slots */
-#define FEW ((size_t)16)      /* buckets of an empty table */
-#define SMALL ((size_t)4096)  /* bytes of holes that are never worth a new table */
+#define SEEDS 4              /* that are tried before there are more slots */
+#define FEW ((size_t)16)     /* buckets of an empty table */
+#define SMALL ((size_t)4096) /* bytes of holes that are never worth a new table */
 
 /* One key of a record after the other: first the names, then the addresses. */
 struct key {
@@ -20,6 +19,7 @@ struct key {
     bool is_address;
     const uint8_t *bytes;
     size_t len;
+    uint32_t tag; /* as of find */
 };
 
 static struct pv_record *record_at(const struct pv_table *table, size_t off)
@@ -45,24 +45,9 @@ static bool next_key(struct key *key)
     return true;
 }
 
-static uint32_t tag_of(const struct pv_table *table, const struct key *key)
-{
-    return pv_tag(table->header.seed, key->bytes, key->len);
-}
-
 static uint32_t home_of(const struct pv_table *table, uint32_t tag)
 {
     return pv_home(tag, table->header.buckets);
-}
-
-/* The first slot, from the tag's home bucket on, that is empty or has no lower tag. */
-static struct pv_slot *first_slot(const struct pv_table *table, uint32_t tag)
-{
-    struct pv_slot *slot = table->slots + home_of(table, tag);
-
-    while (slot->record != 0 && slot->tag < tag)
-        slot++;
-    return slot;
 }
 
 static struct pv_record *record_of(const struct pv_table *table, const struct pv_slot *slot)
@@ -70,25 +55,31 @@ static struct pv_record *record_of(const struct pv_table *table, const struct pv
     return record_at(table, pv_slot_off(slot));
 }
 
-/* The slot of a key, or the one that it would follow: true when it is there. */
-static bool find(const struct pv_table *table, const struct key *key, uint32_t tag,
-                 struct pv_slot **ret)
+/* The slot of a key, or where it has to go: true when it is there. Fills in the key's tag. */
+static bool find(const struct pv_table *table, struct key *key, struct pv_slot **ret)
 {
-    for (*ret = first_slot(table, tag); (*ret)->record != 0 && (*ret)->tag == tag; (*ret)++) {
-        const struct pv_record *record = record_of(table, *ret);
+    struct pv_slot *slot;
+
+    key->tag = pv_tag(table->header.seed, key->bytes, key->len);
+    slot = table->slots + home_of(table, key->tag);
+    while (slot->record != 0 && slot->tag < key->tag)
+        slot++;
+    for (; slot->record != 0 && slot->tag == key->tag; slot++) {
+        const struct pv_record *record = record_of(table, slot);
         if (key->is_address ? pv_record_has_address(record, key->bytes)
                             : pv_record_has_name(record, key->bytes, key->len))
-            return true;
+            break;
     }
-    return false;
+    *ret = slot;
+    return slot->record != 0 && slot->tag == key->tag;
 }
 
 static struct pv_record *find_name(const struct pv_table *table, const char *name)
 {
-    const struct key key = {.bytes = (const uint8_t *)name, .len = strlen(name)};
+    struct key key = {.bytes = (const uint8_t *)name, .len = strlen(name)};
     struct pv_slot *slot;
 
-    return find(table, &key, tag_of(table, &key), &slot) ? record_of(table, slot) : NULL;
+    return find(table, &key, &slot) ? record_of(table, slot) : NULL;
 }
 
 /* The record with that first name and rank. */
@@ -97,10 +88,9 @@ static struct pv_record *find_first_name(const struct pv_table *table, const cha
 {
     struct pv_record *record = find_name(table, name);
 
-    return record != NULL && (record->rank >= PV_RANK_BELOW) == below &&
-                   strcmp(pv_names(record), name) == 0
-               ? record
-               : NULL;
+    if (record == NULL || (record->rank >= PV_RANK_BELOW) != below)
+        return NULL;
+    return strcmp(pv_names(record), name) == 0 ? record : NULL;
 }
 
 /* Makes room at a slot by moving those behind it: false when one would leave its window. */
@@ -133,8 +123,7 @@ static bool add_keys(struct pv_table *table, size_t off)
     struct pv_slot *slot;
 
     while (next_key(&key)) {
-        const uint32_t tag = tag_of(table, &key);
-        if (find(table, &key, tag, &slot)) {
+        if (find(table, &key, &slot)) {
             const struct pv_record *other = record_of(table, slot);
             if (other == key.record)
                 continue;
@@ -143,9 +132,9 @@ static bool add_keys(struct pv_table *table, size_t off)
             slot->record |= PV_SLOT_SHARED;
             continue;
         }
-        if (slot >= table->slots + home_of(table, tag) + PV_PROBE || !open_gap(table, slot))
+        if (slot >= table->slots + home_of(table, key.tag) + PV_PROBE || !open_gap(table, slot))
             return false;
-        *slot = (struct pv_slot){tag, mine};
+        *slot = (struct pv_slot){key.tag, mine};
     }
     return true;
 }
@@ -156,17 +145,11 @@ static void remove_keys(struct pv_table *table, const struct pv_record *record)
     struct pv_slot *slot;
 
     while (next_key(&key)) {
-        if (!find(table, &key, tag_of(table, &key), &slot) || record_of(table, slot) != record)
+        if (!find(table, &key, &slot) || record_of(table, slot) != record)
             continue;
-        if ((slot->record & PV_SLOT_SHARED) != 0)
-            table->stale = true;
+        table->stale |= (slot->record & PV_SLOT_SHARED) != 0;
         close_gap(table, slot);
     }
-}
-
-static size_t keys_of(const struct pv_record *record)
-{
-    return (size_t)record->names + record->addresses;
 }
 
 /* Makes a hole of a record. */
@@ -175,7 +158,7 @@ static void remove_record(struct pv_table *table, struct pv_record *record)
     const uint32_t len = record->len;
 
     remove_keys(table, record);
-    table->keys -= keys_of(record);
+    table->keys -= (size_t)record->names + record->addresses;
     table->header.records--;
     table->holes += len;
     memset(record, 0, len);
@@ -203,6 +186,34 @@ static size_t slots_len(size_t buckets)
     return (buckets + PV_PROBE) * sizeof(struct pv_slot);
 }
 
+/* Moves all slots to a table of another size, in their order: false, and nothing is changed, when
+ * one does not fit. */
+static bool resize(struct pv_table *table, size_t buckets)
+{
+    struct pv_table next = *table;
+    struct pv_slot *to;
+
+    next.slots = to = buckets > PV_BUCKETS_MAX ? NULL : calloc(1, slots_len(buckets));
+    next.header.buckets = (uint32_t)buckets;
+    if (to == NULL)
+        return false;
+    for (size_t i = 0; i < table->header.buckets + (size_t)PV_PROBE; i++) {
+        const struct pv_slot *from = table->slots + i;
+        struct pv_slot *home = next.slots + home_of(&next, from->tag);
+        if (from->record == 0)
+            continue;
+        to = to > home ? to : home;
+        if (to >= home + PV_PROBE) {
+            free(next.slots);
+            return false;
+        }
+        *to++ = *from;
+    }
+    free(table->slots);
+    *table = next;
+    return true;
+}
+
 static bool add_all_keys(struct pv_table *table)
 {
     for (size_t off = 0; off < table->len; off += record_at(table, off)->len) {
@@ -212,7 +223,7 @@ static bool add_all_keys(struct pv_table *table)
     return true;
 }
 
-/* Fills new slots, at a load of 2/5. While keys do not fit: with other seeds, then more slots. */
+/* Fills new slots. While keys do not fit: with other seeds, then more slots. */
 static enum pv_change make_slots(struct pv_table *table)
 {
     size_t buckets = table->keys * 5 / 2 + FEW;
@@ -252,21 +263,19 @@ static enum pv_change rebuild(struct pv_table *table)
         next.len += record->len;
     }
     made = make_slots(&next);
-    if (made != PV_CHANGED) {
-        free(next.records);
-        return made;
+    if (made == PV_CHANGED) {
+        pv_table_free(table);
+        *table = next;
+        return PV_CHANGED;
     }
-    pv_table_free(table);
-    *table = next;
-    return PV_CHANGED;
+    free(next.records);
+    return made;
 }
 
 bool pv_table_init(struct pv_table *ret, const uint8_t seed[16])
 {
-    struct pv_table empty = {0};
-
-    memcpy(empty.header.seed, seed, sizeof empty.header.seed);
-    *ret = empty;
+    *ret = (struct pv_table){0};
+    memcpy(ret->header.seed, seed, sizeof ret->header.seed);
     return rebuild(ret) == PV_CHANGED;
 }
 
@@ -291,14 +300,15 @@ static enum pv_change append(struct pv_table *table, const struct pv_record *rec
     }
     memcpy(table->records + off, record, record->len);
     table->len += record->len;
-    table->keys += keys_of(record);
+    table->keys += (size_t)record->names + record->addresses;
     table->header.records++;
-    if (table->keys > table->header.buckets / 2 || !add_keys(table, off))
+    if ((table->keys > table->header.buckets / 2 && !resize(table, table->keys * 4 + FEW)) ||
+        !add_keys(table, off))
         made = rebuild(table);
     if (made != PV_CHANGED) {
         remove_keys(table, record_at(table, off));
         table->len = off;
-        table->keys -= keys_of(record);
+        table->keys -= (size_t)record->names + record->addresses;
         table->header.records--;
     }
     return made;
@@ -307,8 +317,8 @@ static enum pv_change append(struct pv_table *table, const struct pv_record *rec
 enum pv_change pv_put(struct pv_table *table, const uint8_t *bytes, size_t len)
 {
     const struct pv_record *record = (const struct pv_record *)(const void *)bytes;
-    struct pv_record *former = NULL;
     struct key key = {.record = record};
+    struct pv_record *former = NULL;
 
     if (len > PV_RECORD_MAX || len % 8 != 0 || !pv_record_is_sound(record, len))
         return PV_BAD_RECORD;
@@ -338,18 +348,18 @@ enum pv_change pv_remove(struct pv_table *table, const char *name, bool below)
 {
     struct pv_record *record = find_first_name(table, name, below);
 
-    if (record == NULL)
-        return PV_UNCHANGED;
-    remove_record(table, record);
-    return PV_CHANGED;
+    if (record != NULL)
+        remove_record(table, record);
+    return record != NULL ? PV_CHANGED : PV_UNCHANGED;
 }
 
 enum pv_change pv_finish(struct pv_table *table, const struct pv_header *of)
 {
     struct pv_header *header = &table->header;
-    const bool is_sparse = header->buckets > table->keys * 8 + FEW * 8;
 
-    if (table->stale || is_sparse || table->holes > table->len / 8 + SMALL) {
+    if (table->stale || table->holes > table->len / 8 + SMALL ||
+        (header->buckets > table->keys * 3 + FEW * 2 &&
+         !resize(table, table->keys * 5 / 2 + FEW))) {
         const enum pv_change made = rebuild(table);
         if (made != PV_CHANGED)
             return made;

@@ -57,7 +57,7 @@ esac
 exec /run/nft "$@" </run/asked
 """
 NFT_THAT_LOOKS = """#!/bin/sh
-ls /sys/class/net >>/run/links
+ip -brief link >>/run/links
 exec /run/nft "$@"
 """
 

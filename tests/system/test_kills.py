@@ -10,6 +10,8 @@ import random
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
+from subprocess import Popen
 
 import pytest
 
@@ -91,26 +93,39 @@ def dnsmasq(world: World) -> int:
     return state(world)["dnsmasq_pid"]
 
 
+STALL = 0.3
+"""Seconds for which dnsmasq stands still within a rewrite, as on a busy host."""
+
+
+def stall_and_kill(world: World, victim: int, strace: Popen[str]) -> None:
+    """Kill `victim` once it has stood still for a while at the call where strace stops it."""
+    assert strace.stderr
+    assert any("stopped by SIGSTOP" in line for line in strace.stderr)
+    time.sleep(STALL)
+    world.run(["kill", "-KILL", str(victim)])
+
+
 def kill_dnsmasq(world: World, rounds: int) -> None:
     """Kill it at one of its writes, each time that a new client has made it rewrite its file."""
     dice = random.Random(rounds)
     names = {f"vm{n}": {guest(n)} for n in range(COUNT)}
     later = {f"new{turn}": {client(turn)[1]} for turn in range(rounds)}
-    with Observer(world.root / TABLE, Said(names | later, always=names)):
+    with (
+        Observer(world.root / TABLE, Said(names | later, always=names)),
+        ThreadPoolExecutor() as pool,
+    ):
         for turn in range(rounds):
             former = dnsmasq(world)
             at = dice.randrange(22) if turn else 0
-            call = f"write:signal=SIGKILL:when={at}" if at else "ftruncate:signal=SIGKILL:when=1"
+            call = f"write:signal=SIGSTOP:when={at}" if at else "ftruncate:signal=SIGSTOP:when=1"
             strace = world.spawn(
-                [
-                    *("strace", "-p", str(former), "-o", "/dev/null"),
-                    *("-e", f"inject={call}"),
-                ],
-                stderr=subprocess.PIPE,
+                ["strace", "-p", str(former), "-e", f"inject={call}"], stderr=subprocess.PIPE
             )
             assert strace.stderr
             assert "attached" in strace.stderr.readline()
+            killing = pool.submit(stall_and_kill, world, former, strace)
             world.client(f"c{turn}", "pv-lab", client(turn)[0]).dhcp(f"new{turn}", timeout=60)
+            killing.result(30)
             strace.wait(30)
             world.wait_for("another dnsmasq", lambda: dnsmasq(world) not in {0, former})  # noqa: B023
             world.wait_for(f"new{turn}", lambda: finds(world, f"new{turn}"))  # noqa: B023

@@ -126,6 +126,8 @@ class Dnsmasq:
         content = self._lease_file.read_bytes()
         if reading.signature(self._lease_file) != before or programs.wait_pidfd(self.pidfd, 0):
             return False
+        if not content.endswith(b"\n"):  # dnsmasq stands still within a rewrite
+            return True
         replacing.replace(self._settled, content, mode=0o600)
         self._copied = before
         return True

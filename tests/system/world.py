@@ -34,7 +34,7 @@ def host_state() -> dict[str, object]:
         folder: {
             str(path): path.lstat().st_mtime_ns
             for path in Path(folder).iterdir()
-            if str(path) != "/var/tmp"  # noqa: S108 (any other program may use it)
+            if str(path) != "/var/tmp"  # any other program may use it
         }
         for folder in ("/etc", "/etc/ssh", "/run", "/var", "/var/lib", "/var/snap", "/root")
         if Path(folder).is_dir()

@@ -155,13 +155,12 @@ class World:
     def serve(self, *before: str) -> subprocess.Popen[str]:
         """`start_service`, and wait until it has published."""
         service = self.start_service(*before)
-        answers = ["leasewatch", "list", "-o", "name"]
 
         def is_up() -> bool:
             assert service.poll() is None, "leasewatch serve has ended"
-            return not self.run(answers, check=False).stderr
+            return not self.run(["leasewatch", "sources"], check=False).returncode
 
-        self.wait_for("leasewatch serve to answer", is_up, 60)
+        self.wait_for("leasewatch serve to answer", is_up, 120)
         return service
 
     def wait_for(self, what: str, predicate: Callable[[], T], timeout: float = 60) -> T:

@@ -243,7 +243,7 @@ static enum pv_change make_slots(struct pv_table *table)
     return PV_TOO_LARGE;
 }
 
-/* Builds the table anew, without holes. If that fails, it stays as it is. */
+/* Rebuilds the table, without holes. If that fails, it stays as it is. */
 static enum pv_change rebuild(struct pv_table *table)
 {
     struct pv_table next = *table;

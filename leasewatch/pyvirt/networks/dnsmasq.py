@@ -103,7 +103,7 @@ class Dnsmasq:
         ended, self._process = self._process, None
         return ended.reap() == 0
 
-    def read_anew(self) -> None:
+    def reload_hosts(self) -> None:
         """Make it read its --dhcp-hostsdir again from scratch (SIGHUP); leases stay."""
         self._send(signal.SIGHUP)
 

@@ -263,7 +263,7 @@ class _Parent:
         """Make dnsmasq forget removed entries; it notices only new ones by itself."""
         changed = self._files.hosts.stat().st_mtime_ns
         if changed != self._hosts_changed:
-            self.dnsmasq.read_anew()
+            self.dnsmasq.reload_hosts()
         self._hosts_changed = changed
 
     def _wait(self, signals: int) -> bytes:

@@ -22,8 +22,9 @@ _IGNORED: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 def find(name: str, package: str = "") -> str:
     """Absolute path of a program, the sbin folders included; UserError names the Debian package."""
     for folder in (*os.environ.get("PATH", os.defpath).split(":"), "/usr/sbin", "/sbin"):
-        if os.access(program := f"{folder}/{name}", os.X_OK) and Path(program).is_file():
-            return program
+        program = Path(folder, name)  # `name` itself if it is absolute
+        if os.access(program, os.X_OK) and program.is_file():
+            return str(program)
     hint = f"apt install {package}" if package else ""
     raise UserError(f"{name} is not installed", hint, "missing")
 

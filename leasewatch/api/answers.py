@@ -41,7 +41,7 @@ class Answers:
         yield from (entry(_expired(lease)) for lease in expired)
 
     def resolve(self, query: str, wall: float) -> ResolveReply | NoSuchName:
-        """What a name or an address answers at `wall` (Unix seconds)."""
+        """What a name or an address answers at `wall` (Unix seconds); its own candidates first."""
         address = addresses.queried(query)
         name = labels.fold(query)
         keys = self._keys(name) if address is None else self._policy.names_at(address)
@@ -55,10 +55,11 @@ class Answers:
             claims = [claim for claim in candidates if claim.address == address]
         records = (record for decision in decisions.values() for record in decision.records)
         answer = next((record for record in records if _answers(record, address or name)), None)
-        entries = list(map(entry, claims))
         if answer is None or not (answer.addresses or answer.pending_until > wall):
-            return NoSuchName(query=query, candidates=entries)
-        return resolve_reply(answer, answer.addresses, entries)
+            return NoSuchName(query=query, candidates=list(map(entry, claims)))
+        rank = {held.address: number for number, held in enumerate(answer.addresses)}
+        claims.sort(key=lambda claim: rank.get(claim.address or b"", len(rank)))
+        return resolve_reply(answer, answer.addresses, list(map(entry, claims)))
 
     def _keys(self, name: str) -> Iterator[str]:
         """The bare names whose records may hold `name`."""

@@ -16,7 +16,7 @@ from tests.system.world import World
 _VARYING = {
     r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b": "TIME",
     r"\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b": "MAC",  # which may hold what looks like a span: 5d
-    r"\bfd[0-9a-f]*:[0-9a-f:]*": "IPV6",
+    r"\bf[de][0-9a-f]*:[0-9a-f:]*": "IPV6",
     r"\b(\d+\.){3}\d+\b": "IPV4",
     r"\b\d+[dhms]( \d+[hms])?\b": "SPAN",
     r" +": " ",

@@ -180,6 +180,12 @@ def test_a_program_that_is_missing_is_one_clear_line() -> None:
     assert caught.value.hint == "apt install the-package"
 
 
+def test_a_program_may_be_given_by_its_path() -> None:
+    assert programs.find("/bin/sh") == "/bin/sh"
+    with pytest.raises(UserError, match="/nosuchtool is not installed"):
+        programs.find("/nosuchtool")
+
+
 def test_a_bound_program_dies_with_the_one_that_started_it(tmp_path: Path) -> None:
     mark = tmp_path / "pid"
     code = f"""

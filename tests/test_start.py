@@ -62,3 +62,10 @@ def test_a_list_of_pyvirt_loads_nothing_that_it_does_not_need(half: str) -> None
     assert not found & (HEAVY | NOT_FOR_LISTS)
     rest = re.compile(r"leasewatch\.pyvirt\.(networks|domains)\.(?!known)")
     assert not [name for name in found if rest.match(name)]
+
+
+@pytest.mark.parametrize("half", ["network", "domain"])
+def test_a_start_or_stop_of_pyvirt_loads_nothing_that_it_does_not_need(half: str) -> None:
+    found = loaded(f"from leasewatch.pyvirt.cli import {half}; {half}._{half}s()")
+    assert f"leasewatch.pyvirt.{half}s.{half}s" in found
+    assert not found & (HEAVY | {"dataclasses", "hashlib", "json", "netaddr", "shutil"})

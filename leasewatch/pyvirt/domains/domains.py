@@ -6,10 +6,10 @@ Each running domain has one `pyvirt domain run` process (`domains.run`). Prints 
 from __future__ import annotations
 
 import contextlib
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from leasewatch.files import locks
 from leasewatch.pyvirt import process
@@ -18,14 +18,15 @@ from leasewatch.pyvirt.defined.domain import Accel, DomainDefinition
 from leasewatch.pyvirt.domains import console, kvm, qmp
 from leasewatch.pyvirt.domains.disk import check_content, make_overlay
 from leasewatch.pyvirt.domains.known import KnownDomains, lookup
-from leasewatch.pyvirt.domains.plan import DomainRequest, plan
 from leasewatch.pyvirt.domains.qemu import Chosen
 from leasewatch.pyvirt.files import UNFINISHED, DomainFiles, started_network
 from leasewatch.pyvirt.networks import hosts_entries
 from leasewatch.pyvirt.process import Say
 from nss_pyvirt import programs
 from nss_pyvirt.errors import UserError
-from nss_pyvirt.installer.pieces import start_command
+
+if TYPE_CHECKING:
+    from leasewatch.pyvirt.domains.plan import DomainRequest
 
 _READY = 30.0  # seconds for `domain run` to say READY=1
 _PUBLISHED = 1.0  # seconds for the service to publish the name
@@ -38,6 +39,8 @@ class Domains(KnownDomains):
 
     def create(self, request: DomainRequest) -> DomainDefinition:
         """Define a domain and make its disk; a failure leaves nothing."""
+        from leasewatch.pyvirt.domains.plan import plan  # noqa: PLC0415  start-up time
+
         with locks.exclusive(self._paths.locks / "domains", _PATIENCE):
             domain = plan(self._paths, request)
             files = self._files(domain.name)
@@ -72,6 +75,8 @@ class Domains(KnownDomains):
                     if fresh:
                         raise
         if not _is_published(self._paths.snapshot, name):
+            from nss_pyvirt.installer.pieces import start_command  # noqa: PLC0415  20 ms
+
             say(f"the name {name} is not published: is the service running? ({start_command()})")
         return fresh
 
@@ -132,6 +137,8 @@ class Domains(KnownDomains):
 
         With `keep_disk` the disk is moved beside the domains' folders; returns where it is then.
         """
+        import shutil  # noqa: PLC0415  start-up time
+
         self._require(name)
         files = self._files(name)
         with locks.exclusive(files.commands, _PATIENCE):

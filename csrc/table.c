@@ -379,21 +379,3 @@ enum pv_change pv_finish(struct pv_table *table, const struct pv_header *of)
     header->crc = pv_crc32(header, offsetof(struct pv_header, crc));
     return header->file_len > PV_FILE_MAX ? PV_TOO_LARGE : PV_CHANGED;
 }
-
-size_t pv_check_records(const uint8_t *bytes, size_t len, uint32_t *records)
-{
-    size_t off = 0;
-
-    while (len - off >= sizeof(struct pv_record)) {
-        const struct pv_record *record = (const struct pv_record *)(const void *)(bytes + off);
-        const uint32_t whole = record->len;
-        if (whole < sizeof *record || whole > len - off || whole > PV_RECORD_MAX || whole % 8 != 0)
-            return off;
-        if (pv_record_is_sound(record, whole))
-            (*records)++;
-        else if (record->names > 0 || record->crc != pv_crc32(&record->len, whole - 4))
-            return off;
-        off += record->len;
-    }
-    return off;
-}

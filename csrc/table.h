@@ -57,6 +57,11 @@ enum pv_change pv_remove(struct pv_table *table, const char *name, bool below);
  * PV_NO_MEMORY. */
 enum pv_change pv_finish(struct pv_table *table, const struct pv_header *of);
 
+/* Reads a file as the module does and compares it with the table as of pv_finish: 0, or an error,
+ * EBADMSG when a byte differs. pv_put has checked each record, so equal bytes prove as much as
+ * another check of them. */
+int pv_read_back(const struct pv_table *table, const char *path);
+
 /* Checks `len` bytes of records and holes, one after the other. Returns how many bytes are sound
  * and adds the number of records to `*records`. */
 size_t pv_check_records(const uint8_t *bytes, size_t len, uint32_t *records);

@@ -11,7 +11,7 @@ from pathlib import Path
 from cffi import FFI
 
 CSRC = Path(__file__).resolve().parent.parent / "csrc"
-SOURCES = ("crc32.c", "snapshot.c", "lookup.c", "table.c")
+SOURCES = ("crc32.c", "snapshot.c", "lookup.c", "table.c", "check.c")
 
 FUNCTIONS = """
 struct pv_key { bool is_address; size_t len; uint8_t bytes[...]; };
@@ -50,6 +50,7 @@ void pv_table_free(struct pv_table *table);
 enum pv_change pv_put(struct pv_table *table, const uint8_t *record, size_t len);
 enum pv_change pv_remove(struct pv_table *table, const char *name, bool below);
 enum pv_change pv_finish(struct pv_table *table, const struct pv_header *of);
+int pv_read_back(const struct pv_table *table, const char *path);
 size_t pv_check_records(const uint8_t *bytes, size_t len, uint32_t *records);
 """
 

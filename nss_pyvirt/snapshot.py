@@ -214,6 +214,12 @@ class Table:
             memoryview(ffi.buffer(table.records, table.len)),
         )
 
+    def read_back(self, path: str | os.PathLike[str]) -> None:
+        """Compare a file with the parts that it was written from; SnapshotError if it differs."""
+        error = lib.pv_read_back(self._table, os.fsencode(path))
+        if error:
+            raise _unreadable(path, error)
+
     def _done(self, change: int) -> bool:
         if change == lib.PV_TOO_LARGE:
             raise SnapshotError(

@@ -1,7 +1,7 @@
 """Writes the host table, the file that the NSS module reads.
 
 The table is kept in memory as its file will hold it, and only changed records touch it. `publish`
-writes a whole new file, checks it with the module's own reader and renames it into place. If
+writes a whole new file, reads it back with the module's own reader and renames it into place. If
 anything fails, the old file stays.
 """
 
@@ -151,7 +151,7 @@ class Publisher:
             with open(temporary, "xb", opener=partial(os.open, mode=0o644)) as file:
                 os.fchmod(file.fileno(), 0o644)  # whatever the umask is
                 file.writelines(parts)
-            snapshot.check(temporary)
+            table.read_back(temporary)
             temporary.rename(self._path)
         except BaseException:
             with suppress(OSError):

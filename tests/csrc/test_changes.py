@@ -11,7 +11,7 @@ import pytest
 from tests.csrc.building import CSRC, VARIANTS, compile_c, usable
 
 HERE = Path(__file__).parent
-SOURCES = ("table", "lookup", "snapshot", "crc32")
+SOURCES = ("table", "check", "lookup", "snapshot", "crc32")
 SECONDS = int(os.environ.get("FUZZ_SECONDS", "3"))
 
 

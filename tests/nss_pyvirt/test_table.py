@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nss_pyvirt import snapshot
-from nss_pyvirt.snapshot import RANK_BELOW, Address, DuplicateNameError, Host, Table
+from nss_pyvirt.snapshot import RANK_BELOW, Address, DuplicateNameError, Host, SnapshotError, Table
 from tests.nss_pyvirt.oracle import Oracle, Record, siphash
 
 LATER = 4_000_000_000
@@ -158,3 +158,21 @@ def test_a_table_that_changes_for_ever_does_not_grow() -> None:
             table.remove(f"web{i - 100}")
             sizes.append(len(file_of(table)))
     assert max(sizes) < 2 * min(sizes)
+
+
+def test_a_file_with_any_other_byte_is_not_read_back(tmp_path: Path) -> None:
+    table = Table()
+    for i in range(3000):
+        table.put(snapshot.pack(Host((f"web{i}",), (v4(i),))))
+    path = tmp_path / "table"
+    good = file_of(table)
+    path.write_bytes(good)
+    table.read_back(path)
+    for at in (0, 50, 110, len(good) // 3, len(good) - 70_000, len(good) - 1):
+        path.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
+        with pytest.raises(SnapshotError, match="damaged"):
+            table.read_back(path)
+    for other in (good[:-8], good + bytes(8), b""):
+        path.write_bytes(other)
+        with pytest.raises(SnapshotError, match="damaged"):
+            table.read_back(path)

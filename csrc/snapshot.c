@@ -57,7 +57,7 @@ int pv_read(const struct pv_snapshot *snapshot, void *to, uint64_t off, size_t l
         if (n < 0 && (errno != EINTR || attempt >= ATTEMPTS))
             return errno;
         if (n == 0)
-            return EBADMSG; /* truncated since fstat: nobody of ours does that */
+            return EBADMSG; /* truncated since fstat; no program of ours does that */
         if (n > 0)
             done += (size_t)n;
     }

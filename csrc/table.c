@@ -236,7 +236,7 @@ static enum pv_change make_slots(struct pv_table *table)
         if (add_all_keys(table))
             return PV_CHANGED;
         free(table->slots);
-        getrandom(table->header.seed, sizeof table->header.seed, 0); /* nobody can foresee it */
+        getrandom(table->header.seed, sizeof table->header.seed, 0); /* unpredictable */
         if (tries % SEEDS == 0)
             buckets *= 2;
     }

@@ -1,8 +1,8 @@
 /* The host table in memory, as its file will hold it, and one change at a time.
  *
  * For the service only (it allocates); no part of the NSS module. A change costs the record and its
- * slots, whatever the table's size. A removed record leaves a hole, and the slots get fuller. So the
- * table is rebuilt when about a quarter of it has changed.
+ * slots, however large the table is. A removed record leaves a hole, and the slots get fuller. So
+ * the table is rebuilt when about a quarter of it has changed.
  */
 #ifndef PV_TABLE_H
 #define PV_TABLE_H

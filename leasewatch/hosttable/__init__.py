@@ -5,7 +5,7 @@ Out: /run/leasewatch/hosts.v1, which every program's module reads; answers on th
 
 csrc/snapshot_format.h defines the file: header, one hash table of folded names and addresses,
 records. SipHash-2-4 has a random seed, the load is at most 1/2. A slot has 8 bytes. Slots are in
-the order of their tags, so a lookup reads one window of 16 slots and one record, whatever the size.
+the order of their tags, so a lookup reads one window of 16 slots and one record at any size.
 Header and records carry a CRC-32.
 
 - `table` decides touched names and publishes once for all changes that are ready.

@@ -149,7 +149,7 @@ class Publisher:
         try:
             temporary.unlink(missing_ok=True)
             with open(temporary, "xb", opener=partial(os.open, mode=0o644)) as file:
-                os.fchmod(file.fileno(), 0o644)  # whatever the umask is
+                os.fchmod(file.fileno(), 0o644)  # also with another umask
                 file.writelines(parts)
             table.read_back(temporary)
             temporary.rename(self._path)

@@ -224,7 +224,7 @@ def _detach(words: Sequence[str], main: Callable[[], None], log: Path, says: int
         code = 0
     except UserError as error:
         frame.print_error("pyvirt", error, as_json=False)
-    except BaseException:  # noqa: BLE001  # whatever it is, it goes no further
+    except BaseException:  # noqa: BLE001  # the child must never return into its caller
         sys.excepthook(*sys.exc_info())
     finally:
         os._exit(code)  # nothing of the command may go on in here

@@ -22,7 +22,7 @@ TABLE = "run/leasewatch/hosts.v1"
 POWERLESS = ("setpriv", "--inh-caps=-all", "--ambient-caps=-all")
 
 # Interface → what happens to its file $F or its folder $D, and what ends it. Then $F is written
-# anew, unless it is back.
+# again, unless it is back.
 FAULTS = {
     "deleted": ("rm $F", ":"),
     "moved": ("mv $F $F.away", "mv $F.away $F"),

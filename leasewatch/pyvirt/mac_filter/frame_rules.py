@@ -110,7 +110,7 @@ over6  add @known6 {{ iifname . ip6 saddr }} goto rest6
 over6  drop
 
 # A first fragment has ports and types, in its first eight bytes; the others pass. A guest is no
-# router. It sends no IGMP query, or the bridge would no longer forward groups that nobody joined.
+# router. It sends no IGMP query, or the bridge would no longer forward groups without members.
 rest4  ip frag-off & 0x1fff != 0 accept
 rest4  meta l4proto udp goto udp4
 rest4  icmp type {{ redirect, router-advertisement }} drop

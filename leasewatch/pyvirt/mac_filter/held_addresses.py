@@ -154,7 +154,7 @@ class HeldAddresses:
         return True
 
     def _holders(self, addresses: Iterable[str]) -> dict[str, frozenset[str]]:
-        """The MACs that hold each of these addresses; without those that nobody holds."""
+        """The MACs that hold each of these addresses; an address without a holder is omitted."""
         found: dict[str, frozenset[str]] = {}
         for address in addresses:
             for mac in (self._leases.macs.get(address), self._reserved.get(address)):

@@ -28,7 +28,7 @@ def ensure_bridge(bridge: Bridge, ports: Iterable[str]) -> bool:
     if link is not None and link.mac != bridge.mac:
         raise UserError(
             f"interface {bridge.name} already exists and is not ours",
-            f"ip link delete {bridge.name}, if nobody needs it",
+            f"ip link delete {bridge.name}, if nothing else uses it",
             "exists",
         )
     try:

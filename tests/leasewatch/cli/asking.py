@@ -1,4 +1,4 @@
-"""A host whose lists and look-ups are known, and how tests run `leasewatch` on it."""
+"""A host whose lists and lookups are known, and how tests run `leasewatch` on it."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 import leasewatch
-from leasewatch.pyvirt.cli import domain, network, values
+from leasewatch.pyvirt.cli import domain, domain_create, network, values
 from leasewatch.pyvirt.cli.pyvirt import command
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import frame, with_click
@@ -174,9 +174,9 @@ def test_memory_without_a_unit_is_in_mebibytes(text: str, mebibytes: int) -> Non
     ],
 )
 def test_parts_of_a_kernel_command_line_are_joined(words: list[str], line: str | None) -> None:
-    command = with_click.built(domain.create)
+    command = with_click.built(domain_create.command)
     parts = command.make_context("create", [*CREATE[2:], *words]).params["append"]
-    assert domain.joined(parts) == line
+    assert domain_create.joined(parts) == line
 
 
 @pytest.mark.parametrize(("half", "kind"), [(network, "network"), (domain, "domain")])

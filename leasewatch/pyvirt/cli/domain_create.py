@@ -1,0 +1,131 @@
+"""`pyvirt domain create`: its options."""
+
+from __future__ import annotations
+
+from leasewatch.paths import Paths
+from leasewatch.pyvirt.cli import halves, values
+from leasewatch.pyvirt.cli.halves import say
+from nss_pyvirt.terminal import commands, frame
+from nss_pyvirt.terminal.commands import Param
+
+TYPE_CHECKING = False  # the import of typing takes 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+
+@commands.command(
+    Param("name", required=True),
+    Param(
+        "--network",
+        name="networks",
+        metavar="NETWORK",
+        multiple=True,
+        required=True,
+        complete=halves.complete("network"),
+        help="Network to connect to (repeatable).",
+    ),
+    Param(
+        "--mac",
+        name="macs",
+        metavar="MAC",
+        multiple=True,
+        help="MAC on the first, second, … network.",
+    ),
+    Param(
+        "--address",
+        name="addresses",
+        metavar="IPV4",
+        multiple=True,
+        help="Fixed IPv4 address on the first, second, … network.",
+    ),
+    Param(
+        "--alias",
+        name="aliases",
+        metavar="NAME",
+        multiple=True,
+        help="Further name that resolves (repeatable).",
+    ),
+    Param(
+        "--disk",
+        metavar="PATH",
+        kind=values.local_path,
+        help="qcow2 or raw image to start from; never written to.",
+    ),
+    Param(
+        "--size",
+        metavar="SIZE",
+        kind=values.disk_size,
+        help="Size of the disk, e.g. 20G.  [default: the image's]",
+    ),
+    Param(
+        "--kernel",
+        metavar="PATH",
+        kind=values.local_path,
+        help="Kernel to start, with or without a disk.",
+    ),
+    Param(
+        "--initrd",
+        metavar="PATH",
+        kind=values.local_path,
+        help="Initial RAM disk for the kernel.",
+    ),
+    Param(
+        "--append",
+        metavar="TEXT",
+        multiple=True,
+        help="Kernel command line; repeat to add to it.  [default: console=ttyS0 quiet]",
+    ),
+    Param(
+        "--memory",
+        metavar="SIZE",
+        kind=values.mebibytes(32, 4 << 20),
+        default="512M",
+        help="Memory, e.g. 2G; a number without a unit is MiB.",
+    ),
+    Param(
+        "--cpus",
+        metavar="NUMBER",
+        kind=commands.whole_number(1, 255),
+        default=1,
+        help="Virtual CPUs.",
+    ),
+    Param(
+        "--accel",
+        kind=("auto", "kvm", "tcg"),
+        default="auto",
+        help="auto: KVM if a trial guest runs under it, else emulation.",
+    ),
+    Param(
+        "--mac-filtering/--no-mac-filtering",
+        flag=True,
+        default=True,
+        help="Let it send only from its own MACs and addresses; off for a guest that bridges.",
+    ),
+    needs_root=True,
+    epilog=frame.examples(
+        "sudo pyvirt domain create web1 --network lab --disk deb12.qcow2 --size 20G",
+        "sudo pyvirt domain create db1 --network lab --disk db.qcow2 --alias sql",
+        "sudo pyvirt domain create db2 --network lab --disk db.img --address 10.7.0.5",
+        "sudo pyvirt domain create tiny --network lab --kernel linux --initrd init.gz",
+    ),
+)
+def command(append: Sequence[str], **options: Any) -> None:
+    """Define a domain; while it runs, `ssh NAME` finds it."""
+    from pathlib import Path  # noqa: PLC0415  start-up time
+
+    from leasewatch.pyvirt.domains import disk  # noqa: PLC0415  start-up time
+    from leasewatch.pyvirt.domains.domains import Domains  # noqa: PLC0415  start-up time
+    from leasewatch.pyvirt.domains.plan import DomainRequest  # noqa: PLC0415  start-up time
+
+    domain = Domains(Paths()).create(DomainRequest(append=joined(append), **options))
+    if domain.disk and not domain.kernel and not disk.may_boot(Path(domain.disk)):
+        say(f"image {domain.disk} has no boot sector: the guest may not start from it")
+    cards = ", ".join(f"MAC {nic.mac} on {nic.network}" for nic in domain.nics)
+    macs = [nic.mac for nic in domain.nics]
+    frame.print_done(f"domain {domain.name} is defined: {cards}", domain=domain.name, macs=macs)
+
+
+def joined(append: Sequence[str]) -> str | None:
+    """The kernel command line of these parts; None: the default."""
+    return " ".join(append) if append else None

@@ -158,8 +158,9 @@ def command(*params: Param, **attrs: Any) -> Callable[[Callable[..., Any]], Comm
 class Group:
     """A group of commands.
 
-    `members`: name -> module whose `command` it is, imported when it is used. `synonyms`: a word
-    of other tools -> the words of ours, e.g. `rm` -> `delete`. `version`: of a whole program.
+    `members`: name -> module whose `command` it is, imported when it is used; `MODULE:ATTRIBUTE`
+    names another attribute. `synonyms`: a word of other tools -> the words of ours, e.g. `rm` ->
+    `delete`. `version`: of a whole program.
     """
 
     def __init__(
@@ -190,7 +191,8 @@ class Group:
         """The member of that name, imported now."""
         found = self.members.get(name)
         if isinstance(found, str):
-            found = __import__(found, fromlist=["command"]).command
+            module, _, attribute = found.partition(":")
+            found = getattr(__import__(module, fromlist=[""]), attribute or "command")
             assert isinstance(found, Group | Command)  # noqa: S101  for mypy
             self.members[name] = found
         return found

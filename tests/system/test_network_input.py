@@ -152,10 +152,11 @@ def test_a_plain_user_may_look_but_not_touch(ready: World) -> None:
             "bridge": "pv-lab",
             "suffix": "internal",
             "host_access": True,
+            "autostart": False,
         }
     ]
     shown = world.run(["pyvirt", "network", "show", "lab"], user="nobody").stdout
-    assert "state:   started\n" in shown
+    assert "state:     started\n" in shown
     for action in (["start", "lab"], ["stop", "lab"], ["delete", "lab"], ["create", "b"]):
         failed = world.run(["pyvirt", "network", *action], user="nobody", check=False)
         assert failed.returncode == 1

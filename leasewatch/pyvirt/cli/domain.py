@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from leasewatch.pyvirt.domains.domains import Domains
     from leasewatch.pyvirt.domains.known import KnownDomains
 
-_COLUMNS = ("name", "state", "networks", "macs", "addresses")
-_WIDE = {"networks": 60, "macs": 110}
+_COLUMNS = ("name", "state", "networks", "macs", "addresses", "autostart")
+_WIDE = {"networks": 60, "macs": 110, "autostart": 120}
 """The least width of a terminal that shows these."""
 _NAME, _NAMES = halves.one_name("domain"), halves.names("domain")
 
@@ -39,7 +39,10 @@ def _known() -> KnownDomains:
 
 command = commands.Group(
     "Virtual machines: QEMU guests on these networks.",
-    members={"create": "leasewatch.pyvirt.cli.domain_create"},
+    members={
+        "create": "leasewatch.pyvirt.cli.domain_create",
+        "autostart": "leasewatch.pyvirt.cli.autostart:domain",
+    },
     synonyms=halves.SYNONYMS | {"restart": "shutdown", "reboot": "shutdown"},
     epilog=frame.examples(
         "sudo pyvirt domain create web1 --network lab --disk deb12.qcow2 --size 20G",
@@ -164,7 +167,7 @@ def console(name: str) -> None:
 def _word(key: str, value: object) -> object:
     """As a person writes it."""
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return halves.yes(value)
     if isinstance(value, float):  # when it was started
         return look.moment(value)
     if key == "memory":
@@ -173,11 +176,14 @@ def _word(key: str, value: object) -> object:
 
 
 def _shown(row: dict[str, object], output: frame.Format) -> Mapping[str, object]:
-    """The row with each list in one cell; JSON keeps the lists."""
+    """The row with each list in one cell, and `yes` for True; JSON keeps the lists."""
     if output == "json":
         return row
     cell = _first if output == "table" else ",".join
-    return {key: cell(v) if isinstance(v, list) else v for key, v in row.items()}
+    return {
+        key: cell(v) if isinstance(v, list) else halves.yes(v) if isinstance(v, bool) else v
+        for key, v in row.items()
+    }
 
 
 def _first(values: list[str]) -> str:

@@ -26,6 +26,11 @@ def say(sentence: str) -> None:
     frame.print_note("pyvirt", sentence)
 
 
+def yes(value: object) -> str:
+    """A switch as a person reads it."""
+    return "yes" if value else "no"
+
+
 def complete(kind: str) -> Callable[[Any, Any, str], list[str]]:
     """Shell completion: the defined names."""
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from leasewatch.pyvirt.networks.known import KnownNetworks
     from leasewatch.pyvirt.networks.networks import Networks
 
-_COLUMNS = ("name", "state", "mode", "subnet", "subnet6", "bridge", "suffix")
-_WIDE = {"subnet6": 80, "suffix": 100}
+_COLUMNS = ("name", "state", "mode", "subnet", "subnet6", "bridge", "suffix", "autostart")
+_WIDE = {"subnet6": 80, "suffix": 100, "autostart": 110}
 """The least width of a terminal that shows these."""
 _NAME, _NAMES = halves.one_name("network"), halves.names("network")
 
@@ -37,6 +37,7 @@ def _known() -> KnownNetworks:
 
 command = commands.Group(
     "Networks for virtual machines: a bridge, addresses, DHCP and DNS.",
+    members={"autostart": "leasewatch.pyvirt.cli.autostart:network"},
     synonyms=halves.SYNONYMS,
     epilog=frame.examples(
         "sudo pyvirt network create lab --subnet auto",
@@ -84,7 +85,12 @@ def list_(output: frame.Format) -> int:
     networks = _known()
     empty = UserError("no networks yet", "sudo pyvirt network create lab", "not-found")
     return halves.list_all(
-        networks.names(), networks.describe, _COLUMNS, _WIDE, output, empty=empty
+        networks.names(),
+        lambda name: _shown(networks.describe(name), output),
+        _COLUMNS,
+        _WIDE,
+        output,
+        empty=empty,
     )
 
 
@@ -95,9 +101,17 @@ def show(name: str, output: frame.Format) -> None:
     if output != "table":
         frame.write(frame.render([row], tuple(row), output, name="name"))
         return
-    frame.write("".join(f"{key + ':':9}{row[key]}\n" for key in _COLUMNS))
+    shown = _shown(row, output)
+    frame.write("".join(f"{key + ':':11}{shown[key]}\n" for key in _COLUMNS))
     if not row["host_access"]:
         frame.write("guests reach only DHCP, DNS and ICMP of the host\n")
+
+
+def _shown(row: dict[str, object], output: frame.Format) -> dict[str, object]:
+    """The row with `yes` for True; JSON keeps it."""
+    if output == "json":
+        return row
+    return {k: halves.yes(v) if isinstance(v, bool) else v for k, v in row.items()}
 
 
 @command.command(_NAMES, needs_root=True)

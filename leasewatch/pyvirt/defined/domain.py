@@ -48,6 +48,8 @@ class DomainDefinition(
     append: str = ""
     mac_filtering: bool = True
     """Whether its cards may send only from their own MACs; a nested bridge needs others too."""
+    autostart: bool = False
+    """Whether `pyvirt up` starts it, as the host's boot does."""
 
     def checked(self) -> DomainDefinition:
         """The same; UserError where its parts do not fit together. `plan` checks new names."""

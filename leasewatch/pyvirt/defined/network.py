@@ -33,6 +33,8 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     suffix: str = "internal"
     host_access: bool = True
     """Whether guests reach the host's services; DHCP, DNS and ICMP they always do."""
+    autostart: bool = False
+    """Whether `pyvirt up` starts it, as the host's boot does."""
 
     def checked(self) -> Network:
         """The same with its subnets in their usual spelling.

@@ -20,7 +20,17 @@ from leasewatch.pyvirt.files import DomainFiles, domain_state
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import show
 
-_SHOWN = ("memory", "cpus", "accel", "disk", "kernel", "initrd", "append", "mac_filtering")
+_SHOWN = (
+    "memory",
+    "cpus",
+    "accel",
+    "disk",
+    "kernel",
+    "initrd",
+    "append",
+    "mac_filtering",
+    "autostart",
+)
 """Keys of a definition that `show` prints as they are."""
 
 

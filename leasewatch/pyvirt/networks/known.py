@@ -56,6 +56,7 @@ class KnownNetworks:
             "bridge": bridge_name(name),
             "suffix": network.suffix,
             "host_access": network.host_access,
+            "autostart": network.autostart,
         }
 
     def _files(self, name: str) -> NetworkFiles:

@@ -1,0 +1,50 @@
+"""`pyvirt network|domain autostart`: names and `on` or `off` in, sentences out."""
+
+from __future__ import annotations
+
+from leasewatch.paths import Paths
+from leasewatch.pyvirt.cli import halves
+from nss_pyvirt.errors import UserError
+from nss_pyvirt.terminal import frame
+from nss_pyvirt.terminal.commands import Command, Param
+
+TYPE_CHECKING = False  # the import of typing takes 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+_ON = {"on": True, "off": False}
+
+
+def _made(kind: str, example: str) -> Command:
+    """The command of one half; `kind` is "network" or "domain"."""
+    known = halves.complete(kind)
+
+    def act(words: Sequence[str]) -> int:
+        from leasewatch.pyvirt.defined import autostart  # noqa: PLC0415  start-up time
+
+        on = _ON.get(words[-1], True)
+        names = words[: len(words) - (words[-1] in _ON)]
+        if not names:
+            hint = f"sudo pyvirt {kind} autostart {example} {words[-1]}"
+            raise UserError("NAME... is missing", hint, "usage", exit_code=2)
+        done = "starts when the host boots" if on else "does not start when the host boots"
+        paths = Paths()
+        return halves.each(
+            kind, names, lambda name: autostart.switch(paths, kind, name, on=on), done
+        )
+
+    def complete(ctx: Any, param: Any, incomplete: str) -> list[str]:
+        begun = (ctx.params or {}).get(param.name)
+        states = [word for word in _ON if begun and word.startswith(incomplete)]
+        return [*known(ctx, param, incomplete), *states]
+
+    act.__doc__ = f"Have {kind}s start when the host boots; `off`: no longer."
+    words = Param(
+        "words", multiple=True, required=True, metavar="NAME... [on|off]", complete=complete
+    )
+    examples = [f"sudo pyvirt {kind} autostart {example}{word}" for word in (" on", " off")]
+    return Command(act, (words,), needs_root=True, epilog=frame.examples(*examples))
+
+
+network, domain = _made("network", "lab"), _made("domain", "web1")

@@ -55,7 +55,7 @@ def read(folder: Path, name: str, kind: type[T]) -> T:
     check_name(name, kind.word)
     file = folder / f"{name}.toml"
     try:
-        value = _decode(file, file.read_bytes(), kind)
+        value = decode(file, file.read_bytes(), kind)
     except FileNotFoundError:
         raise _unknown(folder, name, kind.word) from None
     except OSError as error:
@@ -108,7 +108,11 @@ def _unknown(folder: Path, name: str, what: str) -> UserError:
     return UserError(f'there is no {what} "{name}"', hint, "not-found")
 
 
-def _decode(file: Path, content: bytes, kind: type[T]) -> T:
+def decode(file: Path, content: bytes, kind: type[T]) -> T:
+    """The definition that `file` has, or will have, as its content. It is not `checked`.
+
+    UserError names file and key, or line and column.
+    """
     try:
         return msgspec.toml.decode(content, type=kind)
     except msgspec.ValidationError as error:

@@ -1,0 +1,149 @@
+"""Whether a definition fits this host: the checks that create, set, edit and rename share.
+
+It reads definitions and leases, and writes nothing. `DomainDefinition.checked` has the checks that
+need no host.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from leasewatch import addresses
+from leasewatch.model import LeaseFile
+from leasewatch.names import labels
+from leasewatch.paths import Paths
+from leasewatch.pyvirt.defined import store, subnets
+from leasewatch.pyvirt.defined.domain import DomainDefinition, NicDefinition, parse_mac
+from leasewatch.pyvirt.defined.network import Network
+from leasewatch.pyvirt.files import NetworkFiles
+from leasewatch.sources import dnsmasq
+from nss_pyvirt.errors import UserError
+
+_MAX_NAME = 63  # a socket's path has at most 107 bytes (unix(7))
+_RESERVED = labels.RESERVED | {"_gateway", "_outbound"}
+_FILES = {"kernel": "kernel", "initrd": "initrd", "disk": "image"}
+"""Keys that hold the path of a file, and what messages call it."""
+
+
+def check(
+    paths: Paths,
+    new: DomainDefinition,
+    others: Sequence[DomainDefinition],
+    old: DomainDefinition | None = None,
+) -> DomainDefinition:
+    """The same; UserError where this host cannot meet it.
+
+    `others` are the definitions of all other domains. What `old`, the definition to be replaced,
+    holds already is not checked again: a name may have become the host's since.
+    """
+    _check_names(paths, new, others, old)
+    for nic in new.nics:
+        if old is None or nic not in old.nics:
+            _check_nic(paths, nic, others)
+    for key, what in _FILES.items():
+        path = getattr(new, key)
+        if path is not None and path != getattr(old, key, None):
+            _check_file(Path(path), what)
+    return new.checked()
+
+
+def _check_nic(paths: Paths, nic: NicDefinition, others: Sequence[DomainDefinition]) -> None:
+    store.check_defined(paths.network_definitions, nic.network, "network")
+    mac = parse_mac(nic.mac)
+    for domain in others:
+        if mac in {each.mac for each in domain.nics}:
+            hint = "omit --mac to generate one"
+            raise UserError(f"MAC {mac} belongs to domain {domain.name}", hint, "exists")
+    if nic.address is not None:
+        defined = store.read(paths.network_definitions, nic.network, Network)
+        subnets.check_guest(nic.address, nic.network, defined.subnet)
+        _check_free(paths, nic.network, nic.address, mac, others)
+
+
+def _check_free(
+    paths: Paths, network: str, address: str, mac: str, others: Iterable[DomainDefinition]
+) -> None:
+    """UserError where it is another domain's, or leased: that guest would be cut off."""
+    for domain in others:
+        if any((nic.network, nic.address) == (network, address) for nic in domain.nics):
+            what = f"{address} belongs to domain {domain.name} on network {network}"
+            raise UserError(what, f"pyvirt domain show {domain.name}", "exists")
+    file = NetworkFiles(paths, network).leases
+    data = file.read_bytes() if file.exists() else b""
+    leases, _ = dnsmasq.parse(data, LeaseFile(path=str(file), network=network, suffix=""))
+    owners = {nic.mac: f"domain {domain.name}" for domain in others for nic in domain.nics}
+    for lease in leases:
+        ended = 0 < lease.expires <= time.time()
+        if addresses.text(lease.address) == address and lease.hwaddr != mac and not ended:
+            holder = owners.get(lease.hwaddr or "", f"a machine with MAC {lease.hwaddr}")
+            raise UserError(
+                f"{address} is leased to {holder} on network {network}",
+                "use another one, or shut that machine down first",
+                "exists",
+            )
+
+
+def _check_names(
+    paths: Paths,
+    new: DomainDefinition,
+    others: Iterable[DomainDefinition],
+    old: DomainDefinition | None,
+) -> None:
+    """UserError for a name that makes no sense, is given twice, or is a network's or another's.
+
+    A domain is also called NAME.NETWORK.SUFFIX, and a network NETWORK.SUFFIX.
+    """
+    names = [new.name, *new.aliases]
+    held = {old.name, *old.aliases} if old else set()
+    for name in names:
+        if name not in held:
+            check_name(name, "a domain's name" if name == new.name else "an alias")
+        if names.count(name) > 1:
+            hint = "a domain answers to its name anyway"
+            raise UserError(f"{name} is given twice", hint, "invalid")
+    networks = store.readable(paths.network_definitions, Network)
+    zones = {network.name: f"{network.name}.{network.suffix}" for network in networks}
+    owners = {zone: ("network", network) for network, zone in zones.items()}
+    for domain in others:
+        for name in (domain.name, *domain.aliases, *_qualified(domain, zones)):
+            owners[name] = "domain", domain.name
+    held |= set(_qualified(old, zones)) if old else set()
+    for name in (*names, *_qualified(new, zones)):
+        if name in owners and name not in held:
+            kind, owner = owners[name]
+            hint = f"pyvirt {kind} show {owner}"
+            raise UserError(f"{name} is a name of {kind} {owner} already", hint, "exists")
+
+
+def _qualified(domain: DomainDefinition, zones: dict[str, str]) -> list[str]:
+    return [f"{domain.name}.{zones[nic.network]}" for nic in domain.nics if nic.network in zones]
+
+
+def check_name(name: str, what: str) -> None:
+    """UserError unless `name` can be published, be a file's name, and mean nothing else here."""
+    folded = labels.fold(name)
+    fault, hint = labels.owner_fault(folded), "use one like web1 or ubuntu22.04"
+    host = labels.fold(socket.gethostname())
+    if fault is None and name != folded:
+        fault = "has upper-case letters or a final dot, which make no difference"
+        hint = f"did you mean {folded}?"
+    elif len(name) > _MAX_NAME:
+        fault = f"has more than {_MAX_NAME} characters"
+    elif name.startswith("-"):
+        fault = "starts with a hyphen"
+    elif name in _RESERVED or name.startswith("ip6-"):
+        fault = "is reserved"
+    elif name in (host, host.partition(".")[0]):
+        fault = "is this host's own name"
+    if fault is not None:
+        raise UserError(f'{what} {fault}: "{name}"', hint, "invalid")
+
+
+def _check_file(path: Path, what: str) -> None:
+    if not path.is_absolute():
+        raise UserError(f"{what} {path} is not an absolute path", "start it with /", "invalid")
+    if not path.is_file():
+        raise UserError(f"there is no {what} {path}", "give the path of a file", "not-found")

@@ -41,6 +41,7 @@ command = commands.Group(
     "Virtual machines: QEMU guests on these networks.",
     members={
         "create": "leasewatch.pyvirt.cli.domain_create",
+        "set": "leasewatch.pyvirt.cli.domain_set",
         "autostart": "leasewatch.pyvirt.cli.autostart:domain",
     },
     synonyms=halves.SYNONYMS | {"restart": "shutdown", "reboot": "shutdown"},

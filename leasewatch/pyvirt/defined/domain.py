@@ -61,9 +61,9 @@ class DomainDefinition(
             raise _fault(f"domain {self.name} has nothing to start from", hint)
         if not self.kernel and (self.initrd or self.append):
             what = "an initrd and a kernel command line need a kernel"
-            raise _fault(what, "add --kernel FILE")
+            raise _fault(what, "name a kernel too, or neither of them")
         if not self.nics:
-            raise _fault(f"domain {self.name} is on no network", "add --network NAME")
+            raise _fault(f"domain {self.name} is on no network", "name at least one")
         own = [f"MAC {parse_mac(nic.mac)}" for nic in self.nics]
         fixed = ((nic.address, nic.network) for nic in self.nics if nic.address is not None)
         own += [f"{parse_address(address)} on network {network}" for address, network in fixed]

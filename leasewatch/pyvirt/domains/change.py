@@ -9,17 +9,12 @@ from __future__ import annotations
 import contextlib
 import shlex
 from collections.abc import Callable, Iterator
-from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
 from leasewatch.files import locks
-from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined import store
-from leasewatch.pyvirt.defined.domain import DomainDefinition, parse_address
-from leasewatch.pyvirt.defined.network import Network
+from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.domains import live
 from leasewatch.pyvirt.domains.checks import check
 from leasewatch.pyvirt.domains.known import KnownDomains
@@ -110,36 +105,6 @@ class DomainChanges(KnownDomains):
                 raise
             raise UserError(f"cannot change domain {new.name}: {error}") from error
         return Changed(old, new, waiting)
-
-
-def reserved(paths: Paths, domain: DomainDefinition, address: str) -> DomainDefinition:
-    """The domain with a fixed address, on the first of its networks that has it.
-
-    The card's former address is free again. UserError names the domain's subnets if none fits.
-    """
-    address = parse_address(address)
-    there = []
-    for network in dict.fromkeys(nic.network for nic in domain.nics):
-        subnet = store.read(paths.network_definitions, network, Network).subnet
-        if IPv4Address(address) in IPv4Network(subnet):
-            return with_address(domain, network, address)
-        there.append(f"{network} has {subnet}")
-    what = f"{address} is on no network of domain {domain.name}"
-    raise UserError(what, f"use an address of one of them: {', '.join(there)}", "invalid")
-
-
-def with_address(domain: DomainDefinition, network: str, address: str | None) -> DomainDefinition:
-    """The domain whose first card on `network` has the fixed `address`; None: any address.
-
-    UserError if it has no card there. `DomainChanges.change` checks the address.
-    """
-    nics = list(domain.nics)
-    for number, nic in enumerate(nics):
-        if nic.network == network:
-            nics[number] = msgspec.structs.replace(nic, address=address)
-            return msgspec.structs.replace(domain, nics=tuple(nics))
-    what = f"domain {domain.name} is not on network {network}"
-    raise UserError(what, f"pyvirt domain show {domain.name}", "invalid")
 
 
 def _content(file: Path) -> bytes:

@@ -55,7 +55,7 @@ def _check_nic(paths: Paths, nic: NicDefinition, others: Sequence[DomainDefiniti
     mac = parse_mac(nic.mac)
     for domain in others:
         if mac in {each.mac for each in domain.nics}:
-            hint = "omit --mac to generate one"
+            hint = "use another one, or none: pyvirt makes one then"
             raise UserError(f"MAC {mac} belongs to domain {domain.name}", hint, "exists")
     if nic.address is not None:
         defined = store.read(paths.network_definitions, nic.network, Network)

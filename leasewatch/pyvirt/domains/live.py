@@ -7,6 +7,9 @@ from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.files import DomainFiles
 from leasewatch.pyvirt.networks import hosts_entries
 
+_ELSE = {"nics", "autostart"}
+"""Keys of a definition that have another name here, or nothing to wait for."""
+
 
 def take_over(
     files: DomainFiles, old: DomainDefinition | None, new: DomainDefinition
@@ -23,8 +26,11 @@ def take_over(
 
 def waiting(old: DomainDefinition, new: DomainDefinition) -> tuple[str, ...]:
     """The keys of `domain set` whose new value waits for a restart of the guest."""
-    keys = {key for key in new.__struct_fields__ if getattr(old, key) != getattr(new, key)}
-    found = [key.replace("_", "-") for key in new.__struct_fields__ if key in keys - {"nics"}]
+    found = [
+        key.replace("_", "-")
+        for key in new.__struct_fields__
+        if key not in _ELSE and getattr(old, key) != getattr(new, key)
+    ]
     cards = [{(nic.network, nic.mac): nic.address for nic in each.nics} for each in (old, new)]
     if cards[0].keys() != cards[1].keys():
         found.append("network")

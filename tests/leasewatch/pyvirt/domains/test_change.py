@@ -12,7 +12,8 @@ from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition, NicDefinition
 from leasewatch.pyvirt.defined.network import Network
-from leasewatch.pyvirt.domains.change import DomainChanges, reserved, with_address
+from leasewatch.pyvirt.domains.change import DomainChanges
+from leasewatch.pyvirt.domains.parts import replaced, with_address
 from leasewatch.pyvirt.files import DomainFiles, NetworkFiles
 from nss_pyvirt.errors import UserError
 from tests.leasewatch.holding import holding
@@ -62,7 +63,7 @@ def test_a_change_is_in_the_definition(paths: Paths) -> None:
 
 def test_a_fixed_address_is_reserved_at_once_and_given_back(paths: Paths) -> None:
     changes = DomainChanges(paths)
-    changes.change("web1", lambda old: reserved(paths, old, "10.77.0.50"))
+    changes.change("web1", lambda old: replaced(paths, old, "address", ["10.77.0.50"]))
     assert entry(paths) == "52:54:00:00:00:00,10.77.0.50,web1\n"
     changes.change("web1", lambda old: with_address(old, "lab", None))
     assert entry(paths) == ""
@@ -74,7 +75,7 @@ def test_an_address_goes_to_the_card_on_its_network(paths: Paths) -> None:
         NicDefinition(network="dmz", mac="52:54:00:00:00:0a"),
     )
     change(paths, nics=nics)
-    DomainChanges(paths).change("web1", lambda old: reserved(paths, old, "10.78.0.9"))
+    DomainChanges(paths).change("web1", lambda old: replaced(paths, old, "address", ["10.78.0.9"]))
     assert [nic.address for nic in DomainChanges(paths).get("web1").nics] == [None, "10.78.0.9"]
     assert entry(paths, "dmz") == "52:54:00:00:00:0a,10.78.0.9,web1\n"
     change(paths, nics=nics[:1])
@@ -83,7 +84,9 @@ def test_an_address_goes_to_the_card_on_its_network(paths: Paths) -> None:
 
 def test_an_address_of_no_network_is_refused_with_the_subnets(paths: Paths) -> None:
     with pytest.raises(UserError, match=r"10\.79\.0\.1 is on no network of domain web1") as caught:
-        DomainChanges(paths).change("web1", lambda old: reserved(paths, old, "10.79.0.1"))
+        DomainChanges(paths).change(
+            "web1", lambda old: replaced(paths, old, "address", ["10.79.0.1"])
+        )
     assert caught.value.hint == "use an address of one of them: lab has 10.77.0.0/24"
     with pytest.raises(UserError, match="domain web1 is not on network dmz"):
         DomainChanges(paths).change("web1", lambda old: with_address(old, "dmz", "10.78.0.1"))
@@ -132,7 +135,9 @@ def test_a_definition_comes_back_if_dnsmasq_cannot_take_it(paths: Paths) -> None
     (NetworkFiles(paths, "lab").hosts / "web1").mkdir()  # stands in the entry's way
     before = DomainFiles(paths, "web1").definition.read_bytes()
     with pytest.raises(UserError, match=r"cannot change domain web1: .*hosts\.d/web1"):
-        DomainChanges(paths).change("web1", lambda old: reserved(paths, old, "10.77.0.50"))
+        DomainChanges(paths).change(
+            "web1", lambda old: replaced(paths, old, "address", ["10.77.0.50"])
+        )
     assert DomainFiles(paths, "web1").definition.read_bytes() == before
 
 

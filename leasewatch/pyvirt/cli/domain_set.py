@@ -1,0 +1,118 @@
+"""`pyvirt domain set`: the table of its keys."""
+
+from __future__ import annotations
+
+from leasewatch.paths import Paths
+from leasewatch.pyvirt.cli import halves, keys, values
+from leasewatch.pyvirt.cli.halves import say
+from leasewatch.pyvirt.cli.keys import Key
+from nss_pyvirt.errors import UserError
+from nss_pyvirt.terminal import commands, frame
+from nss_pyvirt.terminal.commands import Command, Param
+
+TYPE_CHECKING = False  # the import of typing takes 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Final
+
+    from leasewatch.pyvirt.cli.keys import Setting
+    from leasewatch.pyvirt.defined.domain import DomainDefinition
+    from leasewatch.pyvirt.domains.change import Changed
+
+_COMMAND = "pyvirt domain set"
+
+
+def _file(text: str) -> str | None:
+    """The absolute path of a file; empty: none."""
+    return str(values.local_path(text).absolute()) if text else None
+
+
+def _address(text: str) -> str:
+    from leasewatch.pyvirt.defined.domain import parse_address  # noqa: PLC0415  start-up time
+
+    return parse_address(text)
+
+
+KEYS: Final = {
+    "memory": Key(values.mebibytes(32, 4 << 20), "SIZE", "Memory, e.g. 4G."),
+    "cpus": Key(commands.whole_number(1, 255), "NUMBER", "Virtual CPUs."),
+    "alias": Key(str, "NAME", "Further names that resolve.", is_list=True),
+    "network": Key(str, "NETWORK", "Networks; a new card gets a new MAC.", is_list=True),
+    "address": Key(_address, "IPV4", "Fixed address, on the network that has it.", is_list=True),
+    "accel": Key(keys.one_of("auto", "kvm", "tcg"), "auto|kvm|tcg", "As for create."),
+    "kernel": Key(_file, "PATH", "Kernel to start; empty: the disk's own."),
+    "initrd": Key(_file, "PATH", "Initial RAM disk for the kernel; empty: none."),
+    "append": Key(str, "TEXT", "Kernel command line."),
+    "mac-filtering": Key(keys.switch, "on|off", "off for a guest that bridges."),
+    "autostart": Key(keys.switch, "on|off", "Whether it starts when the host boots."),
+}
+
+
+def _set(name: str, changes: Sequence[str]) -> None:
+    from leasewatch.pyvirt.domains.change import DomainChanges  # noqa: PLC0415  start-up time
+
+    paths = Paths()
+    asked = keys.read(changes, KEYS, _COMMAND)
+
+    def make(domain: DomainDefinition) -> DomainDefinition:
+        for setting in asked:
+            domain = _with(paths, domain, setting)
+        return domain
+
+    report(DomainChanges(paths).change(name, make))
+
+
+def _with(paths: Paths, domain: DomainDefinition, setting: Setting) -> DomainDefinition:
+    """The domain after one change."""
+    import msgspec  # noqa: PLC0415  start-up time
+
+    from leasewatch.pyvirt.domains import parts  # noqa: PLC0415  start-up time
+
+    key = setting.key
+    if not KEYS[key].is_list:
+        return msgspec.structs.replace(domain, **{key.replace("-", "_"): setting.value})
+    there = parts.present(domain, key)
+    try:
+        wanted = setting.of(there)
+    except ValueError as error:
+        hint = f"it has: {', '.join(there)}" if there else f"pyvirt domain show {domain.name}"
+        what = f"domain {domain.name} has no {key} {error}"
+        raise UserError(what, hint, "not-found") from None
+    return parts.replaced(paths, domain, key, wanted)
+
+
+def report(changed: Changed) -> None:
+    """Print what was changed, and what waits for a restart with the command to type."""
+    domain, waiting = changed.new.name, list(changed.waiting)
+    done = "is as asked already" if changed.old == changed.new else "is changed"
+    frame.print_done(f"domain {domain} {done}", domain=domain, restart_needed_for=waiting)
+    if waiting:
+        verb = "takes" if len(waiting) == 1 else "take"
+        say(f"{' and '.join(waiting)} {verb} effect after a restart")
+        frame.print_hint(f"sudo pyvirt domain restart {domain}")
+
+
+_set.__doc__ = f"""Change a domain: all of it, or nothing if one value is wrong.
+
+A list takes several values, with commas; += adds to it, and -= removes from it.
+
+{keys.described(KEYS)}
+"""
+command = Command(
+    _set,
+    (
+        halves.one_name("domain"),
+        Param(
+            "changes",
+            multiple=True,
+            required=True,
+            metavar="KEY=VALUE...",
+            complete=keys.complete(KEYS),
+        ),
+    ),
+    needs_root=True,
+    epilog=frame.examples(
+        "sudo pyvirt domain set web1 memory=4G cpus=2",
+        "sudo pyvirt domain set web1 alias+=www,shop address=10.77.0.50",
+    ),
+)

@@ -159,6 +159,12 @@ class DomainState(Domain, frozen=True, kw_only=True):
     """When that process was started (`daemon.alive.born`); 0: not known."""
     mac_filtering: bool = True
     """Whether its cards may send only from their own MACs."""
+    state: str = "running"
+    """`running`, `paused`, `panicked` or `shutting down`; later versions may add more."""
+    why: str = ""
+    """Why it does not simply run, in a few words."""
+    since: float = 0.0
+    """When it got into this state; 0: not known."""
 
 
 class HostAddress(msgspec.Struct, frozen=True, gc=False, kw_only=True):

@@ -48,6 +48,8 @@ class Paths:
     """NAME.json while a network is started, and a folder NAME/ of its run files."""
     domain_runs = _Below("run/pyvirt/domains")
     """NAME.json while a domain runs, and a folder NAME/ of its sockets and logs."""
+    domain_ends = _Below("run/pyvirt/ended")
+    """NAME.json for each domain that has run: how its last run ended."""
     locks = _Below("run/pyvirt/locks")
     """Locks by which commands exclude each other (`files.locks`); not for plain users."""
     service_run = _Below("run/leasewatch")

@@ -13,10 +13,9 @@ from typing import TypeVar
 import msgspec
 
 from leasewatch.errors import UNDECODABLE
-from leasewatch.model import DomainState, NetworkState
 from nss_pyvirt.errors import UserError
 
-_T = TypeVar("_T", NetworkState, DomainState)
+_T = TypeVar("_T", bound=msgspec.Struct)
 
 
 def read(file: Path, kind: type[_T]) -> _T | None:

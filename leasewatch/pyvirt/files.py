@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from leasewatch.files import locks, run_states
 from leasewatch.model import DomainState, NetworkState
 from leasewatch.paths import Paths
 from nss_pyvirt.errors import UserError
 
 UNFINISHED = "unfinished"
+KILLED = "its process was killed"
+"""Why a domain has stopped whose parent left no reason."""
+
+
+class DomainEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """How the last run of a domain ended: /run/pyvirt/ended/NAME.json, until it is deleted."""
+
+    why: str
+    since: float
 
 
 class NetworkFiles:
@@ -46,6 +57,8 @@ class DomainFiles:
         self.definition = paths.domain_definitions / f"{name}.toml"
         self.state = paths.domain_runs / f"{name}.json"
         """A `DomainState` as JSON, from before QEMU starts until its leases are released."""
+        self.ended = paths.domain_ends / f"{name}.json"
+        """A `DomainEnd` as JSON, once it has run."""
         self.run = paths.domain_runs / name
         """The folder of the sockets and logs of the present or last run."""
         self.lock = self.run / "lock"
@@ -79,6 +92,13 @@ def network_state(files: NetworkFiles) -> NetworkState | None:
 def domain_state(files: DomainFiles) -> DomainState | None:
     """The run state; None without one. One that is not ours to read counts as none."""
     return run_states.read(files.state, DomainState)
+
+
+def domain_end(files: DomainFiles) -> DomainEnd | None:
+    """How the last run ended; None if there was none since the host's boot."""
+    if files.state.exists():  # its parent was killed, and nothing has cleaned up yet
+        return DomainEnd(why=KILLED, since=0)
+    return run_states.read(files.ended, DomainEnd)
 
 
 def running_domains(paths: Paths) -> list[DomainState]:

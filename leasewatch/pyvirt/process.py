@@ -64,9 +64,9 @@ def _setpriv() -> str:
     return programs.find("setpriv", "util-linux")
 
 
-def end(pidfd: int, timeout: float) -> bool:
-    """Send SIGTERM, and SIGKILL after `timeout` seconds; True: the process has ended."""
-    for number, patience in ((signal.SIGTERM, timeout), (signal.SIGKILL, _KILL_GRACE)):
+def end(pidfd: int, timeout: float, first: signal.Signals = signal.SIGTERM) -> bool:
+    """Send `first`, and SIGKILL after `timeout` seconds; True: the process has ended."""
+    for number, patience in ((first, timeout), (signal.SIGKILL, _KILL_GRACE)):
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(pidfd, number)
         if programs.wait_pidfd(pidfd, patience):
@@ -75,12 +75,12 @@ def end(pidfd: int, timeout: float) -> bool:
 
 
 @contextlib.contextmanager
-def signals() -> Iterator[int]:
-    """A descriptor from which SIGTERM, SIGINT and SIGHUP are read as bytes.
+def signals(*others: signal.Signals) -> Iterator[int]:
+    """A descriptor from which SIGTERM, SIGINT, SIGHUP and `others` are read as bytes.
 
     No signal is lost, and none interrupts a step.
     """
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, *others)
     reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     before = {number: signal.signal(number, lambda *_: None) for number in numbers}
     wakeup = signal.set_wakeup_fd(writing)
@@ -322,12 +322,12 @@ def holder(lock: Path) -> Iterator[int | None]:
             os.close(pidfd)
 
 
-def stop_holder(lock: Path, timeout: float) -> bool:
-    """End the process that holds `lock`: SIGTERM, and SIGKILL after `timeout` seconds.
+def stop_holder(lock: Path, timeout: float, first: signal.Signals = signal.SIGTERM) -> bool:
+    """End the process that holds `lock`: `first`, and SIGKILL after `timeout` seconds.
 
     True if there was one.
     """
     with holder(lock) as pidfd:
-        if pidfd is not None and not end(pidfd, timeout):
+        if pidfd is not None and not end(pidfd, timeout, first):
             raise UserError(f"the process that holds {lock} does not end, even when killed")
         return pidfd is not None

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from leasewatch.pyvirt.domains.domains import Domains
     from leasewatch.pyvirt.domains.known import KnownDomains
 
-_COLUMNS = ("name", "state", "networks", "macs", "addresses", "autostart")
+_COLUMNS = ("name", "state", "networks", "macs", "addresses", "autostart", "why")
 _WIDE = {"networks": 60, "macs": 110, "autostart": 120}
 """The least width of a terminal that shows these."""
+_EXPECTED = ("the guest shut down", "it was forced off")
 _NAME, _NAMES = halves.one_name("domain"), halves.names("domain")
 
 
@@ -60,7 +61,7 @@ def list_(output: frame.Format) -> int:
     hint = "sudo pyvirt domain create web1 --network lab --disk IMAGE"
     return halves.list_all(
         domains.names(),
-        lambda name: _shown(domains.describe(name), output),
+        lambda name: _listed(domains.describe(name), output),
         _COLUMNS,
         _WIDE,
         output,
@@ -169,11 +170,17 @@ def _word(key: str, value: object) -> object:
     """As a person writes it."""
     if isinstance(value, bool):
         return halves.yes(value)
-    if isinstance(value, float):  # when it was started
+    if isinstance(value, float):  # when it was started or came into its state
         return look.moment(value)
     if key == "memory":
         return f"{value} MiB"
     return "-" if value in (None, "", []) else value
+
+
+def _listed(row: dict[str, object], output: frame.Format) -> Mapping[str, object]:
+    """The row of a list. Its table leaves out why a domain is stopped that ended as it should."""
+    shown = _shown(row, output)
+    return {**shown, "why": ""} if output == "table" and row["why"] in _EXPECTED else shown
 
 
 def _shown(row: dict[str, object], output: frame.Format) -> Mapping[str, object]:

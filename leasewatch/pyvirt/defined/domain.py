@@ -50,6 +50,8 @@ class DomainDefinition(
     """Whether its cards may send only from their own MACs; a nested bridge needs others too."""
     autostart: bool = False
     """Whether `pyvirt up` starts it, as the host's boot does."""
+    stop_timeout: Annotated[int, msgspec.Meta(ge=0, le=86400)] = 60
+    """Seconds that the guest gets to shut down, by `stop` and when the host shuts down."""
 
     def checked(self) -> DomainDefinition:
         """The same; UserError where its parts do not fit together. `plan` checks new names."""

@@ -6,6 +6,7 @@ Each running domain has one `pyvirt domain run` process (`domains.run`). Prints 
 from __future__ import annotations
 
 import contextlib
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -129,7 +130,7 @@ class Domains(KnownDomains):
         """End the guest now, as by pulling the plug; no error where it does not run."""
         self._require(name)
         files = self._files(name)
-        process.stop_holder(files.lock, _QUIT)
+        process.stop_holder(files.lock, _QUIT, signal.SIGQUIT)
         self._clear_up(files, _PATIENCE)
 
     def delete(self, name: str, *, keep_disk: bool = False) -> Path | None:

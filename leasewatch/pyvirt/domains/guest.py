@@ -8,19 +8,21 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from leasewatch.daemon import notify
 from leasewatch.pyvirt import process
 from leasewatch.pyvirt.defined.domain import DomainDefinition
-from leasewatch.pyvirt.domains import qemu, qmp
+from leasewatch.pyvirt.domains import qemu
 from leasewatch.pyvirt.domains.console import Log
+from leasewatch.pyvirt.domains.monitor import Monitor
+from leasewatch.pyvirt.domains.status import Status
+from leasewatch.pyvirt.domains.supervisor import Supervisor
 from leasewatch.pyvirt.files import DomainFiles
 from nss_pyvirt import programs
 from nss_pyvirt.errors import UserError
 
-_ANSWER = 20.0  # seconds for QEMU to answer QMP; 0.1 on a quiet machine
 _QUIT = 5.0  # seconds for QEMU to flush its disks and go
 
 
@@ -35,52 +37,42 @@ def run(
     accel: qemu.Chosen,
     taps: Sequence[int],
     signals: int,
-) -> None:
-    """Run QEMU until its guest ends, or `signals` is readable; READY=1 once QMP answers.
+    report: Callable[[Status], None],
+) -> str:
+    """Run QEMU until its guest ends; READY=1 once QMP answers. Returns why it has ended.
 
-    QEMU gets `taps` and never outlives this process. UserError with QEMU's own last line when it
-    fails.
+    QEMU gets `taps` and never outlives this process. `signals` and `report`: see `Supervisor`.
+    UserError with QEMU's own last line when it fails.
     """
-    child, logs = _start(files, domain, accel, taps)
-    with contextlib.closing(_Guest(child, logs)) as guest:
+    child, logs, monitor = _start(files, domain, accel, taps)
+    with contextlib.closing(_Guest(child, logs)) as guest, contextlib.closing(monitor):
+        supervisor = Supervisor(guest, monitor, signals, files.data, domain.stop_timeout, report)
         try:
-            if _answers(guest, files.qmp, signals):
-                notify.notify("READY=1")
-                guest.wait(None, signals)
+            supervisor.follow()
         finally:
             stopped = not guest.has_ended
             notify.notify("STOPPING=1")
             guest.end()
     if (code := child.reap()) and not stopped:
         raise _failure(files, code)
-
-
-def _answers(guest: _Guest, path: Path, signals: int) -> bool:
-    """Wait until QEMU answers QMP; False: it has ended, or a signal has come."""
-    try:
-        with contextlib.closing(qmp.Question(path, "query-status", _ANSWER)) as question:
-            while question.answer() is None:
-                ready = guest.wait(question.deadline, question.fileno(), signals)
-                if guest.has_ended or signals in ready:
-                    return False
-    except UserError:
-        # A QEMU that ends prints the reason, a moment after its socket has closed.
-        guest.wait(time.monotonic() + 1)
-        if not guest.has_ended:
-            raise
-    return not guest.has_ended
+    return supervisor.end or "QEMU ended"
 
 
 def _start(
     files: DomainFiles, domain: DomainDefinition, accel: qemu.Chosen, taps: Sequence[int]
-) -> tuple[programs.Child, dict[int, Path]]:
-    """QEMU, and the descriptors to read from, each with the log that gets its content."""
+) -> tuple[programs.Child, dict[int, Path], Monitor]:
+    """QEMU, the descriptors to read from, each with the log that gets its content, its monitor."""
     program = _program()
     with contextlib.ExitStack() as given, contextlib.ExitStack() as kept:
         said, console_log = _pipe(kept, given)
         printed, errors = _pipe(kept, given)
         qmp, console = (given.enter_context(_listen(p)) for p in (files.qmp, files.console))
-        descriptors = qemu.Descriptors(qmp.fileno(), console.fileno(), console_log, tuple(taps))
+        ours, events = socket.socketpair()
+        kept.callback(ours.close)
+        given.callback(events.close)
+        descriptors = qemu.Descriptors(
+            qmp.fileno(), events.fileno(), console.fileno(), console_log, tuple(taps)
+        )
         argv = qemu.command(domain, accel=accel, overlay=files.overlay, descriptors=descriptors)
         guest = programs.Child(
             process.confined(
@@ -91,7 +83,7 @@ def _start(
             leads_session=True,  # Ctrl-C is for us to act on
         )
         kept.pop_all()
-    return guest, {said: files.console_log, printed: files.qemu_log}
+    return guest, {said: files.console_log, printed: files.qemu_log}, Monitor(ours)
 
 
 def _pipe(kept: contextlib.ExitStack, given: contextlib.ExitStack) -> tuple[int, int]:

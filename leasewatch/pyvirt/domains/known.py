@@ -16,7 +16,7 @@ from leasewatch.files import locks
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition
-from leasewatch.pyvirt.files import DomainFiles, domain_state
+from leasewatch.pyvirt.files import KILLED, DomainFiles, domain_end, domain_state
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import show
 
@@ -67,10 +67,13 @@ class KnownDomains:
                 self._clear_up(files, 0)
         state = domain_state(files) if running else None
         found = lookup(self._paths.snapshot, name) if running else ()
+        now = state or domain_end(files)
         return {
             "name": name,
             "aliases": list(domain.aliases),
-            "state": "running" if running else "stopped",
+            "state": state.state if state else "running" if running else "stopped",
+            "why": now.why if now else "",
+            "since": now.since or None if now else None,
             "networks": [nic.network for nic in domain.nics],
             "macs": [nic.mac for nic in domain.nics],
             "reserved": [nic.address for nic in domain.nics if nic.address],
@@ -103,7 +106,7 @@ class KnownDomains:
         with contextlib.suppress(UserError):  # held: the command that started it sweeps itself
             held.acquire()
             try:
-                sweep(files)
+                sweep(files, KILLED)
             finally:
                 held.release()
 

@@ -27,9 +27,11 @@ _QUIET = ("-nodefaults", "-no-user-config", "-display", "none")
 
 
 class Descriptors(NamedTuple):
-    """What QEMU inherits: two listening sockets, a pipe for the console's output, and taps."""
+    """What QEMU inherits: three sockets, a pipe for the console's output, and taps."""
 
     qmp: int
+    events: int
+    """Connected to the parent; `qmp` and `console` listen."""
     console: int
     console_log: int
     taps: tuple[int, ...]
@@ -37,7 +39,7 @@ class Descriptors(NamedTuple):
 
     def all(self) -> tuple[int, ...]:
         """Every one of them."""
-        return (self.qmp, self.console, self.console_log, *self.taps)
+        return (self.qmp, self.events, self.console, self.console_log, *self.taps)
 
 
 def command(
@@ -54,6 +56,8 @@ def command(
     argv += ["-smp", str(domain.cpus), "-m", str(domain.memory)]
     argv += ["-chardev", f"socket,id=qmp,fd={descriptors.qmp},server=on,wait=off"]
     argv += ["-mon", "chardev=qmp,mode=control"]
+    argv += ["-chardev", f"socket,id=events,fd={descriptors.events}"]
+    argv += ["-mon", "chardev=events,mode=control"]
     argv += ["-add-fd", f"fd={descriptors.console_log},set=1"]
     console = f"socket,id=console,fd={descriptors.console},server=on,wait=off"
     log = "logfile=/dev/fdset/1,logappend=on"  # else QEMU truncates, which a pipe refuses

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import time
 from collections.abc import Iterator, Mapping
 
@@ -21,12 +22,20 @@ from leasewatch.pyvirt import nft, process
 from leasewatch.pyvirt.defined.domain import DomainDefinition, tap_mac
 from leasewatch.pyvirt.domains import disk, guest, tap
 from leasewatch.pyvirt.domains.qemu import Chosen
+from leasewatch.pyvirt.domains.status import Status
 from leasewatch.pyvirt.domains.sweep import sweep
-from leasewatch.pyvirt.files import DomainFiles, NetworkFiles, started_network
+from leasewatch.pyvirt.files import (
+    KILLED,
+    DomainFiles,
+    NetworkFiles,
+    domain_state,
+    started_network,
+)
 from leasewatch.pyvirt.mac_filter.apply import refresh_filter
 from leasewatch.pyvirt.networks import hosts_entries
 from leasewatch.pyvirt.process import Say
 from nss_pyvirt import replacing
+from nss_pyvirt.errors import UserError
 
 _PATIENCE = 20.0  # seconds that another command on a network may take
 _FIRST_LEASE = 120
@@ -34,24 +43,27 @@ _FIRST_LEASE = 120
 
 
 def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None:
-    """Run the domain until its guest ends, SIGTERM or SIGINT; READY=1 once QMP answers.
+    """Run the domain until its guest ends; READY=1 once QMP answers.
+
+    SIGTERM and SIGINT press its power button; it is ended `stop_timeout` seconds later, or at once
+    by SIGQUIT.
 
     UserError where it runs already or cannot be started or filtered, and when QEMU fails.
     """
     files = DomainFiles(paths, domain.name)
     held = locks.ProcessLock(files.lock)
     with contextlib.ExitStack() as ours:
-        signals = ours.enter_context(process.signals())
+        signals = ours.enter_context(process.signals(signal.SIGQUIT))
         held.acquire()
         ours.callback(held.release)
         files.run.chmod(0o700)
-        sweep(files)
+        sweep(files, KILLED)
         guest.await_former(domain.name)
         if domain.disk is not None:
             disk.check_base(files.overlay)
         with _started_networks(paths, domain) as networks:
             taps, nics = _open_taps(ours, domain, networks)
-            ours.callback(sweep, files)
+            ends = ours.enter_context(_swept(files))
             state = DomainState(
                 name=domain.name,
                 aliases=domain.aliases,
@@ -59,13 +71,41 @@ def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None
                 pid=os.getpid(),
                 born=alive.born(os.getpid()),
                 started=time.time(),
+                since=time.time(),
                 pending_until=int(time.time()) + _FIRST_LEASE,
                 mac_filtering=domain.mac_filtering,
             )
-            replacing.replace(files.state, msgspec.json.encode(state))
+            _write(files, state)
         hosts_entries.update(paths, domain, running=True)
         _filter(paths, state, say)
-        guest.run(files, domain, accel, taps, signals)
+        ends.append(
+            guest.run(files, domain, accel, taps, signals, lambda now: _record(files, state, now))
+        )
+
+
+def _write(files: DomainFiles, state: DomainState) -> None:
+    replacing.replace(files.state, msgspec.json.encode(state))
+
+
+def _record(files: DomainFiles, first: DomainState, now: Status) -> None:
+    """Write a new status into the run state."""
+    known = domain_state(files) or first
+    changed = msgspec.structs.replace(known, state=now.state, why=now.why, since=time.time())
+    with contextlib.suppress(OSError):  # no room in /run: the guest goes on all the same
+        _write(files, changed)
+
+
+@contextlib.contextmanager
+def _swept(files: DomainFiles) -> Iterator[list[str]]:
+    """Clean up in the end, and keep the last of the reasons that were appended."""
+    reasons = ["its process failed"]
+    try:
+        yield reasons
+    except UserError as error:
+        reasons.append(error.what)
+        raise
+    finally:
+        sweep(files, reasons[-1])
 
 
 @contextlib.contextmanager

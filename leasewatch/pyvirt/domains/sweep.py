@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from pathlib import Path
+
+import msgspec
 
 from leasewatch.model import Lease, LeaseFile, NetworkState
 from leasewatch.neighbours import kernel
 from leasewatch.pyvirt.domains import dhcp_release
-from leasewatch.pyvirt.files import DomainFiles, NetworkFiles, domain_state, network_state
+from leasewatch.pyvirt.files import (
+    DomainEnd,
+    DomainFiles,
+    NetworkFiles,
+    domain_state,
+    network_state,
+)
 from leasewatch.pyvirt.mac_filter.apply import refresh_filter
 from leasewatch.pyvirt.networks import hosts_entries
 from leasewatch.sources import dnsmasq
+from nss_pyvirt import replacing
 from nss_pyvirt.errors import UserError
 
 
-def sweep(files: DomainFiles) -> None:
+def sweep(files: DomainFiles, why: str) -> None:
     """Release leases, and remove hosts.d entries, neighbour entries, sockets and the run state.
 
-    The caller must hold the domain's lock. Taps vanish with the process that had them open.
+    `why` it has ended is kept in `files.ended`. The caller must hold the domain's lock. Taps vanish
+    with the process that had them open.
     """
     state = domain_state(files)
     if state is None:
@@ -33,6 +44,9 @@ def sweep(files: DomainFiles) -> None:
             kernel.forget_macs(running.bridge, macs)
     for socket in (files.qmp, files.console):
         socket.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # no room in /run
+        ended = DomainEnd(why=why, since=time.time())
+        replacing.replace(files.ended, msgspec.json.encode(ended))
     files.state.unlink()
     with contextlib.suppress(UserError):  # reported when it was made
         refresh_filter(files.paths, networks)

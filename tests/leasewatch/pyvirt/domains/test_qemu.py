@@ -12,7 +12,7 @@ from leasewatch.pyvirt.domains import qemu
 
 _EXTERNAL = """{"format": "qcow2", "virtual-size": 1,
     "format-specific": {"type": "qcow2", "data": {"data-file": "/etc/shadow"}}}"""
-GIVEN = qemu.Descriptors(qmp=10, console=11, console_log=12, taps=(13, 14))
+GIVEN = qemu.Descriptors(qmp=10, events=15, console=11, console_log=12, taps=(13, 14))
 
 
 def _argv(accel: qemu.Chosen = "tcg", memory: int = 1024, **parts: Any) -> list[str]:

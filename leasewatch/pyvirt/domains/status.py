@@ -1,0 +1,72 @@
+"""What a domain does, from what its QEMU reports: QMP events and `query-status`. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+FULL: Final = "the host's disk is full"
+ON_REQUEST: Final = "on request"
+"""Why a domain is paused that a command, not QEMU itself, has paused."""
+_PRESSED: Final = "its power button was pressed"
+
+_CHANGES: Final = frozenset(
+    ("STOP", "RESUME", "RESET", "SUSPEND", "WAKEUP", "POWERDOWN", "GUEST_PANICKED")
+)
+"""Events after which QEMU's state has to be asked for: none of them says all of it."""
+_ENDS: Final = {
+    "guest-shutdown": "the guest shut down",
+    "guest-panic": "its kernel panicked",
+    "host-qmp-quit": "QEMU was told to quit",
+    "host-signal": "QEMU was told to end by a signal",
+}
+"""Why QEMU ends, by the reason of its event SHUTDOWN."""
+
+
+class Status(NamedTuple):
+    """A state (`model.DomainState.state`) and why, empty while it simply runs."""
+
+    state: str
+    why: str = ""
+
+
+class Reported:
+    """What a running QEMU has reported so far."""
+
+    def __init__(self) -> None:
+        self.status = Status("running")
+        self.end = ""
+        """Why it ends; empty: it has not said."""
+        self._is_pressed = False
+        self._fault = ""
+
+    def event(self, name: str, data: Mapping[str, Any]) -> bool:
+        """Note an event; True: ask for `query-status`, and pass the answer on."""
+        if name == "BLOCK_IO_ERROR" and data.get("action") == "stop":
+            failed = f"a disk failed: {data.get('reason', 'for an unknown reason')}"
+            self._fault = FULL if data.get("nospace") else failed
+        elif name == "SHUTDOWN":
+            self.end = _ENDS.get(str(data.get("reason")), "")
+        elif name in {"POWERDOWN", "RESET"}:
+            self._is_pressed = name == "POWERDOWN"
+        return name in _CHANGES
+
+    def answer(self, state: str) -> Status:
+        """The domain's status, from QEMU's `RunState`."""
+        if state == "running":
+            pressed = Status("shutting down", _PRESSED)
+            self.status = pressed if self._is_pressed else Status("running")
+        elif state == "guest-panicked":
+            self.status = Status("panicked", "its kernel has panicked")
+        elif state == "shutdown":
+            self.status = Status("shutting down", self.end)
+        else:
+            why = {
+                "paused": ON_REQUEST,
+                "prelaunch": ON_REQUEST,
+                "io-error": self._fault or "a disk failed",
+                "suspended": "the guest has suspended itself",
+                "internal-error": "QEMU or KVM cannot go on",
+            }
+            self.status = Status("paused", why.get(state, f"QEMU is in the state {state}"))
+        return self.status

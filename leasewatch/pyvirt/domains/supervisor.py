@@ -1,0 +1,167 @@
+"""Follow one QEMU from its first answer to its end: its state, signals, a full disk.
+
+The parent of a domain does nothing else meanwhile. It acts only through QEMU's monitor: it presses
+the power button when it is told to end, and lets a guest go on once its disks have room again.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from leasewatch.daemon import notify
+from leasewatch.pyvirt.domains.monitor import Monitor, Report
+from leasewatch.pyvirt.domains.status import FULL, ON_REQUEST, Reported, Status
+from leasewatch.pyvirt.networks.backoff import Backoff
+from nss_pyvirt.errors import UserError
+
+ANSWER = 20.0  # seconds for QEMU to answer QMP; 0.1 on a quiet machine
+AGAIN = 5.0  # seconds until the power button is pressed once more: a booting guest misses it
+_LOOK = 1.0  # seconds between looks whether a full disk has room again
+_ROOM = 16 << 20
+"""Bytes that the file system of the disks must have free for a guest to go on."""
+_MARGIN = 15
+"""Seconds, beyond those that the guest gets, which systemd allows for the rest."""
+
+
+class Running(Protocol):
+    """The QEMU, as `guest` has it."""
+
+    has_ended: bool
+
+    def wait(self, deadline: float | None, *others: int) -> set[int]:
+        """Wait until QEMU has ended or one of `others` is readable; returns those that are."""
+
+
+class Supervisor:
+    """`follow` returns when QEMU has ended or is to be ended at once.
+
+    `signals`: a descriptor with the signals that came. `disks`: the folder of the domain's disks.
+    `grace`: seconds that the guest gets to shut down. `report` gets each new status.
+    """
+
+    def __init__(
+        self,
+        guest: Running,
+        monitor: Monitor,
+        signals: int,
+        disks: Path,
+        grace: float,
+        report: Callable[[Status], None],
+    ) -> None:
+        self._guest, self._monitor, self._signals = guest, monitor, signals
+        self._disks, self._grace, self._report = disks, grace, report
+        self._reported = Reported()
+        self._said = self._reported.status
+        self._is_ready = False
+        self._answers_by = time.monotonic() + ANSWER
+        self._ends_by: float | None = None
+        """When it is ended that has been asked to shut down."""
+        self._press_at = 0.0
+        self._look_at = 0.0
+        self._retries = Backoff()
+        self.cut = ""
+        """Why QEMU is to be ended at once."""
+
+    @property
+    def end(self) -> str:
+        """Why it has ended; empty: QEMU has not said."""
+        return self.cut or self._reported.end
+
+    def follow(self) -> None:
+        """READY=1 once QEMU answers; UserError if it does not."""
+        self._monitor.ask("qmp_capabilities")
+        self._monitor.ask("set-action", panic="pause")  # else a panic ends the guest unseen
+        self._monitor.ask("query-status")
+        while not self._guest.has_ended and not self.cut:
+            heard = [self._monitor.fileno()] if self._monitor.is_open else []
+            ready = self._guest.wait(self._due(), *heard, self._signals)
+            if not ready.isdisjoint(heard):
+                for report in self._monitor.read():
+                    self._hear(report)
+            if self._signals in ready:
+                self._obey(os.read(self._signals, 64))
+            if not self._guest.has_ended:
+                self._act(time.monotonic())
+
+    def _due(self) -> float | None:
+        """When there is something to do, monotonic seconds."""
+        if not self._is_ready:
+            return self._answers_by
+        if self._ends_by is not None:
+            return min(self._ends_by, self._press_at)
+        return self._look_at if self._is_full() else None
+
+    def _is_full(self) -> bool:
+        return self._reported.status == ("paused", FULL)
+
+    def _hear(self, report: Report) -> None:
+        if report.event:
+            if self._reported.event(report.event, report.data):
+                self._monitor.ask("query-status")
+        elif report.command == "query-status" and isinstance(report.value, dict):
+            status = self._reported.answer(str(report.value.get("status")))
+            if status != self._said:
+                self._said = status
+                self._report(status)
+                self._look_at = time.monotonic() + _LOOK
+            if not self._is_ready:
+                self._is_ready = True
+                notify.notify("READY=1")
+
+    def _obey(self, numbers: bytes) -> None:
+        """SIGQUIT ends QEMU at once, as does a second Ctrl-C; others press the power button."""
+        again = self._ends_by is not None
+        if signal.SIGQUIT in numbers or (signal.SIGINT in numbers and again):
+            self.cut = "it was forced off"
+        elif not self._is_ready:
+            self.cut = "it was told to end before it ran"
+        elif not again:
+            patience = round((self._grace + _MARGIN) * 1e6)
+            notify.notify("STOPPING=1", f"EXTEND_TIMEOUT_USEC={patience}")
+            self._press_at = time.monotonic()
+            self._ends_by = self._press_at + self._grace
+
+    def _act(self, now: float) -> None:
+        if not self._is_ready:
+            if now >= self._answers_by or not self._monitor.is_open:
+                self._fail()
+        elif self._ends_by is not None:
+            self._shut_down(now, self._ends_by)
+        elif self._is_full() and now >= self._look_at:
+            self._look_at = now + _LOOK
+            if now >= self._retries.due and self._go_on():
+                self._retries.attempt(now)
+
+    def _fail(self) -> None:
+        """A QEMU that ends prints the reason, a moment after it has closed its monitor."""
+        self._guest.wait(time.monotonic() + 1)
+        if not self._guest.has_ended:
+            raise UserError(f"QEMU has not answered within {ANSWER:g} s", code="timeout")
+
+    def _go_on(self) -> bool:
+        """Let a guest whose disk was full go on if there is room; False: there is none."""
+        there = os.statvfs(self._disks)
+        if there.f_bavail * there.f_frsize < _ROOM:
+            return False
+        self._monitor.ask("cont")
+        return True
+
+    def _shut_down(self, now: float, ends_by: float) -> None:
+        """Press the power button from time to time; a guest that cannot react is ended."""
+        state, why = self._reported.status
+        if now >= ends_by:
+            self.cut = f"it had not shut down within {self._grace:g} s and was forced off"
+        elif state == "panicked":
+            self.cut = why
+        elif now >= self._press_at:
+            self._press_at = now + AGAIN
+            if why == ON_REQUEST and state == "paused":
+                self._monitor.ask("cont")
+            elif state == "paused" and not (self._is_full() and self._go_on()):
+                self.cut = f"it was paused ({why}) and could not shut down"
+            self._monitor.ask("system_powerdown")

@@ -1,0 +1,77 @@
+"""A domain's state from what QEMU says, as its events come one after the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from leasewatch.pyvirt.domains.status import FULL, ON_REQUEST, Reported, Status
+
+FULL_DISK = {"action": "stop", "operation": "write", "nospace": True, "reason": "No space left"}
+BROKEN_DISK = {"action": "stop", "nospace": False, "reason": "Input/output error"}
+PRESSED = "its power button was pressed"
+
+Step = tuple[str, dict[str, Any]] | str
+"""An event with its data, or the answer to query-status."""
+STORIES: dict[str, tuple[list[Step], Status]] = {
+    "runs": (["running"], Status("running")),
+    "paused by a command": ([("STOP", {}), "paused"], Status("paused", ON_REQUEST)),
+    "goes on": ([("STOP", {}), "paused", ("RESUME", {}), "running"], Status("running")),
+    "full disk": ([("BLOCK_IO_ERROR", FULL_DISK), "io-error"], Status("paused", FULL)),
+    "broken disk": (
+        [("BLOCK_IO_ERROR", BROKEN_DISK), ("STOP", {}), "io-error"],
+        Status("paused", "a disk failed: Input/output error"),
+    ),
+    "an error that only the guest hears of": (
+        [("BLOCK_IO_ERROR", {"action": "report", "nospace": True}), "running"],
+        Status("running"),
+    ),
+    "a disk whose event is late": (["io-error"], Status("paused", "a disk failed")),
+    "panicked": (["guest-panicked"], Status("panicked", "its kernel has panicked")),
+    "button": ([("POWERDOWN", {}), "running"], Status("shutting down", PRESSED)),
+    "paused after the button": (
+        [("POWERDOWN", {}), "running", ("STOP", {}), "paused"],
+        Status("paused", ON_REQUEST),
+    ),
+    "reboots instead": ([("POWERDOWN", {}), ("RESET", {}), "running"], Status("running")),
+    "ends": (
+        [("SHUTDOWN", {"guest": True, "reason": "guest-shutdown"}), "shutdown"],
+        Status("shutting down", "the guest shut down"),
+    ),
+    "asleep": (["suspended"], Status("paused", "the guest has suspended itself")),
+    "a state of a later QEMU": (["hovering"], Status("paused", "QEMU is in the state hovering")),
+}
+
+
+@pytest.mark.parametrize(("story", "status"), STORIES.values(), ids=STORIES)
+def test_a_domain_has_the_state_that_qemu_reports(story: list[Step], status: Status) -> None:
+    reported = Reported()
+    for step in story:
+        if isinstance(step, str):
+            assert reported.answer(step) == reported.status
+        else:
+            reported.event(*step)
+    assert reported.status == status
+
+
+@pytest.mark.parametrize(
+    ("name", "asks"), [("STOP", True), ("RESET", True), ("RTC_CHANGE", False), ("SHUTDOWN", False)]
+)
+def test_the_state_is_asked_for_after_events_that_may_change_it(name: str, asks: bool) -> None:
+    assert Reported().event(name, {}) is asks
+
+
+@pytest.mark.parametrize(
+    ("reason", "why"),
+    [
+        ("guest-shutdown", "the guest shut down"),
+        ("guest-panic", "its kernel panicked"),
+        ("host-qmp-quit", "QEMU was told to quit"),
+        ("something new", ""),
+    ],
+)
+def test_the_last_event_says_why_it_ends(reason: str, why: str) -> None:
+    reported = Reported()
+    reported.event("SHUTDOWN", {"guest": False, "reason": reason})
+    assert reported.end == why

@@ -1,0 +1,231 @@
+"""The parent of a QEMU that this test plays: what it asks for, reports and does to it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from leasewatch.pyvirt.domains import supervisor
+from leasewatch.pyvirt.domains.monitor import Monitor
+from leasewatch.pyvirt.domains.status import FULL, ON_REQUEST, Status
+from leasewatch.pyvirt.domains.supervisor import Supervisor
+from nss_pyvirt.errors import UserError
+from tests.waiting import wait_for
+
+FULL_DISK = {"action": "stop", "nospace": True, "reason": "No space left on device"}
+
+
+class Guest:
+    """A QEMU that ends when it is told to."""
+
+    def __init__(self) -> None:
+        self.has_ended = False
+        self.pipe = self._ending, self._end = os.pipe()
+
+    def wait(self, deadline: float | None, *others: int) -> set[int]:
+        poll = select.poll()
+        for fd in (self._ending, *others):
+            poll.register(fd, select.POLLIN)
+        left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
+        ready = {fd for fd, _ in poll.poll(left)}
+        self.has_ended = self.has_ended or self._ending in ready
+        return ready.intersection(others)
+
+    def end(self) -> None:
+        os.write(self._end, b"x")
+
+
+class Stage:
+    """A supervisor in a thread, and what it says to QEMU."""
+
+    def __init__(self, disks: Path, grace: float) -> None:
+        self.guest = Guest()
+        self.qemu, ours = socket.socketpair()
+        self.qemu.settimeout(30)
+        self._lines = self.qemu.makefile("rb")
+        self._monitor = Monitor(ours)
+        self._pipe = reading, self._signals = os.pipe()
+        self.reports: list[Status] = []
+        self.supervisor = Supervisor(
+            self.guest, self._monitor, reading, disks, grace, self.reports.append
+        )
+        self.failure: list[UserError] = []
+        self._thread = Thread(target=self._follow)
+        self._thread.start()
+
+    def _follow(self) -> None:
+        try:
+            self.supervisor.follow()
+        except UserError as error:
+            self.failure.append(error)
+
+    def asked(self, command: str) -> None:
+        """Wait until this is asked for; it is answered, but not `query-status`."""
+        while True:
+            asked = json.loads(self._lines.readline())
+            if asked["execute"] == command:
+                return
+            assert asked["execute"] in {"qmp_capabilities", "set-action", "query-status"}
+
+    def say(self, **message: Any) -> None:
+        self.qemu.sendall(json.dumps(message).encode() + b"\n")
+
+    def event(self, name: str, state: str, **data: Any) -> None:
+        """An event, and the state that QEMU answers when it is asked for."""
+        self.say(event=name, data=data, timestamp={"seconds": 1, "microseconds": 0})
+        self.state(state)
+
+    def state(self, state: str) -> None:
+        self.say(**{"id": "query-status", "return": {"status": state, "running": True}})
+
+    def signal(self, number: signal.Signals) -> None:
+        os.write(self._signals, bytes([number]))
+
+    def joined(self) -> None:
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+
+    def close(self) -> None:
+        self.guest.end()
+        self.joined()
+        self._monitor.close()
+        self._lines.close()
+        self.qemu.close()
+        for fd in (*self._pipe, *self.guest.pipe):
+            os.close(fd)
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Iterator[Callable[..., Stage]]:
+    """Make a stage; `ready`: its QEMU has answered."""
+    with contextlib.ExitStack() as ends:
+
+        def start(grace: float = 30, *, ready: bool = True) -> Stage:
+            stage = Stage(tmp_path, grace)
+            ends.callback(stage.close)
+            stage.say(QMP={"version": {}})
+            if ready:
+                stage.asked("query-status")
+                stage.state("running")
+            return stage
+
+        yield start
+
+
+def test_each_change_of_state_is_reported_once(play: Callable[..., Stage]) -> None:
+    stage = play()
+    stage.event("STOP", "paused")
+    stage.event("RTC_CHANGE", "paused", offset=1)
+    stage.event("RESUME", "running")
+    stage.event("GUEST_PANICKED", "guest-panicked", action="pause")
+    expected = [("paused", ON_REQUEST), ("running", ""), ("panicked", "its kernel has panicked")]
+    wait_for("three reports", lambda: stage.reports == expected)
+
+
+def test_a_full_disk_is_retried_as_soon_as_there_is_room(
+    play: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = [0]
+    monkeypatch.setattr(supervisor, "_LOOK", 0.01)
+    monkeypatch.setattr("os.statvfs", lambda _: os.statvfs_result([1] * 4 + room * 6))
+    stage = play()
+    stage.event("BLOCK_IO_ERROR", "io-error", **FULL_DISK)
+    wait_for("the report", lambda: stage.reports == [("paused", FULL)])
+    stage.qemu.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        stage.asked("cont")
+    stage.qemu.settimeout(30)
+    room[0] = 1 << 30
+    stage._lines.close()
+    stage._lines = stage.qemu.makefile("rb")  # a timeout spoils the former
+    stage.asked("cont")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_who_ends_the_parent_presses_the_power_button(
+    play: Callable[..., Stage], number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "AGAIN", 0.05)
+    stage = play()
+    stage.signal(number)
+    stage.asked("system_powerdown")
+    stage.asked("system_powerdown")  # a booting guest does not hear the first one
+    stage.say(event="SHUTDOWN", data={"guest": True, "reason": "guest-shutdown"})
+    stage.guest.end()
+    stage.joined()
+    assert stage.supervisor.end == "the guest shut down"
+
+
+def test_a_guest_that_ignores_the_button_is_ended_in_time(play: Callable[..., Stage]) -> None:
+    stage = play(grace=0.2)
+    stage.signal(signal.SIGTERM)
+    stage.joined()
+    assert stage.supervisor.cut == "it had not shut down within 0.2 s and was forced off"
+
+
+@pytest.mark.parametrize(
+    "numbers", [[signal.SIGQUIT], [signal.SIGINT, signal.SIGINT], [signal.SIGTERM, signal.SIGQUIT]]
+)
+def test_a_guest_can_be_ended_at_once(
+    play: Callable[..., Stage], numbers: list[signal.Signals]
+) -> None:
+    stage = play()
+    for number in numbers:
+        stage.signal(number)
+        if number != numbers[-1]:
+            stage.asked("system_powerdown")
+    stage.joined()
+    assert stage.supervisor.cut == "it was forced off"
+
+
+def test_a_guest_that_has_not_run_is_ended_at_once(play: Callable[..., Stage]) -> None:
+    stage = play(ready=False)
+    stage.signal(signal.SIGTERM)
+    stage.joined()
+    assert stage.supervisor.cut
+
+
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [("guest-panicked", "its kernel has panicked"), ("internal-error", "could not shut down")],
+)
+def test_a_guest_that_cannot_react_is_not_waited_for(
+    play: Callable[..., Stage], state: str, why: str
+) -> None:
+    stage = play()
+    stage.event("STOP", state)
+    wait_for("the report", lambda: stage.reports)
+    stage.signal(signal.SIGTERM)
+    stage.joined()
+    assert why in stage.supervisor.cut
+
+
+def test_a_paused_guest_goes_on_to_shut_down(play: Callable[..., Stage]) -> None:
+    stage = play()
+    stage.event("STOP", "paused")
+    wait_for("the report", lambda: stage.reports)
+    stage.signal(signal.SIGTERM)
+    stage.asked("cont")
+    stage.asked("system_powerdown")
+
+
+@pytest.mark.parametrize("answer", [b"", b"nonsense\n", b'{"event": 5}\n', b"[" * 100_000 + b"\n"])
+def test_a_qemu_that_does_not_speak_qmp_is_an_error(
+    play: Callable[..., Stage], answer: bytes
+) -> None:
+    stage = play(ready=False)
+    stage.qemu.sendall(answer)
+    stage.qemu.shutdown(socket.SHUT_WR)
+    stage.joined()
+    assert [error.code for error in stage.failure] == ["timeout"]

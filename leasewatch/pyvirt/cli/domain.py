@@ -174,6 +174,8 @@ def _word(key: str, value: object) -> object:
         return look.moment(value)
     if key == "memory":
         return f"{value} MiB"
+    if key == "stop_timeout":
+        return f"{value} s"
     return "-" if value in (None, "", []) else value
 
 

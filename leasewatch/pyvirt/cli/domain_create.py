@@ -102,6 +102,13 @@ if TYPE_CHECKING:
         default=True,
         help="Let it send only from its own MACs and addresses; off for a guest that bridges.",
     ),
+    Param(
+        "--stop-timeout",
+        metavar="TIME",
+        kind=values.seconds,
+        default="60s",
+        help="How long it may take to shut down, also when the host does.",
+    ),
     needs_root=True,
     epilog=frame.examples(
         "sudo pyvirt domain create web1 --network lab --disk deb12.qcow2 --size 20G",

@@ -30,6 +30,7 @@ _SHOWN = (
     "append",
     "mac_filtering",
     "autostart",
+    "stop_timeout",
 )
 """Keys of a definition that `show` prints as they are."""
 

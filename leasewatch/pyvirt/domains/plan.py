@@ -48,6 +48,7 @@ class DomainRequest(msgspec.Struct, frozen=True, kw_only=True):
     cpus: int
     accel: Accel = "auto"
     mac_filtering: bool = True
+    stop_timeout: int = 60
 
 
 def plan(paths: Paths, request: DomainRequest) -> DomainDefinition:
@@ -72,6 +73,7 @@ def plan(paths: Paths, request: DomainRequest) -> DomainDefinition:
         initrd=_absolute(request.initrd),
         append=append if request.append is None else request.append,
         mac_filtering=request.mac_filtering,
+        stop_timeout=request.stop_timeout,
     )
     return check(paths, domain, others)
 

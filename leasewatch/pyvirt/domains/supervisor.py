@@ -84,7 +84,8 @@ class Supervisor:
                 for report in self._monitor.read():
                     self._hear(report)
             if self._signals in ready:
-                self._obey(os.read(self._signals, 64))
+                for number in os.read(self._signals, 64):
+                    self._obey(number)
             if not self._guest.has_ended:
                 self._act(time.monotonic())
 
@@ -113,10 +114,10 @@ class Supervisor:
                 self._is_ready = True
                 notify.notify("READY=1")
 
-    def _obey(self, numbers: bytes) -> None:
+    def _obey(self, number: int) -> None:
         """SIGQUIT ends QEMU at once, as does a second Ctrl-C; others press the power button."""
         again = self._ends_by is not None
-        if signal.SIGQUIT in numbers or (signal.SIGINT in numbers and again):
+        if number == signal.SIGQUIT or (number == signal.SIGINT and again):
             self.cut = "it was forced off"
         elif not self._is_ready:
             self.cut = "it was told to end before it ran"

@@ -159,6 +159,22 @@ def test_a_size_is_read_however_other_tools_write_it(text: str, count: int | Non
     assert values.size(text) == count
 
 
+TIMES = [
+    ("90", 90), ("90s", 90), ("2m", 120), ("1h", 3600), ("0", 0), ("24h", 86400), ("25h", None),
+    ("86401", None), ("-5", None), ("", None), ("s", None), ("1.5m", None), ("1d", None),
+    ("9" * 99, None), ("٣", None), ("1m30s", None), (" 5", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "count"), TIMES)
+def test_a_time_is_seconds_or_has_a_unit(text: str, count: int | None) -> None:
+    if count is not None:
+        assert values.seconds(text) == count
+        return
+    with pytest.raises(ValueError, match="is not a time like 90s, 2m or 1h, 24h at most"):
+        values.seconds(text)
+
+
 @pytest.mark.parametrize(("text", "mebibytes"), [("2048", 2048), ("2G", 2048), ("512MiB", 512)])
 def test_memory_without_a_unit_is_in_mebibytes(text: str, mebibytes: int) -> None:
     assert values.mebibytes(32, 4096)(text) == mebibytes

@@ -183,8 +183,6 @@ def test_a_guest_can_be_ended_at_once(
     stage = play()
     for number in numbers:
         stage.signal(number)
-        if number != numbers[-1]:
-            stage.asked("system_powerdown")
     stage.joined()
     assert stage.supervisor.cut == "it was forced off"
 

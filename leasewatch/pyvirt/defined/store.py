@@ -38,6 +38,10 @@ class Definition(Protocol):
 T = TypeVar("T", bound=Definition)
 
 
+class StaleError(UserError):
+    """A definition has changed since somebody began to edit it."""
+
+
 def names(folder: Path) -> list[str]:
     """The defined names, sorted; none if the folder is missing."""
     return sorted(file.stem for file in folder.glob("*.toml") if not file.name.startswith("."))
@@ -106,6 +110,16 @@ def _unknown(folder: Path, name: str, what: str) -> UserError:
     if meant := hints.likely(name, known):
         hint = f"did you mean {meant}?"
     return UserError(f'there is no {what} "{name}"', hint, "not-found")
+
+
+def check_same(file: Path, before: bytes) -> None:
+    """StaleError unless the file's content is still `before`."""
+    try:
+        same = file.read_bytes() == before
+    except OSError:
+        same = False
+    if not same:
+        raise StaleError(f"{file} was changed by another command meanwhile", code="exists")
 
 
 def decode(file: Path, content: bytes, kind: type[T]) -> T:

@@ -52,14 +52,12 @@ class DomainChanges(KnownDomains):
     def replace(self, name: str, before: bytes, after: bytes) -> Changed:
         """Put the text `after` in place of the file's content `before`; UserError changes nothing.
 
-        The text stays as it is, with its comments. Another change since `before` is an error.
+        The text stays as it is, with its comments. StaleError if it was changed since `before`.
         """
         file = self._files(name).definition
         with self._changing(name):
             new = store.decode(file, after, DomainDefinition)
-            if _content(file) != before:
-                what = f"{file} was changed by another command meanwhile"
-                raise UserError(what, "keep your text, and start again from theirs", "exists")
+            store.check_same(file, before)
             old = None
             with contextlib.suppress(UserError):
                 old = self.get(name)

@@ -22,7 +22,7 @@ _ROOMS = (
 )
 _PYVIRT = (
     *("process", "nft", "ip", "files"),
-    *("defined", "mac_filter", "networks", "domains", "cli"),
+    *("defined", "login", "mac_filter", "networks", "domains", "cli"),
 )
 _PYVIRT_USES = {
     "addresses",
@@ -57,7 +57,8 @@ _PURE = (
     *(f"sources/{name}.py" for name in ("dnsmasq", "dnsmasq_users", "fields", "incus")),
     *(f"sources/{name}.py" for name in ("json_records", "kea", "libvirt", "networkd")),
     *("sources/registry.py", "sources/source.py"),
-    *(f"pyvirt/defined/{name}.py" for name in ("domain", "network", "subnets")),
+    *(f"pyvirt/defined/{name}.py" for name in ("domain", "login", "network", "subnets")),
+    "pyvirt/login/user_data.py",
     *(f"pyvirt/domains/{name}.py" for name in ("image_content", "qemu")),
     *(f"pyvirt/mac_filter/{name}.py" for name in ("frame_rules", "holders", "ruleset")),
     *(f"pyvirt/networks/{name}.py" for name in ("dnsmasq_conf", "firewall")),

@@ -77,9 +77,17 @@ class DomainFiles:
         self.commands = paths.locks / f"domain-{name}"
         """Locked by a command that acts on this domain."""
         self.data = paths.domain_data / name
-        """The folder of the domain's own disks."""
+        """The folder of the domain's own disks and secrets."""
         self.overlay = self.data / "disk.qcow2"
         """What the domain has changed on its disk."""
+        self.host_key = self.data / "ssh_host_ed25519_key"
+        """The guest's private host key; the public one has `.pub` behind its name."""
+        self.user_data = self.data / "user-data"
+        """What the owner gave for cloud-init, if anything."""
+        self.seed_texts = self.data / "seed"
+        """The folder of the files that the seed holds."""
+        self.seed = self.data / "seed.img"
+        """The disk from which cloud-init reads."""
         self.unfinished = self.data / UNFINISHED
         """Exists while `create` runs, or if it was killed: the folder belongs to no domain."""
 

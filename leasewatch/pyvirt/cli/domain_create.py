@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.cli import halves, values
+from leasewatch.pyvirt.cli import halves, login_options, values
 from leasewatch.pyvirt.cli.halves import say
+from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame
 from nss_pyvirt.terminal.commands import Param
 
 TYPE_CHECKING = False  # the import of typing takes 4 ms
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
     from typing import Any
 
 
@@ -109,6 +111,8 @@ if TYPE_CHECKING:
         default="60s",
         help="How long it may take to shut down, also when the host does.",
     ),
+    *login_options.PARAMS,
+    login_options.NO_SEED,
     needs_root=True,
     epilog=frame.examples(
         "sudo pyvirt domain create web1 --network lab --disk deb12.qcow2 --size 20G",
@@ -117,15 +121,38 @@ if TYPE_CHECKING:
         "sudo pyvirt domain create tiny --network lab --kernel linux --initrd init.gz",
     ),
 )
-def command(append: Sequence[str], **options: Any) -> None:
-    """Define a domain; while it runs, `ssh NAME` finds it."""
+def command(
+    append: Sequence[str],
+    user: str | None,
+    ssh_keys: Sequence[Path],
+    user_data: Path | None,
+    *,
+    no_seed: bool,
+    **options: Any,
+) -> None:
+    """Define a domain; while it runs, `ssh NAME` finds it.
+
+    A guest that boots from its disk gets a seed. From it, cloud-init makes your user with your
+    public keys and sudo at the first boot. With --kernel, a guest gets a seed only if --user,
+    --ssh-key or --user-data ask for it.
+    """
     from pathlib import Path  # noqa: PLC0415  start-up time
 
     from leasewatch.pyvirt.domains import disk  # noqa: PLC0415  start-up time
     from leasewatch.pyvirt.domains.domains import Domains  # noqa: PLC0415  start-up time
     from leasewatch.pyvirt.domains.plan import DomainRequest  # noqa: PLC0415  start-up time
 
+    asked = user or ssh_keys or user_data
+    if no_seed and asked:
+        what = "--no-seed gives the guest no user, key or user-data"
+        raise UserError(what, "omit --no-seed", "invalid")
+    boots_image = not options["kernel"]
+    if asked or (boots_image and not no_seed):
+        login, text = login_options.chosen(user, ssh_keys, user_data)
+        options |= {"login": login, "user_data": text}
     domain = Domains(Paths()).create(DomainRequest(append=joined(append), **options))
+    if domain.login is not None:
+        login_options.warn_without_keys(domain.login)
     if domain.disk and not domain.kernel and not disk.may_boot(Path(domain.disk)):
         say(f"image {domain.disk} has no boot sector: the guest may not start from it")
     cards = ", ".join(f"MAC {nic.mac} on {nic.network}" for nic in domain.nics)

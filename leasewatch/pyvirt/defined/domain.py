@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
 from leasewatch import addresses
+from leasewatch.pyvirt.defined.login import Login
 from nss_pyvirt.errors import UserError
 
 Accel = Literal["auto", "kvm", "tcg"]
 
 MAX_ALIASES = 8
 """With the longest names of all, a host record holds these (csrc/snapshot_format.h)."""
+
+_UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
 class NicDefinition(
@@ -52,6 +56,10 @@ class DomainDefinition(
     """Whether `pyvirt up` starts it, as the host's boot does."""
     stop_timeout: Annotated[int, msgspec.Meta(ge=0, le=86400)] = 60
     """Seconds that the guest gets to shut down, by `stop` and when the host shuts down."""
+    uuid: str = ""
+    """Which machine it is, for QEMU and cloud-init; one made again has another."""
+    login: Login | None = None
+    """None: the guest gets no seed."""
 
     def checked(self) -> DomainDefinition:
         """The same; UserError where its parts do not fit together. `plan` checks new names."""
@@ -74,7 +82,17 @@ class DomainDefinition(
                 raise _fault(f"{each} is given twice", "give every interface its own")
         if len(self.aliases) > MAX_ALIASES:
             raise _fault(f"there are more than {MAX_ALIASES} aliases", "omit some")
+        self._check_login()
         return self
+
+    def _check_login(self) -> None:
+        if self.uuid and not re.fullmatch(_UUID, self.uuid):
+            what = f'uuid: "{self.uuid}" is none'
+            raise _fault(what, "write it as in /proc/sys/kernel/random/uuid")
+        if self.login is not None:
+            if not self.uuid:
+                raise _fault("a domain with a login needs a uuid", "add one: uuidgen")
+            self.login.checked()
 
 
 def parse_address(text: str) -> str:
@@ -107,6 +125,15 @@ def _fault(what: str, hint: str) -> UserError:
 def make_mac(random: bytes) -> str:
     """A MAC under QEMU's own prefix 52:54:00 from three random bytes."""
     return "52:54:00:" + random[:3].hex(":")
+
+
+def make_uuid(random: bytes) -> str:
+    """A UUID of version 4 (RFC 9562) from 16 random bytes."""
+    digits = bytearray(random)
+    digits[6] = digits[6] & 0x0F | 0x40
+    digits[8] = digits[8] & 0x3F | 0x80
+    text = digits.hex()
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
 
 def tap_mac(mac: str) -> str:

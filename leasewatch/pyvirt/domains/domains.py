@@ -52,7 +52,7 @@ class Domains(KnownDomains):
                 if files.data.exists():
                     hint = "move it away: no domain owns it"
                     raise UserError(f"{files.data} already exists", hint, "exists")
-                self._make(domain, files, request.size)
+                self._make(domain, files, request)
             except OSError as error:
                 raise UserError(f"cannot define domain {domain.name}: {error}") from error
         return domain
@@ -197,15 +197,20 @@ class Domains(KnownDomains):
         if name not in self.names() and not self.is_running(name):
             self.get(name)
 
-    def _make(self, domain: DomainDefinition, files: DomainFiles, size: int | None) -> None:
-        """Make disk, definition and hosts.d entries: all or nothing."""
+    def _make(self, domain: DomainDefinition, files: DomainFiles, request: DomainRequest) -> None:
+        """Make disk, seed, definition and hosts.d entries: all or nothing."""
         try:
-            if domain.disk is not None:
+            if domain.disk is not None or domain.login is not None:
                 files.data.mkdir(parents=True, mode=0o700)
                 files.unfinished.touch()
-                make_overlay(Path(domain.disk), files.overlay, size)
+            if domain.disk is not None:
+                make_overlay(Path(domain.disk), files.overlay, request.size)
                 if domain.kernel is None:
                     check_content(Path(domain.disk))
+            if domain.login is not None:
+                from leasewatch.pyvirt.login import seed  # noqa: PLC0415  start-up time
+
+                seed.make(files, domain, request.user_data)
             store.write(self._paths.domain_definitions, domain)
             hosts_entries.update(self._paths, domain, running=False)
             files.unfinished.unlink(missing_ok=True)
@@ -241,7 +246,11 @@ def _remove_data(files: DomainFiles) -> None:
     """Remove the mark `unfinished` last, since this may be killed too."""
     if files.data.is_dir():
         for path in files.data.iterdir():
-            if path.name != UNFINISHED:
+            if path.is_dir():
+                import shutil  # noqa: PLC0415  start-up time
+
+                shutil.rmtree(path)
+            elif path.name != UNFINISHED:
                 path.unlink()
         files.unfinished.unlink(missing_ok=True)
         files.data.rmdir()

@@ -73,7 +73,10 @@ def _start(
         descriptors = qemu.Descriptors(
             qmp.fileno(), events.fileno(), console.fileno(), console_log, tuple(taps)
         )
-        argv = qemu.command(domain, accel=accel, overlay=files.overlay, descriptors=descriptors)
+        seed = files.seed if domain.login else None
+        argv = qemu.command(
+            domain, accel=accel, overlay=files.overlay, seed=seed, descriptors=descriptors
+        )
         guest = programs.Child(
             process.confined(
                 [program, *argv[1:]], death_signal="KILL", capabilities=qemu.CAPABILITIES

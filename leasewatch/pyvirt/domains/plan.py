@@ -19,9 +19,11 @@ from leasewatch.pyvirt.defined.domain import (
     DomainDefinition,
     NicDefinition,
     make_mac,
+    make_uuid,
     parse_address,
     parse_mac,
 )
+from leasewatch.pyvirt.defined.login import Login
 from leasewatch.pyvirt.domains.checks import check
 from nss_pyvirt.errors import UserError
 
@@ -49,6 +51,10 @@ class DomainRequest(msgspec.Struct, frozen=True, kw_only=True):
     accel: Accel = "auto"
     mac_filtering: bool = True
     stop_timeout: int = 60
+    login: Login | None = None
+    """None: no seed."""
+    user_data: str = ""
+    """The owner's, for cloud-init."""
 
 
 def plan(paths: Paths, request: DomainRequest) -> DomainDefinition:
@@ -74,6 +80,8 @@ def plan(paths: Paths, request: DomainRequest) -> DomainDefinition:
         append=append if request.append is None else request.append,
         mac_filtering=request.mac_filtering,
         stop_timeout=request.stop_timeout,
+        uuid=make_uuid(os.urandom(16)),
+        login=request.login,
     )
     return check(paths, domain, others)
 

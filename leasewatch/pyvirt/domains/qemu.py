@@ -43,7 +43,12 @@ class Descriptors(NamedTuple):
 
 
 def command(
-    domain: DomainDefinition, *, accel: Chosen, overlay: Path, descriptors: Descriptors
+    domain: DomainDefinition,
+    *,
+    accel: Chosen,
+    overlay: Path,
+    seed: Path | None = None,
+    descriptors: Descriptors,
 ) -> list[str]:
     """The domain's QEMU (qemu-system(1)).
 
@@ -53,6 +58,8 @@ def command(
     # Without graphics the firmware writes to the serial port, for example that nothing boots.
     machine = "q35" if domain.kernel else "q35,graphics=off"
     argv += ["-machine", machine, *_processor(accel, domain.memory)]
+    if domain.uuid:
+        argv += ["-uuid", domain.uuid]
     argv += ["-smp", str(domain.cpus), "-m", str(domain.memory)]
     argv += ["-chardev", f"socket,id=qmp,fd={descriptors.qmp},server=on,wait=off"]
     argv += ["-mon", "chardev=qmp,mode=control"]
@@ -72,6 +79,9 @@ def command(
             f"file={_escape(str(overlay))},if=none,id=disk,format=qcow2,discard=unmap",
         ]
         argv += ["-device", "virtio-blk-pci,drive=disk"]
+    if seed is not None:
+        argv += ["-drive", f"file={_escape(str(seed))},if=none,id=seed,format=raw,readonly=on"]
+        argv += ["-device", "virtio-blk-pci,drive=seed"]
     for option, value in (("-kernel", domain.kernel), ("-initrd", domain.initrd)):
         if value is not None:
             argv += [option, value]

@@ -61,6 +61,10 @@ def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None
         guest.await_former(domain.name)
         if domain.disk is not None:
             disk.check_base(files.overlay)
+        if domain.login is not None:
+            from leasewatch.pyvirt.login import seed  # noqa: PLC0415  start-up time
+
+            seed.refresh(files, domain)
         with _started_networks(paths, domain) as networks:
             taps, nics = _open_taps(ours, domain, networks)
             ends = ours.enter_context(_swept(files))

@@ -22,7 +22,7 @@ _ROOMS = (
 )
 _PYVIRT = (
     *("process", "nft", "ip", "files"),
-    *("defined", "login", "mac_filter", "networks", "domains", "cli"),
+    *("defined", "login", "mac_filter", "networks", "domains", "boot", "cli"),
 )
 _PYVIRT_USES = {
     "addresses",

@@ -4,9 +4,9 @@ In: commands and definitions (/etc/pyvirt). Out: bridges, dnsmasq, QEMU, and run
 /run/pyvirt that the service reads.
 
 There is no daemon. Each started network or domain has one parent process, `pyvirt network run NAME`
-or `pyvirt domain run NAME`, which cleans up when it ends. `start` starts the parent (a transient
-unit where systemd is PID 1, else a fork that leads its own session) and returns when it reports
-READY=1.
+or `pyvirt domain run NAME`, which cleans up when it ends. `start` starts the parent (an instance of
+the installed unit where systemd is PID 1, else a fork that leads its own session) and returns when
+it reports READY=1.
 
 - `nft` and `ip` run the system's own tools (nftables, iproute2); no library stands between.
 - Definitions become plans (pure), plans are carried out with an undo stack: all or nothing.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import io
 import os
 import pwd
 import re
@@ -16,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO, cast
 
 from leasewatch.daemon import notify
 from leasewatch.files import locks
@@ -25,7 +26,7 @@ from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import frame
 
 _KILL_GRACE = 5.0  # seconds that SIGKILL may take
-_PYVIRT = (sys.executable, "-P", "-m", "leasewatch.pyvirt.cli.pyvirt")
+_NOT_INSTALLED = 5  # systemctl(1): there is no such unit
 _SAYS = 3  # the descriptor through which a parent process reports READY=1
 
 Say = Callable[[str], None]
@@ -148,30 +149,30 @@ def start_detached(
     unit: str,
     log: Path,
     timeout: float,
-    after: Sequence[str] = (),
     meanwhile: Callable[[], object] = lambda: None,
 ) -> list[str]:
     """Start a parent process, wait for its READY=1 (sd_notify), and return the lines it printed.
 
-    Where systemd is PID 1 it runs `pyvirt WORDS` as the transient `unit` (NAME.service), ordered
-    after the units `after`. Elsewhere this process forks: the child leads a session of its own and
-    calls `main`, which is what `pyvirt WORDS` does. The output is appended to `log`. If it fails or
-    is not ready within `timeout` seconds, it is ended. UserError then carries the error and hint
-    that it printed last. `meanwhile` is called while a fork starts: what the command needs next.
+    Where systemd is PID 1 it starts the installed `unit`, which runs `pyvirt WORDS`. Elsewhere this
+    process forks: the child leads a session of its own and calls `main`, which is what `pyvirt
+    WORDS` does. The output is in `log`. If it fails or is not ready within `timeout` seconds, it is
+    ended. UserError then carries the error and hint that it printed last. `meanwhile` is called
+    while a fork starts: what the command needs next.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as file:
         before = file.tell()
     try:
-        if Path("/run/systemd/system").is_dir():
-            failure = _start_unit([*_PYVIRT, *words], unit, log, timeout, after)
-        else:
+        booted = Path("/run/systemd/system").is_dir()
+        failure = _start_unit(unit, timeout) if booted else None
+        if forks := failure is None:
             failure = _fork(words, main, log, timeout, meanwhile)
     except OSError as error:
         raise UserError(f"cannot start {unit}: {error.strerror}") from error
     if failure:
         raise last_error(log, before, f"{unit} {failure}")
-    return _said(log, before)
+    missing = f"pyvirt: {unit} is not installed: sudo nss-pyvirt install"
+    return [*([missing] if forks and booted else []), *_said(log, before)]
 
 
 def _fork(
@@ -219,7 +220,7 @@ def _detach(words: Sequence[str], main: Callable[[], None], log: Path, says: int
         os.chdir("/")
         os.environ[notify.DESCRIPTOR] = str(_SAYS)
         os.environ.pop("NOTIFY_SOCKET", None)  # it belongs to the command
-        _retitle([*sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1], *words])
+        _retitle(sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1], words)
         main()
         code = 0
     except UserError as error:
@@ -230,14 +231,18 @@ def _detach(words: Sequence[str], main: Callable[[], None], log: Path, says: int
         os._exit(code)  # nothing of the command may go on in here
 
 
-def _retitle(argv: Sequence[str]) -> None:
-    """Make ps(1) show `argv`, as far as the command line that this process has leaves room."""
+def _retitle(program: Sequence[str], words: Sequence[str]) -> None:
+    """Make ps(1) show program and words, or what of `pyvirt WORDS` the old command line holds."""
     with contextlib.suppress(OSError), Path("/proc/self/mem").open("r+b", buffering=0) as memory:
         fields = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
         start, stop = int(fields[45]), int(fields[46])  # arg_start and arg_end
         memory.seek(start)
         room = stop - start
-        memory.write(b"\0".join(map(os.fsencode, argv))[: room - 1].ljust(room, b"\0"))
+        title, short = (
+            b"\0".join(map(os.fsencode, [*before, *words])) for before in (program, ["pyvirt"])
+        )
+        shown = title if len(title) < room else short  # that of `pyvirt up` is short
+        memory.write(shown[: room - 1].ljust(room, b"\0"))
 
 
 def say(sentence: str) -> None:
@@ -263,26 +268,39 @@ def _await_ready(ready: int, pidfd: int, timeout: float) -> str:
     return f"was not ready within {timeout:.0f} s"
 
 
-def _start_unit(
-    argv: Sequence[str], unit: str, log: Path, timeout: float, after: Sequence[str]
-) -> str:
-    properties = [
-        f"StandardOutput=append:{log}",
-        f"StandardError=append:{log}",
-        f"TimeoutStartSec={timeout:.0f}",
-        "KillMode=mixed",
-        *(f"After={other}" for other in after),
-    ]
-    command = ["systemd-run", "--quiet", "--collect", "--service-type=notify", f"--unit={unit}"]
-    command += [f"--description={unit.removesuffix('.service').replace('-', ' ', 2)}"]
-    command += [f"--property={value}" for value in properties]
+def _start_unit(unit: str, timeout: float) -> str | None:
+    """Have systemd start a unit: empty on success, else what happened; None: it has no such unit.
+
+    How long it may take, the unit says; `timeout` is beyond that.
+    """
+    argv = ["systemctl", "--quiet", "--no-ask-password", "start", unit]
     try:
-        done = programs.run(
-            [*command, "--", *argv], package="systemd", timeout=timeout + 2 * _KILL_GRACE
-        )
+        done = programs.run(argv, package="systemd", timeout=timeout + 2 * _KILL_GRACE)
     except UserError as error:
         return f"could not be started: {error.what}"
+    if done.returncode == _NOT_INSTALLED:
+        return None
     return f"could not be started: {done.stderr.strip()}" if done.returncode else ""
+
+
+def keep_log(log: Path) -> None:
+    """Append what this process prints on stderr from now on to `log`, too."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stderr = cast("TextIO", _Both(log.open("a", errors="backslashreplace"), sys.stderr))
+
+
+class _Both(io.TextIOBase):
+    """Writes to two streams; the second may be closed."""
+
+    def __init__(self, log: TextIO, stderr: TextIO | None) -> None:
+        self._streams = [stream for stream in (log, stderr) if stream is not None]
+
+    def write(self, text: str) -> int:
+        """Write to both at once."""
+        for stream in self._streams:
+            stream.write(text)
+            stream.flush()
+        return len(text)
 
 
 def last_error(log: Path, offset: int, otherwise: str) -> UserError:

@@ -14,7 +14,7 @@ from typing import Final
 
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.installer import authselect, glibc, nsswitch, pieces, rootfs, tools
-from nss_pyvirt.installer.pieces import HISTORY, NSSWITCH, SYSTEM_FILES, UNIT, USER, System
+from nss_pyvirt.installer.pieces import HISTORY, NSSWITCH, SYSTEM_FILES, UNIT, UP, USER, System
 from nss_pyvirt.installer.remove import give_back_state
 
 _WHERE: Final = "install the package with the system's Python, e.g. in a venv /opt/pyvirt"
@@ -146,36 +146,35 @@ def _link_manuals(system: System, undo: ExitStack) -> Iterator[str]:
 
 def _start_service(system: System, undo: ExitStack, state: str, *, changed: bool) -> Iterator[str]:
     """Start what is installed, now and at each boot; `state`: the service's before the install."""
-    enabled = pieces.boot_link(system).is_symlink()
-    if enabled and state == "active" and not changed:
+    disabled = [unit for unit in (UNIT, UP) if not pieces.boot_link(system, unit).is_symlink()]
+    if not disabled and state == "active" and not changed:
         return
     if not system.at(HISTORY).exists():
         undo.callback(lambda: list(give_back_state(system)))
     if state not in _RUNNING:
         undo.callback(tools.succeeds, "systemctl", "stop", UNIT)
-    if not enabled:
-        undo.callback(tools.succeeds, "systemctl", "disable", UNIT)
+    if disabled:
+        undo.callback(tools.succeeds, "systemctl", "disable", *disabled)
     tools.run("systemctl", "daemon-reload")
     tools.run("systemd-tmpfiles", "--create", SYSTEM_FILES[pieces.TMPFILES])
-    did = []
-    if not enabled:
-        tools.run("systemctl", "enable", UNIT)
-        did.append("enabled")
+    if disabled:
+        tools.run("systemctl", "enable", *disabled)
+        yield f"enabled {' and '.join(disabled)}"
     if changed or state != "active":
         tools.run("systemctl", "restart", UNIT)
-        did.append("restarted" if state in _RUNNING else "started")
-    yield f"{' and '.join(did)} {UNIT}"
+        yield f"{'restarted' if state in _RUNNING else 'started'} {UNIT}"
 
 
 def _enable_service(system: System, undo: ExitStack) -> Iterator[str]:
-    """Enable the service without systemd, which does not run: it starts at the next boot."""
-    link = pieces.boot_link(system)
-    if link.is_symlink():
-        return
-    undo.callback(rootfs.make_folders(link.parent))
-    link.symlink_to(SYSTEM_FILES[UNIT])
-    undo.callback(link.unlink)
-    yield f"enabled {UNIT}: it starts at the next boot"
+    """Enable the units without systemd, which does not run: they start at the next boot."""
+    for unit in (UNIT, UP):
+        link = pieces.boot_link(system, unit)
+        if link.is_symlink():
+            continue
+        undo.callback(rootfs.make_folders(link.parent))
+        link.symlink_to(SYSTEM_FILES[unit])
+        undo.callback(link.unlink)
+        yield f"enabled {unit}: it starts at the next boot"
 
 
 def _put_back_service(state: str) -> None:

@@ -20,10 +20,15 @@ VENDOR_NSSWITCH: Final = "/usr/etc/nsswitch.conf"  # openSUSE: read when /etc ha
 USER: Final = "leasewatch"
 USER_COMMENT: Final = "leasewatch (nss-pyvirt)"
 UNIT: Final = "leasewatch.service"
+UP: Final = "pyvirt.service"
+"""Runs `pyvirt up` at boot."""
+PARENTS: Final = ("pyvirt-network@.service", "pyvirt-domain@.service", "pyvirt-networks.target")
+"""What a started network or domain is an instance of, and the target between the two."""
 TMPFILES: Final = "leasewatch.tmpfiles"
 SYSTEM_FILES: Final = {
     UNIT: "/etc/systemd/system/leasewatch.service",
     TMPFILES: "/etc/tmpfiles.d/leasewatch.conf",
+    **{unit: f"/etc/systemd/system/{unit}" for unit in (*PARENTS, UP)},
 }
 """File of nss_pyvirt/installer/system -> where it goes, on systems with systemd."""
 SETTINGS: Final = "/etc/pyvirt/leasewatch.toml"
@@ -125,7 +130,10 @@ def system_file(name: str, system: System, *, is_build_known: bool = True) -> by
     Each version of the program has another content, so that an upgrade restarts the service. For an
     image only the version number is known, because its program is another installation.
     """
-    content = packaged(name).replace(b"@LEASEWATCH@", os.fsencode(system.program))
+    content = packaged(name)
+    for mark, program in ((b"@LEASEWATCH@", "leasewatch"), (b"@PYVIRT@", "pyvirt")):
+        path = PurePosixPath(system.program).with_name(program)
+        content = content.replace(mark, os.fsencode(path))
     which = version() if system.running and is_build_known else __version__
     content = f"# For nss-pyvirt {which}\n".encode() + content
     return _SEAL + hashlib.sha256(content).hexdigest().encode() + b"\n" + content
@@ -157,9 +165,9 @@ def manual_pages(system: System) -> dict[Path, str]:
     return {system.at("/usr/local") / path: f"{prefix}/{path}" for path in within}
 
 
-def boot_link(system: System) -> Path:
-    """The link that `systemctl enable` makes and any user can see: the service starts at boot."""
-    return system.at("/etc/systemd/system/multi-user.target.wants") / UNIT
+def boot_link(system: System, unit: str) -> Path:
+    """The link that `systemctl enable` makes and any user can see: the unit starts at boot."""
+    return system.at("/etc/systemd/system/multi-user.target.wants") / unit
 
 
 def started(system: System) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from typing import Final
 
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.installer import authselect, glibc, nsswitch, pieces, rootfs, tools
-from nss_pyvirt.installer.pieces import HISTORY, NSSWITCH, SYSTEM_FILES, UNIT, USER, System
+from nss_pyvirt.installer.pieces import HISTORY, NSSWITCH, SYSTEM_FILES, UNIT, UP, USER, System
 
 
 def remove(system: System, *, purge: bool = False) -> list[str]:
@@ -29,14 +29,15 @@ def remove(system: System, *, purge: bool = False) -> list[str]:
 
 
 def _stop_service(system: System) -> Iterator[str]:
-    if system.booted and system.at(SYSTEM_FILES[UNIT]).exists():
-        tools.run("systemctl", "disable", "--now", UNIT)
-        yield f"stopped and disabled {UNIT}"
-    link = pieces.boot_link(system)
-    if not system.booted and link.is_symlink():
-        link.unlink()
-        rootfs.remove_if_empty(link.parent)
-        yield f"disabled {UNIT}"
+    for unit in (UNIT, UP):
+        link = pieces.boot_link(system, unit)
+        if system.booted and system.at(SYSTEM_FILES[unit]).exists():
+            tools.run("systemctl", "disable", "--now", unit)
+            yield f"{'stopped and ' if unit == UNIT else ''}disabled {unit}"
+        elif not system.booted and link.is_symlink():
+            link.unlink()
+            rootfs.remove_if_empty(link.parent)
+            yield f"disabled {unit}"
     if pieces.service_answers(system):
         raise UserError(
             "a leasewatch service that was started by hand is running",

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.installer import glibc, nsswitch, pieces, tools
-from nss_pyvirt.installer.pieces import SYSTEM_FILES, USER, System
+from nss_pyvirt.installer.pieces import SYSTEM_FILES, UNIT, UP, USER, System
 
 
 class Piece(NamedTuple):
@@ -28,7 +28,7 @@ def status(system: System) -> list[Piece]:
     if system.running:
         looks += [_snapshot, _service, _settings]
     if system.has_systemd:
-        looks.append(_unit)
+        looks += [_unit, _boot]
     looks.append(_user)
     return [look(system) for look in looks]
 
@@ -105,9 +105,16 @@ def _other_unit(system: System, path: Path, content: bytes) -> Piece:
     return Piece("unit", "other", fault, f"{PurePosixPath(program).with_name('nss-pyvirt')} status")
 
 
+def _boot(system: System) -> Piece:
+    if pieces.boot_link(system, UP).is_symlink():
+        return Piece("boot", "ok", f"{UP} starts networks and domains")
+    fault = "networks and domains of pyvirt do not start at boot"
+    return Piece("boot", "disabled", fault, _install(system))
+
+
 def _service(system: System) -> Piece:
     if pieces.service_answers(system):
-        if system.booted and not pieces.boot_link(system).is_symlink():
+        if system.booted and not pieces.boot_link(system, UNIT).is_symlink():
             fault = "answers, but does not start at boot"
             return Piece("service", "disabled", fault, _install(system))
         return Piece("service", "ok", "answers")

@@ -48,7 +48,7 @@ def test_install_leaves_a_working_service_and_remove_leaves_nothing(machine: Mac
     as_nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]  # without D-Bus
     pieces = json.loads(machine.run([*as_nobody, "nss-pyvirt", "status", "-o", "json"]).stdout)
     states = {piece["piece"]: piece["state"] for piece in pieces}
-    wanted = ("nsswitch", "module", "snapshot", "service", "settings", "unit", "user")
+    wanted = ("nsswitch", "module", "snapshot", "service", "settings", "unit", "boot", "user")
     assert states == dict.fromkeys(wanted, "ok"), pieces
     assert machine.run(["nss-pyvirt", "install"]).stdout == "everything is installed already\n"
     machine.run(["systemctl", "disable", "leasewatch"])

@@ -10,7 +10,7 @@ import pytest
 from tests.system.installed import is_active, wait_until_it_resolves
 from tests.system.machine import Machine
 
-NETWORK = "pyvirt-network-lab.service"
+NETWORK = "pyvirt-network@lab.service"
 CLIENT = """
 ip netns add client
 ip link add v-client type veth peer eth0 netns client

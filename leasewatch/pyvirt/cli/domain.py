@@ -145,7 +145,8 @@ def delete(names: Sequence[str], *, keep_disk: bool) -> int:
 
 @command.command(_NAME, hidden=True, needs_root=True)
 def run(name: str) -> None:
-    """Run a domain in the foreground: `start` starts this, and so may a unit."""
+    """Run a domain in the foreground, as its unit does."""
+    halves.keep_log("domain", name)
     _domains().run(name, say)
 
 

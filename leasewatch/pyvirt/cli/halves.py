@@ -43,6 +43,15 @@ def complete(kind: str) -> Callable[[Any, Any, str], list[str]]:
     return known
 
 
+def keep_log(kind: str, name: str) -> None:
+    """From now on this parent process of a domain or network writes its log."""
+    from leasewatch.pyvirt import process  # noqa: PLC0415  start-up time
+    from leasewatch.pyvirt.defined import store  # noqa: PLC0415
+
+    store.check_defined(getattr(Paths(), f"{kind}_definitions"), name, kind)
+    process.keep_log(getattr(Paths(), f"{kind}_runs") / name / "log")
+
+
 def one_name(kind: str) -> Param:
     """The argument of a command on one network or domain."""
     return Param("name", required=True, complete=complete(kind))

@@ -158,5 +158,6 @@ def delete(names: Sequence[str]) -> int:
 
 @command.command(_NAME, hidden=True, needs_root=True)
 def run(name: str) -> None:
-    """Run a network in the foreground until SIGTERM: `start` starts this, and so may a unit."""
+    """Run a network in the foreground until SIGTERM, as its unit does."""
+    halves.keep_log("network", name)
     _networks().run(name)

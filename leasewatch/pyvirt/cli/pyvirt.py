@@ -31,7 +31,12 @@ command = _Halves(
     "Virtual networks and machines whose names resolve.",
     version=__version__,
     synonyms=_SYNONYMS,
-    members={"network": "leasewatch.pyvirt.cli.network", "domain": "leasewatch.pyvirt.cli.domain"},
+    members={
+        "network": "leasewatch.pyvirt.cli.network",
+        "domain": "leasewatch.pyvirt.cli.domain",
+        "up": "leasewatch.pyvirt.cli.up:up",
+        "down": "leasewatch.pyvirt.cli.up:down",
+    },
     epilog=frame.examples(
         "sudo pyvirt network create lab --subnet auto",
         "sudo pyvirt network start lab",

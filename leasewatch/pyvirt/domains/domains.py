@@ -85,11 +85,10 @@ class Domains(KnownDomains):
         said = process.start_detached(
             ["domain", "run", domain.name],
             lambda: self.run(domain.name, process.say),
-            unit=f"pyvirt-domain-{domain.name}.service",
+            unit=f"pyvirt-domain@{domain.name}.service",
             log=files.log,
             timeout=_READY,
             meanwhile=lambda: lookup(self._paths.snapshot, domain.name),
-            after=[f"pyvirt-network-{nic.network}.service" for nic in domain.nics],
         )
         for sentence in said:
             say(sentence.removeprefix("pyvirt: "))

@@ -85,7 +85,7 @@ class Networks(KnownNetworks):
                 process.start_detached(
                     ["network", "run", name],
                     lambda: self.run(name),
-                    unit=f"pyvirt-network-{name}.service",
+                    unit=f"pyvirt-network@{name}.service",
                     log=files.log,
                     timeout=_READY,
                     meanwhile=self._read_rules,

@@ -8,9 +8,12 @@ import shutil
 import stat
 import subprocess
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from leasewatch.pyvirt.domains import domains
+from leasewatch.pyvirt.networks import networks
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.installer import glibc, pieces, rootfs
 from nss_pyvirt.installer.cli import command
@@ -37,10 +40,14 @@ def test_every_piece_goes_in_and_the_status_is_good(image: Path) -> None:
     assert text == "passwd: files\nhosts:  files pyvirt [TRYAGAIN=return] dns # ours\n"
     unit = (image / "etc/systemd/system/leasewatch.service").read_text()
     assert "\nExecStart=/opt/pyvirt/bin/leasewatch serve\n" in unit
+    parent = (image / "etc/systemd/system/pyvirt-domain@.service").read_text()
+    assert "\nExecStart=/opt/pyvirt/bin/pyvirt domain run %i\n" in parent
     wants = image / "etc/systemd/system/multi-user.target.wants"
-    assert str((wants / pieces.UNIT).readlink()) == "/etc/systemd/system/leasewatch.service"
+    assert {file.name: str(file.readlink()) for file in wants.iterdir()} == {
+        name: f"/etc/systemd/system/{name}" for name in ("leasewatch.service", "pyvirt.service")
+    }
     assert [(piece.piece, piece.state) for piece in status(system(image))] == [
-        ("nsswitch", "ok"), ("module", "ok"), ("unit", "ok"), ("user", "ok"),
+        ("nsswitch", "ok"), ("module", "ok"), ("unit", "ok"), ("boot", "ok"), ("user", "ok"),
     ]  # fmt: skip
 
 
@@ -55,11 +62,11 @@ def test_another_version_is_seen_and_renews_what_the_former_wrote(
     image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(system(image))
-    unit, rules = (image / place.lstrip("/") for place in pieces.SYSTEM_FILES.values())
+    files = [image / place.lstrip("/") for place in pieces.SYSTEM_FILES.values()]
     monkeypatch.setattr(pieces, "__version__", "99")
     (old,) = [piece for piece in status(system(image)) if piece.fix]
     assert (old.piece, old.state) == ("unit", "outdated")
-    assert install(system(image)) == [f"installed {unit}", f"installed {rules}"]
+    assert install(system(image)) == [f"installed {file}" for file in files]
     assert not [piece for piece in status(system(image)) if piece.fix]
 
 
@@ -255,7 +262,8 @@ def test_the_status_of_a_bare_image_says_what_is_missing_and_what_to_type(
     output = capsys.readouterr()
     rows = json.loads(output.out)
     assert [(row["piece"], row["state"]) for row in rows] == [
-        ("nsswitch", "missing"), ("module", "missing"), ("unit", "missing"), ("user", "ok"),
+        ("nsswitch", "missing"), ("module", "missing"), ("unit", "missing"), ("boot", "disabled"),
+        ("user", "ok"),
     ]  # fmt: skip
     assert json.loads(output.err) == {"hint": f"sudo nss-pyvirt install --root {image}"}
 
@@ -267,16 +275,26 @@ def test_a_start_by_hand_is_not_refused_after_failures_and_a_reload_checks_first
     assert ["--check" in line for line in reloads] == [True, False]
 
 
-def test_the_unit_is_clean_to_systemd(tmp_path: Path) -> None:
+def test_the_units_are_clean_to_systemd(tmp_path: Path) -> None:
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd is not installed")
-    unit = tmp_path / pieces.UNIT
-    unit.write_bytes(pieces.system_file(pieces.UNIT, pieces.System(Path("/"), "/bin/true")))
+    names = [name for name, place in pieces.SYSTEM_FILES.items() if "systemd" in place]
+    for program in ("leasewatch", "pyvirt"):
+        (tmp_path / program).symlink_to("/bin/true")
+    made = pieces.System(Path("/"), str(tmp_path / "leasewatch"))
+    for name in names:
+        (tmp_path / name).write_bytes(pieces.system_file(name, made))
     done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", str(unit)],
+        ["systemd-analyze", "verify", "--man=no", *(str(tmp_path / name) for name in names)],
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("unit", "module"), [("network", networks), ("domain", domains)])
+def test_systemd_gives_a_start_as_long_as_the_command_waits(unit: str, module: ModuleType) -> None:
+    text = pieces.packaged(f"pyvirt-{unit}@.service").decode()
+    assert f"\nTimeoutStartSec={module._READY:.0f}\n" in text
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="files of two users need root")

@@ -375,4 +375,4 @@ def test_every_domain_is_a_service_of_its_own(
     domains.create(_request(paths, name=name, accel="tcg"))
     with holding(NetworkFiles(paths, "lab").lock):
         domains.start(name, lambda _: None)
-    assert units == [f"pyvirt-domain-{name}.service"]
+    assert units == [f"pyvirt-domain@{name}.service"]

@@ -1,0 +1,71 @@
+"""What `pyvirt up` has to start and `pyvirt down` to stop. Changes nothing, prints nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from leasewatch.files import run_states
+from leasewatch.model import DomainState, NetworkState
+from leasewatch.pyvirt.domains.known import KnownDomains
+from leasewatch.pyvirt.networks.known import KnownNetworks
+from nss_pyvirt.errors import UserError
+from nss_pyvirt.terminal import show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from leasewatch.paths import Paths
+
+
+class Names(NamedTuple):
+    """Networks and domains, each in the order in which a person counts."""
+
+    networks: list[str]
+    domains: list[str]
+
+
+class Wanted(NamedTuple):
+    """What starts at boot, and the errors of definitions that cannot be read."""
+
+    stopped: Names
+    """What is to be started: what else is wanted runs already."""
+    all: Names
+    errors: list[UserError]
+
+
+def wanted(paths: Paths) -> Wanted:
+    """Domains with `autostart` and their networks, and networks with `autostart`."""
+    networks, domains = KnownNetworks(paths), KnownDomains(paths)
+    names: tuple[set[str], set[str]] = set(), set()
+    errors = []
+    for name in networks.names():
+        try:
+            if networks.get(name).autostart:
+                names[0].add(name)
+        except UserError as error:
+            errors.append(error)
+    for name in domains.names():
+        try:
+            domain = domains.get(name)
+        except UserError as error:
+            errors.append(error)
+            continue
+        if domain.autostart:
+            names[1].add(name)
+            names[0].update(nic.network for nic in domain.nics)
+    stopped = Names(
+        _sorted(name for name in names[0] if networks.state(name) == "stopped"),
+        _sorted(name for name in names[1] if not domains.is_running(name)),
+    )
+    return Wanted(stopped, Names(*map(_sorted, names)), errors)
+
+
+def started(paths: Paths) -> Names:
+    """What runs, or was left by a parent process that was killed."""
+    networks = run_states.read_all(paths.network_runs, NetworkState)
+    domains = run_states.read_all(paths.domain_runs, DomainState)
+    return Names(_sorted(each.name for each in networks), _sorted(each.name for each in domains))
+
+
+def _sorted(names: Iterable[str]) -> list[str]:
+    return sorted(names, key=show.natural)

@@ -1,0 +1,109 @@
+"""`pyvirt up` and `pyvirt down`: start what starts at boot, stop everything."""
+
+from __future__ import annotations
+
+import os
+
+from leasewatch.paths import Paths
+from leasewatch.pyvirt.cli.halves import say
+from nss_pyvirt.errors import UserError
+from nss_pyvirt.terminal import commands, frame
+from nss_pyvirt.terminal.commands import Param
+
+TYPE_CHECKING = False  # the import of typing takes 4 ms
+if TYPE_CHECKING:
+    from leasewatch.pyvirt.boot import Names
+
+_AT_ONCE = 4
+"""Starts for each processor: more would only make each of them slower, until it is given up."""
+
+
+@commands.command(
+    needs_root=True,
+    epilog=frame.examples("sudo pyvirt domain autostart web1 on", "sudo pyvirt up"),
+)
+def up() -> int:
+    """Start what starts when the host boots: networks, then domains.
+
+    A domain brings its networks with it. pyvirt.service runs this at boot.
+    """
+    from leasewatch.pyvirt import boot  # noqa: PLC0415  start-up time
+
+    wanted = boot.wanted(Paths())
+    for error in wanted.errors:
+        frame.print_error("pyvirt", error)
+    if not any(wanted.all) and not wanted.errors:
+        hint = "sudo pyvirt domain autostart NAME on"
+        frame.print_warning("pyvirt", UserError("nothing starts at boot", hint, "not-found"))
+        return 0
+    failed = []
+    width = _AT_ONCE * (os.cpu_count() or 1)
+    if any(wanted.stopped):
+        # Once, not in each fork.
+        from leasewatch.pyvirt.domains import domains  # noqa: F401, PLC0415
+        from leasewatch.pyvirt.networks import networks  # noqa: F401, PLC0415
+    for kind, names in zip(("network", "domain"), wanted.stopped, strict=True):
+        failed += _each(kind, ["start"], names, width)
+    return _sum_up(wanted.all, failed, len(wanted.errors), "up", "start")
+
+
+@commands.command(
+    Param(
+        "--timeout",
+        kind=commands.whole_number(0, 86400, "seconds"),
+        metavar="SECONDS",
+        help="How long guests may take; default: the --stop-timeout of each.",
+    ),
+    needs_root=True,
+    epilog=frame.examples("sudo pyvirt down", "sudo pyvirt down --timeout 10"),
+)
+def down(timeout: int | None) -> int:
+    """Shut down all running domains at once, then stop all networks.
+
+    For the init script of a host without systemd, which does this by itself.
+    """
+    from leasewatch.pyvirt import boot  # noqa: PLC0415  start-up time
+
+    started = boot.started(Paths())
+    if not any(started):
+        frame.print_done("nothing is started", networks=0, domains=0)
+        return 0
+    from leasewatch.pyvirt.domains import domains  # noqa: F401, PLC0415  once, not in each fork
+    from leasewatch.pyvirt.networks import networks  # noqa: F401, PLC0415
+
+    if started.domains:
+        say(f"waiting for {_count(len(started.domains), 'domain')} to shut down")
+    stop = ["shutdown", "--force"]
+    stop += [] if timeout is None else ["--timeout", str(timeout)]
+    failed = _each("domain", stop, started.domains, None)
+    failed += _each("network", ["stop"], started.networks, None)
+    return _sum_up(started, failed, 0, "stopped", "stop")
+
+
+def _each(kind: str, verb: list[str], names: list[str], width: int | None) -> list[str]:
+    """Do it to all at once; those for which it failed."""
+    if not names:
+        return []
+    from leasewatch.pyvirt.cli import at_once  # noqa: PLC0415  start-up time
+
+    codes = at_once.run(([kind, *verb, name] for name in names), width)
+    return [name for name, code in zip(names, codes, strict=True) if code]
+
+
+def _sum_up(names: Names, failed: list[str], unread: int, state: str, verb: str) -> int:
+    networks, domains = map(len, names)
+    if failed or unread:
+        total = networks + domains + unread
+        who = f": {', '.join(failed)}" if failed else ""
+        what = f"{len(failed) + unread} of {total} did not {verb}{who}"
+        frame.print_error("pyvirt", UserError(what))
+        return 1
+    counted = [_count(n, word) for n, word in ((networks, "network"), (domains, "domain")) if n]
+    be = "is" if networks + domains == 1 else "are"
+    sentence = f"{' and '.join(counted)} {be} {state}"
+    frame.print_done(sentence, networks=networks, domains=domains)
+    return 0
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"

@@ -1,0 +1,135 @@
+"""`pyvirt up` and `pyvirt down`: what they start and stop, and what they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from leasewatch.paths import Paths
+from leasewatch.pyvirt import boot
+from leasewatch.pyvirt.cli import at_once
+from leasewatch.pyvirt.cli import up as cli
+from leasewatch.pyvirt.cli.pyvirt import command
+from leasewatch.pyvirt.defined import store
+from leasewatch.pyvirt.defined.domain import DomainDefinition, NicDefinition
+from leasewatch.pyvirt.defined.network import Network
+from nss_pyvirt.terminal import frame
+
+
+@pytest.fixture
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    """An empty host whose root calls."""
+    made = Paths(root=tmp_path)
+    monkeypatch.setattr(cli, "Paths", lambda: made)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    return made
+
+
+def network(paths: Paths, name: str, *, autostart: bool = False) -> None:
+    made = Network(name=name, subnet="10.77.0.0/24", subnet6="fd00:1:2::/64", autostart=autostart)
+    store.write(paths.network_definitions, made)
+
+
+def domain(paths: Paths, name: str, on: str, *, autostart: bool = True) -> None:
+    nic = NicDefinition(network=on, mac="52:54:00:00:00:01")
+    made = DomainDefinition(
+        name=name, nics=(nic,), memory=64, cpus=1, kernel="/k", autostart=autostart
+    )
+    store.write(paths.domain_definitions, made)
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The commands that are run at once; those of `bad` fail."""
+    lines: list[str] = []
+
+    def run(several: list[list[str]], _width: int | None = None) -> list[int]:
+        found = [" ".join(words) for words in several]
+        lines.extend(found)
+        return [int("bad" in line) for line in found]
+
+    monkeypatch.setattr(at_once, "run", run)
+    return lines
+
+
+def test_up_starts_networks_then_domains_and_the_networks_that_these_need(
+    paths: Paths, typed: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    network(paths, "lab")
+    network(paths, "alone", autostart=True)
+    network(paths, "unwanted")
+    for name in ("web10", "web2"):
+        domain(paths, name, "lab")
+    domain(paths, "by-hand", "unwanted", autostart=False)
+    assert frame.run(command, "pyvirt", ["up"]) == 0
+    assert typed == [
+        *("network start alone", "network start lab"),
+        *("domain start web2", "domain start web10"),
+    ]
+    assert capsys.readouterr().out == "2 networks and 2 domains are up\n"
+
+
+def test_one_failure_hides_no_other_and_is_named_at_the_end(
+    paths: Paths, typed: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    network(paths, "lab")
+    for name in ("bad1", "web1", "bad2"):
+        domain(paths, name, "lab")
+    (paths.domain_definitions / "broken.toml").write_text("name = 1\n")
+    assert frame.run(command, "pyvirt", ["up"]) == 1
+    assert len(typed) == 4
+    broken, *_, last = capsys.readouterr().err.splitlines()
+    assert "broken.toml" in broken
+    assert last == "pyvirt: 3 of 5 did not start: bad1, bad2"
+
+
+def test_up_without_anything_to_start_says_how_to_have_it(
+    paths: Paths, typed: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    network(paths, "lab")
+    domain(paths, "web1", "lab", autostart=False)
+    assert frame.run(command, "pyvirt", ["up"]) == 0
+    said = "pyvirt: nothing starts at boot\n  hint: sudo pyvirt domain autostart NAME on\n"
+    assert capsys.readouterr().err == said
+    assert not typed
+
+
+def test_down_stops_all_domains_before_all_networks(
+    typed: list[str],
+    paths: Paths,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    running = boot.Names(["lab"], ["web1", "web2"])
+    monkeypatch.setattr(boot, "started", lambda _: running)
+    assert frame.run(command, "pyvirt", ["down", "--timeout", "5"]) == 0
+    assert typed[-1] == "network stop lab"
+    assert [line.split()[-1] for line in typed[:-1]] == ["web1", "web2"]
+    said = capsys.readouterr()
+    assert said.err == "pyvirt: waiting for 2 domains to shut down\n"
+    assert said.out == "1 network and 2 domains are stopped\n"
+
+
+def test_down_on_an_idle_host_says_so(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    assert frame.run(command, "pyvirt", ["down"]) == 0
+    assert capsys.readouterr().out == "nothing is started\n"
+
+
+WORDS = [["domain", "show", f"../{n}"] for n in range(20)]
+
+
+@pytest.mark.parametrize("width", [None, 3])
+def test_commands_at_once_print_each_as_a_whole_and_pass_their_codes_on(
+    capfd: pytest.CaptureFixture[str], width: int | None
+) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    assert at_once.run([*WORDS, ["frobnicate"], ["--version"]], width) == [*[1] * 20, 2, 0]
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    said = capfd.readouterr()
+    lines = said.err.splitlines()
+    refused = {f'pyvirt: "../{n}" is no domain\'s name' for n in range(20)}
+    assert refused <= set(lines)
+    at = lines.index("pyvirt: there is no command pyvirt frobnicate")
+    assert lines[at + 1] == "  hint: pyvirt --help"
+    assert "0.1.0" in said.out

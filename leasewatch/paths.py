@@ -43,7 +43,9 @@ class Paths:
     leases = _Below("var/lib/pyvirt/leases")
     """Lease files of dnsmasq, NAME.leases per network."""
     domain_data = _Below("var/lib/pyvirt/domains")
-    """One folder per domain: its disk overlay."""
+    """One folder per domain: its disk overlays."""
+    images = _Below("var/lib/pyvirt/images")
+    """The images that disks start from, and `index.json`."""
     network_runs = _Below("run/pyvirt/networks")
     """NAME.json while a network is started, and a folder NAME/ of its run files."""
     domain_runs = _Below("run/pyvirt/domains")

@@ -22,7 +22,7 @@ _ROOMS = (
 )
 _PYVIRT = (
     *("process", "nft", "ip", "files"),
-    *("defined", "login", "mac_filter", "networks", "domains", "boot", "cli"),
+    *("defined", "login", "mac_filter", "networks", "images", "domains", "boot", "cli"),
 )
 _PYVIRT_USES = {
     "addresses",
@@ -59,7 +59,7 @@ _PURE = (
     *("sources/registry.py", "sources/source.py"),
     *(f"pyvirt/defined/{name}.py" for name in ("domain", "login", "network", "subnets")),
     "pyvirt/login/user_data.py",
-    *(f"pyvirt/domains/{name}.py" for name in ("image_content", "qemu")),
+    *("pyvirt/domains/qemu.py", "pyvirt/images/image_content.py"),
     *(f"pyvirt/mac_filter/{name}.py" for name in ("frame_rules", "holders", "ruleset")),
     *(f"pyvirt/networks/{name}.py" for name in ("dnsmasq_conf", "firewall")),
     *("pyvirt/networks/backoff.py", "pyvirt/networks/nat.py"),

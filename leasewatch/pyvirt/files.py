@@ -79,7 +79,7 @@ class DomainFiles:
         self.data = paths.domain_data / name
         """The folder of the domain's own disks and secrets."""
         self.overlay = self.data / "disk.qcow2"
-        """What the domain has changed on its disk."""
+        """What the domain has changed on its first disk."""
         self.host_key = self.data / "ssh_host_ed25519_key"
         """The guest's private host key; the public one has `.pub` behind its name."""
         self.user_data = self.data / "user-data"

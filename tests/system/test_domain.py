@@ -183,8 +183,7 @@ def test_the_console_takes_one_person_at_a_time_and_pipes(lab: World) -> None:
 def test_a_guest_writes_to_its_overlay_and_never_to_the_image(
     lab: World, guest_files: GuestFiles
 ) -> None:
-    image = Path("/var/lib/pyvirt/images/base.qcow2")
-    lab.run(["mkdir", "-p", image.parent])
+    image = Path("/var/lib/base.qcow2")
     lab.run(["qemu-img", "create", "-q", "-f", "qcow2", image, "8M"])
     before = lab.run(["sha256sum", image]).stdout
     define(lab, guest_files, "db1", "--disk", image)

@@ -8,20 +8,44 @@ from tests.system.domains import RUN, define_idle, pyvirt, read, row, traces
 from tests.system.world import World
 
 
-def test_an_image_that_somebody_exchanged_shows_its_guest_no_file_of_the_host(
-    idle_lab: World,
-) -> None:
+def test_a_domain_keeps_its_image_when_somebody_exchanges_the_file(idle_lab: World) -> None:
     image = Path("/var/lib/base.qcow2")
     idle_lab.run(["qemu-img", "create", "-q", "-f", "qcow2", image, "8M"])
     define_idle(idle_lab, "db1", "--disk", image)
     other = ["qemu-img", "create", "-q", "-f", "qcow2", "-u", "-F", "raw", "-b", "/etc/shadow"]
     idle_lab.run([*other, image, "8M"])
-    refused = pyvirt(idle_lab, "domain", "start", "db1", check=False)
+    pyvirt(idle_lab, "domain", "start", "db1")
+    pyvirt(idle_lab, "domain", "stop", "db1")
+    refused = pyvirt(
+        *(idle_lab, "domain", "create", "db2", "--network", "lab", "--disk", image), check=False
+    )
     assert refused.returncode == 1
     what, hint = refused.stderr.splitlines()
     assert what == f"pyvirt: image {image} continues in another file, /etc/shadow"
     assert "qemu-img convert" in hint
+    pyvirt(idle_lab, "domain", "delete", "db1")
     assert traces(idle_lab) == []
+    assert idle_lab.run(["test", "-e", "/var/lib/pyvirt/images"], check=False).returncode == 1
+
+
+def test_a_domain_has_each_of_its_disks_in_order(idle_lab: World) -> None:
+    for number in (1, 2):
+        file = f"/var/lib/disk{number}.img"
+        idle_lab.run(["sh", "-c", f"printf '\\37{number}' >{file}; truncate -s {number}M {file}"])
+    disks = ("--disk", "/var/lib/disk1.img", "--disk", "/var/lib/disk2.img", "--size", "3M")
+    define_idle(idle_lab, "db1", *disks)
+    assert row(idle_lab, "db1")["disks"] == ["/var/lib/disk1.img", "/var/lib/disk2.img"]
+    pyvirt(idle_lab, "domain", "start", "db1")
+    pyvirt(idle_lab, "domain", "stop", "db1")
+    pyvirt(idle_lab, "domain", "delete", "db1", "--keep-disk")
+    for number, name, size in ((1, "db1", 3), (2, "db1.disk1", 2)):
+        kept = f"/var/lib/pyvirt/domains/{name}.qcow2"
+        raw = (
+            f"qemu-img convert -O raw {kept} /var/lib/whole; head -c 1 /var/lib/whole | od -An -tx1"
+        )
+        assert idle_lab.run(["sh", "-c", raw]).stdout.split() == [f"f{8 + number:x}"]
+        assert idle_lab.run(["stat", "-c%s", "/var/lib/whole"]).stdout == f"{size << 20}\n"
+    assert idle_lab.run(["test", "-e", "/var/lib/pyvirt/images"], check=False).returncode == 1
 
 
 def test_a_qemu_reads_a_users_closed_image_and_has_no_other_power_of_roots(idle_lab: World) -> None:

@@ -138,7 +138,8 @@ def delete(names: Sequence[str], *, keep_disk: bool) -> int:
 
     def act(name: str) -> str:
         kept = _domains().delete(name, keep_disk=keep_disk)
-        return f"is deleted; its disk is {kept}" if kept else "is deleted"
+        where = " and ".join(map(str, kept))
+        return f"is deleted; its disk is {where}" if kept else "is deleted"
 
     return each("domain", names, act)
 

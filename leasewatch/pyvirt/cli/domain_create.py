@@ -49,16 +49,24 @@ if TYPE_CHECKING:
         help="Further name that resolves (repeatable).",
     ),
     Param(
+        "--image",
+        metavar="NAME",
+        complete=halves.complete_images,
+        help="Image of the first disk, as `pyvirt image list` shows it.",
+    ),
+    Param(
         "--disk",
-        metavar="PATH",
+        name="disks",
+        metavar="FILE",
         kind=values.local_path,
-        help="qcow2 or raw image to start from; never written to.",
+        multiple=True,
+        help="qcow2 or raw image, packed or not, which is copied; repeat for further disks.",
     ),
     Param(
         "--size",
         metavar="SIZE",
         kind=values.disk_size,
-        help="Size of the disk, e.g. 20G.  [default: the image's]",
+        help="Size of the first disk, e.g. 20G.  [default: its image's]",
     ),
     Param(
         "--kernel",
@@ -136,11 +144,9 @@ def command(
     public keys and sudo at the first boot. With --kernel, a guest gets a seed only if --user,
     --ssh-key or --user-data ask for it.
     """
-    from pathlib import Path  # noqa: PLC0415  start-up time
-
-    from leasewatch.pyvirt.domains import disk  # noqa: PLC0415  start-up time
     from leasewatch.pyvirt.domains.domains import Domains  # noqa: PLC0415  start-up time
     from leasewatch.pyvirt.domains.plan import DomainRequest  # noqa: PLC0415  start-up time
+    from leasewatch.pyvirt.images.store import Images  # noqa: PLC0415  start-up time
 
     asked = user or ssh_keys or user_data
     if no_seed and asked:
@@ -153,8 +159,9 @@ def command(
     domain = Domains(Paths()).create(DomainRequest(append=joined(append), **options))
     if domain.login is not None:
         login_options.warn_without_keys(domain.login)
-    if domain.disk and not domain.kernel and not disk.may_boot(Path(domain.disk)):
-        say(f"image {domain.disk} has no boot sector: the guest may not start from it")
+    first = domain.disks[0] if domain.disks else None
+    if first and not domain.kernel and not Images(Paths()).may_boot(first.sha256):
+        say(f"image {first.source} has no boot sector: the guest may not start from it")
     cards = ", ".join(f"MAC {nic.mac} on {nic.network}" for nic in domain.nics)
     macs = [nic.mac for nic in domain.nics]
     frame.print_done(f"domain {domain.name} is defined: {cards}", domain=domain.name, macs=macs)

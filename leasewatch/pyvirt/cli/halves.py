@@ -52,6 +52,14 @@ def keep_log(kind: str, name: str) -> None:
     process.keep_log(getattr(Paths(), f"{kind}_runs") / name / "log")
 
 
+def complete_images(_ctx: object, _param: object, incomplete: str) -> list[str]:
+    """Shell completion: the names of images."""
+    from leasewatch.pyvirt.images.store import Images  # noqa: PLC0415  start-up time
+
+    names = (name for image in Images(Paths()).known() for name in image.names)
+    return [name for name in names if name.startswith(incomplete)]
+
+
 def one_name(kind: str) -> Param:
     """The argument of a command on one network or domain."""
     return Param("name", required=True, complete=complete(kind))

@@ -13,6 +13,8 @@ from leasewatch.pyvirt.defined.login import Login
 from nss_pyvirt.errors import UserError
 
 Accel = Literal["auto", "kvm", "tcg"]
+Format = Literal["qcow2", "raw"]
+"""Of an image."""
 
 MAX_ALIASES = 8
 """With the longest names of all, a host record holds these (csrc/snapshot_format.h)."""
@@ -31,6 +33,21 @@ class NicDefinition(
     """IPv4: DHCP gives it this one only, and to no other machine."""
 
 
+class DiskDefinition(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """A disk: an overlay of an image that pyvirt owns."""
+
+    file: Annotated[str, msgspec.Meta(pattern=r"\Adisk[0-9]*\.qcow2\Z")]
+    """The overlay's name in the domain's folder."""
+    sha256: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+    """The digest of the image."""
+    source: str
+    """The path or the name that the owner gave the image."""
+    size: Annotated[int, msgspec.Meta(ge=1)]
+    """Bytes that the guest sees."""
+
+
 class DomainDefinition(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
@@ -45,8 +62,10 @@ class DomainDefinition(
     """MiB."""
     cpus: Annotated[int, msgspec.Meta(ge=1, le=255)]
     accel: Accel = "auto"
+    disks: tuple[DiskDefinition, ...] = ()
+    """The first one is what the firmware starts from."""
     disk: str | None = None
-    """The base image; the domain writes to its own overlay of it."""
+    """The path of the image, from a version that owned none: `disks` takes its place at a start."""
     kernel: str | None = None
     initrd: str | None = None
     append: str = ""
@@ -66,8 +85,8 @@ class DomainDefinition(
         if self.name.endswith(".json"):
             what = f'a domain\'s name ends with .json: "{self.name}"'
             raise _fault(what, "use another one: a run state is called that")
-        if not self.disk and not self.kernel:
-            hint = "give --disk IMAGE, or --kernel FILE with --initrd FILE"
+        if not self.disks and not self.disk and not self.kernel:
+            hint = "give --disk FILE, --image NAME, or --kernel FILE with --initrd FILE"
             raise _fault(f"domain {self.name} has nothing to start from", hint)
         if not self.kernel and (self.initrd or self.append):
             what = "an initrd and a kernel command line need a kernel"
@@ -80,6 +99,9 @@ class DomainDefinition(
         for each in own:
             if own.count(each) > 1:
                 raise _fault(f"{each} is given twice", "give every interface its own")
+        files = [disk.file for disk in self.disks]
+        if len(files) > len({*files}):
+            raise _fault("two disks have the same file", "give every disk its own")
         if len(self.aliases) > MAX_ALIASES:
             raise _fault(f"there are more than {MAX_ALIASES} aliases", "omit some")
         self._check_login()

@@ -46,7 +46,7 @@ def check(
     for key, what in _FILES.items():
         path = getattr(new, key)
         if path is not None and path != getattr(old, key, None):
-            _check_file(Path(path), what)
+            check_file(Path(path), what)
     return new.checked()
 
 
@@ -142,7 +142,8 @@ def check_name(name: str, what: str) -> None:
         raise UserError(f'{what} {fault}: "{name}"', hint, "invalid")
 
 
-def _check_file(path: Path, what: str) -> None:
+def check_file(path: Path, what: str) -> None:
+    """UserError unless the absolute `path` is one of a file."""
     if not path.is_absolute():
         raise UserError(f"{what} {path} is not an absolute path", "start it with /", "invalid")
     if not path.is_file():

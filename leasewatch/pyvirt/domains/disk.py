@@ -1,105 +1,133 @@
-"""A domain's disk: a copy-on-write overlay of an image that is never written to."""
+"""A domain's disks: copy-on-write overlays of images that pyvirt owns."""
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from leasewatch.pyvirt.domains import image_content, qemu
-from nss_pyvirt import programs
+import msgspec
+
+from leasewatch.paths import Paths
+from leasewatch.pyvirt.defined import store
+from leasewatch.pyvirt.defined.domain import DiskDefinition, DomainDefinition
+from leasewatch.pyvirt.domains.qemu import OpenedDisk
+from leasewatch.pyvirt.files import DomainFiles
+from leasewatch.pyvirt.images import qemu_img
+from leasewatch.pyvirt.images.store import Images
 from nss_pyvirt.errors import UserError
 
-_PATIENCE = 60  # seconds for qemu-img
+if TYPE_CHECKING:
+    from leasewatch.pyvirt.domains.plan import DomainRequest
+
+_LONG = 86400.0  # seconds to copy a whole disk
 
 
-def make_overlay(base: Path, overlay: Path, size: int | None) -> None:
-    """Make `overlay` (and its folder) over `base`; `size` in bytes, None: the base's.
+def take_images(
+    held: contextlib.ExitStack, paths: Paths, request: DomainRequest
+) -> tuple[DiskDefinition, ...]:
+    """The disks of a new domain. No other command removes their images while `held` lasts.
 
-    UserError where the image is missing or none, and for a size that would cut the image off.
+    UserError where an image is missing or none, and for a size that would cut the first one off.
     """
-    image = _describe(base)
-    if size is not None and size < image.size:
-        what = f"{_spelt(size)} is smaller than {base} ({_spelt(image.size)})"
-        raise UserError(what, "omit --size, or enlarge it", "invalid")
-    overlay.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-    _run(qemu.overlay_command(base, image.format, overlay, size), f"cannot make {overlay}")
+    images = Images(paths)
+    found = []
+    if request.image is not None:
+        found.append((held.enter_context(images.held(request.image)), request.image))
+    for path in request.disks:
+        file = path.resolve()
+        found.append((held.enter_context(images.taken(file)), str(file)))
+    disks = []
+    for index, (image, source) in enumerate(found):
+        size = image.size
+        if index == 0 and request.size is not None:
+            size = request.size
+        if size < image.size:
+            what = f"{_spelt(size)} is smaller than {source} ({_spelt(image.size)})"
+            raise UserError(what, "omit --size, or enlarge it", "invalid")
+        name = f"disk{index or ''}.qcow2"
+        disks.append(DiskDefinition(file=name, sha256=image.sha256, source=source, size=size))
+    return tuple(disks)
 
 
-def check_content(base: Path) -> None:
-    """UserError if an image is no disk by its first bytes; qemu-img would take it for a raw one."""
-    if found := image_content.fault(_head(base)):
-        what, hint = found
-        raise UserError(f"image {base} {what}", hint.format(shlex.quote(str(base))), "invalid")
+def make_overlay(paths: Paths, name: str, disk: DiskDefinition) -> None:
+    """Make the overlay of one disk of the domain `name`, whose folder exists."""
+    overlay = DomainFiles(paths, name).data / disk.file
+    image = Images(paths).file(disk.sha256)
+    argv = qemu_img.overlay_command(image.path, image.format, overlay, disk.size)
+    qemu_img.run(argv, f"cannot make {overlay}")
 
 
-def may_boot(base: Path) -> bool:
-    """Whether firmware may find a system on an image."""
-    return image_content.may_boot(_head(base))
+def opened(paths: Paths, domain: DomainDefinition) -> list[OpenedDisk]:
+    """The files of the domain's disks, in order; UserError where one is gone."""
+    images, files = Images(paths), DomainFiles(paths, domain.name)
+    found = []
+    for disk in domain.disks:
+        overlay = files.data / disk.file
+        if not overlay.exists():
+            what = f"disk {overlay} of domain {domain.name} is gone"
+            raise UserError(what, "put that file back", "not-found")
+        image = images.file(disk.sha256)
+        found.append(OpenedDisk(overlay, image.path, image.format))
+    return found
 
 
-def _head(base: Path) -> bytes:
-    try:
-        with base.open("rb") as file:
-            return file.read(image_content.HEAD)
-    except OSError as error:
-        raise UserError(f"cannot read image {base}: {error.strerror}") from None
+def adopt(paths: Paths, domain: DomainDefinition) -> DomainDefinition:
+    """Take a copy of the image that an earlier version left where it was; the new definition.
 
-
-def check_base(overlay: Path) -> None:
-    """UserError where QEMU would read more of the host than one image beneath `overlay`.
-
-    Who may write where the image lies may have put another into its place since `make_overlay`.
+    UserError where that image is gone or is none.
     """
-    made = qemu.parse_info(_run(qemu.info_command(overlay), f"cannot read disk {overlay}"))
-    if made.base is None:
-        return
-    base = Path(made.base)
+    if domain.disk is None:
+        return domain
+    overlay = DomainFiles(paths, domain.name).overlay
+    asked = qemu_img.info_command(overlay)
+    info = qemu_img.parse_info(qemu_img.run(asked, f"cannot read disk {overlay}"))
+    base = Path(info.base or domain.disk)
     target = base.resolve()
-    image = _describe(target, overlay)
-    if target != base:
-        rebase = shlex.join(qemu.rebase_command(target, image.format, overlay))
+    if target != base:  # who may write there may have put the link into the image's place
+        rebase = shlex.join(qemu_img.rebase_command(target, "FORMAT", overlay))
         what = f"a symbolic link leads from image {base} to {target}"
         raise UserError(what, f"if you trust it: {rebase}", "invalid")
-
-
-def _describe(base: Path, overlay: Path | None = None) -> qemu.Image:
-    """What a base image is; UserError where it is none. `overlay`: the disk made of it already."""
-    image = qemu.parse_info(_run(qemu.info_command(base), f"cannot read image {base}"))
-    if base.suffix.lower() == ".qcow2" and image.format == "raw":
-        # qemu-img takes an unknown format, such as an error page, for a raw disk.
-        raise UserError(
-            f"image {base} is not qcow2 but raw, says qemu-img",
-            f"see what it is: file {shlex.quote(str(base))}; a raw disk is taken as NAME.img",
-            "invalid",
+    images = Images(paths)
+    with images.taken(base) as image:
+        copy = images.file(image.sha256)
+        argv = qemu_img.rebase_command(copy.path, copy.format, overlay)
+        qemu_img.run(argv, f"cannot change disk {overlay}")
+        disk = DiskDefinition(
+            file=overlay.name, sha256=image.sha256, source=domain.disk, size=info.size
         )
-    # QEMU would open another file as root, any file of the host, and show it to the guest.
-    fault = None
-    if image.format not in qemu.BASE_FORMATS:
-        fault = f"is neither qcow2 nor raw but {image.format}, says qemu-img"
-    elif image.refers_to is not None:
-        fault = f"continues in another file, {image.refers_to}"
-    if fault is not None:
-        whole = base.with_name(f"{base.name}.whole.qcow2")
-        commands = [qemu.convert_command(base, whole)]
-        if overlay is not None:
-            commands.append(qemu.rebase_command(whole, "qcow2", overlay))
-        hint = f"if you trust it: {' && '.join(map(shlex.join, commands))}"
-        raise UserError(f"image {base} {fault}", hint, "invalid")
-    return image
+        domain = msgspec.structs.replace(domain, disk=None, disks=(disk, *domain.disks))
+        store.write(paths.domain_definitions, domain)
+    return domain
+
+
+def keep(files: DomainFiles) -> list[Path]:
+    """Copy the disks, each with its image's content, beside the domains' folders; their paths.
+
+    UserError if a file is there.
+    """
+    kept = {}
+    for overlay in sorted(files.data.glob("disk*.qcow2")):
+        which = overlay.stem.removeprefix("disk")
+        path = files.data.with_name(f"{files.name}{which and f'.disk{which}'}.qcow2")
+        if path.exists():
+            what = f"{path} is there already"
+            raise UserError(what, f"move it away: sudo mv {path} ELSEWHERE", "exists")
+        kept[overlay] = path
+    for overlay, path in kept.items():
+        temp = path.with_name(f".{path.name}.new")
+        try:
+            argv = qemu_img.convert_command(overlay, temp)
+            qemu_img.run(argv, f"cannot keep {overlay}", _LONG)
+            temp.chmod(0o600)
+            temp.rename(path)
+        finally:
+            temp.unlink(missing_ok=True)
+    return list(kept.values())
 
 
 def _spelt(count: int) -> str:
     """A size as `--size` takes it, in the largest unit that divides it."""
     unit = next((u for u in (4, 3, 2, 1) if count and not count % (1 << 10 * u)), 0)
     return f"{count >> 10 * unit}{'kMGT'[unit - 1] if unit else ''}"
-
-
-def _run(argv: list[str], failed: str) -> str:
-    try:
-        done = programs.run(argv, package=qemu.PACKAGES[argv[0]], timeout=_PATIENCE)
-    except UserError as error:
-        raise UserError(f"{failed}: {error.what}", error.hint, error.code) from None
-    if done.returncode:
-        how = f"signal {-done.returncode}" if done.returncode < 0 else f"exit {done.returncode}"
-        raise UserError(f"{failed}: {qemu.complaint(done.stderr) or f'{argv[0]} ended by {how}'}")
-    return done.stdout

@@ -17,7 +17,6 @@ from leasewatch.pyvirt import process
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import Accel, DomainDefinition
 from leasewatch.pyvirt.domains import console, kvm, qmp
-from leasewatch.pyvirt.domains.disk import check_content, make_overlay
 from leasewatch.pyvirt.domains.known import KnownDomains, lookup
 from leasewatch.pyvirt.domains.qemu import Chosen
 from leasewatch.pyvirt.files import UNFINISHED, DomainFiles, started_network
@@ -40,10 +39,15 @@ class Domains(KnownDomains):
 
     def create(self, request: DomainRequest) -> DomainDefinition:
         """Define a domain and make its disk; a failure leaves nothing."""
-        from leasewatch.pyvirt.domains.plan import plan  # noqa: PLC0415  start-up time
+        from leasewatch.pyvirt.domains import disk, plan  # noqa: PLC0415  start-up time
 
-        with locks.exclusive(self._paths.locks / "domains", _PATIENCE):
-            domain = plan(self._paths, request)
+        lock = self._paths.locks / "domains"
+        with contextlib.ExitStack() as held:
+            if request.disks:  # copying takes long, and other commands need not wait for it
+                plan.plan(self._paths, request)
+            disks = disk.take_images(held, self._paths, request)
+            held.enter_context(locks.exclusive(lock, _PATIENCE))
+            domain = plan.plan(self._paths, request, disks)
             files = self._files(domain.name)
             try:
                 self._clear_unfinished()
@@ -65,6 +69,7 @@ class Domains(KnownDomains):
             fresh = not self.is_running(name)
             if fresh:
                 store.check_defined(self._paths.domain_definitions, name, "domain")
+                domain = self._adopt_image(domain)
                 for nic in domain.nics:
                     started_network(self._paths, nic.network)
                 self.choose_accel(domain.accel, say)
@@ -97,8 +102,16 @@ class Domains(KnownDomains):
         """Be the domain's parent until its guest ends."""
         from leasewatch.pyvirt.domains import run as domain_run  # noqa: PLC0415  # only here
 
-        domain = self.get(name)
+        domain = self._adopt_image(self.get(name))
         domain_run.run(self._paths, domain, self.choose_accel(domain.accel, say), say)
+
+    def _adopt_image(self, domain: DomainDefinition) -> DomainDefinition:
+        """The same, with a copy of the image that a former version left where it was."""
+        if domain.disk is None:
+            return domain
+        from leasewatch.pyvirt.domains import disk  # noqa: PLC0415  # rarely needed
+
+        return disk.adopt(self._paths, domain)
 
     def choose_accel(self, wanted: Accel, say: Say) -> Chosen:
         """What `auto` means here; reports it when KVM has just been found not to work."""
@@ -132,12 +145,15 @@ class Domains(KnownDomains):
         process.stop_holder(files.lock, _QUIT, signal.SIGQUIT)
         self._clear_up(files, _PATIENCE)
 
-    def delete(self, name: str, *, keep_disk: bool = False) -> Path | None:
-        """Remove a stopped domain: its disk, then its definition.
+    def delete(self, name: str, *, keep_disk: bool = False) -> list[Path]:
+        """Remove a stopped domain: its disks, then its definition, then images of no other use.
 
-        With `keep_disk` the disk is moved beside the domains' folders; returns where it is then.
+        With `keep_disk` whole copies of the disks are left; returns where they are then.
         """
         import shutil  # noqa: PLC0415  start-up time
+
+        from leasewatch.pyvirt.domains import disk  # noqa: PLC0415  start-up time
+        from leasewatch.pyvirt.images.store import Images  # noqa: PLC0415  start-up time
 
         self._require(name)
         files = self._files(name)
@@ -148,13 +164,14 @@ class Domains(KnownDomains):
                 )
             store.check_defined(self._paths.domain_definitions, name, "domain")
             self._sweep(files)
-            kept = _keep_disk(files) if keep_disk else None
+            kept = disk.keep(files) if keep_disk else []
             if files.data.exists():
                 shutil.rmtree(files.data)
             hosts_entries.remove(self._paths, name)
             files.definition.unlink()
             hosts_entries.remove(self._paths, name)  # a repaired network has added it again
             shutil.rmtree(files.run, ignore_errors=True)
+        Images(self._paths).forget_unused()
         return kept
 
     def console(self, name: str, keyboard: int, screen: int, joined: Callable[[], None]) -> bool:
@@ -197,15 +214,15 @@ class Domains(KnownDomains):
             self.get(name)
 
     def _make(self, domain: DomainDefinition, files: DomainFiles, request: DomainRequest) -> None:
-        """Make disk, seed, definition and hosts.d entries: all or nothing."""
+        """Make disks, seed, definition and hosts.d entries: all or nothing."""
+        from leasewatch.pyvirt.domains.disk import make_overlay  # noqa: PLC0415  start-up time
+
         try:
-            if domain.disk is not None or domain.login is not None:
+            if domain.disks or domain.login is not None:
                 files.data.mkdir(parents=True, mode=0o700)
                 files.unfinished.touch()
-            if domain.disk is not None:
-                make_overlay(Path(domain.disk), files.overlay, request.size)
-                if domain.kernel is None:
-                    check_content(Path(domain.disk))
+            for each in domain.disks:
+                make_overlay(self._paths, domain.name, each)
             if domain.login is not None:
                 from leasewatch.pyvirt.login import seed  # noqa: PLC0415  start-up time
 
@@ -228,17 +245,6 @@ class Domains(KnownDomains):
                 marker.unlink()
             else:
                 _remove_data(self._files(marker.parent.name))
-
-
-def _keep_disk(files: DomainFiles) -> Path | None:
-    """Move the disk, if there is one, out of the domain's folder; UserError if one is there."""
-    if not files.overlay.exists():
-        return None
-    kept = files.data.with_name(f"{files.name}.qcow2")
-    if kept.exists():
-        what = f"{kept} is there already"
-        raise UserError(what, f"move it away: sudo mv {kept} ELSEWHERE", "exists")
-    return files.overlay.rename(kept)
 
 
 def _remove_data(files: DomainFiles) -> None:

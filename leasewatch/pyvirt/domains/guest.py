@@ -20,6 +20,7 @@ from leasewatch.pyvirt.domains.monitor import Monitor
 from leasewatch.pyvirt.domains.status import Status
 from leasewatch.pyvirt.domains.supervisor import Supervisor
 from leasewatch.pyvirt.files import DomainFiles
+from leasewatch.pyvirt.images.qemu_img import complaint
 from nss_pyvirt import programs
 from nss_pyvirt.errors import UserError
 
@@ -35,6 +36,7 @@ def run(
     files: DomainFiles,
     domain: DomainDefinition,
     accel: qemu.Chosen,
+    disks: Sequence[qemu.OpenedDisk],
     taps: Sequence[int],
     signals: int,
     report: Callable[[Status], None],
@@ -44,7 +46,7 @@ def run(
     QEMU gets `taps` and never outlives this process. `signals` and `report`: see `Supervisor`.
     UserError with QEMU's own last line when it fails.
     """
-    child, logs, monitor = _start(files, domain, accel, taps)
+    child, logs, monitor = _start(files, domain, accel, disks, taps)
     with contextlib.closing(_Guest(child, logs)) as guest, contextlib.closing(monitor):
         supervisor = Supervisor(guest, monitor, signals, files.data, domain.stop_timeout, report)
         try:
@@ -59,7 +61,11 @@ def run(
 
 
 def _start(
-    files: DomainFiles, domain: DomainDefinition, accel: qemu.Chosen, taps: Sequence[int]
+    files: DomainFiles,
+    domain: DomainDefinition,
+    accel: qemu.Chosen,
+    disks: Sequence[qemu.OpenedDisk],
+    taps: Sequence[int],
 ) -> tuple[programs.Child, dict[int, Path], Monitor]:
     """QEMU, the descriptors to read from, each with the log that gets its content, its monitor."""
     program = _program()
@@ -74,9 +80,7 @@ def _start(
             qmp.fileno(), events.fileno(), console.fileno(), console_log, tuple(taps)
         )
         seed = files.seed if domain.login else None
-        argv = qemu.command(
-            domain, accel=accel, overlay=files.overlay, seed=seed, descriptors=descriptors
-        )
+        argv = qemu.command(domain, accel=accel, disks=disks, seed=seed, descriptors=descriptors)
         guest = programs.Child(
             process.confined(
                 [program, *argv[1:]], death_signal="KILL", capabilities=qemu.CAPABILITIES
@@ -161,7 +165,7 @@ class _Guest:
 
 def _failure(files: DomainFiles, code: int) -> UserError:
     how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
-    why = qemu.complaint(files.qemu_log.read_text(errors="replace"))
+    why = complaint(files.qemu_log.read_text(errors="replace"))
     return UserError(
         f"QEMU ended {how}{why and f': {why}'}", f"see {files.qemu_log} and {files.console_log}"
     )

@@ -16,6 +16,7 @@ from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import (
     Accel,
+    DiskDefinition,
     DomainDefinition,
     NicDefinition,
     make_mac,
@@ -24,7 +25,7 @@ from leasewatch.pyvirt.defined.domain import (
     parse_mac,
 )
 from leasewatch.pyvirt.defined.login import Login
-from leasewatch.pyvirt.domains.checks import check
+from leasewatch.pyvirt.domains.checks import check, check_file
 from nss_pyvirt.errors import UserError
 
 
@@ -39,9 +40,12 @@ class DomainRequest(msgspec.Struct, frozen=True, kw_only=True):
     macs: Sequence[str] = ()
     addresses: Sequence[str] = ()
     aliases: Sequence[str] = ()
-    disk: Path | None = None
+    image: str | None = None
+    """The name of the image that the first disk starts from."""
+    disks: Sequence[Path] = ()
+    """Files that the disks, or the further ones, start from."""
     size: int | None = None
-    """Bytes of the disk; None: its image's."""
+    """Bytes of the first disk; None: its image's."""
     kernel: Path | None = None
     initrd: Path | None = None
     append: str | None = None
@@ -57,13 +61,19 @@ class DomainRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The owner's, for cloud-init."""
 
 
-def plan(paths: Paths, request: DomainRequest) -> DomainDefinition:
-    """The definition; UserError if the request cannot be met."""
+def plan(
+    paths: Paths, request: DomainRequest, disks: tuple[DiskDefinition, ...] | None = None
+) -> DomainDefinition:
+    """The definition; UserError if the request cannot be met.
+
+    `disks` None: their images are not here yet. Everything else is checked then.
+    """
     if request.name in store.names(paths.domain_definitions):
         hint = f"pyvirt domain show {request.name}"
         raise UserError(f"domain {request.name} already exists", hint, "exists")
-    if request.size is not None and request.disk is None:
-        raise UserError("--size is the size of a disk", "add --disk IMAGE", "invalid")
+    if request.size is not None and request.image is None and not request.disks:
+        hint = "add --disk FILE or --image NAME"
+        raise UserError("--size is the size of a disk", hint, "invalid")
     others = store.readable(paths.domain_definitions, DomainDefinition)
     # Without this kernel option `pyvirt domain console` would show nothing.
     append = "console=ttyS0 quiet" if request.kernel else ""
@@ -74,7 +84,7 @@ def plan(paths: Paths, request: DomainRequest) -> DomainDefinition:
         memory=request.memory,
         cpus=request.cpus,
         accel=request.accel,
-        disk=_absolute(request.disk),
+        disks=_expected(request) if disks is None else disks,
         kernel=_absolute(request.kernel),
         initrd=_absolute(request.initrd),
         append=append if request.append is None else request.append,
@@ -84,6 +94,17 @@ def plan(paths: Paths, request: DomainRequest) -> DomainDefinition:
         login=request.login,
     )
     return check(paths, domain, others)
+
+
+def _expected(request: DomainRequest) -> tuple[DiskDefinition, ...]:
+    """Stand-ins for the disks of files; UserError where there is no such file."""
+    disks = []
+    for number, path in enumerate(request.disks):
+        source = path.absolute()
+        check_file(source, "image")
+        file = f"disk{number}.qcow2"
+        disks.append(DiskDefinition(file=file, sha256="0" * 64, source=str(source), size=1))
+    return tuple(disks)
 
 
 def _plan_nics(

@@ -1,29 +1,32 @@
-"""QEMU's and qemu-img's command lines, made from a definition. Starts nothing, opens nothing."""
+"""QEMU's command line, made from a definition. Starts nothing, opens nothing."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import msgspec
-
-from leasewatch.pyvirt.defined.domain import DomainDefinition
+from leasewatch.pyvirt.defined.domain import DomainDefinition, Format
 
 SYSTEM = "qemu-system-x86_64"
-IMG = "qemu-img"
-PACKAGES = {SYSTEM: "qemu-system-x86", IMG: "qemu-utils"}
+PACKAGES = {SYSTEM: "qemu-system-x86"}
 """Debian's packages of the programs."""
 CAPABILITIES = ("dac_read_search",)
 """What QEMU keeps of root's capabilities: it may read other users' images, kernels and initrds."""
-BASE_FORMATS = ("qcow2", "raw")
-"""Formats of base images. `Image.refers_to` knows every file that these can refer to; other formats
-name files in ways of their own (a VMDK is a text that lists them)."""
 
 Chosen = Literal["kvm", "tcg"]
 
 _SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 _QUIET = ("-nodefaults", "-no-user-config", "-display", "none")
+
+
+class OpenedDisk(NamedTuple):
+    """A disk of a domain: the overlay that the guest writes to, and the image below it."""
+
+    overlay: Path
+    image: Path
+    format: Format
+    """Of the image; the overlay is qcow2."""
 
 
 class Descriptors(NamedTuple):
@@ -46,7 +49,7 @@ def command(
     domain: DomainDefinition,
     *,
     accel: Chosen,
-    overlay: Path,
+    disks: Sequence[OpenedDisk],
     seed: Path | None = None,
     descriptors: Descriptors,
 ) -> list[str]:
@@ -73,12 +76,10 @@ def command(
         argv += ["-netdev", f"tap,id=net{index},fd={fd}"]
         # No boot ROM: nothing here boots from the network, and loading it takes time.
         argv += ["-device", f"virtio-net-pci,netdev=net{index},mac={nic.mac},romfile="]
-    if domain.disk is not None:
-        argv += [
-            "-drive",
-            f"file={_escape(str(overlay))},if=none,id=disk,format=qcow2,discard=unmap",
-        ]
-        argv += ["-device", "virtio-blk-pci,drive=disk"]
+    for index, disk in enumerate(disks):
+        file = f"file={_escape(str(disk.overlay))},if=none,id=disk{index}"
+        argv += ["-drive", f"{file},format=qcow2,discard=unmap"]
+        argv += ["-device", f"virtio-blk-pci,drive=disk{index}"]
     if seed is not None:
         argv += ["-drive", f"file={_escape(str(seed))},if=none,id=seed,format=raw,readonly=on"]
         argv += ["-device", "virtio-blk-pci,drive=seed"]
@@ -93,27 +94,6 @@ def command(
 def guest_option(name: str) -> str:
     """The argument by which a domain's QEMU can be found."""
     return f"guest={_escape(name)}"
-
-
-def overlay_command(base: Path, base_format: str, overlay: Path, size: int | None) -> list[str]:
-    """Make a copy-on-write overlay; `size` in bytes, None: the base's own."""
-    argv = [IMG, "create", "-q", "-f", "qcow2", "-F", base_format, "-b", str(base), str(overlay)]
-    return argv if size is None else [*argv, str(size)]
-
-
-def convert_command(base: Path, whole: Path) -> list[str]:
-    """Make one qcow2 image of all that an image refers to."""
-    return [IMG, "convert", "-O", "qcow2", str(base), str(whole)]
-
-
-def rebase_command(base: Path, base_format: str, overlay: Path) -> list[str]:
-    """Tell an overlay that its base, with the same content, is at another path."""
-    return [IMG, "rebase", "-u", "-F", base_format, "-b", str(base), str(overlay)]
-
-
-def info_command(image: Path) -> list[str]:
-    """Ask for an image's format, size and backing file as JSON; `-U`: also while it is in use."""
-    return [IMG, "info", "-U", "--output=json", str(image)]
 
 
 def probe_command(accel: Chosen, firmware: str) -> list[str]:
@@ -166,41 +146,3 @@ PROBE_FIRMWARE = _firmware(
 )
 """What the probe runs. Reaching long mode proves little: a nested KVM that only emulates does that
 too. It needs 13 s for the copy and the loop; one that works needs 20 ms (measured)."""
-
-
-_MESSAGE = re.compile(r"qemu[\w-]*: ")
-
-
-def complaint(printed: str) -> str:
-    """The last message that one of QEMU's programs has printed, in one line; empty without any.
-
-    A message may have several lines: `Failed to get "write" lock`, then what may hold it.
-    """
-    lines = printed.strip().splitlines()
-    begins = [at for at, line in enumerate(lines) if _MESSAGE.match(line)]
-    first = begins[-1] if begins else len(lines) - 1
-    return ". ".join(line.strip().removesuffix(".") for line in lines[first:] if line.strip())
-
-
-class Image(msgspec.Struct, frozen=True):
-    """What qemu-img reports about an image."""
-
-    format: str
-    size: int = msgspec.field(name="virtual-size")
-    """Bytes that a guest sees."""
-    backing: str | None = msgspec.field(name="backing-filename", default=None)
-    base: str | None = msgspec.field(name="full-backing-filename", default=None)
-    """The path at which its backing file is opened."""
-    specific: dict[str, object] = msgspec.field(name="format-specific", default_factory=dict)
-
-    @property
-    def refers_to(self) -> str | None:
-        """The other file that has a part of its content, as the image names it."""
-        data = self.specific.get("data")
-        external = data.get("data-file") if isinstance(data, dict) else None
-        return self.backing or external
-
-
-def parse_info(text: str) -> Image:
-    """The answer to `info_command`."""
-    return msgspec.json.decode(text, type=Image)

@@ -59,8 +59,7 @@ def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None
         files.run.chmod(0o700)
         sweep(files, KILLED)
         guest.await_former(domain.name)
-        if domain.disk is not None:
-            disk.check_base(files.overlay)
+        disks = disk.opened(paths, domain)
         if domain.login is not None:
             from leasewatch.pyvirt.login import seed  # noqa: PLC0415  start-up time
 
@@ -82,9 +81,11 @@ def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None
             _write(files, state)
         hosts_entries.update(paths, domain, running=True)
         _filter(paths, state, say)
-        ends.append(
-            guest.run(files, domain, accel, taps, signals, lambda now: _record(files, state, now))
-        )
+
+        def report(now: Status) -> None:
+            _record(files, state, now)
+
+        ends.append(guest.run(files, domain, accel, disks, taps, signals, report))
 
 
 def _write(files: DomainFiles, state: DomainState) -> None:

@@ -40,7 +40,7 @@ def paths(tmp_path: Path) -> Paths:
 
 def wish(paths: Paths, name: str = "web1", **changes: Any) -> DomainRequest:
     good: dict[str, Any] = {"networks": ["lab"], "memory": 256, "cpus": 1}
-    good |= {"disk": paths.root / "base.qcow2", "addresses": ["10.77.0.50"]}
+    good |= {"disks": [paths.root / "base.qcow2"], "addresses": ["10.77.0.50"]}
     return DomainRequest(name=name, **(good | changes))
 
 
@@ -51,7 +51,7 @@ def forget(domains: Domains, name: str) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"size": 16 << 20, "addresses": []}, {"disk": None, "kernel": "base.qcow2"}],
+    [{}, {"size": 16 << 20, "addresses": []}, {"disks": (), "kernel": "base.qcow2"}],
     ids=["disk and address", "enlarged disk", "no disk"],
 )
 def test_create_takes_what_a_killed_create_has_left(paths: Paths, changes: dict[str, Any]) -> None:
@@ -64,7 +64,7 @@ def test_create_takes_what_a_killed_create_has_left(paths: Paths, changes: dict[
         if "web1" not in domains.names():
             domains.create(asked)
         made = domains.get("web1")
-        assert (made.disk is None) or DomainFiles(paths, "web1").overlay.is_file()
+        assert not made.disks or DomainFiles(paths, "web1").overlay.is_file()
         domains.delete("web1")
         left = {path for path in everything(paths.root) - before if "/locks/" not in path}
         assert not {path for path in left if not Path(path).name.startswith(".")}, step

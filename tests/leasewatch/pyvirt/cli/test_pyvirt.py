@@ -51,8 +51,8 @@ WRONG = {
         ["there is no command pyvirt domain strat", "did you mean: sudo pyvirt domain start web1"],
     ),
     "an option twice": (
-        [*CREATE, "--disk", "c.qcow2", "--disk", "seed.iso"],
-        ["--disk is given more than once", HELP],
+        [*CREATE, "--size", "1G", "--size", "2G"],
+        ["--size is given more than once", HELP],
     ),
     "an option twice, the same": (
         [*CREATE, "--memory", "1024", "--memory=1024"],

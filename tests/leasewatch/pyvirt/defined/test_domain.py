@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from leasewatch.pyvirt.defined.domain import (
+    DiskDefinition,
     DomainDefinition,
     NicDefinition,
     make_mac,
@@ -15,6 +16,7 @@ from leasewatch.pyvirt.defined.domain import (
 from nss_pyvirt.errors import UserError
 
 MAC = "52:54:00:12:34:56"
+DISK = DiskDefinition(file="disk.qcow2", sha256="0" * 64, source="debian-12", size=1 << 30)
 
 
 def _domain(**changes: object) -> DomainDefinition:
@@ -23,7 +25,7 @@ def _domain(**changes: object) -> DomainDefinition:
         nics=(NicDefinition(network="lab", mac=MAC),),
         memory=512,
         cpus=1,
-        disk="/images/debian.qcow2",
+        disks=(DISK,),
     )
     return msgspec.structs.replace(good, **changes)
 
@@ -70,7 +72,9 @@ def test_the_hosts_end_of_an_interface_never_has_a_bridges_lowest_mac() -> None:
     "changes",
     [
         {},
-        {"disk": None, "kernel": "/boot/vmlinuz"},
+        {"disks": (), "kernel": "/boot/vmlinuz"},
+        {"disks": (), "disk": "/images/of/an/earlier/version.qcow2"},
+        {"disks": (DISK, msgspec.structs.replace(DISK, file="disk1.qcow2"))},
         {"kernel": "/boot/vmlinuz", "initrd": "/boot/initrd", "append": "quiet"},
     ],
 )
@@ -83,9 +87,10 @@ def test_parts_that_fit_are_taken_and_survive_their_file(changes: dict[str, obje
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"disk": None}, "nothing to start from"),
+        ({"disks": ()}, "nothing to start from"),
         ({"initrd": "/boot/initrd"}, "need a kernel"),
         ({"append": "quiet"}, "need a kernel"),
+        ({"disks": (DISK, DISK)}, "two disks have the same file"),
         ({"nics": ()}, "on no network"),
         ({"nics": (NicDefinition(network="lab", mac="x"),)}, "is not a MAC"),
         ({"nics": (NicDefinition(network="lab", mac=MAC),) * 2}, "given twice"),
@@ -105,3 +110,21 @@ def test_a_definition_is_read_strictly(line: str) -> None:
     others = [one for one in text.splitlines() if one.split()[:1] != [key]]
     with pytest.raises(msgspec.ValidationError, match=key):
         msgspec.toml.decode("\n".join([line, *others]), type=DomainDefinition)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("file", "../disk.qcow2"),
+        ("file", "disk.qcow2\n"),
+        ("file", "/disk.qcow2"),
+        ("sha256", "0" * 63),
+        ("sha256", "../" + "0" * 61),
+        ("sha256", "A" * 64),
+        ("size", 0),
+    ],
+)
+def test_a_disk_is_read_strictly(key: str, value: object) -> None:
+    bad = _domain(disks=(msgspec.structs.replace(DISK, **{key: value}),))
+    with pytest.raises(msgspec.ValidationError, match=rf"disks\[0\]\.{key}|{key}"):
+        msgspec.toml.decode(msgspec.toml.encode(bad), type=DomainDefinition)

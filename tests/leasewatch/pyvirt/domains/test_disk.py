@@ -1,154 +1,145 @@
-"""A domain's disk, by a real qemu-img: which images it may lie over, and which no longer."""
+"""A domain's disks, by a real qemu-img: overlays of images that pyvirt owns."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import shlex
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from leasewatch.pyvirt.domains.disk import check_base, make_overlay
+from leasewatch.paths import Paths
+from leasewatch.pyvirt.defined import store
+from leasewatch.pyvirt.defined.domain import DomainDefinition, NicDefinition
+from leasewatch.pyvirt.domains import disk
+from leasewatch.pyvirt.domains.plan import DomainRequest
+from leasewatch.pyvirt.files import DomainFiles
+from leasewatch.pyvirt.images.store import Images
 from nss_pyvirt.errors import UserError
 
-
-@pytest.fixture
-def overlay(tmp_path: Path) -> Path:
-    """Where the disk is to be, in a folder of its own."""
-    return tmp_path / "disk" / "disk.qcow2"
-
-
-@pytest.fixture
-def base(tmp_path: Path) -> Path:
-    """A good image."""
-    return _create("-f", "qcow2", tmp_path / "base.qcow2")
-
-
-def _create(*words: str | Path) -> Path:
-    *options, image = words
-    subprocess.run(["qemu-img", "create", "-q", *options, image, "1M"], check=True)
-    return Path(image)
-
-
-def _craft(kind: str, image: Path) -> str:
-    """Make `image` show `/etc/shadow` to its guest; why it is to be refused."""
-    image.unlink(missing_ok=True)
-    if kind == "backing file":
-        _create("-f", "qcow2", "-u", "-b", "/etc/shadow", "-F", "raw", image)
-        return "continues in another file, /etc/shadow"
-    if kind == "link":
-        image.symlink_to("/etc/shadow")
-        return "symbolic link leads from image .* to /etc/shadow"
-    image.write_text("# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\n")
-    with image.open("a") as file:
-        file.write('createType="monolithicFlat"\nRW 8 FLAT "/etc/shadow" 0\n')
-    return "is neither qcow2 nor raw but vmdk"
-
-
-def test_a_file_that_is_no_image_is_taken_as_a_raw_disk(tmp_path: Path, overlay: Path) -> None:
-    raw = tmp_path / "raw.img"
-    raw.write_bytes(bytes(1 << 20))
-    make_overlay(raw, overlay, None)
-    asked: list[str | Path] = ["qemu-img", "info", "--output=json", overlay]
-    image = json.loads(subprocess.run(asked, capture_output=True, check=True).stdout)
-    assert image["backing-filename-format"] == "raw"
-
-
-def test_a_file_that_is_not_the_qcow2_of_its_name_is_refused(tmp_path: Path, overlay: Path) -> None:
-    named = tmp_path / "debian-12.QCOW2"
-    named.write_text("<html>404 Not Found</html>\n")
-    with pytest.raises(UserError, match=r"debian-12\.QCOW2 is not qcow2 but raw") as error:
-        make_overlay(named, overlay, None)
-    assert f"file {named}" in error.value.hint
-    assert not overlay.parent.exists()
-
-
-@pytest.mark.parametrize("kind", ["backing file", "descriptor"])
-@pytest.mark.parametrize("name", ["it's.qcow2", "crafted.img"])
-def test_an_image_that_continues_in_another_file_is_refused(
-    tmp_path: Path, overlay: Path, kind: str, name: str
-) -> None:
-    crafted = tmp_path / name
-    why = _craft(kind, crafted)
-    with pytest.raises(UserError, match=why) as error:
-        make_overlay(crafted, overlay, None)
-    typed = shlex.split(error.value.hint.partition(": ")[2])
-    whole = f"{crafted}.whole.qcow2"
-    assert typed == ["qemu-img", "convert", "-O", "qcow2", str(crafted), whole]
-    assert not overlay.parent.exists()
-
-
-@pytest.mark.parametrize("kind", ["backing file", "descriptor", "link"])
-@pytest.mark.parametrize("format_", ["qcow2", "raw"])
-def test_an_image_that_was_exchanged_since_is_refused(
-    tmp_path: Path, overlay: Path, kind: str, format_: str
-) -> None:
-    image = _create("-f", format_, tmp_path / f"base.{format_}")
-    make_overlay(image, overlay, None)
-    check_base(overlay)
-    why = _craft(kind, image)
-    with pytest.raises(UserError, match=why):
-        check_base(overlay)
-
-
-def test_an_image_that_has_moved_is_trusted_once_the_hint_was_typed(
-    base: Path, overlay: Path
-) -> None:
-    make_overlay(base, overlay, None)
-    base.rename(base.with_name("moved.qcow2"))
-    with pytest.raises(UserError, match=r"cannot read image .*/base\.qcow2: .*No such file"):
-        check_base(overlay)
-    base.symlink_to("moved.qcow2")
-    with pytest.raises(UserError, match="a symbolic link leads") as error:
-        check_base(overlay)
-    subprocess.run(shlex.split(error.value.hint.partition(": ")[2]), check=True)
-    check_base(overlay)
-
-
-def test_a_disk_of_an_image_that_is_refused_starts_once_the_hint_was_typed(
-    base: Path, overlay: Path
-) -> None:
-    make_overlay(base, overlay, None)
-    _create("-f", "vdi", base)  # which an earlier version took
-    with pytest.raises(UserError, match="neither qcow2 nor raw but vdi") as error:
-        check_base(overlay)
-    subprocess.run(["sh", "-ec", error.value.hint.partition(": ")[2]], check=True)
-    check_base(overlay)
-
-
-@pytest.mark.parametrize(
-    ("does", "why"),
-    [
-        ("kill -9 $$", "qemu-img ended by signal 9"),
-        ("exit 1", "qemu-img ended by exit 1"),
-        ("printf 'no image here\\377\\n' >&2; exit 1", "no image here\ufffd"),
-    ],
+FORMER = DomainDefinition(
+    name="web1",
+    nics=(NicDefinition(network="lab", mac="52:54:00:12:34:56"),),
+    memory=64,
+    cpus=1,
+    disk="replaced by each test",
 )
-def test_a_qemu_img_that_fails_is_one_clear_line(
-    base: Path, overlay: Path, monkeypatch: pytest.MonkeyPatch, does: str, why: str
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    """A root with the folder of a domain `web1`."""
+    made = Paths(tmp_path / "root")
+    DomainFiles(made, "web1").data.mkdir(parents=True)
+    made.domain_definitions.mkdir(parents=True)
+    return made
+
+
+def _image(file: Path, kind: str = "qcow2") -> Path:
+    subprocess.run(["qemu-img", "create", "-q", "-f", kind, file, "1M"], check=True)
+    return file
+
+
+def _info(file: Path) -> dict[str, object]:
+    asked = ["qemu-img", "info", "--output=json", str(file)]
+    found = json.loads(subprocess.run(asked, capture_output=True, check=True).stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_the_first_disk_is_of_the_named_image_and_the_others_of_files(
+    paths: Paths, tmp_path: Path
 ) -> None:
-    _replace_qemu_img(monkeypatch, overlay.parents[1] / "bin", does)
-    with pytest.raises(UserError) as error:
-        make_overlay(base, overlay, None)
-    assert error.value.what == f"cannot read image {base}: {why}"
+    Images(paths).add("debian-12", _image(tmp_path / "debian.qcow2"))
+    files = [_image(tmp_path / f"{number}.img", "raw") for number in (1, 2)]
+    with (tmp_path / "2.img").open("r+b") as second:
+        second.write(b"\xff\xff" * 999)
+    request = DomainRequest(
+        name="web1",
+        networks=["lab"],
+        memory=64,
+        cpus=1,
+        image="debian-12",
+        disks=files,
+        size=1 << 30,
+    )
+    with contextlib.ExitStack() as held:
+        disks = disk.take_images(held, paths, request)
+        for each in disks:
+            disk.make_overlay(paths, "web1", each)
+        domain = msgspec.structs.replace(FORMER, disk=None, disks=disks)
+        store.write(paths.domain_definitions, domain)
+    assert [each.file for each in disks] == ["disk.qcow2", "disk1.qcow2", "disk2.qcow2"]
+    assert [each.source for each in disks] == ["debian-12", *map(str, files)]
+    assert [each.size for each in disks] == [1 << 30, 1 << 20, 1 << 20]
+    opened = disk.opened(paths, domain)
+    assert [file.format for file in opened] == ["qcow2", "raw", "raw"]
+    for file, wanted in zip(opened, disks, strict=True):
+        info = _info(file.overlay)
+        assert info["full-backing-filename"] == str(file.image)
+        assert info["backing-filename-format"] == file.format
+        assert info["virtual-size"] == wanted.size
+    opened[1].overlay.unlink()
+    with pytest.raises(UserError, match=r"disk .*/disk1\.qcow2 of domain web1 is gone"):
+        disk.opened(paths, domain)
 
 
-def test_a_qemu_img_that_does_not_end_is_reported_with_a_hint(
-    base: Path, overlay: Path, monkeypatch: pytest.MonkeyPatch
+def _former(paths: Paths, image: Path, kind: str = "qcow2") -> DomainDefinition:
+    """What an earlier version has made: an overlay of a file that somebody else owns."""
+    overlay = DomainFiles(paths, "web1").overlay
+    argv = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", kind, "-b", str(image), str(overlay)]
+    subprocess.run(argv, check=True)
+    domain = msgspec.structs.replace(FORMER, disk=str(image))
+    store.write(paths.domain_definitions, domain)
+    return domain
+
+
+@pytest.mark.parametrize("kind", ["qcow2", "raw"])
+def test_a_disk_of_an_earlier_version_gets_an_image_of_its_own(
+    paths: Paths, tmp_path: Path, kind: str
 ) -> None:
-    _replace_qemu_img(monkeypatch, overlay.parents[1] / "bin", "exec sleep 60")
-    monkeypatch.setattr("leasewatch.pyvirt.domains.disk._PATIENCE", 0.5)
-    with pytest.raises(UserError, match=r"qemu-img has not ended within 0\.5 s$") as error:
-        make_overlay(base, overlay, None)
-    asked = f"qemu-img info -U --output=json {base}"
-    assert error.value.hint == f"see whether this ends: {asked}"
+    image = _image(tmp_path / f"base.{kind}", kind)
+    subprocess.run(["qemu-io", "-f", kind, "-c", "write -P 7 0 4k", image], check=True)
+    domain = disk.adopt(paths, _former(paths, image, kind))
+    image.write_bytes(b"another one")
+    assert domain == store.read(paths.domain_definitions, "web1", DomainDefinition)
+    assert domain.disk is None
+    assert [(each.source, each.size) for each in domain.disks] == [(str(image), 1 << 20)]
+    (opened,) = disk.opened(paths, domain)
+    assert _info(opened.overlay)["full-backing-filename"] == str(opened.image)
+    read = ["qemu-io", "-r", "-c", "read -P 7 0 4k", str(opened.overlay)]
+    said = subprocess.run(read, capture_output=True, text=True, check=True).stdout
+    assert "Pattern verification failed" not in said
+    assert disk.adopt(paths, domain) == domain
+    Images(paths).forget_unused()
+    assert len(Images(paths).known()) == 1
 
 
-def _replace_qemu_img(monkeypatch: pytest.MonkeyPatch, folder: Path, does: str) -> None:
-    program = folder / "qemu-img"
-    folder.mkdir()
-    program.write_text(f"#!/bin/sh\n{does}\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+def test_a_link_in_the_place_of_an_earlier_versions_image_is_followed_once_the_hint_was_typed(
+    paths: Paths, tmp_path: Path
+) -> None:
+    image = _image(tmp_path / "base.qcow2")
+    domain = _former(paths, image)
+    image.rename(tmp_path / "moved.qcow2")
+    with pytest.raises(UserError, match=r"cannot copy image .*/base\.qcow2: No such file"):
+        disk.adopt(paths, domain)
+    image.symlink_to("moved.qcow2")
+    with pytest.raises(UserError, match="a symbolic link leads") as error:
+        disk.adopt(paths, domain)
+    typed = error.value.hint.partition(": ")[2].replace("FORMAT", "qcow2")
+    subprocess.run(shlex.split(typed), check=True)
+    assert disk.adopt(paths, domain).disks
+
+
+def test_an_exchanged_image_of_an_earlier_version_shows_its_guest_no_file_of_the_host(
+    paths: Paths, tmp_path: Path
+) -> None:
+    image = _image(tmp_path / "base.qcow2")
+    domain = _former(paths, image)
+    other = ["qemu-img", "create", "-q", "-f", "qcow2", "-u", "-F", "raw", "-b", "/etc/shadow"]
+    subprocess.run([*other, image, "1M"], check=True)
+    with pytest.raises(UserError, match="continues in another file, /etc/shadow"):
+        disk.adopt(paths, domain)

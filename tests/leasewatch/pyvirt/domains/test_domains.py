@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -57,7 +58,7 @@ def _request(paths: Paths, **changes: Any) -> DomainRequest:
     good: dict[str, Any] = {
         "name": "web1",
         "networks": ["lab"],
-        "disk": paths.root / "base.qcow2",
+        "disks": [paths.root / "base.qcow2"],
         "memory": 256,
         "cpus": 1,
     }
@@ -75,7 +76,8 @@ def test_a_domain_gets_a_definition_and_an_overlay_of_its_image(paths: Paths) ->
     overlay = paths.domain_data / "web1/disk.qcow2"
     image = json.loads(_qemu_img("info", "--output=json", overlay))
     assert image["virtual-size"] == 16 << 20
-    assert image["full-backing-filename"] == str(paths.root / "base.qcow2")
+    digest = hashlib.sha256((paths.root / "base.qcow2").read_bytes()).hexdigest()
+    assert image["full-backing-filename"] == str(paths.images / f"sha256-{digest}.qcow2")
     assert image["backing-filename-format"] == "qcow2"
 
 
@@ -161,12 +163,12 @@ def test_an_owner_may_choose_such_names(paths: Paths, name: str) -> None:
         ({"name": "lab.internal"}, "lab.internal is a name of network lab"),
         ({"aliases": ["lab.internal"]}, "lab.internal is a name of network lab"),
         ({"name": "mail"}, "mail.lab.internal is a name of domain other"),
-        ({"disk": None}, "nothing to start from"),
-        ({"disk": None, "kernel": Path("/nowhere/vmlinuz")}, "no kernel /nowhere"),
-        ({"disk": Path("/nowhere/base.qcow2")}, "no image /nowhere"),
+        ({"disks": ()}, "nothing to start from"),
+        ({"disks": (), "kernel": Path("/nowhere/vmlinuz")}, "no kernel /nowhere"),
+        ({"disks": [Path("/nowhere/base.qcow2")]}, "no image /nowhere"),
         ({"initrd": Path("/dev/null")}, "no initrd /dev/null"),
         ({"size": 1 << 20}, r"1M is smaller than .*base\.qcow2 \(8M\)"),
-        ({"disk": None, "size": 1 << 30}, "size of a disk"),
+        ({"disks": (), "size": 1 << 30}, "size of a disk"),
     ],
 )
 def test_what_cannot_be_defined_is_refused_and_leaves_nothing(
@@ -175,7 +177,7 @@ def test_what_cannot_be_defined_is_refused_and_leaves_nothing(
     monkeypatch.setattr("socket.gethostname", lambda: "ThisHost.example.org")
     taken = {"macs": ["52:54:00:ff:ff:ff"], "addresses": ["10.77.0.9"], "aliases": ["also"]}
     taken["aliases"].append("mail.lab.internal")
-    other = _request(paths, name="other", disk=None, kernel=paths.root / "vmlinuz", **taken)
+    other = _request(paths, name="other", disks=(), kernel=paths.root / "vmlinuz", **taken)
     Domains(paths).create(other)
     before = _everything(paths.root)
     with pytest.raises(UserError, match=why):
@@ -264,7 +266,7 @@ def test_a_disk_that_is_kept_holds_what_the_guest_wrote(paths: Paths) -> None:
     subprocess.run(
         ["qemu-io", "-c", "write -P 7 0 512", paths.domain_data / "web1/disk.qcow2"], check=True
     )
-    assert domains.delete("web1", keep_disk=True) == kept
+    assert domains.delete("web1", keep_disk=True) == [kept]
     assert not (paths.domain_data / "web1").exists()
     read = ["qemu-io", "-r", "-c", "read -P 7 0 512", str(kept)]
     said = subprocess.run(read, capture_output=True, text=True, check=True).stdout
@@ -274,7 +276,7 @@ def test_a_disk_that_is_kept_holds_what_the_guest_wrote(paths: Paths) -> None:
     with pytest.raises(UserError, match=r"web1\.qcow2 is there already"):
         domains.delete("web1", keep_disk=True)
     assert domains.names() == ["web1"]
-    assert domains.delete("web1") is None
+    assert domains.delete("web1") == []
     assert kept.exists()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,21 @@ import pytest
 from leasewatch.pyvirt.defined.domain import DomainDefinition, NicDefinition
 from leasewatch.pyvirt.domains import qemu
 
-_EXTERNAL = """{"format": "qcow2", "virtual-size": 1,
-    "format-specific": {"type": "qcow2", "data": {"data-file": "/etc/shadow"}}}"""
 GIVEN = qemu.Descriptors(qmp=10, events=15, console=11, console_log=12, taps=(13, 14))
 
 
-def _argv(accel: qemu.Chosen = "tcg", memory: int = 1024, **parts: Any) -> list[str]:
+DISK = qemu.OpenedDisk(Path("/disks/a,file=b/disk.qcow2"), Path("/images/sha256-1.raw"), "raw")
+
+
+def _argv(
+    accel: qemu.Chosen = "tcg",
+    memory: int = 1024,
+    disks: Sequence[qemu.OpenedDisk] = (),
+    **parts: Any,
+) -> list[str]:
     nics = tuple(NicDefinition(network="lab", mac=f"52:54:00:00:00:0{i}") for i in (1, 2))
     domain = DomainDefinition(name="web1", nics=nics, memory=memory, cpus=2, **parts)
-    overlay = Path("/disks/a,file=b/disk.qcow2")
-    return qemu.command(domain, accel=accel, overlay=overlay, descriptors=GIVEN)
+    return qemu.command(domain, accel=accel, disks=disks, descriptors=GIVEN)
 
 
 def _values(argv: list[str], option: str) -> list[str]:
@@ -27,24 +33,35 @@ def _values(argv: list[str], option: str) -> list[str]:
 
 
 def test_each_interface_has_its_own_tap_and_mac() -> None:
-    argv = _argv(disk="/images/debian.qcow2")
+    argv = _argv(disks=[DISK])
     assert _values(argv, "-netdev") == ["tap,id=net0,fd=13", "tap,id=net1,fd=14"]
     macs = [value.split("mac=")[1].split(",")[0] for value in _values(argv, "-device")[:2]]
     assert macs == ["52:54:00:00:00:01", "52:54:00:00:00:02"]
 
 
 def test_the_firmware_writes_to_the_console_where_it_boots_a_disk() -> None:
-    assert _values(_argv(disk="/images/debian.qcow2"), "-machine") == ["q35,graphics=off"]
+    assert _values(_argv(disks=[DISK]), "-machine") == ["q35,graphics=off"]
     assert _values(_argv(kernel="/boot/vmlinuz"), "-machine") == ["q35"]
 
 
 def test_a_comma_in_a_path_ends_no_option() -> None:
-    (drive,) = _values(_argv(disk="/images/debian.qcow2"), "-drive")
+    (drive,) = _values(_argv(disks=[DISK]), "-drive")
     assert drive.startswith("file=/disks/a,,file=b/disk.qcow2,if=none,")
 
 
+def test_each_disk_is_a_device_in_the_given_order() -> None:
+    others = [DISK._replace(overlay=Path(f"/disks/disk{number}.qcow2")) for number in (1, 2)]
+    argv = _argv(disks=[DISK, *others])
+    assert [value.split(",id=")[1].split(",")[0] for value in _values(argv, "-drive")] == [
+        "disk0",
+        "disk1",
+        "disk2",
+    ]
+    assert _values(argv, "-device")[2:] == [f"virtio-blk-pci,drive=disk{i}" for i in range(3)]
+
+
 def test_the_guest_writes_to_the_overlay_alone() -> None:
-    assert not any("/images/" in word for word in _argv(disk="/images/debian.qcow2"))
+    assert not any("/images/" in word for word in _argv(disks=[DISK]))
 
 
 def test_kernel_initrd_and_command_line_are_handed_over_as_they_are() -> None:
@@ -55,37 +72,13 @@ def test_kernel_initrd_and_command_line_are_handed_over_as_they_are() -> None:
     assert not _values(argv, "-drive")
 
 
-LOCK = 'qemu-system-x86_64: -device virtio-blk-pci: Failed to get "write" lock'
-USED = "Is another process using the image [/d/disk.qcow2]?"
-
-
-@pytest.mark.parametrize(
-    ("printed", "said"),
-    [
-        (f"{LOCK}\n{USED}\n", f"{LOCK}. {USED}"),
-        (f"qemu-system-x86_64: warning: no SVM\n{LOCK}\n{USED}", f"{LOCK}. {USED}"),
-        (
-            f'qemu-img: Failed to get shared "write" lock\n{USED}\n',
-            f'qemu-img: Failed to get shared "write" lock. {USED}',
-        ),
-        (f"{LOCK}\n{USED}\nqemu-system-x86_64: no more\n", "qemu-system-x86_64: no more"),
-        ("qemu: one.\n\n  Two.\n", "qemu: one. Two"),
-        ("sh: nonsense\nsetpriv: no such user\n", "setpriv: no such user"),
-        ("\n", ""),
-        ("", ""),
-    ],
-)
-def test_an_error_of_several_lines_is_reported_whole(printed: str, said: str) -> None:
-    assert qemu.complaint(printed) == said
-
-
 @pytest.mark.parametrize(
     ("accel", "cpu", "option"), [("kvm", "host", "kvm"), ("tcg", "max", "tcg,tb-size=256")]
 )
 def test_the_probe_tries_the_processor_that_the_guest_gets(
     accel: qemu.Chosen, cpu: str, option: str
 ) -> None:
-    argv = _argv(accel, disk="/images/debian.qcow2")
+    argv = _argv(accel, disks=[DISK])
     assert (_values(argv, "-cpu"), _values(argv, "-accel")) == ([cpu], [option])
     probe = qemu.probe_command(accel, "/rom")
     assert _values(probe, "-cpu") == [cpu]
@@ -98,18 +91,3 @@ def test_the_probe_tries_the_processor_that_the_guest_gets(
 )
 def test_translated_code_has_a_quarter_of_the_memory_within_limits(memory: int, cache: int) -> None:
     assert _values(_argv("tcg", memory), "-accel") == [f"tcg,tb-size={cache}"]
-
-
-@pytest.mark.parametrize(
-    ("answer", "other"),
-    [
-        ('{"format": "raw", "virtual-size": 1024}', None),
-        (
-            '{"format": "qcow2", "virtual-size": 1, "backing-filename": "/etc/shadow"}',
-            "/etc/shadow",
-        ),
-        (_EXTERNAL, "/etc/shadow"),
-    ],
-)
-def test_an_image_tells_in_which_other_file_it_continues(answer: str, other: str | None) -> None:
-    assert qemu.parse_info(answer).refers_to == other

@@ -1,28 +1,40 @@
-"""Which files are refused as a disk by their first bytes."""
+"""Which files are refused as an image by their first bytes."""
 
 from __future__ import annotations
 
-import bz2
 import gzip
-import lzma
+import io
+import tarfile
 from pathlib import Path
 
 import pytest
 
-from leasewatch.pyvirt.domains import disk, image_content
+from leasewatch.paths import Paths
+from leasewatch.pyvirt.images import image_content
+from leasewatch.pyvirt.images.store import Images
 from nss_pyvirt.errors import UserError
 
 SECTOR = bytes(510) + b"\x55\xaa"
 KERNEL = b"MZ" + bytes(508) + b"\x55\xaa"  # a bzImage has a boot sector's mark, too
-ZSTD = bytes.fromhex("28b52ffd240161")
+
+
+def _tar() -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("disk.raw"), io.BytesIO())
+    return packed.getvalue()
+
 
 # content, what the error calls it, how the hint begins
 REFUSED = {
-    "xz": (lzma.compress(SECTOR), "is compressed (xz)", "unpack it first: unxz -k '"),
-    "gzip": (gzip.compress(SECTOR), "is compressed (gzip)", "unpack it first: gunzip -k '"),
-    "bzip2": (bz2.compress(SECTOR), "is compressed (bzip2)", "unpack it first: bunzip2 -k '"),
-    "zstd": (ZSTD, "is compressed (zstd)", "unpack it first: unzstd '"),
+    "gzip in gzip": (
+        gzip.compress(gzip.compress(SECTOR)),
+        "is compressed more than once (gzip is left)",
+        "unpack it first: see file '",
+    ),
     "zip": (b"PK\x03\x04" + bytes(600), "is compressed (zip)", "unpack it first: unzip '"),
+    "tar": (_tar(), "is an archive (tar)", "unpack it first: tar xf '"),
+    "tar.gz": (gzip.compress(_tar()), "is an archive (tar)", "unpack it first: tar xf '"),
     "a program": (
         b"\x7fELF" + bytes(600),
         "is a program or a kernel (ELF), not a disk",
@@ -34,6 +46,7 @@ REFUSED = {
         "if it is a kernel: --kernel",
     ),
     "nothing": (b"", "is empty", "give an image with a system on it"),
+    "nothing, packed": (gzip.compress(b""), "is empty", "give an image with a system on it"),
     "a name": (b"pyvirt-world\n", "is a text file, not a disk", "see what it says: head '"),
     "a page": (
         "<p>Fehler: nicht gefunden, schöne Grüße</p>\n".encode() * 99,
@@ -50,10 +63,11 @@ def test_what_is_no_disk_is_refused_with_what_it_is(
     image = tmp_path / "it's.img"
     image.write_bytes(content)
     with pytest.raises(UserError) as refused:
-        disk.check_content(image)
+        Images(Paths(tmp_path)).add("web", image)
     assert refused.value.what.startswith(f"image {image} {what}")
     assert refused.value.hint.startswith(hint)
     assert refused.value.code == "invalid"
+    assert not Paths(tmp_path).images.exists()
 
 
 # content, whether firmware may find a system there

@@ -1,0 +1,88 @@
+"""qemu-img: its command lines, and what it prints. Everything but `run` only handles text."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from nss_pyvirt import programs
+from nss_pyvirt.errors import UserError
+
+PROGRAM = "qemu-img"
+_PACKAGE = "qemu-utils"
+_PATIENCE = 60.0  # seconds
+FORMATS = ("qcow2", "raw")
+"""Formats of images. `Info.refers_to` knows every file that these can refer to; other formats name
+files in ways of their own (a VMDK is a text that lists them)."""
+
+_MESSAGE = re.compile(r"qemu[\w-]*: ")
+
+
+class Info(msgspec.Struct, frozen=True):
+    """What qemu-img reports about an image."""
+
+    format: str
+    size: int = msgspec.field(name="virtual-size")
+    """Bytes that a guest sees."""
+    backing: str | None = msgspec.field(name="backing-filename", default=None)
+    base: str | None = msgspec.field(name="full-backing-filename", default=None)
+    """The path at which its backing file is opened."""
+    specific: dict[str, object] = msgspec.field(name="format-specific", default_factory=dict)
+
+    @property
+    def refers_to(self) -> str | None:
+        """The other file that has a part of its content, as the image names it."""
+        data = self.specific.get("data")
+        external = data.get("data-file") if isinstance(data, dict) else None
+        return self.backing or external
+
+
+def parse_info(text: str) -> Info:
+    """The answer to `info_command`."""
+    return msgspec.json.decode(text, type=Info)
+
+
+def info_command(image: Path) -> list[str]:
+    """Ask for an image's format, size and backing file as JSON; `-U`: also while it is in use."""
+    return [PROGRAM, "info", "-U", "--output=json", str(image)]
+
+
+def overlay_command(base: Path, base_format: str, overlay: Path, size: int) -> list[str]:
+    """Make a copy-on-write overlay; `size` in bytes."""
+    argv = [PROGRAM, "create", "-q", "-f", "qcow2", "-F", base_format]
+    return [*argv, "-b", str(base), str(overlay), str(size)]
+
+
+def convert_command(base: Path, whole: Path) -> list[str]:
+    """Make one qcow2 image of all that an image refers to."""
+    return [PROGRAM, "convert", "-O", "qcow2", str(base), str(whole)]
+
+
+def rebase_command(base: Path, base_format: str, overlay: Path) -> list[str]:
+    """Tell an overlay that its base, with the same content, is at another path."""
+    return [PROGRAM, "rebase", "-u", "-F", base_format, "-b", str(base), str(overlay)]
+
+
+def run(argv: list[str], failed: str, timeout: float | None = None) -> str:
+    """What qemu-img prints; UserError that begins with `failed` where it fails."""
+    try:
+        done = programs.run(argv, package=_PACKAGE, timeout=timeout or _PATIENCE)
+    except UserError as error:
+        raise UserError(f"{failed}: {error.what}", error.hint, error.code) from None
+    if done.returncode:
+        how = f"signal {-done.returncode}" if done.returncode < 0 else f"exit {done.returncode}"
+        raise UserError(f"{failed}: {complaint(done.stderr) or f'{argv[0]} ended by {how}'}")
+    return done.stdout
+
+
+def complaint(printed: str) -> str:
+    """The last message that one of QEMU's programs has printed, in one line; empty without any.
+
+    A message may have several lines: `Failed to get "write" lock`, then what may hold it.
+    """
+    lines = printed.strip().splitlines()
+    begins = [at for at, line in enumerate(lines) if _MESSAGE.match(line)]
+    first = begins[-1] if begins else len(lines) - 1
+    return ". ".join(line.strip().removesuffix(".") for line in lines[first:] if line.strip())

@@ -98,7 +98,7 @@ class DomainChanges(KnownDomains):
         except (OSError, UserError) as error:
             replacing.replace(files.definition, before)
             with contextlib.suppress(OSError, UserError):
-                live.take_over(files, new, old or new)
+                live.take_over(files, new, old or new, patience=0)
             if isinstance(error, UserError):
                 raise
             raise UserError(f"cannot change domain {new.name}: {error}") from error

@@ -40,15 +40,17 @@ def run(
     taps: Sequence[int],
     signals: int,
     report: Callable[[Status], None],
+    renew: Callable[[], int],
 ) -> str:
     """Run QEMU until its guest ends; READY=1 once QMP answers. Returns why it has ended.
 
-    QEMU gets `taps` and never outlives this process. `signals` and `report`: see `Supervisor`.
-    UserError with QEMU's own last line when it fails.
+    QEMU gets `taps` and never outlives this process. `Supervisor` explains the last three
+    arguments. UserError with QEMU's own last line when it fails.
     """
     child, logs, monitor = _start(files, domain, accel, disks, taps)
     with contextlib.closing(_Guest(child, logs)) as guest, contextlib.closing(monitor):
-        supervisor = Supervisor(guest, monitor, signals, files.data, domain.stop_timeout, report)
+        grace = domain.stop_timeout
+        supervisor = Supervisor(guest, monitor, signals, files.data, grace, report, renew)
         try:
             supervisor.follow()
         finally:

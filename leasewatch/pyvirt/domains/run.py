@@ -11,6 +11,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 import msgspec
 
@@ -19,8 +20,9 @@ from leasewatch.files import locks
 from leasewatch.model import DomainState, NetworkState, Nic
 from leasewatch.paths import Paths
 from leasewatch.pyvirt import nft, process
+from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition, tap_mac
-from leasewatch.pyvirt.domains import disk, guest, tap
+from leasewatch.pyvirt.domains import disk, guest, live, tap
 from leasewatch.pyvirt.domains.qemu import Chosen
 from leasewatch.pyvirt.domains.status import Status
 from leasewatch.pyvirt.domains.sweep import sweep
@@ -46,7 +48,7 @@ def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None
     """Run the domain until its guest ends; READY=1 once QMP answers.
 
     SIGTERM and SIGINT press its power button; it is ended `stop_timeout` seconds later, or at once
-    by SIGQUIT.
+    by SIGQUIT. SIGHUP reads the definition again (`live`).
 
     UserError where it runs already or cannot be started or filtered, and when QEMU fails.
     """
@@ -81,11 +83,9 @@ def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None
             _write(files, state)
         hosts_entries.update(paths, domain, running=True)
         _filter(paths, state, say)
-
-        def report(now: Status) -> None:
-            _record(files, state, now)
-
-        ends.append(guest.run(files, domain, accel, disks, taps, signals, report))
+        record = partial(_record, files, state)
+        renew = partial(_renew, files, state, domain, say)
+        ends.append(guest.run(files, domain, accel, disks, taps, signals, record, renew))
 
 
 def _write(files: DomainFiles, state: DomainState) -> None:
@@ -98,6 +98,20 @@ def _record(files: DomainFiles, first: DomainState, now: Status) -> None:
     changed = msgspec.structs.replace(known, state=now.state, why=now.why, since=time.time())
     with contextlib.suppress(OSError):  # no room in /run: the guest goes on all the same
         _write(files, changed)
+
+
+def _renew(files: DomainFiles, first: DomainState, domain: DomainDefinition, say: Say) -> int:
+    """Write what the definition says now into the run state; returns its `stop_timeout`.
+
+    A definition that cannot be read changes nothing.
+    """
+    try:
+        now = store.read(files.paths.domain_definitions, domain.name, DomainDefinition)
+        _write(files, live.renewed(domain_state(files) or first, now))
+    except (OSError, UserError) as error:
+        say(f"domain {domain.name} keeps its former definition: {error}")
+        return domain.stop_timeout
+    return now.stop_timeout
 
 
 @contextlib.contextmanager

@@ -42,6 +42,7 @@ class Supervisor:
 
     `signals`: a descriptor with the signals that came. `disks`: the folder of the domain's disks.
     `grace`: seconds that the guest gets to shut down. `report` gets each new status.
+    `renew` reads the definition again, on SIGHUP, and returns its grace.
     """
 
     def __init__(
@@ -52,9 +53,10 @@ class Supervisor:
         disks: Path,
         grace: float,
         report: Callable[[Status], None],
+        renew: Callable[[], int],
     ) -> None:
         self._guest, self._monitor, self._signals = guest, monitor, signals
-        self._disks, self._grace, self._report = disks, grace, report
+        self._disks, self._grace, self._report, self._renew = disks, grace, report, renew
         self._reported = Reported()
         self._said = self._reported.status
         self._is_ready = False
@@ -115,9 +117,11 @@ class Supervisor:
                 notify.notify("READY=1")
 
     def _obey(self, number: int) -> None:
-        """SIGQUIT ends QEMU at once, as does a second Ctrl-C; others press the power button."""
+        """SIGQUIT and a second Ctrl-C end QEMU at once, SIGTERM and Ctrl-C press its button."""
         again = self._ends_by is not None
-        if number == signal.SIGQUIT or (number == signal.SIGINT and again):
+        if number == signal.SIGHUP:
+            self._grace = self._renew()
+        elif number == signal.SIGQUIT or (number == signal.SIGINT and again):
             self.cut = "it was forced off"
         elif not self._is_ready:
             self.cut = "it was told to end before it ran"

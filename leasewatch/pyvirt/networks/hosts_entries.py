@@ -24,6 +24,12 @@ def update(paths: Paths, domain: DomainDefinition, *, running: bool) -> None:
         _write(paths, domain.name, network, domain, running=running)
 
 
+def renew(paths: Paths, domain: DomainDefinition) -> None:
+    """Write the entries of a running domain that was defined anew, and remove its earlier ones."""
+    for folder in paths.network_runs.glob("*/"):
+        _write(paths, domain.name, folder.name, domain, running=True)
+
+
 def reduce(paths: Paths, name: str) -> None:
     """Reduce the entries of a domain that has ended to its fixed addresses, if it has any."""
     domain = _defined(paths, name)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leasewatch.model import DomainState, Nic
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.cli import domain_set, keys
 from leasewatch.pyvirt.cli.pyvirt import command
@@ -17,6 +19,7 @@ from leasewatch.pyvirt.defined.domain import DomainDefinition, NicDefinition
 from leasewatch.pyvirt.defined.network import Network
 from leasewatch.pyvirt.domains import parts
 from leasewatch.pyvirt.files import DomainFiles
+from nss_pyvirt import replacing
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import frame
 from tests.leasewatch.holding import holding
@@ -98,7 +101,11 @@ def test_several_keys_are_one_change(paths: Paths, capsys: pytest.CaptureFixture
 
 
 def test_what_waits_for_a_restart_is_said(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
-    with holding(DomainFiles(paths, "web1").lock):
+    files = DomainFiles(paths, "web1")
+    nics = (Nic("lab", "52:54:00:00:00:00"),)
+    runs = DomainState(name="web1", nics=nics, started=1, pending_until=0, pid=1, since=1)
+    replacing.replace(files.state, msgspec.json.encode(runs))
+    with holding(files.lock):
         assert set_("memory=128", "cpus=2", "autostart=on") == 0
     assert capsys.readouterr() == (
         "domain web1 is changed\n",
@@ -174,6 +181,7 @@ NAMES = st.lists(st.from_regex("[a-z]{3,9}", fullmatch=True), unique=True, max_s
 ADDRESSES = st.integers(10, 99).map("10.77.0.{}".format)
 
 
+@settings(max_examples=30)
 @given(NAMES, NAMES)
 def test_an_alias_that_is_added_and_removed_leaves_no_trace(
     there: list[str], added: list[str]
@@ -187,6 +195,7 @@ def test_an_alias_that_is_added_and_removed_leaves_no_trace(
     assert after == before
 
 
+@settings(max_examples=30)
 @given(ADDRESSES, ADDRESSES, st.permutations(["lab", "dmz", "lab"]))
 def test_cards_keep_their_macs_and_other_addresses(
     first: str, second: str, networks: list[str]

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from leasewatch.model import DomainState, Nic
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition, NicDefinition
@@ -15,6 +16,7 @@ from leasewatch.pyvirt.defined.network import Network
 from leasewatch.pyvirt.domains.change import DomainChanges
 from leasewatch.pyvirt.domains.parts import replaced, with_address
 from leasewatch.pyvirt.files import DomainFiles, NetworkFiles
+from nss_pyvirt import replacing
 from nss_pyvirt.errors import UserError
 from tests.leasewatch.holding import holding
 
@@ -142,7 +144,11 @@ def test_a_definition_comes_back_if_dnsmasq_cannot_take_it(paths: Paths) -> None
 
 
 def test_a_running_domain_is_told_what_waits_for_a_restart(paths: Paths) -> None:
-    with holding(DomainFiles(paths, "web1").lock):
+    files = DomainFiles(paths, "web1")
+    nics = (Nic("lab", "52:54:00:00:00:00"),)
+    runs = DomainState(name="web1", nics=nics, started=1, pending_until=0, pid=1, since=1)
+    replacing.replace(files.state, msgspec.json.encode(runs))
+    with holding(files.lock):
         changed = DomainChanges(paths).change(
             "web1", lambda old: msgspec.structs.replace(old, memory=1024, append="quiet")
         )

@@ -37,5 +37,5 @@ def test_what_qemu_prints_is_kept_to_its_end_and_fills_no_memory(
         process.signals() as signals,
         pytest.raises(UserError, match="QEMU ended with exit code 3: qemu: no more"),
     ):
-        guest.run(files, domain, "tcg", (), (), signals, lambda _: None)
+        guest.run(files, domain, "tcg", (), (), signals, lambda _: None, int)
     assert sum(log.stat().st_size for log in files.run.glob("qemu.log*")) <= 1 << 20

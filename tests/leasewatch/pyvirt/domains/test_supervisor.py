@@ -58,7 +58,7 @@ class Stage:
         self._pipe = reading, self._signals = os.pipe()
         self.reports: list[Status] = []
         self.supervisor = Supervisor(
-            self.guest, self._monitor, reading, disks, grace, self.reports.append
+            self.guest, self._monitor, reading, disks, grace, self.reports.append, lambda: 1
         )
         self.failure: list[UserError] = []
         self._thread = Thread(target=self._follow)
@@ -152,7 +152,7 @@ def test_a_full_disk_is_retried_as_soon_as_there_is_room(
     stage.asked("cont")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_who_ends_the_parent_presses_the_power_button(
     play: Callable[..., Stage], number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,6 +165,14 @@ def test_who_ends_the_parent_presses_the_power_button(
     stage.guest.end()
     stage.joined()
     assert stage.supervisor.end == "the guest shut down"
+
+
+def test_sighup_renews_the_time_that_a_guest_gets(play: Callable[..., Stage]) -> None:
+    stage = play(3600)
+    stage.signal(signal.SIGHUP)
+    stage.signal(signal.SIGTERM)
+    stage.joined()
+    assert stage.supervisor.end == "it had not shut down within 1 s and was forced off"
 
 
 def test_a_guest_that_ignores_the_button_is_ended_in_time(play: Callable[..., Stage]) -> None:

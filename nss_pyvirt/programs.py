@@ -11,11 +11,11 @@ import select
 import signal
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple, Self
 
 from nss_pyvirt.errors import UserError
 
-_IGNORED: Final = (signal.SIGPIPE, signal.SIGXFSZ)
+IGNORED: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 """Python ignores these; programs expect the default action."""
 
 
@@ -58,14 +58,25 @@ class Child:
                 actions.append((os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0))
             else:
                 actions.append((os.POSIX_SPAWN_DUP2, fd, number))
-        self.pid = os.posix_spawn(
+        pid = os.posix_spawn(
             argv[0],
             list(argv),
             environment,
             file_actions=actions,
             setsid=leads_session,
-            setsigdef=_IGNORED,
+            setsigdef=IGNORED,
         )
+        self._watch(pid)
+
+    @classmethod
+    def adopt(cls, pid: int) -> Self:
+        """A child that was started by other means."""
+        self = cls.__new__(cls)
+        self._watch(pid)
+        return self
+
+    def _watch(self, pid: int) -> None:
+        self.pid = pid
         try:
             self.pidfd = os.pidfd_open(self.pid)
         except OSError:

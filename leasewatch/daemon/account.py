@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from leasewatch.paths import Paths
 from nss_pyvirt.errors import UserError
-from nss_pyvirt.installer.pieces import USER
+from nss_pyvirt.users import USER
 
 _DAC_READ_SEARCH: Final = 2  # linux/capability.h
 _VERSION_3: Final = 0x20080522

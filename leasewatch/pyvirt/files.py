@@ -66,6 +66,8 @@ class DomainFiles:
         self.log = self.run / "log"
         """The output of `pyvirt domain run`."""
         self.qemu_log = self.run / "qemu.log"
+        self.qemu_lock = self.run / "qemu.lock"
+        """Locked (flock(2)) as long as QEMU runs, also if its parent was killed."""
         self.qmp = self.run / "qmp"
         """QEMU's QMP socket."""
         self.console = self.run / "console"

@@ -65,9 +65,9 @@ def install(root: Path) -> None:
 
     Puts libnss_pyvirt.so.2 into glibc's folder and `pyvirt [TRYAGAIN=return]` into the hosts line
     of /etc/nsswitch.conf, after `files` and before everything that would hide it. Adds the system
-    user leasewatch and, if systemd is present, leasewatch.service and the units of pyvirt, which
-    start networks and domains at boot. Links the man pages of a virtual environment into
-    /usr/local/share/man.
+    users leasewatch and pyvirt-qemu and, if systemd is present, leasewatch.service and the units of
+    pyvirt, which start networks and domains at boot. Links the man pages of a virtual environment
+    into /usr/local/share/man.
 
     Running it again is harmless. After an upgrade it updates outdated files and restarts the
     service; names keep resolving. If a step fails, the earlier ones are undone.

@@ -7,14 +7,15 @@ the earlier ones are undone. Returns what it did as lines; prints nothing.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from nss_pyvirt import users
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.installer import authselect, glibc, nsswitch, pieces, rootfs, tools
-from nss_pyvirt.installer.pieces import HISTORY, NSSWITCH, SYSTEM_FILES, UNIT, UP, USER, System
+from nss_pyvirt.installer.pieces import HISTORY, NSSWITCH, SYSTEM_FILES, UNIT, UP, System
 from nss_pyvirt.installer.remove import give_back_state
 
 _WHERE: Final = "install the package with the system's Python, e.g. in a venv /opt/pyvirt"
@@ -70,25 +71,33 @@ def _install_module(system: System, undo: ExitStack) -> Iterator[str]:
     yield f"installed {path}"
 
 
-def _install_user(system: System, undo: ExitStack) -> Iterator[str]:
-    if pieces.account(system):
-        return
-    undo.callback(tools.delete_user, system)
-    rules = Path(__file__).parent / "system" / "leasewatch.sysusers"
+def _install_users(system: System, undo: ExitStack) -> Iterator[str]:
+    missing = [user for user in users.COMMENTS if not pieces.account(system, user)]
+    for user in missing:
+        undo.callback(tools.delete_user, system, user)
+    if missing:
+        _add_users(system, missing)
+    for user in missing:
+        yield f"added the system user {user}"
+
+
+def _add_users(system: System, missing: Sequence[str]) -> None:
+    rules = Path(__file__).parent / "system" / "nss-pyvirt.sysusers"
     if shutil.which("systemd-sysusers"):
         root = [] if system.running else [f"--root={system.root}"]
         tools.run("systemd-sysusers", *root, str(rules))
     elif shutil.which("useradd"):
-        tools.run("useradd", *tools.prefix(system), "--system", "--user-group", "--no-create-home",
-             "--home-dir", HISTORY, "--shell", "/usr/sbin/nologin",
-             "--comment", pieces.USER_COMMENT, USER)  # fmt: skip
+        for user in missing:
+            home = HISTORY if user == users.USER else "/"
+            tools.run("useradd", *tools.prefix(system), "--system", "--user-group",
+                 "--no-create-home", "--home-dir", home, "--shell", "/usr/sbin/nologin",
+                 "--comment", users.COMMENTS[user], user)  # fmt: skip
     else:
         raise UserError(
-            "found neither systemd-sysusers nor useradd to add the user leasewatch",
-            "add a system user leasewatch by hand, then: sudo nss-pyvirt install",
+            f"found neither systemd-sysusers nor useradd to add the user {missing[0]}",
+            f"add a system user {missing[0]} by hand, then: sudo nss-pyvirt install",
             "missing",
         )
-    yield f"added the system user {USER}"
 
 
 def _install_service(system: System, undo: ExitStack) -> Iterator[str]:
@@ -186,7 +195,7 @@ def _put_back_service(state: str) -> None:
 
 _INSTALL: Final[tuple[Callable[[System, ExitStack], Iterator[str]], ...]] = (
     _install_module,
-    _install_user,
+    _install_users,
     _install_service,
     _link_manuals,
     _install_nsswitch,

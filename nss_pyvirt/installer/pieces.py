@@ -17,8 +17,6 @@ NSSWITCH: Final = "/etc/nsswitch.conf"
 NSSWITCH_MADE: Final = "# Made by nss-pyvirt install; remove takes it away\n"
 """The first line of a file that install has made; without it, the file stays."""
 VENDOR_NSSWITCH: Final = "/usr/etc/nsswitch.conf"  # openSUSE: read when /etc has none
-USER: Final = "leasewatch"
-USER_COMMENT: Final = "leasewatch (nss-pyvirt)"
 UNIT: Final = "leasewatch.service"
 UP: Final = "pyvirt.service"
 """Runs `pyvirt up` at boot."""
@@ -178,11 +176,11 @@ def started(system: System) -> list[tuple[str, str]]:
     return [(kind, file.stem) for kind, run in states for file in sorted(run.glob("*.json"))]
 
 
-def account(system: System, table: str = "passwd") -> list[str]:
-    """The fields of the service's user in the system's passwd(5) or group(5); empty: no user."""
+def account(system: System, user: str, table: str = "passwd") -> list[str]:
+    """The fields of a user in the system's passwd(5) or group(5); empty: no such user."""
     path = system.at(f"/etc/{table}")
     lines = path.read_text(errors="replace").splitlines() if path.exists() else []
-    return next((line.split(":") for line in lines if line.startswith(f"{USER}:")), [])
+    return next((line.split(":") for line in lines if line.startswith(f"{user}:")), [])
 
 
 def service_answers(system: System) -> bool:

@@ -10,9 +10,10 @@ import shutil
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from nss_pyvirt import users
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.installer import authselect, glibc, nsswitch, pieces, rootfs, tools
-from nss_pyvirt.installer.pieces import HISTORY, NSSWITCH, SYSTEM_FILES, UNIT, UP, USER, System
+from nss_pyvirt.installer.pieces import HISTORY, NSSWITCH, SYSTEM_FILES, UNIT, UP, System
 
 
 def remove(system: System, *, purge: bool = False) -> list[str]:
@@ -124,15 +125,16 @@ def give_back_state(system: System) -> Iterator[str]:
         rootfs.remove_if_empty(system.at(folder))
 
 
-def _remove_user(system: System) -> Iterator[str]:
-    user = pieces.account(system)
-    if not user:
-        return
-    if user[4:5] != [pieces.USER_COMMENT]:
-        yield f"kept the user {USER}, which somebody else created"
-        return
-    tools.delete_user(system)
-    yield f"removed the system user {USER}"
+def _remove_users(system: System) -> Iterator[str]:
+    for user, comment in users.COMMENTS.items():
+        account = pieces.account(system, user)
+        if not account:
+            continue
+        if account[4:5] != [comment]:
+            yield f"kept the user {user}, which somebody else created"
+            continue
+        tools.delete_user(system, user)
+        yield f"removed the system user {user}"
 
 
 def _tmpfiles_folders() -> list[str]:
@@ -147,5 +149,5 @@ _REMOVE: Final[tuple[Callable[[System], Iterator[str]], ...]] = (
     _remove_module,
     _unlink_manuals,
     give_back_state,
-    _remove_user,
+    _remove_users,
 )

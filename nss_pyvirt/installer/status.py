@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from nss_pyvirt import users
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.installer import glibc, nsswitch, pieces, tools
-from nss_pyvirt.installer.pieces import SYSTEM_FILES, UNIT, UP, USER, System
+from nss_pyvirt.installer.pieces import SYSTEM_FILES, UNIT, UP, System
 
 
 class Piece(NamedTuple):
@@ -61,10 +62,12 @@ def _module(system: System) -> Piece:
 
 
 def _user(system: System) -> Piece:
-    user = pieces.account(system)
-    if not user:
-        return Piece("user", "missing", f"there is no user {USER}", _install(system))
-    return Piece("user", "ok", f"{USER}, uid {user[2]}")
+    found = {user: pieces.account(system, user) for user in users.COMMENTS}
+    for user, account in found.items():
+        if not account:
+            return Piece("user", "missing", f"there is no user {user}", _install(system))
+    uids = "; ".join(f"{user}, uid {account[2]}" for user, account in found.items())
+    return Piece("user", "ok", uids)
 
 
 def _settings(system: System) -> Piece:

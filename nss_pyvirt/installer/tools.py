@@ -10,7 +10,7 @@ from typing import Final
 from nss_pyvirt import programs
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.installer import pieces
-from nss_pyvirt.installer.pieces import UNIT, USER, System
+from nss_pyvirt.installer.pieces import UNIT, System
 
 _TIMEOUT: Final = 90  # seconds, for every command that is run
 
@@ -73,12 +73,12 @@ def output(*command: str, timeout: float = _TIMEOUT) -> str:
     return programs.run(command, timeout=timeout).stdout.strip()
 
 
-def delete_user(system: System) -> None:
-    """Remove the service's user and group, if they exist."""
-    if pieces.account(system):
-        run("userdel", *prefix(system), USER)
-    if pieces.account(system, "group"):
-        run("groupdel", *prefix(system), USER)
+def delete_user(system: System, user: str) -> None:
+    """Remove a user and its group, if they exist."""
+    if pieces.account(system, user):
+        run("userdel", *prefix(system), user)
+    if pieces.account(system, user, "group"):
+        run("groupdel", *prefix(system), user)
 
 
 def prefix(system: System) -> list[str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from tests.nss_pyvirt.lines import PLACED
 from tests.system.world import World
 
-# The host's /usr is shared with the world: changes go to a layer above it. The user goes so that
-# the installer has to make it.
+# The host's /usr is shared with the world: changes go to a layer above it. The users go so that
+# the installer has to make them.
 BARE = r"""
 mkdir -p /run/layer/up /run/layer/work
 mount -t overlay -o lowerdir=/usr,upperdir=/run/layer/up,workdir=/run/layer/work overlay /usr
 printf 'passwd: files\nhosts:  files dns\n' >/etc/nsswitch.conf
-sed -i /^leasewatch:/d /etc/passwd /etc/group /etc/shadow /etc/gshadow
+sed -i -E "/^(leasewatch|pyvirt-qemu):/d" /etc/passwd /etc/group /etc/shadow /etc/gshadow
 rmdir /run/leasewatch /var/lib/leasewatch /etc/pyvirt
 ldconfig
 """
@@ -36,6 +36,7 @@ def test_a_running_system_gets_every_piece_and_gives_it_back(world: World) -> No
 
     installed = world.run(["nss-pyvirt", "install"]).stdout
     assert "added the system user leasewatch" in installed
+    assert "added the system user pyvirt-qemu" in installed
     world.run(["python", "-c", PUBLISH])
     assert world.run(["getent", "hosts", "web1"]).stdout.split() == ["10.77.0.5", "web1"]
     status = world.run(["nss-pyvirt", "status"], check=False).stdout

@@ -12,7 +12,7 @@ import msgspec
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DiskDefinition, DomainDefinition
-from leasewatch.pyvirt.domains.qemu import OpenedDisk
+from leasewatch.pyvirt.domains.qemu import Drive, Layer
 from leasewatch.pyvirt.files import DomainFiles
 from leasewatch.pyvirt.images import qemu_img
 from leasewatch.pyvirt.images.store import Images
@@ -59,8 +59,8 @@ def make_overlay(paths: Paths, name: str, disk: DiskDefinition) -> None:
     qemu_img.run(argv, f"cannot make {overlay}")
 
 
-def opened(paths: Paths, domain: DomainDefinition) -> list[OpenedDisk]:
-    """The files of the domain's disks, in order; UserError where one is gone."""
+def drives(paths: Paths, domain: DomainDefinition) -> list[Drive]:
+    """The domain's disks, in order, then its seed; UserError where a file is gone."""
     images, files = Images(paths), DomainFiles(paths, domain.name)
     found = []
     for disk in domain.disks:
@@ -69,7 +69,10 @@ def opened(paths: Paths, domain: DomainDefinition) -> list[OpenedDisk]:
             what = f"disk {overlay} of domain {domain.name} is gone"
             raise UserError(what, "put that file back", "not-found")
         image = images.file(disk.sha256)
-        found.append(OpenedDisk(overlay, image.path, image.format))
+        layers = Layer(overlay, "qcow2", writable=True), Layer(image.path, image.format)
+        found.append(Drive(layers))
+    if domain.login is not None:
+        found.append(Drive((Layer(files.seed, "raw"),)))
     return found
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from leasewatch.daemon import notify
-from leasewatch.pyvirt import process
 from leasewatch.pyvirt.defined.domain import DomainDefinition
-from leasewatch.pyvirt.domains import qemu
+from leasewatch.pyvirt.domains import qemu, sandbox
 from leasewatch.pyvirt.domains.console import Log
 from leasewatch.pyvirt.domains.monitor import Monitor
 from leasewatch.pyvirt.domains.status import Status
@@ -23,31 +23,27 @@ from leasewatch.pyvirt.files import DomainFiles
 from leasewatch.pyvirt.images.qemu_img import complaint
 from nss_pyvirt import programs
 from nss_pyvirt.errors import UserError
+from nss_pyvirt.users import QEMU_USER
 
 _QUIT = 5.0  # seconds for QEMU to flush its disks and go
-
-
-def await_former(name: str) -> None:
-    """Wait until the QEMU of a killed parent has ended, as it locks the disk; else UserError."""
-    process.await_end(_program(), qemu.guest_option(name), _QUIT)
 
 
 def run(
     files: DomainFiles,
     domain: DomainDefinition,
     accel: qemu.Chosen,
-    disks: Sequence[qemu.OpenedDisk],
-    taps: Sequence[int],
+    devices: qemu.Devices,
     signals: int,
     report: Callable[[Status], None],
     renew: Callable[[], int],
 ) -> str:
     """Run QEMU until its guest ends; READY=1 once QMP answers. Returns why it has ended.
 
-    QEMU gets `taps` and never outlives this process. `Supervisor` explains the last three
-    arguments. UserError with QEMU's own last line when it fails.
+    QEMU gets `devices` and never outlives this process. `Supervisor` explains the last three
+    arguments. UserError with QEMU's own last line when it fails, and if the QEMU of a killed parent
+    does not end.
     """
-    child, logs, monitor = _start(files, domain, accel, disks, taps)
+    child, logs, monitor = _start(files, domain, accel, devices)
     with contextlib.closing(_Guest(child, logs)) as guest, contextlib.closing(monitor):
         grace = domain.stop_timeout
         supervisor = Supervisor(guest, monitor, signals, files.data, grace, report, renew)
@@ -56,40 +52,40 @@ def run(
         finally:
             stopped = not guest.has_ended
             notify.notify("STOPPING=1")
-            guest.end()
+            guest.end(at_once=not supervisor.is_ready)
     if (code := child.reap()) and not stopped:
         raise _failure(files, code)
     return supervisor.end or "QEMU ended"
 
 
 def _start(
-    files: DomainFiles,
-    domain: DomainDefinition,
-    accel: qemu.Chosen,
-    disks: Sequence[qemu.OpenedDisk],
-    taps: Sequence[int],
+    files: DomainFiles, domain: DomainDefinition, accel: qemu.Chosen, devices: qemu.Devices
 ) -> tuple[programs.Child, dict[int, Path], Monitor]:
     """QEMU, the descriptors to read from, each with the log that gets its content, its monitor."""
     program = _program()
     with contextlib.ExitStack() as given, contextlib.ExitStack() as kept:
+        lock = _lock(given, files)
         said, console_log = _pipe(kept, given)
         printed, errors = _pipe(kept, given)
         qmp, console = (given.enter_context(_listen(p)) for p in (files.qmp, files.console))
         ours, events = socket.socketpair()
         kept.callback(ours.close)
         given.callback(events.close)
+        layers = tuple(tuple(_open(given, one) for one in each.layers) for each in devices.drives)
+        shown = qemu.sandbox_files(domain)
+        for path in (each for each in shown.values() if isinstance(each, Path)):
+            _open(given, qemu.Layer(path, "raw"))  # a clearer message than the sandbox has
         descriptors = qemu.Descriptors(
-            qmp.fileno(), events.fileno(), console.fileno(), console_log, tuple(taps)
+            qmp.fileno(), events.fileno(), console.fileno(), console_log, devices.taps, layers
         )
-        seed = files.seed if domain.login else None
-        argv = qemu.command(domain, accel=accel, disks=disks, seed=seed, descriptors=descriptors)
-        guest = programs.Child(
-            process.confined(
-                [program, *argv[1:]], death_signal="KILL", capabilities=qemu.CAPABILITIES
-            ),
+        argv = qemu.command(domain, accel, devices.drives, descriptors)
+        guest = sandbox.spawn(
+            [program, *argv[1:]],
             [None, errors, errors],
-            kept=descriptors.all(),
-            leads_session=True,  # Ctrl-C is for us to act on
+            account=sandbox.account(kvm=accel == "kvm"),
+            kept=[lock, *descriptors.all()],
+            files=shown,
+            kvm=accel == "kvm",
         )
         kept.pop_all()
     return guest, {said: files.console_log, printed: files.qemu_log}, Monitor(ours)
@@ -102,6 +98,30 @@ def _pipe(kept: contextlib.ExitStack, given: contextlib.ExitStack) -> tuple[int,
     given.callback(os.close, writing)
     os.set_blocking(reading, False)
     return reading, writing
+
+
+def _lock(given: contextlib.ExitStack, files: DomainFiles) -> int:
+    """Lock a file that QEMU inherits; UserError if the QEMU of a killed parent does not end."""
+    lock = os.open(files.qemu_lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    given.callback(os.close, lock)
+    deadline = time.monotonic() + _QUIT
+    while True:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        if time.monotonic() > deadline:
+            what = f"QEMU of an earlier run of {files.name} has not ended within {_QUIT:g} s"
+            raise UserError(what, f"see what it does: ps -fu {QEMU_USER}", "timeout")
+        time.sleep(0.01)
+
+
+def _open(given: contextlib.ExitStack, layer: qemu.Layer) -> int:
+    try:
+        fd = os.open(layer.path, (os.O_RDWR if layer.writable else os.O_RDONLY) | os.O_CLOEXEC)
+    except OSError as error:
+        raise UserError(f"cannot open {layer.path}: {error.strerror}") from error
+    given.callback(os.close, fd)
+    return fd
 
 
 def _program() -> str:
@@ -150,9 +170,13 @@ class _Guest:
             if not said:
                 self._open.discard(reading)
 
-    def end(self) -> None:
-        """SIGTERM lets it flush its disks, SIGKILL follows if it does not end."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
+    def end(self, *, at_once: bool) -> None:
+        """SIGTERM lets it flush its disks, SIGKILL follows if it does not end.
+
+        `at_once`: SIGKILL alone. A QEMU that only just starts does not react to SIGTERM, as it is
+        PID 1 of its namespace.
+        """
+        for number in (signal.SIGKILL,) if at_once else (signal.SIGTERM, signal.SIGKILL):
             if not self.has_ended:
                 signal.pidfd_send_signal(self._child.pidfd, number)
                 self.wait(time.monotonic() + _QUIT)
@@ -166,8 +190,10 @@ class _Guest:
 
 
 def _failure(files: DomainFiles, code: int) -> UserError:
-    how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
     why = complaint(files.qemu_log.read_text(errors="replace"))
+    if code == sandbox.FAILED:
+        return UserError(why, sandbox.HINT, "needs-root")
+    how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
     return UserError(
         f"QEMU ended {how}{why and f': {why}'}", f"see {files.qemu_log} and {files.console_log}"
     )

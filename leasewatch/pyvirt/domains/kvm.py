@@ -6,17 +6,15 @@ That /dev/kvm opens proves nothing: in a nested machine QEMU may abort, or the g
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 
 import msgspec
 
 from leasewatch.errors import UNDECODABLE
-from leasewatch.pyvirt import process
-from leasewatch.pyvirt.domains import qemu
+from leasewatch.pyvirt.domains import qemu, sandbox
 from nss_pyvirt import programs, replacing
 
-DEVICE = Path("/dev/kvm")
+DEVICE = sandbox.KVM
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _LIMIT = 2.0  # seconds; 0.1 where KVM works
 
@@ -53,15 +51,15 @@ def probe(memory: Path) -> Verdict:
 
 def try_acceleration(accel: qemu.Chosen, limit: float = _LIMIT) -> str:
     """Run a throw-away virtual CPU for `limit` s at most; empty if it works, else the reason."""
-    firmware = os.memfd_create("probe")
-    try:
-        os.write(firmware, qemu.PROBE_FIRMWARE)
-        argv = qemu.probe_command(accel, f"/proc/self/fd/{firmware}")
-        argv[0] = programs.find(argv[0], qemu.PACKAGES[argv[0]])
-        confined = process.confined(argv, death_signal="KILL", capabilities=qemu.CAPABILITIES)
-        guest = programs.Child(confined, kept=[firmware])
-    finally:
-        os.close(firmware)
+    argv = qemu.probe_command(accel)
+    argv[0] = programs.find(argv[0], qemu.PACKAGES[argv[0]])
+    guest = sandbox.spawn(
+        argv,
+        (None, None, None),
+        account=sandbox.account(kvm=accel == "kvm"),
+        files={"firmware": qemu.PROBE_FIRMWARE},
+        kvm=accel == "kvm",
+    )
     return _outcome(guest, limit)
 
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from leasewatch.pyvirt.defined.domain import DomainDefinition, Format
 
 SYSTEM = "qemu-system-x86_64"
 PACKAGES = {SYSTEM: "qemu-system-x86"}
 """Debian's packages of the programs."""
-CAPABILITIES = ("dac_read_search",)
-"""What QEMU keeps of root's capabilities: it may read other users' images, kernels and initrds."""
 
 Chosen = Literal["kvm", "tcg"]
 
@@ -20,40 +20,54 @@ _SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=d
 _QUIET = ("-nodefaults", "-no-user-config", "-display", "none")
 
 
-class OpenedDisk(NamedTuple):
-    """A disk of a domain: the overlay that the guest writes to, and the image below it."""
+class Layer(NamedTuple):
+    """A file of a drive."""
 
-    overlay: Path
-    image: Path
+    path: Path
     format: Format
-    """Of the image; the overlay is qcow2."""
+    writable: bool = False
+
+
+class Drive(NamedTuple):
+    """A disk of the guest: the file that it sees, then the one beneath that, and so on.
+
+    QEMU opens no file that an image names.
+    """
+
+    layers: tuple[Layer, ...]
+
+
+class Devices(NamedTuple):
+    """What a guest has beside what its definition says."""
+
+    drives: Sequence[Drive]
+    taps: tuple[int, ...]
+    """Open descriptors, one per interface."""
 
 
 class Descriptors(NamedTuple):
-    """What QEMU inherits: three sockets, a pipe for the console's output, and taps."""
+    """What QEMU inherits: three sockets, a pipe for the console's output, and the rest."""
 
     qmp: int
     events: int
     """Connected to the parent; `qmp` and `console` listen."""
     console: int
     console_log: int
-    taps: tuple[int, ...]
+    taps: tuple[int, ...] = ()
     """One per interface, in order."""
+    drives: tuple[tuple[int, ...], ...] = ()
+    """One per layer of each drive, in order."""
 
     def all(self) -> tuple[int, ...]:
         """Every one of them."""
-        return (self.qmp, self.events, self.console, self.console_log, *self.taps)
+        layers = (fd for drive in self.drives for fd in drive)
+        return (self.qmp, self.events, self.console, self.console_log, *self.taps, *layers)
 
 
 def command(
-    domain: DomainDefinition,
-    *,
-    accel: Chosen,
-    disks: Sequence[OpenedDisk],
-    seed: Path | None = None,
-    descriptors: Descriptors,
+    domain: DomainDefinition, accel: Chosen, drives: Sequence[Drive], descriptors: Descriptors
 ) -> list[str]:
-    """The domain's QEMU (qemu-system(1)).
+    """The domain's QEMU (qemu-system(1)), which runs in a sandbox with `sandbox_files`.
 
     QEMU inherits sockets that listen already, so a client can connect at once.
     """
@@ -65,9 +79,8 @@ def command(
         argv += ["-uuid", domain.uuid]
     argv += ["-smp", str(domain.cpus), "-m", str(domain.memory)]
     argv += ["-chardev", f"socket,id=qmp,fd={descriptors.qmp},server=on,wait=off"]
-    argv += ["-mon", "chardev=qmp,mode=control"]
     argv += ["-chardev", f"socket,id=events,fd={descriptors.events}"]
-    argv += ["-mon", "chardev=events,mode=control"]
+    argv += ["-qmp", "chardev:qmp", "-qmp", "chardev:events"]
     argv += ["-add-fd", f"fd={descriptors.console_log},set=1"]
     console = f"socket,id=console,fd={descriptors.console},server=on,wait=off"
     log = "logfile=/dev/fdset/1,logappend=on"  # else QEMU truncates, which a pipe refuses
@@ -76,18 +89,35 @@ def command(
         argv += ["-netdev", f"tap,id=net{index},fd={fd}"]
         # No boot ROM: nothing here boots from the network, and loading it takes time.
         argv += ["-device", f"virtio-net-pci,netdev=net{index},mac={nic.mac},romfile="]
-    for index, disk in enumerate(disks):
-        file = f"file={_escape(str(disk.overlay))},if=none,id=disk{index}"
-        argv += ["-drive", f"{file},format=qcow2,discard=unmap"]
+    for index, (drive, fds) in enumerate(zip(drives, descriptors.drives, strict=True)):
+        argv += _drive(f"disk{index}", drive, fds)
         argv += ["-device", f"virtio-blk-pci,drive=disk{index}"]
-    if seed is not None:
-        argv += ["-drive", f"file={_escape(str(seed))},if=none,id=seed,format=raw,readonly=on"]
-        argv += ["-device", "virtio-blk-pci,drive=seed"]
-    for option, value in (("-kernel", domain.kernel), ("-initrd", domain.initrd)):
-        if value is not None:
-            argv += [option, value]
+    for name in sandbox_files(domain):
+        argv += [f"-{name}", f"/{name}"]
     if domain.append:
         argv += ["-append", domain.append]
+    return argv
+
+
+def sandbox_files(domain: DomainDefinition) -> dict[str, Path | bytes]:
+    """Files that QEMU can only open by a path: name in the sandbox -> the file."""
+    given = (("kernel", domain.kernel), ("initrd", domain.initrd))
+    return {name: Path(path) for name, path in given if path is not None}
+
+
+def _drive(name: str, drive: Drive, fds: Sequence[int]) -> list[str]:
+    """Block nodes over open files, the lowest first; the highest is called `name`."""
+    argv, below = [], None
+    for depth, (layer, fd) in reversed(list(enumerate(zip(drive.layers, fds, strict=True)))):
+        node = f"{name}-{depth}" if depth else name
+        argv += ["-add-fd", f"fd={fd},set={fd}"]
+        common = {"read-only": not layer.writable, "discard": "unmap"}
+        file = {"driver": "file", "filename": f"/dev/fdset/{fd}", **common}
+        made: dict[str, object] = {"driver": layer.format, "node-name": node, "file": file}
+        if layer.format == "qcow2":
+            made["backing"] = below  # null: none, whatever the image says
+        argv += ["-blockdev", msgspec.json.encode(made | common).decode()]
+        below = node
     return argv
 
 
@@ -96,11 +126,11 @@ def guest_option(name: str) -> str:
     return f"guest={_escape(name)}"
 
 
-def probe_command(accel: Chosen, firmware: str) -> list[str]:
-    """Run PROBE_FIRMWARE from the file `firmware`; the exit code is PROBE_PASSED if it executes."""
+def probe_command(accel: Chosen) -> list[str]:
+    """Run PROBE_FIRMWARE, the file `firmware` in a sandbox; PROBE_PASSED is its exit code then."""
     exit_port = "isa-debug-exit,iobase=0xf4,iosize=4"
     machine = ["-machine", "q35", *_processor(accel, 32), "-m", "32"]
-    return [SYSTEM, *_QUIET, *machine, "-bios", firmware, "-device", exit_port]
+    return [SYSTEM, *_QUIET, *machine, "-bios", "/firmware", "-device", exit_port]
 
 
 PROBE_PASSED = (0x10 << 1) | 1

@@ -22,7 +22,7 @@ from leasewatch.paths import Paths
 from leasewatch.pyvirt import nft, process
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition, tap_mac
-from leasewatch.pyvirt.domains import disk, guest, live, tap
+from leasewatch.pyvirt.domains import disk, guest, live, qemu, tap
 from leasewatch.pyvirt.domains.qemu import Chosen
 from leasewatch.pyvirt.domains.status import Status
 from leasewatch.pyvirt.domains.sweep import sweep
@@ -60,12 +60,11 @@ def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None
         ours.callback(held.release)
         files.run.chmod(0o700)
         sweep(files, KILLED)
-        guest.await_former(domain.name)
-        disks = disk.opened(paths, domain)
         if domain.login is not None:
             from leasewatch.pyvirt.login import seed  # noqa: PLC0415  start-up time
 
             seed.refresh(files, domain)
+        drives = disk.drives(paths, domain)
         with _started_networks(paths, domain) as networks:
             taps, nics = _open_taps(ours, domain, networks)
             ends = ours.enter_context(_swept(files))
@@ -83,9 +82,10 @@ def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None
             _write(files, state)
         hosts_entries.update(paths, domain, running=True)
         _filter(paths, state, say)
+        devices = qemu.Devices(drives, tuple(taps))
         record = partial(_record, files, state)
         renew = partial(_renew, files, state, domain, say)
-        ends.append(guest.run(files, domain, accel, disks, taps, signals, record, renew))
+        ends.append(guest.run(files, domain, accel, devices, signals, record, renew))
 
 
 def _write(files: DomainFiles, state: DomainState) -> None:

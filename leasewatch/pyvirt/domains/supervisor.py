@@ -59,7 +59,8 @@ class Supervisor:
         self._disks, self._grace, self._report, self._renew = disks, grace, report, renew
         self._reported = Reported()
         self._said = self._reported.status
-        self._is_ready = False
+        self.is_ready = False
+        """Whether QEMU has answered."""
         self._answers_by = time.monotonic() + ANSWER
         self._ends_by: float | None = None
         """When it is ended that has been asked to shut down."""
@@ -93,7 +94,7 @@ class Supervisor:
 
     def _due(self) -> float | None:
         """When there is something to do, monotonic seconds."""
-        if not self._is_ready:
+        if not self.is_ready:
             return self._answers_by
         if self._ends_by is not None:
             return min(self._ends_by, self._press_at)
@@ -112,8 +113,8 @@ class Supervisor:
                 self._said = status
                 self._report(status)
                 self._look_at = time.monotonic() + _LOOK
-            if not self._is_ready:
-                self._is_ready = True
+            if not self.is_ready:
+                self.is_ready = True
                 notify.notify("READY=1")
 
     def _obey(self, number: int) -> None:
@@ -123,7 +124,7 @@ class Supervisor:
             self._grace = self._renew()
         elif number == signal.SIGQUIT or (number == signal.SIGINT and again):
             self.cut = "it was forced off"
-        elif not self._is_ready:
+        elif not self.is_ready:
             self.cut = "it was told to end before it ran"
         elif not again:
             patience = round((self._grace + _MARGIN) * 1e6)
@@ -132,7 +133,7 @@ class Supervisor:
             self._ends_by = self._press_at + self._grace
 
     def _act(self, now: float) -> None:
-        if not self._is_ready:
+        if not self.is_ready:
             if now >= self._answers_by or not self._monitor.is_open:
                 self._fail()
         elif self._ends_by is not None:

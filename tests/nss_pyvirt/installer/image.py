@@ -9,7 +9,10 @@ from pathlib import Path
 from nss_pyvirt.installer.pieces import System
 
 NSSWITCH = "passwd: files\nhosts:  files dns # ours\n"
-USER = "root:x:0:0::/root:/bin/sh\nleasewatch:x:990:990:a user of the image:/:/bin/false\n"
+USERS = """root:x:0:0::/root:/bin/sh
+leasewatch:x:990:990:a user of the image:/:/bin/false
+pyvirt-qemu:x:991:991:a user of the image:/:/bin/false
+"""
 PROGRAM = "/opt/pyvirt/bin/leasewatch"
 LIBC = next(Path("/lib").glob("*-linux-gnu/libc.so.6"))
 LIBS = f"usr/lib/{LIBC.parent.name}"
@@ -22,7 +25,7 @@ def make_image(folder: Path) -> Path:
     (root / "lib").symlink_to("usr/lib")
     (root / "etc/systemd/system").mkdir(parents=True)
     (root / "etc/nsswitch.conf").write_text(NSSWITCH)
-    (root / "etc/passwd").write_text(USER)
+    (root / "etc/passwd").write_text(USERS)
     shutil.copy(LIBC, root / LIBS / "libc.so.6")
     (root / "opt/pyvirt/bin").mkdir(parents=True)
     (root / "opt/pyvirt/bin/leasewatch").touch()

@@ -75,16 +75,17 @@ def test_the_first_disk_is_of_the_named_image_and_the_others_of_files(
     assert [each.file for each in disks] == ["disk.qcow2", "disk1.qcow2", "disk2.qcow2"]
     assert [each.source for each in disks] == ["debian-12", *map(str, files)]
     assert [each.size for each in disks] == [1 << 30, 1 << 20, 1 << 20]
-    opened = disk.opened(paths, domain)
-    assert [file.format for file in opened] == ["qcow2", "raw", "raw"]
-    for file, wanted in zip(opened, disks, strict=True):
-        info = _info(file.overlay)
-        assert info["full-backing-filename"] == str(file.image)
-        assert info["backing-filename-format"] == file.format
+    drives = [drive.layers for drive in disk.drives(paths, domain)]
+    assert [image.format for _, image in drives] == ["qcow2", "raw", "raw"]
+    for (overlay, image), wanted in zip(drives, disks, strict=True):
+        assert (overlay.writable, image.writable) == (True, False)
+        info = _info(overlay.path)
+        assert info["full-backing-filename"] == str(image.path)
+        assert info["backing-filename-format"] == image.format
         assert info["virtual-size"] == wanted.size
-    opened[1].overlay.unlink()
+    drives[1][0].path.unlink()
     with pytest.raises(UserError, match=r"disk .*/disk1\.qcow2 of domain web1 is gone"):
-        disk.opened(paths, domain)
+        disk.drives(paths, domain)
 
 
 def _former(paths: Paths, image: Path, kind: str = "qcow2") -> DomainDefinition:
@@ -108,9 +109,9 @@ def test_a_disk_of_an_earlier_version_gets_an_image_of_its_own(
     assert domain == store.read(paths.domain_definitions, "web1", DomainDefinition)
     assert domain.disk is None
     assert [(each.source, each.size) for each in domain.disks] == [(str(image), 1 << 20)]
-    (opened,) = disk.opened(paths, domain)
-    assert _info(opened.overlay)["full-backing-filename"] == str(opened.image)
-    read = ["qemu-io", "-r", "-c", "read -P 7 0 4k", str(opened.overlay)]
+    ((overlay, copy),) = (drive.layers for drive in disk.drives(paths, domain))
+    assert _info(overlay.path)["full-backing-filename"] == str(copy.path)
+    read = ["qemu-io", "-r", "-c", "read -P 7 0 4k", str(overlay.path)]
     said = subprocess.run(read, capture_output=True, text=True, check=True).stdout
     assert "Pattern verification failed" not in said
     assert disk.adopt(paths, domain) == domain

@@ -21,7 +21,8 @@ exit 3
 """
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="giving capabilities up needs root")
+@pytest.mark.usefixtures("sandboxed")
+@pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox needs root")
 def test_what_qemu_prints_is_kept_to_its_end_and_fills_no_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -29,13 +30,14 @@ def test_what_qemu_prints_is_kept_to_its_end_and_fills_no_memory(
     program.parent.mkdir()
     program.write_text(CHATTY)
     program.chmod(0o755)
+    tmp_path.chmod(0o755)  # the sandbox shows it
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     files = DomainFiles(Paths(tmp_path), "web1")
     files.run.mkdir(parents=True)
-    domain = DomainDefinition(name="web1", nics=(), memory=64, cpus=1, kernel="/vmlinuz")
+    domain = DomainDefinition(name="web1", nics=(), memory=64, cpus=1, kernel="/bin/sh")
     with (
         process.signals() as signals,
         pytest.raises(UserError, match="QEMU ended with exit code 3: qemu: no more"),
     ):
-        guest.run(files, domain, "tcg", (), (), signals, lambda _: None, int)
+        guest.run(files, domain, "tcg", qemu.Devices((), ()), signals, lambda _: None, int)
     assert sum(log.stat().st_size for log in files.run.glob("qemu.log*")) <= 1 << 20

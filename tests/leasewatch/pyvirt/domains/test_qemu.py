@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,27 @@ from leasewatch.pyvirt.defined.domain import DomainDefinition, NicDefinition
 from leasewatch.pyvirt.domains import qemu
 
 GIVEN = qemu.Descriptors(qmp=10, events=15, console=11, console_log=12, taps=(13, 14))
+OVERLAY = qemu.Layer(Path("/disks/disk.qcow2"), "qcow2", writable=True)
+IMAGE = qemu.Layer(Path("/images/debian.raw"), "raw")
 
 
-DISK = qemu.OpenedDisk(Path("/disks/a,file=b/disk.qcow2"), Path("/images/sha256-1.raw"), "raw")
-
-
-def _argv(
-    accel: qemu.Chosen = "tcg",
-    memory: int = 1024,
-    disks: Sequence[qemu.OpenedDisk] = (),
-    **parts: Any,
-) -> list[str]:
+def _argv(accel: qemu.Chosen = "tcg", memory: int = 1024, **parts: Any) -> list[str]:
     nics = tuple(NicDefinition(network="lab", mac=f"52:54:00:00:00:0{i}") for i in (1, 2))
     domain = DomainDefinition(name="web1", nics=nics, memory=memory, cpus=2, **parts)
-    return qemu.command(domain, accel=accel, disks=disks, descriptors=GIVEN)
+    return qemu.command(domain, accel, (), GIVEN)
+
+
+def _nodes(*drives: qemu.Drive) -> list[dict[str, Any]]:
+    """The block nodes of drives whose files are open as 20, 21, …, of a domain without a card."""
+    numbers = iter(range(20, 40))
+    fds = tuple(tuple(next(numbers) for _ in drive.layers) for drive in drives)
+    domain = DomainDefinition(name="web1", nics=(), memory=64, cpus=1)
+    given = GIVEN._replace(taps=(), drives=fds)
+    argv = qemu.command(domain, "tcg", drives, given)
+    assert set(_values(argv, "-add-fd")[1:]) == {
+        f"fd={n},set={n}" for layers in fds for n in layers
+    }
+    return [json.loads(value) for value in _values(argv, "-blockdev")]
 
 
 def _values(argv: list[str], option: str) -> list[str]:
@@ -33,43 +41,49 @@ def _values(argv: list[str], option: str) -> list[str]:
 
 
 def test_each_interface_has_its_own_tap_and_mac() -> None:
-    argv = _argv(disks=[DISK])
+    argv = _argv()
     assert _values(argv, "-netdev") == ["tap,id=net0,fd=13", "tap,id=net1,fd=14"]
     macs = [value.split("mac=")[1].split(",")[0] for value in _values(argv, "-device")[:2]]
     assert macs == ["52:54:00:00:00:01", "52:54:00:00:00:02"]
 
 
 def test_the_firmware_writes_to_the_console_where_it_boots_a_disk() -> None:
-    assert _values(_argv(disks=[DISK]), "-machine") == ["q35,graphics=off"]
+    assert _values(_argv(), "-machine") == ["q35,graphics=off"]
     assert _values(_argv(kernel="/boot/vmlinuz"), "-machine") == ["q35"]
 
 
-def test_a_comma_in_a_path_ends_no_option() -> None:
-    (drive,) = _values(_argv(disks=[DISK]), "-drive")
-    assert drive.startswith("file=/disks/a,,file=b/disk.qcow2,if=none,")
+def test_a_disk_is_an_overlay_on_its_image_which_is_only_read() -> None:
+    image, overlay = _nodes(qemu.Drive((OVERLAY, IMAGE)))
+    assert (image["file"]["filename"], image["read-only"]) == ("/dev/fdset/21", True)
+    assert (overlay["file"]["filename"], overlay["read-only"]) == ("/dev/fdset/20", False)
+    assert overlay["backing"] == image["node-name"]
+    assert overlay["discard"] == overlay["file"]["discard"] == "unmap"
 
 
-def test_each_disk_is_a_device_in_the_given_order() -> None:
-    others = [DISK._replace(overlay=Path(f"/disks/disk{number}.qcow2")) for number in (1, 2)]
-    argv = _argv(disks=[DISK, *others])
-    assert [value.split(",id=")[1].split(",")[0] for value in _values(argv, "-drive")] == [
-        "disk0",
-        "disk1",
-        "disk2",
+def test_qemu_follows_no_path_that_is_in_an_image() -> None:
+    (alone,) = _nodes(qemu.Drive((qemu.Layer(Path("/images/debian.qcow2"), "qcow2"),)))
+    assert alone["backing"] is None
+
+
+def test_each_disk_has_nodes_of_its_own() -> None:
+    nodes = _nodes(qemu.Drive((OVERLAY, IMAGE)), qemu.Drive((OVERLAY,)))
+    assert len({node["node-name"] for node in nodes}) == 3
+
+
+def test_qemu_sees_no_path_of_the_host() -> None:
+    domain = DomainDefinition(
+        name="web1", nics=(), memory=64, cpus=1, kernel="/boot/k,1", initrd="/boot/i", append="a,b"
+    )
+    given = GIVEN._replace(taps=(), drives=((20, 21),))
+    drives = [qemu.Drive((OVERLAY, IMAGE))]
+    argv = qemu.command(domain, "tcg", drives, given)
+    assert not [word for word in argv if re.search("/boot|/images|/disks", word)]
+    assert [_values(argv, option) for option in ("-kernel", "-initrd", "-append")] == [
+        ["/kernel"],
+        ["/initrd"],
+        ["a,b"],
     ]
-    assert _values(argv, "-device")[2:] == [f"virtio-blk-pci,drive=disk{i}" for i in range(3)]
-
-
-def test_the_guest_writes_to_the_overlay_alone() -> None:
-    assert not any("/images/" in word for word in _argv(disks=[DISK]))
-
-
-def test_kernel_initrd_and_command_line_are_handed_over_as_they_are() -> None:
-    argv = _argv(kernel="/boot/k,1", initrd="/boot/i", append="console=ttyS0 a,b")
-    assert _values(argv, "-kernel") == ["/boot/k,1"]
-    assert _values(argv, "-initrd") == ["/boot/i"]
-    assert _values(argv, "-append") == ["console=ttyS0 a,b"]
-    assert not _values(argv, "-drive")
+    assert qemu.sandbox_files(domain) == {"kernel": Path("/boot/k,1"), "initrd": Path("/boot/i")}
 
 
 @pytest.mark.parametrize(
@@ -78,9 +92,9 @@ def test_kernel_initrd_and_command_line_are_handed_over_as_they_are() -> None:
 def test_the_probe_tries_the_processor_that_the_guest_gets(
     accel: qemu.Chosen, cpu: str, option: str
 ) -> None:
-    argv = _argv(accel, disks=[DISK])
+    argv = _argv(accel)
     assert (_values(argv, "-cpu"), _values(argv, "-accel")) == ([cpu], [option])
-    probe = qemu.probe_command(accel, "/rom")
+    probe = qemu.probe_command(accel)
     assert _values(probe, "-cpu") == [cpu]
     assert _values(probe, "-accel")[0].startswith(accel)
     assert _values(probe, "-machine")[0] == _values(argv, "-machine")[0].partition(",")[0]

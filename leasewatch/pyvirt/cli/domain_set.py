@@ -6,17 +6,15 @@ from leasewatch.paths import Paths
 from leasewatch.pyvirt.cli import halves, keys, values
 from leasewatch.pyvirt.cli.halves import say
 from leasewatch.pyvirt.cli.keys import Key
-from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame
 from nss_pyvirt.terminal.commands import Command, Param
 
 TYPE_CHECKING = False  # the import of typing takes 4 ms
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
     from typing import Final
 
-    from leasewatch.pyvirt.cli.keys import Setting
-    from leasewatch.pyvirt.defined.domain import DomainDefinition
     from leasewatch.pyvirt.domains.change import Changed
 
 _COMMAND = "pyvirt domain set"
@@ -25,6 +23,10 @@ _COMMAND = "pyvirt domain set"
 def _file(text: str) -> str | None:
     """The absolute path of a file; empty: none."""
     return str(values.local_path(text).absolute()) if text else None
+
+
+def _disk(text: str) -> Path:
+    return values.local_path(text)
 
 
 def _address(text: str) -> str:
@@ -39,6 +41,8 @@ KEYS: Final = {
     "alias": Key(str, "NAME", "Further names that resolve.", is_list=True),
     "network": Key(str, "NETWORK", "Networks; a new card gets a new MAC.", is_list=True),
     "address": Key(_address, "IPV4", "Fixed address, on the network that has it.", is_list=True),
+    "disk": Key(_disk, "FILE", "A disk more or less; -= deletes it.", is_list=True, replaces=False),
+    "size": Key(values.disk_size, "SIZE", "Enlarge the first disk, e.g. 40G."),
     "accel": Key(keys.one_of("auto", "kvm", "tcg"), "auto|kvm|tcg", "As for create."),
     "kernel": Key(_file, "PATH", "Kernel to start; empty: the disk's own."),
     "initrd": Key(_file, "PATH", "Initial RAM disk for the kernel; empty: none."),
@@ -50,36 +54,9 @@ KEYS: Final = {
 
 
 def _set(name: str, changes: Sequence[str]) -> None:
-    from leasewatch.pyvirt.domains.change import DomainChanges  # noqa: PLC0415  start-up time
+    from leasewatch.pyvirt.domains import settings  # noqa: PLC0415  start-up time
 
-    paths = Paths()
-    asked = keys.read(changes, KEYS, _COMMAND)
-
-    def make(domain: DomainDefinition) -> DomainDefinition:
-        for setting in asked:
-            domain = _with(paths, domain, setting)
-        return domain
-
-    report(DomainChanges(paths).change(name, make))
-
-
-def _with(paths: Paths, domain: DomainDefinition, setting: Setting) -> DomainDefinition:
-    """The domain after one change."""
-    import msgspec  # noqa: PLC0415  start-up time
-
-    from leasewatch.pyvirt.domains import parts  # noqa: PLC0415  start-up time
-
-    key = setting.key
-    if not KEYS[key].is_list:
-        return msgspec.structs.replace(domain, **{key.replace("-", "_"): setting.value})
-    there = parts.present(domain, key)
-    try:
-        wanted = setting.of(there)
-    except ValueError as error:
-        hint = f"it has: {', '.join(there)}" if there else f"pyvirt domain show {domain.name}"
-        what = f"domain {domain.name} has no {key} {error}"
-        raise UserError(what, hint, "not-found") from None
-    return parts.replaced(paths, domain, key, wanted)
+    report(settings.apply(Paths(), name, keys.read(changes, KEYS, _COMMAND)))
 
 
 def report(changed: Changed) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from leasewatch.pyvirt.defined.setting import Setting
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import hints
 
@@ -17,7 +18,8 @@ class Key:
     """A key of `set`.
 
     `convert` makes the value of a text, or raises ValueError or UserError with the reason.
-    `is_list`: `+=` adds values and `-=` removes them; a comma stands between several.
+    `is_list`: `+=` adds values and `-=` removes them; a comma stands between several. `replaces`:
+    `=` is allowed, too.
     """
 
     def __init__(
@@ -27,26 +29,10 @@ class Key:
         help: str,  # noqa: A002  click's word
         *,
         is_list: bool = False,
+        replaces: bool = True,
     ) -> None:
-        self.convert, self.metavar, self.help, self.is_list = convert, metavar, help, is_list
-
-
-class Setting:
-    """One word: the key, its sign (`=`, `+=` or `-=`) and its value; a list has a tuple."""
-
-    def __init__(self, key: str, sign: str, value: Any) -> None:
-        self.key, self.sign, self.value = key, sign, value
-
-    def of(self, present: Sequence[Any]) -> tuple[Any, ...]:
-        """The list `present` after this change; ValueError names a value that it lacks."""
-        if self.sign == "=":
-            return tuple(self.value)
-        if self.sign == "+=":
-            return (*present, *(one for one in self.value if one not in present))
-        for one in self.value:
-            if one not in present:
-                raise ValueError(one)
-        return tuple(one for one in present if one not in self.value)
+        self.convert, self.metavar, self.help = convert, metavar, help
+        self.is_list, self.replaces = is_list, replaces
 
 
 def read(words: Sequence[str], keys: Mapping[str, Key], command: str) -> list[Setting]:
@@ -72,6 +58,8 @@ def _setting(word: str, keys: Mapping[str, Key], command: str) -> Setting:
         raise _wrong(f"{name} has no value: write {name}={key.metavar}", command)
     if sign != "=" and not key.is_list:
         raise _wrong(f"{name} has one value: write {name}={text or key.metavar}", command)
+    if sign == "=" and not key.replaces:
+        raise _wrong(f"write {name}+={key.metavar} or {name}-={key.metavar}", command)
     try:
         value: Any = key.convert(text) if not key.is_list else tuple(map(key.convert, _split(text)))
     except ValueError as error:
@@ -109,12 +97,15 @@ def one_of(*texts: str) -> Callable[[str], str]:
 
 def described(keys: Mapping[str, Key]) -> str:
     """A paragraph of help, which click does not wrap: each key, its value and what it means."""
-    shown = {
-        f"{name}{'[+-]' if key.is_list else ''}={key.metavar}": key.help
-        for name, key in keys.items()
-    }
+    shown = {f"{name}{_sign(key)}{key.metavar}": key.help for name, key in keys.items()}
     width = max(map(len, shown)) + 2
     return "\b\n" + "\n".join(f"{key:{width}}{text}" for key, text in shown.items())
+
+
+def _sign(key: Key) -> str:
+    if not key.replaces:
+        return "+-="
+    return "[+-]=" if key.is_list else "="
 
 
 def complete(keys: Mapping[str, Key]) -> Callable[[Any, Any, str], list[str]]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from leasewatch.files import locks
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition
-from leasewatch.pyvirt.domains import live
+from leasewatch.pyvirt.domains import disk_changes, live
 from leasewatch.pyvirt.domains.checks import check
 from leasewatch.pyvirt.domains.known import KnownDomains
 from nss_pyvirt import replacing
@@ -87,6 +87,21 @@ class DomainChanges(KnownDomains):
             raise UserError("name: only rename changes it", hint, "invalid")
         defined = store.readable(self._paths.domain_definitions, DomainDefinition)
         new = check(self._paths, new, [one for one in defined if one.name != new.name], old)
+        running = self.is_running(name)
+        disk_changes.check(old or new, new, running=running)
+        try:
+            with disk_changes.made(self._paths, old or new, new):
+                waiting = self._write(old, new, text)
+            if not running:
+                disk_changes.tidy(self._paths, new)
+        except OSError as error:
+            raise UserError(f"cannot change domain {name}: {error}") from error
+        return Changed(old, new, waiting)
+
+    def _write(
+        self, old: DomainDefinition | None, new: DomainDefinition, text: bytes | None
+    ) -> tuple[str, ...]:
+        """Write the definition and publish it, or put the former one back; what waits."""
         files = self._files(new.name)
         before = _content(files.definition)
         if text is not None:
@@ -94,15 +109,12 @@ class DomainChanges(KnownDomains):
         elif new != old:
             store.write(self._paths.domain_definitions, new)
         try:
-            waiting = live.take_over(files, old, new)
-        except (OSError, UserError) as error:
+            return live.take_over(files, old, new)
+        except (OSError, UserError):
             replacing.replace(files.definition, before)
             with contextlib.suppress(OSError, UserError):
                 live.take_over(files, new, old or new, patience=0)
-            if isinstance(error, UserError):
-                raise
-            raise UserError(f"cannot change domain {new.name}: {error}") from error
-        return Changed(old, new, waiting)
+            raise
 
 
 def _content(file: Path) -> bytes:

@@ -44,7 +44,7 @@ def take_images(
         if index == 0 and request.size is not None:
             size = request.size
         if size < image.size:
-            what = f"{_spelt(size)} is smaller than {source} ({_spelt(image.size)})"
+            what = f"{spelt(size)} is smaller than {source} ({spelt(image.size)})"
             raise UserError(what, "omit --size, or enlarge it", "invalid")
         name = f"disk{index or ''}.qcow2"
         disks.append(DiskDefinition(file=name, sha256=image.sha256, source=source, size=size))
@@ -130,7 +130,7 @@ def keep(files: DomainFiles) -> list[Path]:
     return list(kept.values())
 
 
-def _spelt(count: int) -> str:
+def spelt(count: int) -> str:
     """A size as `--size` takes it, in the largest unit that divides it."""
     unit = next((u for u in (4, 3, 2, 1) if count and not count % (1 << 10 * u)), 0)
     return f"{count >> 10 * unit}{'kMGT'[unit - 1] if unit else ''}"

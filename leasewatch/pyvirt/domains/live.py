@@ -62,13 +62,18 @@ def renewed(state: DomainState, domain: DomainDefinition) -> DomainState:
 def waiting(old: DomainDefinition, new: DomainDefinition) -> tuple[str, ...]:
     """The keys of `domain set` whose new value waits for a restart of the guest."""
     found = [key for key in new.__struct_fields__ if key not in _LIVE]
-    found = [key.replace("_", "-") for key in found if getattr(old, key) != getattr(new, key)]
+    found = [_word(key) for key in found if getattr(old, key) != getattr(new, key)]
     cards = [{(nic.network, nic.mac): nic.address for nic in each.nics} for each in (old, new)]
     if cards[0].keys() != cards[1].keys():
         found.append("network")
     if any(cards[1].get(card, address) != address for card, address in cards[0].items()):
         found.append("address")
     return tuple(found)
+
+
+def _word(key: str) -> str:
+    """What `domain set` calls a key of the definition."""
+    return "disk" if key == "disks" else key.replace("_", "-")
 
 
 def _attached(domain: DomainDefinition, state: DomainState) -> DomainDefinition:

@@ -17,6 +17,8 @@ from leasewatch.pyvirt.defined.network import Network
 from leasewatch.pyvirt.domains.plan import new_mac
 from nss_pyvirt.errors import UserError
 
+KEYS = ("alias", "network", "address")
+
 
 def present(domain: DomainDefinition, key: str) -> tuple[str, ...]:
     """The values that a domain has of a key."""

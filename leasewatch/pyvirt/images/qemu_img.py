@@ -65,6 +65,11 @@ def rebase_command(base: Path, base_format: str, overlay: Path) -> list[str]:
     return [PROGRAM, "rebase", "-u", "-F", base_format, "-b", str(base), str(overlay)]
 
 
+def resize_command(overlay: Path, size: int) -> list[str]:
+    """Enlarge an overlay to `size` bytes; qemu-img refuses to shrink it."""
+    return [PROGRAM, "resize", "-q", "-f", "qcow2", str(overlay), str(size)]
+
+
 def run(argv: list[str], failed: str, timeout: float | None = None) -> str:
     """What qemu-img prints; UserError that begins with `failed` where it fails."""
     try:

@@ -17,6 +17,7 @@ from leasewatch.pyvirt.cli.pyvirt import command
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition, NicDefinition
 from leasewatch.pyvirt.defined.network import Network
+from leasewatch.pyvirt.defined.setting import Setting
 from leasewatch.pyvirt.domains import parts
 from leasewatch.pyvirt.files import DomainFiles
 from nss_pyvirt import replacing
@@ -129,6 +130,12 @@ USAGE = {
     "accel=xen": ('accel: "xen" is not one of auto, kvm, tcg', HELP),
     "mac-filtering=no": ('mac-filtering: "no" is neither on nor off', HELP),
     "autostart=": ('autostart: "" is neither on nor off', HELP),
+    "stop-timeout=1w": ('stop-timeout: "1w" is not a time like 90s, 2m or 1h, 24h at most', HELP),
+    "size=big": ('size: "big" is not a size like 20G or 512M', HELP),
+    "size=0": ('size: "0" is not a size like 20G or 512M', HELP),
+    "disk=a": ("write disk+=FILE or disk-=FILE", HELP),
+    "disk+=": ("disk+= has no value: write disk+=FILE", HELP),
+    "disk+=https://x/y": ("disk: https://x/y is a URL: download the file first", HELP),
     "kernel=https://x/y": ("kernel: https://x/y is a URL: download the file first", HELP),
 }
 REFUSED = {
@@ -150,6 +157,10 @@ REFUSED = {
     "kernel=": "domain web1 has nothing to start from",
     "kernel=nowhere": "there is no kernel",
     "initrd=/": "there is no initrd /",
+    "disk+=nowhere": "there is no image",
+    "disk+=k": "image",
+    "disk-=k": 'there is no disk "k"',
+    "size=20G": "domain web1 has no disk",
 }
 
 
@@ -190,7 +201,7 @@ def test_an_alias_that_is_added_and_removed_leaves_no_trace(
     new = [name for name in added if name not in there]
     after = before
     for sign in ("+=", "-="):
-        setting = keys.Setting("alias", sign, tuple(new))
+        setting = Setting("alias", sign, tuple(new))
         after = parts.replaced(Paths("/nowhere"), after, "alias", setting.of(after.aliases))
     assert after == before
 
@@ -217,7 +228,7 @@ def test_help_and_man_page_say_every_key(paths: Paths) -> None:
     page = (Path(__file__).parents[4] / "packaging/man/pyvirt.1").read_text().replace("\\-", "-")
     section = page.partition(".SS pyvirt domain set")[2].partition("\n.SS")[0]
     for key in domain_set.KEYS:
-        assert re.search(rf'^\.B[RI] "?{key}[=[]', section, re.MULTILINE), key
+        assert re.search(rf'^\.B[RI] "?{key}[=[+]', section, re.MULTILINE), key
         assert f"\n  {key}" in f"{domain_set.command.act.__doc__}".replace("\n", "\n  "), key
 
 

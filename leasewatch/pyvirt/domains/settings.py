@@ -1,0 +1,74 @@
+"""Carry out `pyvirt domain set`: settings in, a changed domain out."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from leasewatch.paths import Paths
+from leasewatch.pyvirt.defined.domain import DomainDefinition
+from leasewatch.pyvirt.defined.setting import Setting
+from leasewatch.pyvirt.domains import disk_changes, parts
+from leasewatch.pyvirt.domains.change import Changed, DomainChanges
+from leasewatch.pyvirt.domains.checks import check_file
+from leasewatch.pyvirt.images.store import Image, Images
+from nss_pyvirt.errors import UserError
+
+
+def apply(paths: Paths, name: str, settings: Sequence[Setting]) -> Changed:
+    """Change the domain `name` by all of the settings, in their order; UserError changes nothing.
+
+    A new disk's image is copied before anything is locked, since that takes long.
+    """
+    changes = DomainChanges(paths)
+    changes.get(name)  # before a long copy
+    with contextlib.ExitStack() as held:
+        images = {}
+        for path in _new_disks(settings):
+            check_file(path, "image")
+            images[path] = held.enter_context(Images(paths).taken(path))
+
+        def make(domain: DomainDefinition) -> DomainDefinition:
+            for setting in settings:
+                domain = _after(paths, domain, setting, images)
+            return domain
+
+        return changes.change(name, make)
+
+
+def _new_disks(settings: Iterable[Setting]) -> set[Path]:
+    """The absolute paths of the images of further disks."""
+    lists = (one.value for one in settings if (one.key, one.sign) == ("disk", "+="))
+    return {path.resolve() for paths in lists for path in paths}
+
+
+def _after(
+    paths: Paths, domain: DomainDefinition, setting: Setting, images: dict[Path, Image]
+) -> DomainDefinition:
+    """The domain after one change."""
+    if setting.key == "size":
+        return disk_changes.enlarged(domain, setting.value)
+    if setting.key == "disk":
+        if setting.sign == "+=":
+            files = [path.resolve() for path in setting.value]
+            return disk_changes.added(domain, [(file, images[file]) for file in files])
+        for path in setting.value:
+            domain = disk_changes.removed(domain, path)
+        return domain
+    if setting.key in parts.KEYS:
+        return _with_list(paths, domain, setting)
+    return msgspec.structs.replace(domain, **{setting.key.replace("-", "_"): setting.value})
+
+
+def _with_list(paths: Paths, domain: DomainDefinition, setting: Setting) -> DomainDefinition:
+    there = parts.present(domain, setting.key)
+    try:
+        wanted = setting.of(there)
+    except ValueError as error:
+        hint = f"it has: {', '.join(there)}" if there else f"pyvirt domain show {domain.name}"
+        what = f"domain {domain.name} has no {setting.key} {error}"
+        raise UserError(what, hint, "not-found") from None
+    return parts.replaced(paths, domain, setting.key, wanted)

@@ -52,6 +52,8 @@ class Paths:
     """NAME.json while a domain runs, and a folder NAME/ of its sockets and logs."""
     domain_ends = _Below("run/pyvirt/ended")
     """NAME.json for each domain that has run: how its last run ended."""
+    ssh_known_hosts = _Below("run/pyvirt/ssh_known_hosts")
+    """The domains' public host keys, which every user's ssh reads."""
     locks = _Below("run/pyvirt/locks")
     """Locks by which commands exclude each other (`files.locks`); not for plain users."""
     service_run = _Below("run/leasewatch")

@@ -58,7 +58,7 @@ _PURE = (
     *(f"sources/{name}.py" for name in ("json_records", "kea", "libvirt", "networkd")),
     *("sources/registry.py", "sources/source.py"),
     *(f"pyvirt/defined/{name}.py" for name in ("domain", "login", "network", "subnets")),
-    "pyvirt/login/user_data.py",
+    *("pyvirt/login/host_entries.py", "pyvirt/login/user_data.py"),
     *("pyvirt/domains/qemu.py", "pyvirt/images/image_content.py"),
     *(f"pyvirt/mac_filter/{name}.py" for name in ("frame_rules", "holders", "ruleset")),
     *(f"pyvirt/networks/{name}.py" for name in ("dnsmasq_conf", "firewall")),

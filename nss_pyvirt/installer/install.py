@@ -14,7 +14,7 @@ from typing import Final
 
 from nss_pyvirt import users
 from nss_pyvirt.errors import UserError
-from nss_pyvirt.installer import authselect, glibc, nsswitch, pieces, rootfs, tools
+from nss_pyvirt.installer import authselect, glibc, nsswitch, pieces, rootfs, ssh_config, tools
 from nss_pyvirt.installer.pieces import HISTORY, NSSWITCH, SYSTEM_FILES, UNIT, UP, System
 from nss_pyvirt.installer.remove import give_back_state
 
@@ -198,5 +198,6 @@ _INSTALL: Final[tuple[Callable[[System, ExitStack], Iterator[str]], ...]] = (
     _install_users,
     _install_service,
     _link_manuals,
+    ssh_config.install,
     _install_nsswitch,
 )

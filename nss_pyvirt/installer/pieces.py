@@ -133,7 +133,11 @@ def system_file(name: str, system: System, *, is_build_known: bool = True) -> by
         path = PurePosixPath(system.program).with_name(program)
         content = content.replace(mark, os.fsencode(path))
     which = version() if system.running and is_build_known else __version__
-    content = f"# For nss-pyvirt {which}\n".encode() + content
+    return sealed(f"# For nss-pyvirt {which}\n".encode() + content)
+
+
+def sealed(content: bytes) -> bytes:
+    """The content behind a line by which `is_ours` knows it."""
     return _SEAL + hashlib.sha256(content).hexdigest().encode() + b"\n" + content
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from nss_pyvirt import users
 from nss_pyvirt.errors import UserError
-from nss_pyvirt.installer import authselect, glibc, nsswitch, pieces, rootfs, tools
+from nss_pyvirt.installer import authselect, glibc, nsswitch, pieces, rootfs, ssh_config, tools
 from nss_pyvirt.installer.pieces import HISTORY, NSSWITCH, SYSTEM_FILES, UNIT, UP, System
 
 
@@ -148,6 +148,7 @@ _REMOVE: Final[tuple[Callable[[System], Iterator[str]], ...]] = (
     _remove_system_files,
     _remove_module,
     _unlink_manuals,
+    ssh_config.remove,
     give_back_state,
     _remove_users,
 )

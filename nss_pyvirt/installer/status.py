@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from nss_pyvirt import users
 from nss_pyvirt.errors import UserError
-from nss_pyvirt.installer import glibc, nsswitch, pieces, tools
+from nss_pyvirt.installer import glibc, nsswitch, pieces, ssh_config, tools
 from nss_pyvirt.installer.pieces import SYSTEM_FILES, UNIT, UP, System
 
 
@@ -31,6 +31,8 @@ def status(system: System) -> list[Piece]:
     if system.has_systemd:
         looks += [_unit, _boot]
     looks.append(_user)
+    if ssh_config.is_read(system):
+        looks.append(_ssh)
     return [look(system) for look in looks]
 
 
@@ -68,6 +70,17 @@ def _user(system: System) -> Piece:
             return Piece("user", "missing", f"there is no user {user}", _install(system))
     uids = "; ".join(f"{user}, uid {account[2]}" for user, account in found.items())
     return Piece("user", "ok", uids)
+
+
+def _ssh(system: System) -> Piece:
+    """Whether ssh verifies the first login to a domain of pyvirt."""
+    current = ssh_config.is_current(system)
+    if current is None:
+        return Piece("ssh", "missing", f"{ssh_config.PLACE} does not exist", _install(system))
+    if not current:
+        fault = f"{ssh_config.PLACE} was written by another version"
+        return Piece("ssh", "outdated", fault, _install(system))
+    return Piece("ssh", "ok", "the first login to a domain is verified")
 
 
 def _settings(system: System) -> Piece:

@@ -11,7 +11,7 @@ from tests.system.guest import GuestFiles
 from tests.system.world import World
 
 KEY = Path("/root/.ssh/id_ed25519")
-DATA = Path("/var/lib/pyvirt/domains/web1")
+KNOWN_HOSTS = Path("/run/pyvirt/ssh_known_hosts")
 
 
 @pytest.fixture
@@ -21,14 +21,36 @@ def keyed_lab(served_lab: World) -> World:
     return served_lab
 
 
-def test_a_seed_brings_user_key_host_key_and_name(
+def _ssh(world: World, host: str, command: str) -> str:
+    """What a command prints in a guest; ssh asks nothing and must know the host key."""
+    options = ("-o", "StrictHostKeyChecking=yes", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20")
+    return world.run(["ssh", *options, host, command]).stdout
+
+
+def test_the_first_login_is_verified_and_asks_nothing_also_after_the_domain_is_made_again(
+    keyed_lab: World, guest_files: GuestFiles
+) -> None:
+    keys = []
+    for _ in range(2):
+        define(keyed_lab, guest_files, "web1", "--user", "root", "--alias", "www")
+        pyvirt(keyed_lab, "domain", "start", "web1")
+        address = lease(keyed_lab, "web1")
+        for host in ("web1", "www", "web1.lab.internal", address):
+            assert _ssh(keyed_lab, host, "hostname").strip() == "web1"
+        keys.append(read(keyed_lab, KNOWN_HOSTS))
+        pyvirt(keyed_lab, "domain", "stop", "web1")
+        pyvirt(keyed_lab, "domain", "delete", "web1")
+        assert "web1" not in read(keyed_lab, KNOWN_HOSTS)
+    assert len(set(keys)) == 2
+    assert keyed_lab.run(["ls", "/root/.ssh"]).stdout.split() == ["id_ed25519", "id_ed25519.pub"]
+
+
+def test_a_seed_makes_the_user_that_was_asked_for(
     keyed_lab: World, guest_files: GuestFiles
 ) -> None:
     define(keyed_lab, guest_files, "web1", "--user", "alice")
     pyvirt(keyed_lab, "domain", "start", "web1")
-    address = lease(keyed_lab, "web1")
-    public = read(keyed_lab, DATA / "ssh_host_ed25519_key.pub")
-    keyed_lab.run(["sh", "-c", f"echo '{address} {public}' >/root/.ssh/known_hosts"])
-    options = ("-o", "StrictHostKeyChecking=yes", "-o", "BatchMode=yes")
-    said = keyed_lab.run(["ssh", *options, f"alice@{address}", "id -un; hostname"])
-    assert said.stdout.split() == ["alice", "web1"]
+    lease(keyed_lab, "web1")
+    assert _ssh(keyed_lab, "alice@web1", "id -un; hostname").split() == ["alice", "web1"]
+    another = keyed_lab.run(["ssh", "-o", "BatchMode=yes", "web1", "true"], check=False)
+    assert "Permission denied" in another.stderr

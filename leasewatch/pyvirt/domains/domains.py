@@ -154,6 +154,7 @@ class Domains(KnownDomains):
 
         from leasewatch.pyvirt.domains import disk  # noqa: PLC0415  start-up time
         from leasewatch.pyvirt.images.store import Images  # noqa: PLC0415  start-up time
+        from leasewatch.pyvirt.login import known_hosts  # noqa: PLC0415  start-up time
 
         self._require(name)
         files = self._files(name)
@@ -168,6 +169,7 @@ class Domains(KnownDomains):
             if files.data.exists():
                 shutil.rmtree(files.data)
             hosts_entries.remove(self._paths, name)
+            known_hosts.forget(self._paths, name)
             files.definition.unlink()
             hosts_entries.remove(self._paths, name)  # a repaired network has added it again
             shutil.rmtree(files.run, ignore_errors=True)

@@ -16,6 +16,7 @@ from leasewatch.model import DomainState
 from leasewatch.pyvirt import nft, process
 from leasewatch.pyvirt.defined.domain import DomainDefinition, NicDefinition
 from leasewatch.pyvirt.files import DomainFiles, domain_state
+from leasewatch.pyvirt.login import known_hosts
 from leasewatch.pyvirt.mac_filter.apply import refresh_filter
 from leasewatch.pyvirt.networks import hosts_entries
 from nss_pyvirt import programs
@@ -41,9 +42,13 @@ def take_over(
     if state is None:
         hosts_entries.reduce(files.paths, files.name)
         return ()
-    hosts_entries.renew(files.paths, _attached(new, state))
+    attached = _attached(new, state)
+    hosts_entries.renew(files.paths, attached)
+    is_filtered = False
     with contextlib.suppress(nft.UnsupportedError):  # its start has reported it
         refresh_filter(files.paths, {nic.network for nic in state.nics})
+        is_filtered = new.mac_filtering
+    known_hosts.publish(files.paths, attached, is_filtered=is_filtered)
     return waiting(old, new) if old else ()
 
 

@@ -33,6 +33,7 @@ from leasewatch.pyvirt.files import (
     domain_state,
     started_network,
 )
+from leasewatch.pyvirt.login import known_hosts, seed
 from leasewatch.pyvirt.mac_filter.apply import refresh_filter
 from leasewatch.pyvirt.networks import hosts_entries
 from leasewatch.pyvirt.process import Say
@@ -60,10 +61,7 @@ def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None
         ours.callback(held.release)
         files.run.chmod(0o700)
         sweep(files, KILLED)
-        if domain.login is not None:
-            from leasewatch.pyvirt.login import seed  # noqa: PLC0415  start-up time
-
-            seed.refresh(files, domain)
+        seed.refresh(files, domain)
         drives = disk.drives(paths, domain)
         with _started_networks(paths, domain) as networks:
             taps, nics = _open_taps(ours, domain, networks)
@@ -81,7 +79,8 @@ def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None
             )
             _write(files, state)
         hosts_entries.update(paths, domain, running=True)
-        _filter(paths, state, say)
+        is_filtered = _filter(paths, state, say) and domain.mac_filtering
+        known_hosts.publish(paths, domain, is_filtered=is_filtered)
         devices = qemu.Devices(drives, tuple(taps))
         record = partial(_record, files, state)
         renew = partial(_renew, files, state, domain, say)
@@ -153,9 +152,11 @@ def _open_taps(
     return taps, tuple(nics)
 
 
-def _filter(paths: Paths, state: DomainState, say: Say) -> None:
-    """Apply the MAC filter; only a host that cannot filter on bridges runs guests without it."""
+def _filter(paths: Paths, state: DomainState, say: Say) -> bool:
+    """Apply the MAC filter; False: this host cannot filter on bridges."""
     try:
         refresh_filter(paths, {nic.network for nic in state.nics}, begun=state)
     except nft.UnsupportedError as error:
         say(f"guests can send from any MAC and so take over names: {error.what}")
+        return False
+    return True

@@ -27,6 +27,8 @@ def make_image(folder: Path) -> Path:
     (root / "etc/nsswitch.conf").write_text(NSSWITCH)
     (root / "etc/passwd").write_text(USERS)
     shutil.copy(LIBC, root / LIBS / "libc.so.6")
+    (root / "etc/ssh/ssh_config.d").mkdir(parents=True)
+    (root / "etc/ssh/ssh_config").write_text("Include /etc/ssh/ssh_config.d/*.conf\n")
     (root / "opt/pyvirt/bin").mkdir(parents=True)
     (root / "opt/pyvirt/bin/leasewatch").touch()
     return root

@@ -48,6 +48,7 @@ def test_every_piece_goes_in_and_the_status_is_good(image: Path) -> None:
     }
     assert [(piece.piece, piece.state) for piece in status(system(image))] == [
         ("nsswitch", "ok"), ("module", "ok"), ("unit", "ok"), ("boot", "ok"), ("user", "ok"),
+        ("ssh", "ok"),
     ]  # fmt: skip
 
 
@@ -264,7 +265,7 @@ def test_the_status_of_a_bare_image_says_what_is_missing_and_what_to_type(
     rows = json.loads(output.out)
     assert [(row["piece"], row["state"]) for row in rows] == [
         ("nsswitch", "missing"), ("module", "missing"), ("unit", "missing"), ("boot", "disabled"),
-        ("user", "ok"),
+        ("user", "ok"), ("ssh", "missing"),
     ]  # fmt: skip
     assert json.loads(output.err) == {"hint": f"sudo nss-pyvirt install --root {image}"}
 

@@ -1,0 +1,60 @@
+"""The file by which ssh knows pyvirt's domains: put there, renewed, left alone, removed."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from nss_pyvirt.installer import pieces, ssh_config
+from nss_pyvirt.installer.status import status
+from tests.nss_pyvirt.installer.image import system
+
+
+def _install(image: Path) -> list[str]:
+    return list(ssh_config.install(system(image), ExitStack()))
+
+
+def _place(image: Path) -> Path:
+    return image / ssh_config.PLACE.lstrip("/")
+
+
+def test_ssh_reads_the_host_keys_of_domains_until_they_are_removed(image: Path) -> None:
+    assert _install(image) == [f"installed {_place(image)}"]
+    (setting,) = [one for one in _place(image).read_text().splitlines() if one[0] != "#"]
+    assert setting.split()[0] == "GlobalKnownHostsFile"
+    assert setting.endswith(" /run/pyvirt/ssh_known_hosts")
+    assert _install(image) == []
+    assert list(ssh_config.remove(system(image))) == [f"removed {_place(image)}"]
+    assert list(ssh_config.remove(system(image))) == []
+
+
+@pytest.mark.parametrize("main", [None, "# Include /etc/ssh/ssh_config.d/*.conf\n"])
+def test_nothing_is_put_where_ssh_would_not_read_it(image: Path, main: str | None) -> None:
+    (image / "etc/ssh/ssh_config").unlink()
+    if main is not None:
+        (image / "etc/ssh/ssh_config").write_text(main)
+    assert _install(image) == []
+    assert "ssh" not in [piece.piece for piece in status(system(image))]
+
+
+def test_a_file_changed_by_hand_stays_and_is_good(image: Path) -> None:
+    _install(image)
+    _place(image).write_text("# mine\n")
+    assert _install(image) == []
+    assert list(ssh_config.remove(system(image))) == [
+        f"kept {_place(image)}, which was changed by hand"
+    ]
+    assert ("ssh", "ok") in [(piece.piece, piece.state) for piece in status(system(image))]
+
+
+def test_the_status_says_what_is_missing_or_old_and_install_mends_it(image: Path) -> None:
+    def states() -> list[str]:
+        return [piece.state for piece in status(system(image)) if piece.piece == "ssh"]
+
+    assert states() == ["missing"]
+    _place(image).write_bytes(pieces.sealed(b"an older one\n"))
+    assert states() == ["outdated"]
+    _install(image)
+    assert states() == ["ok"]

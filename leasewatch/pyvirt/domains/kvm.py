@@ -13,6 +13,7 @@ import msgspec
 from leasewatch.errors import UNDECODABLE
 from leasewatch.pyvirt.domains import qemu, sandbox
 from nss_pyvirt import programs, replacing
+from nss_pyvirt.users import QEMU_USER
 
 DEVICE = sandbox.KVM
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -32,21 +33,33 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 def probe(memory: Path) -> Verdict:
     """The result that the file `memory` holds, or that of a new test (at most 3 s), stored there.
 
-    The test is repeated if /dev/kvm has appeared or vanished. It is no error if `memory` cannot be
-    written.
+    The test is repeated once QEMU's user can open /dev/kvm, or no longer. It is no error if
+    `memory` cannot be written.
     """
-    boot, device = _BOOT_ID.read_text().strip(), DEVICE.exists()
+    closed = _closed()
+    boot, device = _BOOT_ID.read_text().strip(), not closed
     with contextlib.suppress(OSError, *UNDECODABLE):
         kept = msgspec.json.decode(memory.read_bytes(), type=Verdict)
         if (kept.boot, kept.device) == (boot, device):
             return kept
-    failure = try_acceleration("kvm") if device else f"there is no {DEVICE}"
+    failure = closed or try_acceleration("kvm")
     verdict = Verdict(
         accel="tcg" if failure else "kvm", why=failure or "it works", boot=boot, device=device
     )
     with contextlib.suppress(OSError):
         replacing.replace(memory, msgspec.json.encode(verdict))
     return msgspec.structs.replace(verdict, fresh=True)
+
+
+def _closed() -> str:
+    """Why QEMU's user cannot open /dev/kvm; empty if it can."""
+    try:
+        status = DEVICE.stat()
+    except FileNotFoundError:
+        return f"there is no {DEVICE}"
+    if status.st_mode & 0o006 == 0o006 or (status.st_gid and status.st_mode & 0o060 == 0o060):
+        return ""
+    return f"{DEVICE} is closed to {QEMU_USER}: sudo chgrp kvm {DEVICE}; sudo chmod 0660 {DEVICE}"
 
 
 def try_acceleration(accel: qemu.Chosen, limit: float = _LIMIT) -> str:

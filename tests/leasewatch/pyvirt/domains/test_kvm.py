@@ -63,7 +63,9 @@ def test_the_verdict_is_kept_until_the_next_boot_or_until_the_device_comes_or_go
     memory = tmp_path / "run/accel.json"
 
     assert "there is no" in kvm.probe(memory).why
-    (tmp_path / "kvm").touch()
+    (tmp_path / "kvm").touch(0o600)
+    assert "is closed to pyvirt-qemu: sudo chgrp kvm" in kvm.probe(tmp_path / "other.json").why
+    (tmp_path / "kvm").chmod(0o666)
     first = kvm.probe(memory)
     assert (first.accel, first.why, first.fresh, trials) == ("tcg", "it hung", True, ["kvm"])
     assert not kvm.probe(memory).fresh

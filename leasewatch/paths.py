@@ -46,6 +46,8 @@ class Paths:
     """One folder per domain: its disk overlays."""
     images = _Below("var/lib/pyvirt/images")
     """The images that disks start from, and `index.json`."""
+    domain_rename = _Below("var/lib/pyvirt/domains/.rename")
+    """Which domain is just being renamed (`domains.rename`)."""
     network_runs = _Below("run/pyvirt/networks")
     """NAME.json while a network is started, and a folder NAME/ of its run files."""
     domain_runs = _Below("run/pyvirt/domains")

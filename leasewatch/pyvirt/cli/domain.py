@@ -43,6 +43,7 @@ command = commands.Group(
     members={
         "create": "leasewatch.pyvirt.cli.domain_create",
         "set": "leasewatch.pyvirt.cli.domain_set",
+        "rename": "leasewatch.pyvirt.cli.domain_rename",
         "edit": "leasewatch.pyvirt.cli.domain_edit",
         "autostart": "leasewatch.pyvirt.cli.autostart:domain",
     },

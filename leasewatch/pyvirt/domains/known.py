@@ -39,6 +39,10 @@ class KnownDomains:
 
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
+        if os.geteuid() == 0 and paths.domain_rename.exists():
+            from leasewatch.pyvirt.domains import rename  # noqa: PLC0415  # rarely needed
+
+            rename.finish(paths)
 
     def names(self) -> list[str]:
         """The names of all defined domains."""

@@ -40,6 +40,8 @@ class Paths:
     """One NAME.toml per network."""
     domain_definitions = _Below("etc/pyvirt/domains")
     """One NAME.toml per domain."""
+    image_catalogue = _Below("etc/pyvirt/images.toml")
+    """The owner's names of images that can be downloaded."""
     leases = _Below("var/lib/pyvirt/leases")
     """Lease files of dnsmasq, NAME.leases per network."""
     domain_data = _Below("var/lib/pyvirt/domains")

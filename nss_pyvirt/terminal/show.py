@@ -29,6 +29,13 @@ def moment(then: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(then))
 
 
+def size(count: int) -> str:
+    """A number of bytes: `2G`, `2.2G`, `8M`."""
+    unit = min(4, max(0, (count.bit_length() - 1) // 10))
+    text = f"{count / (1 << 10 * unit):.1f}".removesuffix(".0")
+    return text + ("", "K", "M", "G", "T")[unit]
+
+
 def natural(text: str) -> list[str | int]:
     """A sort key that puts `host2` before `host10` and ignores case.
 

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
         "--disk",
         name="disks",
         metavar="FILE",
-        kind=values.local_path,
+        kind=values.image_path,
         multiple=True,
         help="qcow2 or raw image, packed or not, which is copied; repeat for further disks.",
     ),

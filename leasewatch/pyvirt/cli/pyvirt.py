@@ -10,6 +10,7 @@ from nss_pyvirt.terminal import commands, frame
 _SYNONYMS = {
     **dict.fromkeys(("vm", "vms", "machine", "instance", "domains"), "domain"),
     **dict.fromkeys(("net", "networks"), "network"),
+    **dict.fromkeys(("images", "img", "template"), "image"),
     "help": "--help",
 }
 
@@ -34,13 +35,15 @@ command = _Halves(
     members={
         "network": "leasewatch.pyvirt.cli.network",
         "domain": "leasewatch.pyvirt.cli.domain",
+        "image": "leasewatch.pyvirt.cli.image",
         "up": "leasewatch.pyvirt.cli.up:up",
         "down": "leasewatch.pyvirt.cli.up:down",
     },
     epilog=frame.examples(
         "sudo pyvirt network create lab --subnet auto",
         "sudo pyvirt network start lab",
-        "sudo pyvirt domain create web1 --network lab --disk debian-12.qcow2",
+        "sudo pyvirt image pull debian-12",
+        "sudo pyvirt domain create web1 --network lab --image debian-12 --size 20G",
         "sudo pyvirt domain start web1 && ssh web1",
     ),
 )

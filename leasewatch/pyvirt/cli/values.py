@@ -66,6 +66,15 @@ def seconds(text: str) -> int:
     return int(number) * unit
 
 
+def image_path(text: str) -> Path:
+    """The path of an image on this host; ValueError for a URL says how to use that."""
+    from pathlib import Path  # noqa: PLC0415  start-up time
+
+    if "://" in text:
+        raise ValueError(f"{text} is a URL: use pyvirt image add, then --image")
+    return Path(text)
+
+
 def local_path(text: str) -> Path:
     """The path of a file on this host; ValueError for a URL, before it looks like one."""
     from pathlib import Path  # noqa: PLC0415  start-up time

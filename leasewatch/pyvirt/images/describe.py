@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -11,57 +13,95 @@ from leasewatch.pyvirt.images import image_content, qemu_img, unpacking
 from nss_pyvirt.errors import UserError
 
 
-class Copied(NamedTuple):
-    """What the copy is; see `store.Image`."""
+class Origin(NamedTuple):
+    """Where an image comes from."""
+
+    source: str
+    """The path or the URL, for messages."""
+    file_name: str
+    """With the endings that say what the file is."""
+    checksum: str = ""
+    """The publisher's, which it was checked against."""
+
+    @property
+    def is_url(self) -> bool:
+        """Whether it was downloaded."""
+        return "://" in self.source
+
+    def fault(self, what: str, hint: str) -> UserError:
+        """An error about it; `hint` has `{}` for its path, and is for files that are here."""
+        if self.is_url:
+            hint = "see in a browser what is there"
+        quoted = shlex.quote(self.source)
+        return UserError(f"image {self.source} {what}", hint.format(quoted), "invalid")
+
+
+def file_origin(file: Path) -> Origin:
+    """The origin of a file on this host."""
+    return Origin(str(file), file.name)
+
+
+class Described(NamedTuple):
+    """What an image is; see `store.Image`."""
 
     sha256: str
     format: Format
     size: int
 
 
-def copied(source: BinaryIO, path: Path, target: BinaryIO, copy: Path) -> Copied:
-    """Copy the file `source`, whose path is `path`, into `target`, whose path is `copy`.
+def copied(source: BinaryIO, origin: Origin, target: BinaryIO, copy: Path) -> Described:
+    """Copy the file `source`, unpacked where it is packed, into `target` at the path `copy`.
 
-    UserError names `path` where the file is no disk.
+    UserError names `origin` where the file is no disk.
     """
     try:
         digest = unpacking.copy(source, target)
     except UserError as error:
-        raise UserError(f"image {path}: {error.what}", error.hint, error.code) from None
-    target.seek(0)
-    if found := image_content.fault(target.read(image_content.HEAD)):
-        what, hint = found
-        raise UserError(f"image {path} {what}", hint.format(shlex.quote(str(path))), "invalid")
+        what = f"image {origin.source}: {error.what}"
+        raise UserError(what, error.hint, error.code) from None
     packed = unpacking.packing_of(source) is not None
-    format_, size = _described(path, copy, packed=packed)
-    return Copied(digest, format_, size)
+    return Described(digest, *_checked(target, origin, copy, packed=packed))
 
 
-def _described(path: Path, copy: Path, *, packed: bool) -> tuple[Format, int]:
-    """The copy's format and virtual size."""
-    try:
-        info = qemu_img.parse_info(qemu_img.run(qemu_img.info_command(copy), "cannot read image"))
-    except UserError as error:
-        what = error.what.replace("cannot read image", f"cannot read image {path}", 1)
-        raise UserError(what.replace(str(copy), str(path)), error.hint, error.code) from None
-    name = path.stem if packed else path.name
-    if name.lower().endswith(".qcow2") and info.format == "raw":
+def described(source: BufferedReader, origin: Origin, path: Path) -> Described:
+    """What the file `source` at `path` is, which is not packed; UserError where it is no disk."""
+    source.seek(0)
+    digest = hashlib.file_digest(source, "sha256").hexdigest()
+    return Described(digest, *_checked(source, origin, path, packed=False))
+
+
+def _checked(file: BinaryIO, origin: Origin, path: Path, *, packed: bool) -> tuple[Format, int]:
+    """Format and virtual size; `packed`: whether the file of the origin was."""
+    file.seek(0)
+    if found := image_content.fault(file.read(image_content.HEAD)):
+        raise origin.fault(*found)
+    info = _info(origin, path)
+    name = origin.file_name.lower()
+    if packed:
+        name = name.rpartition(".")[0]
+    if name.endswith(".qcow2") and info.format == "raw":
         # qemu-img takes an unknown format for a raw disk.
-        raise UserError(
-            f"image {path} is not qcow2 but raw, says qemu-img",
-            f"see what it is: file {shlex.quote(str(path))}; a raw disk is taken as NAME.img",
-            "invalid",
-        )
+        hint = "see what it is: file {}; a raw disk is taken as NAME.img"
+        raise origin.fault("is not qcow2 but raw, says qemu-img", hint)
+    if info.size == 0:
+        raise origin.fault("is a disk of 0 bytes", "give another one")
     fault = None
     if info.format not in qemu_img.FORMATS:
         fault = f"is neither qcow2 nor raw but {info.format}, says qemu-img"
-    elif info.size == 0:
-        raise UserError(f"image {path} is a disk of 0 bytes", "give another one", "invalid")
     elif info.refers_to is not None:
         fault = f"continues in another file, {info.refers_to}"
     if fault is None:
         return ("raw" if info.format == "raw" else "qcow2"), info.size
-    whole = path.with_name(f"{path.name}.whole.qcow2")
-    command = shlex.join(qemu_img.convert_command(path, whole))
-    hint = f"if you trust it: {'unpack it, then ' if packed else ''}{command}"
-    raise UserError(f"image {path} {fault}", hint, "invalid")
+    whole = f"{origin.source}.whole.qcow2"
+    command = shlex.join(qemu_img.convert_command(Path(origin.source), Path(whole)))
+    hint = f"if you trust it: {'unpack it, then ' * packed}{command}"
+    raise origin.fault(fault, hint.replace("{", "{{").replace("}", "}}"))
+
+
+def _info(origin: Origin, path: Path) -> qemu_img.Info:
+    try:
+        printed = qemu_img.run(qemu_img.info_command(path), f"cannot read image {origin.source}")
+        return qemu_img.parse_info(printed)
+    except UserError as error:
+        what = error.what.replace(str(path), origin.source)
+        raise UserError(what, error.hint, error.code) from None

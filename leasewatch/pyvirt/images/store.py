@@ -23,7 +23,8 @@ from leasewatch.errors import UNDECODABLE
 from leasewatch.files import locks
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined.domain import Format
-from leasewatch.pyvirt.images import describe, image_content
+from leasewatch.pyvirt.images import describe, image_content, unpacking
+from leasewatch.pyvirt.images.describe import Described, Origin
 from nss_pyvirt import replacing
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.replacing import is_file
@@ -104,6 +105,10 @@ class Images:
         what = f"image sha256-{sha256} is gone from {self._folder}"
         raise UserError(what, "put that file back", "not-found")
 
+    def has(self, image: Image) -> bool:
+        """Whether its content is here."""
+        return self._file(image.sha256, image.format).exists()
+
     def may_boot(self, sha256: str) -> bool:
         """Whether firmware may find a system on it."""
         try:
@@ -125,48 +130,72 @@ class Images:
                 ours.enter_context(_locked(self.file(image.sha256).path, fcntl.LOCK_SH))
             yield image
 
-    def add(self, name: str, file: Path, *, source: str = "", checksum: str = "") -> Image:
+    def add(self, name: str, file: Path, origin: Origin | None = None) -> Image:
         """Copy a file under a name; see `taken`."""
-        with self.taken(file, name=name, source=source, checksum=checksum) as image:
+        with self.taken(file, name=name, origin=origin) as image:
             return image
 
     @contextlib.contextmanager
     def taken(
-        self, file: Path, *, name: str = "", source: str = "", checksum: str = ""
+        self,
+        file: Path,
+        *,
+        name: str = "",
+        origin: Origin | None = None,
+        owned: bool = False,
+        moves: bool = False,
     ) -> Iterator[Image]:
-        """Copy a file, unpacked where it is packed. No other command removes it meanwhile.
+        """Take a file into the store, unpacked where it is packed. Nothing removes it meanwhile.
 
-        UserError where it is no disk, or where another image has the name; nothing is left then.
+        `owned`: it is the caller's own file in a folder of `Paths.images`, locked, and may be
+        renamed instead of copied. `moves`: the name may be another image's, which loses it.
+        UserError where it is no disk, or where the name is taken; nothing is left then.
         """
         if name:
             check_name(name)
+        origin = origin or describe.file_origin(file)
         try:
             with contextlib.ExitStack() as ours:
                 try:
-                    image = self._copy(ours, file, name, source or str(file), checksum)
+                    temp, made = self._incoming(ours, file, origin, owned=owned)
+                    image = Image(
+                        sha256=made.sha256,
+                        names=(name,) if name else (),
+                        format=made.format,
+                        size=made.size,
+                        source=origin.source,
+                        added=time.time(),
+                        checksum=origin.checksum,
+                    )
+                    with self._changing():
+                        image = self._insert(ours, temp, image, moves=moves)
                 except OSError as error:
-                    raise UserError(f"cannot copy image {file}: {error.strerror}") from error
+                    what = f"cannot copy image {origin.source}: {error.strerror}"
+                    raise UserError(what) from error
                 yield image
         finally:
             self.forget_unused()
 
-    def _copy(
-        self, ours: contextlib.ExitStack, file: Path, name: str, source: str, checksum: str
-    ) -> Image:
+    def _incoming(
+        self, ours: contextlib.ExitStack, file: Path, origin: Origin, *, owned: bool
+    ) -> tuple[_Partial, Described]:
+        """A locked file that may be renamed, and what it is."""
         opened = ours.enter_context(file.open("rb"))
+        if owned and unpacking.packing_of(opened) is None:
+            return _Partial(opened, file), describe.described(opened, origin, file)
         temp = ours.enter_context(self._partial())
-        made = describe.copied(opened, file, temp.file, temp.path)
-        image = Image(
-            sha256=made.sha256,
-            names=(name,) if name else (),
-            format=made.format,
-            size=made.size,
-            source=source,
-            added=time.time(),
-            checksum=checksum,
-        )
+        return temp, describe.copied(opened, origin, temp.file, temp.path)
+
+    def name(self, sha256: str, name: str) -> Image:
+        """Give an image a name, which another image then loses."""
+        check_name(name)
         with self._changing():
-            return self._insert(ours, temp, image)
+            image = self.get(sha256)
+            if name not in image.names:
+                image = msgspec.structs.replace(image, names=(*image.names, name))
+                self._put(image, moves=True)
+        self.forget_unused()
+        return image
 
     def remove(self, wanted: str) -> Image:
         """Remove one of an image's names, and with the last one the image.
@@ -177,7 +206,7 @@ class Images:
             image = self.get(wanted)
             left = tuple(name for name in image.names if name != wanted)
             if left and wanted in image.names:
-                self._write(image, msgspec.structs.replace(image, names=left))
+                self._put(msgspec.structs.replace(image, names=left))
                 return image
             if users := self.users(image.sha256):
                 what = f"image {wanted} is used by {', '.join(users)}"
@@ -189,7 +218,7 @@ class Images:
             except BlockingIOError:
                 what = f"another command is just using image {wanted}"
                 raise UserError(what, "try again", "running") from None
-            self._write(image, None)
+            self._store([each for each in self._index() if each.sha256 != image.sha256])
             path.unlink(missing_ok=True)
         self.forget_unused()
         return image
@@ -204,27 +233,43 @@ class Images:
         """Keep other commands from changing the index."""
         return locks.exclusive(self._paths.locks / "images", _PATIENCE)
 
-    def _insert(self, ours: contextlib.ExitStack, temp: _Partial, image: Image) -> Image:
+    def _insert(
+        self, ours: contextlib.ExitStack, temp: _Partial, image: Image, *, moves: bool
+    ) -> Image:
         """Give the copy its name, unless it is here already; the image as it is now."""
-        known = {each.sha256: each for each in self._index()}
-        for other in known.values():
-            if other.sha256 != image.sha256 and set(image.names) & set(other.names):
-                what = f"there is another image {image.names[0]} already"
-                raise UserError(what, f"sudo pyvirt image remove {image.names[0]}", "exists")
         path = self._file(image.sha256, image.format)
-        former = known.get(image.sha256)
-        if former is not None and path.exists():
-            temp.path.unlink()
-            ours.enter_context(_locked(path, fcntl.LOCK_SH))
+        former = next((each for each in self._index() if each.sha256 == image.sha256), None)
+        if former is not None:
             names = tuple(dict.fromkeys((*former.names, *image.names)))
-            image = msgspec.structs.replace(former, names=names)
+            checksum = image.checksum or former.checksum
+            image = msgspec.structs.replace(former, names=names, checksum=checksum)
+        self._check_name_is_free(image, moves=moves)
+        if path.exists():
+            ours.enter_context(_locked(path, fcntl.LOCK_SH))
         else:
-            os.fchmod(temp.file.fileno(), 0o400)
+            temp.path.chmod(0o400)
             os.fsync(temp.file.fileno())
             temp.path.rename(path)  # it stays locked
         if image != former:
-            self._write(former, image)
+            self._put(image, moves=moves)
         return image
+
+    def _check_name_is_free(self, image: Image, *, moves: bool) -> None:
+        for other in self._index():
+            taken = set(image.names) & set(other.names)
+            if taken and other.sha256 != image.sha256 and not moves:
+                (name,) = taken
+                what = f"there is another image {name} already"
+                raise UserError(what, f"sudo pyvirt image remove {name}", "exists")
+
+    def _put(self, image: Image, *, moves: bool = False) -> None:
+        """Put the image into the index; with `moves`, others lose its names."""
+        images = [image]
+        for other in self._index():
+            if other.sha256 != image.sha256:
+                left = tuple(name for name in other.names if name not in image.names)
+                images.append(msgspec.structs.replace(other, names=left) if moves else other)
+        self._store(images)
 
     @contextlib.contextmanager
     def _partial(self) -> Iterator[_Partial]:
@@ -284,11 +329,6 @@ class Images:
             raise UserError(f"cannot read {self._index_file}: {error.strerror}") from None
         except UNDECODABLE as error:
             raise UserError(f"{self._index_file}: {error}", code="invalid") from None
-
-    def _write(self, former: Image | None, image: Image | None) -> None:
-        """Put `image` into the index in place of the former one."""
-        others = (each for each in self._index() if former is None or each != former)
-        self._store([*others, *([image] if image else [])])
 
     def _store(self, images: list[Image]) -> None:
         if images:

@@ -80,7 +80,7 @@ WRONG = {
     ),
     "a URL": (
         [*CREATE, "--disk", "https://x/y.qcow2"],
-        ["--disk: https://x/y.qcow2 is a URL: download the file first", HELP],
+        ["--disk: https://x/y.qcow2 is a URL: use pyvirt image add, then --image", HELP],
     ),
     "a choice that there is not": (
         [*CREATE, "--accel", "xen"],

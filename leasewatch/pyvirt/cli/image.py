@@ -1,0 +1,215 @@
+"""`pyvirt image …`: options in, sentences and rows out. Decides nothing about images."""
+
+from __future__ import annotations
+
+from leasewatch.paths import Paths
+from leasewatch.pyvirt.cli import halves
+from leasewatch.pyvirt.cli.halves import each, say
+from nss_pyvirt.errors import UserError
+from nss_pyvirt.terminal import commands, frame
+from nss_pyvirt.terminal import show as look
+from nss_pyvirt.terminal.commands import Param
+
+TYPE_CHECKING = False  # the import of typing takes 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Final
+
+    from leasewatch.pyvirt.images.checksums import Checksum
+    from leasewatch.pyvirt.images.store import Image, Images
+    from nss_pyvirt.terminal.progress import Progress
+
+_COLUMNS = ("name", "size", "format", "added", "used_by", "source")
+_WIDE = {"added": 80, "source": 110}
+"""The least width of a terminal that shows these."""
+_AVAILABLE = ("name", "user", "url")
+_NAME = Param("name", required=True, complete=halves.complete_images)
+_NAMES = Param(
+    "names", multiple=True, required=True, metavar="NAME...", complete=halves.complete_images
+)
+_SYNONYMS: Final = {
+    **dict.fromkeys(("rm", "delete"), "remove"),
+    **dict.fromkeys(("import", "create"), "add"),
+    **dict.fromkeys(("download", "update"), "pull"),
+    "info": "show",
+    "ls": "list",
+}
+
+command = commands.Group(
+    "Disk images that domains start from: pyvirt's own copies.",
+    synonyms=_SYNONYMS,
+    epilog=frame.examples(
+        "sudo pyvirt image pull debian-12",
+        "sudo pyvirt image add web-base web.qcow2.xz",
+        "pyvirt image list",
+        "sudo pyvirt domain create web1 --network lab --image debian-12 --size 20G",
+    ),
+)
+
+
+def _images() -> Images:
+    from leasewatch.pyvirt.images.store import Images  # noqa: PLC0415  start-up time
+
+    return Images(Paths())
+
+
+def _checksum(algorithm: str) -> Callable[[str], Checksum]:
+    """A kind: the digits of a checksum."""
+
+    def convert(text: str) -> Checksum:
+        from leasewatch.pyvirt.images import checksums  # noqa: PLC0415  start-up time
+
+        try:
+            return checksums.given(algorithm, text)
+        except UserError as error:
+            raise ValueError(f"{error.what}: {error.hint}") from None
+
+    return convert
+
+
+def fetch(name: str, get: Callable[[Progress], Image]) -> Image:
+    """What `get` returns. It gets the function that shows how far a download is."""
+    from nss_pyvirt.terminal.progress import Progress  # noqa: PLC0415  start-up time
+
+    progress = Progress("pyvirt", f"downloading {name}")
+    try:
+        with progress:
+            return get(progress)
+    except KeyboardInterrupt:
+        if progress.was_called:
+            say(f"the download of {name} is kept: the same command continues it")
+        raise
+
+
+def _complete_available(_ctx: object, _param: object, incomplete: str) -> list[str]:
+    from leasewatch.pyvirt.images import catalogue  # noqa: PLC0415  start-up time
+
+    return [name for name in catalogue.read(Paths()) if name.startswith(incomplete)]
+
+
+@command.command(
+    Param("name", required=True),
+    Param("source", required=True, metavar="FILE|URL"),
+    Param(
+        "--sha256",
+        metavar="HEX",
+        kind=_checksum("sha256"),
+        help="SHA-256 that the file, as it is published, must have.",
+    ),
+    Param("--sha512", metavar="HEX", kind=_checksum("sha512"), help="SHA-512, likewise."),
+    needs_root=True,
+    epilog=frame.examples(
+        "sudo pyvirt image add web-base web.qcow2.xz",
+        "sudo pyvirt image add suse https://example.org/suse.qcow2 --sha256 5891b5b…",
+    ),
+)
+def add(name: str, source: str, sha256: Checksum | None, sha512: Checksum | None) -> None:
+    """Copy an image from a file or a URL: qcow2 or raw, packed or not.
+
+    A download that was interrupted continues where it stopped.
+    """
+    from leasewatch.pyvirt.images import pull as pulling  # noqa: PLC0415  start-up time
+
+    if sha256 and sha512:
+        raise UserError("--sha256 and --sha512 are both given", "omit one", "invalid")
+    wanted = sha256 or sha512
+    image = fetch(name, lambda progress: pulling.add(Paths(), name, source, wanted, progress))
+    _print_added(name, image)
+
+
+@command.command(
+    Param("names", multiple=True, required=True, metavar="NAME...", complete=_complete_available),
+    needs_root=True,
+)
+def pull(names: Sequence[str]) -> int:
+    """Download official cloud images.
+
+    They are checked against their publishers' checksums. `pyvirt image list --available` shows
+    the names. Pulling again gets a newer version; domains keep the one that they were made of.
+    """
+    from leasewatch.pyvirt.images import pull as pulling  # noqa: PLC0415  start-up time
+
+    def act(name: str) -> str:
+        before = [image.sha256 for image in _images().known() if name in image.names]
+        image = fetch(name, lambda progress: pulling.pull(Paths(), name, progress))
+        if image.sha256 in before:
+            return "is up to date"
+        return f"is here: {image.format}, {look.size(image.size)}"
+
+    return each("image", names, act)
+
+
+@command.command(
+    commands.ROWS,
+    Param("--available", flag=True, help="List the images that `pull` can download."),
+    name="list",
+)
+def list_(output: frame.Format, *, available: bool) -> None:
+    """List the images that are here."""
+    if available:
+        from leasewatch.pyvirt.images import catalogue  # noqa: PLC0415  start-up time
+
+        entries = catalogue.read(Paths()).items()
+        offered = [{"name": name, "user": entry.user, "url": entry.url} for name, entry in entries]
+        offered.sort(key=lambda row: look.natural(row["name"]))
+        frame.write(frame.render(offered, _AVAILABLE, output, name="name", wide={"url": 60}))
+        return
+    images = _images()
+    rows = [row for image in images.known() for row in _rows(images, image, output)]
+    if not rows and output == "table":
+        hint = "sudo pyvirt image pull debian-12"
+        frame.print_warning("pyvirt", UserError("no images yet", hint, "not-found"))
+    frame.write(frame.render(rows, _COLUMNS, output, name="name", wide=_WIDE))
+
+
+@command.command(_NAME, commands.ROWS)
+def show(name: str, output: frame.Format) -> None:
+    """Show everything that is known about one image."""
+    images = _images()
+    image = images.get(name)
+    row = _row(images, image, ", ".join(image.names) or None, output)
+    row |= {
+        "sha256": image.sha256,
+        "checksum": image.checksum or None,
+        "file": str(images.file(image.sha256).path),
+    }
+    if output != "table":
+        frame.write(frame.render([row], tuple(row), output, name="name"))
+        return
+    for key, value in row.items():
+        frame.write(f"{key.replace('_', ' ') + ':':<10}{frame.printable(str(value or '-'))}\n")
+
+
+@command.command(_NAMES, needs_root=True)
+def remove(names: Sequence[str]) -> int:
+    """Remove images that no domain uses."""
+
+    def act(name: str) -> None:
+        _images().remove(name)
+
+    return each("image", names, act, "is removed")
+
+
+def _print_added(name: str, image: Image) -> None:
+    size = look.size(image.size)
+    sentence = f"image {name} is here: {image.format}, {size}, sha256 {image.sha256}"
+    frame.print_done(sentence, image=name, sha256=image.sha256, format=image.format)
+
+
+def _rows(images: Images, image: Image, output: frame.Format) -> list[Mapping[str, object]]:
+    """A row for each name; one for an image without any."""
+    return [_row(images, image, name, output) for name in image.names or (None,)]
+
+
+def _row(images: Images, image: Image, name: str | None, output: frame.Format) -> dict[str, object]:
+    """JSON has sizes in bytes, times in seconds since 1970, and lists."""
+    users = images.users(image.sha256)
+    as_json = output == "json"
+    return {
+        "name": name,
+        "size": image.size if as_json else look.size(image.size),
+        "format": image.format,
+        "added": image.added if as_json else look.moment(image.added),
+        "used_by": users if as_json else ", ".join(users) or None,
+        "source": image.source,
+    }

@@ -91,8 +91,7 @@ def remove(root: Path, *, purge: bool) -> None:
     system = _system(root)
     _say(take_out(system, purge=purge), "nothing is installed")
     for kind, name in started(system):
-        verb = "shutdown" if kind == "domain" else "stop"
-        what, hint = f"{kind} {name} is still started", f"sudo pyvirt {kind} {verb} {name}"
+        what, hint = f"{kind} {name} is still started", f"sudo pyvirt {kind} stop {name}"
         frame.print_warning("nss-pyvirt", UserError(what, hint, "running"))
 
 

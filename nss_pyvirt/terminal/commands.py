@@ -86,6 +86,7 @@ _RESULTS: Final = output("text", "json", help="How to print results and errors."
 class Command:
     """A command whose function has the help as its docstring.
 
+    `check`: gets the words of the command and its values first, and raises UserError.
     `needs_root`: refuse to do anything for other users, and print the command to type.
     A command that has no option `-o` of its own takes `-o text|json`.
     """
@@ -99,9 +100,11 @@ class Command:
         params: Sequence[Param],
         *,
         epilog: str = "",
+        check: Callable[[str, Mapping[str, Any]], None] = lambda *_: None,
         needs_root: bool = False,
         hidden: bool = False,
     ) -> None:
+        self._check = check
         self.act, self.epilog, self.needs_root, self.hidden = act, epilog, needs_root, hidden
         self._prints_rows = any(param.name == "output" for param in params)
         self.params = params if self._prints_rows else (*params, _RESULTS)
@@ -140,6 +143,7 @@ class Command:
         if not self._prints_rows:
             del values["output"]
         try:
+            self._check(path, values)
             if self.needs_root and os.geteuid() != 0:
                 import shlex  # noqa: PLC0415  start-up time
 
@@ -159,8 +163,9 @@ class Group:
     """A group of commands.
 
     `members`: name -> module whose `command` it is, imported when it is used; `MODULE:ATTRIBUTE`
-    names another attribute. `synonyms`: a word of other tools -> the words of ours, e.g. `rm` ->
-    `delete`. `version`: of a whole program.
+    names another attribute. `aliases`: a word that does what these words of ours do, e.g. `rm` ->
+    `delete`; help does not list it. `synonyms`: a word of other tools -> the words to suggest.
+    `version`: of a whole program.
     """
 
     def __init__(
@@ -169,12 +174,13 @@ class Group:
         *,
         epilog: str,
         members: Mapping[str, str] | None = None,
+        aliases: Mapping[str, str] | None = None,
         synonyms: Mapping[str, str] | None = None,
         version: str = "",
     ) -> None:
         self.help, self.epilog, self.version = help, epilog, version
         self.members: dict[str, str | Group | Command] = {**(members or {})}
-        self.synonyms = synonyms or {}
+        self.aliases, self.synonyms = aliases or {}, synonyms or {}
 
     def command(
         self, *params: Param, name: str = "", **attrs: Any
@@ -186,6 +192,11 @@ class Group:
             return made
 
         return add
+
+    def ours(self, words: Sequence[str]) -> list[str]:
+        """The words with ours in place of an alias."""
+        first, *rest = words
+        return [*self.aliases[first].split(), *rest] if first in self.aliases else [*words]
 
     def find(self, name: str) -> Group | Command | None:
         """The member of that name, imported now."""
@@ -210,6 +221,7 @@ def read(top: Group | Command, prog: str, words: Sequence[str]) -> Callable[[obj
     """The command that the words call, to be called with its `obj`; None: it is click's turn."""
     path, left, found = [prog], [*words], top
     while isinstance(found, Group):
+        left = found.ours(left) if left else left
         member = found.find(left[0]) if left else None
         if member is None:
             return None

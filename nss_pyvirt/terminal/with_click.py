@@ -80,6 +80,7 @@ class _Group(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command of the first word; UserError with the command to type instead."""
+        args = self._ours.ours(args)
         name = args[0]
         if name in self._ours.members or name[:1] == "-" or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
@@ -142,7 +143,7 @@ def _is_single(param: click.Parameter) -> bool:
 def _needs_root(group: Group, words: str) -> bool:
     found: Group | Command | None = group
     for word in words.split():
-        found = found.find(word) if isinstance(found, Group) else None
+        found = found.find(word) if isinstance(found, Group) else found
     return isinstance(found, Command) and found.needs_root
 
 

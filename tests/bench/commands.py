@@ -125,7 +125,7 @@ def _measure_domains(folder: Path, times: Times, counts: Counts) -> None:
     guests: dict[Who, Boot] = {
         "ours": Boot(
             ["pyvirt", "domain", "start", "web1"],
-            ["pyvirt", "domain", "stop", "web1"],
+            ["pyvirt", "domain", "stop", "--force", "web1"],
             functools.partial(Module("pyvirt").finds, "web1"),
             ["web1"],
         ),

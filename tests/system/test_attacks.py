@@ -294,7 +294,7 @@ def test_a_stopped_domains_name_ends_and_one_made_again_answers_at_once(
     first = lab.wait_for("web1's address", lambda: finds(lab, "web1"))
     assert len(first) == 1
     mac = mac_of(lab, "web1")
-    pyvirt(lab, "domain", "stop", "web1")
+    pyvirt(lab, "domain", "stop", "--force", "web1")
     lab.wait_for("the name to be gone", lambda: finds(lab, "web1") == [])
     lab.wait_for("the lease to be gone", lambda: first[0] not in entries(lab))
     assert "claim" not in read(lab, LOG)

@@ -263,7 +263,7 @@ def test_without_the_filter_the_lie_is_believed_and_a_start_makes_it_again(
         ),
     )
     lab.run(["kill", "-KILL", str(row(lab, "web1")["pid"])])
-    pyvirt(lab, "domain", "stop", "db1", "web1")
+    pyvirt(lab, "domain", "stop", "--force", "db1", "web1")
     ports = ["nft", "list", "chain", "bridge", "pyvirt_lab", "cards"]
     assert '"pvtap*"' in (chain := lab.run(ports).stdout)
     assert '"pvtap0"' not in chain
@@ -324,7 +324,7 @@ def test_a_plain_user_cannot_block_a_command_by_locking_files(
         mac_of(idle_lab, "db1")
         in idle_lab.run(["nft", "list", "table", "bridge", "pyvirt_lab"]).stdout
     )
-    pyvirt(idle_lab, "domain", "stop", "web1", "db1")
+    pyvirt(idle_lab, "domain", "stop", "--force", "web1", "db1")
     pyvirt(idle_lab, "domain", "delete", "web1", "db1")
     pyvirt(idle_lab, "network", "stop", "lab")
     pyvirt(idle_lab, "network", "delete", "lab")

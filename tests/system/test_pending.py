@@ -50,7 +50,7 @@ def test_stopping_a_domain_ends_the_lookups_that_wait_for_it(started: World) -> 
         "getent to wait",
         lambda: "pending.sock" in started.run(["ss", "-xa", "state", "connected"]).stdout,
     )
-    pyvirt(started, "domain", "stop", "deaf1")
+    pyvirt(started, "domain", "stop", "--force", "deaf1")
     assert waiting.wait(20) == 2  # by itself it would end after 30 s
 
 
@@ -77,7 +77,7 @@ def test_a_domain_that_has_ipv6_alone_is_logged_in_to_without_a_wait_in_between(
     assert started.run(again, timeout=120).stdout == ""
     (leased,) = started.run(["leasewatch", "ip", "-6", "six1.lab.internal"]).stdout.split()[:1]
     assert not leased.startswith("fe80:")
-    pyvirt(started, "domain", "stop", "six1")
+    pyvirt(started, "domain", "stop", "--force", "six1")
     gone = ["getent", "ahosts", "six1"]
     started.wait_for("the name to go", lambda: started.run(gone, check=False).returncode == 2)
     assert leased not in started.run(["ip", "neighbour"]).stdout

@@ -46,7 +46,7 @@ def test_a_running_domain_has_its_address_and_its_name(reserved: World) -> None:
     (line,) = [line for line in read(reserved, LEASES).splitlines() if ADDRESS in line]
     assert line.split()[3] == "db1"
     assert row(reserved, "db1")["reserved"] == [ADDRESS]
-    pyvirt(reserved, "domain", "stop", "db1")
+    pyvirt(reserved, "domain", "stop", "--force", "db1")
     assert read(reserved, f"{HOSTS}/db1") == f"52:54:00:00:00:01,{ADDRESS},db1\n"
 
 

@@ -15,7 +15,7 @@ pyvirt network start lab
 pyvirt domain start web1
 pyvirt domain list
 pyvirt domain show web1
-pyvirt domain stop web1
+pyvirt domain stop --force web1
 pyvirt domain delete web1
 pyvirt network stop lab
 pyvirt network delete lab

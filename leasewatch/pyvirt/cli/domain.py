@@ -46,12 +46,24 @@ command = commands.Group(
         "rename": "leasewatch.pyvirt.cli.domain_rename",
         "edit": "leasewatch.pyvirt.cli.domain_edit",
         "autostart": "leasewatch.pyvirt.cli.autostart:domain",
+        "stop": "leasewatch.pyvirt.cli.domain_states:stop",
+        "restart": "leasewatch.pyvirt.cli.domain_states:restart",
+        "pause": "leasewatch.pyvirt.cli.domain_states:pause",
+        "resume": "leasewatch.pyvirt.cli.domain_states:resume",
     },
-    synonyms=halves.SYNONYMS | {"restart": "shutdown", "reboot": "shutdown"},
+    aliases=halves.ALIASES
+    | {
+        **dict.fromkeys(("shutdown", "poweroff"), "stop"),
+        **dict.fromkeys(("dominfo", "domstate"), "show"),
+        "reboot": "restart",
+        "suspend": "pause",
+        "unpause": "resume",
+    },
+    synonyms=halves.SYNONYMS | dict.fromkeys(("destroy", "kill"), "stop --force"),
     epilog=frame.examples(
         "sudo pyvirt domain create web1 --network lab --disk deb12.qcow2 --size 20G",
         "sudo pyvirt domain start web1 && ssh web1",
-        "sudo pyvirt domain shutdown web1 web2",
+        "sudo pyvirt domain stop web1 web2",
     ),
 )
 
@@ -84,54 +96,22 @@ def show(name: str, output: frame.Format) -> None:
         frame.write(f"{key.replace('_', ' ') + ':':<15}{text}\n")
 
 
-@command.command(_NAMES, needs_root=True)
-def start(names: Sequence[str]) -> int:
-    """Start domains; their names resolve as soon as this returns."""
+@command.command(
+    _NAMES, halves.every("Act on all domains."), check=halves.names_or_all, needs_root=True
+)
+def start(names: Sequence[str], *, every: bool) -> int:
+    """Start domains, or let paused ones go on; names resolve as soon as this returns."""
 
     def act(name: str) -> str:
         return "is started" if _domains().start(name, say) else "was started already"
 
-    return each("domain", names, act)
-
-
-@command.command(
-    _NAMES,
-    Param(
-        "--timeout",
-        kind=commands.whole_number(0, 86400, "seconds"),
-        metavar="SECONDS",
-        default=60,
-        help="How long to wait for each.",
-    ),
-    Param("--force", flag=True, help="Force off what is still running after the timeout."),
-    needs_root=True,
-)
-def shutdown(names: Sequence[str], timeout: int, force: bool) -> int:
-    """Press the power button, and wait until the guest has ended.
-
-    Several domains are handled one after another.
-    """
-
-    def act(name: str) -> str:
-        try:
-            _domains().shutdown(name, timeout, say, force=force)
-        except KeyboardInterrupt:
-            say(f"no longer waiting for {name}, which may be running: pyvirt domain show {name}")
-            raise
-        return "is stopped"
-
-    return each("domain", names, act)
-
-
-@command.command(_NAMES, needs_root=True)
-def stop(names: Sequence[str]) -> int:
-    """Cut the power of domains now; `shutdown` ends them cleanly."""
-    return each("domain", names, _domains().stop, "is stopped")
+    return each("domain", _known().names() if every else names, act)
 
 
 @command.command(
     _NAMES,
     Param("--keep-disk", flag=True, help="Keep the disk, and print its path."),
+    check=halves.names_or_all,
     needs_root=True,
 )
 def delete(names: Sequence[str], *, keep_disk: bool) -> int:

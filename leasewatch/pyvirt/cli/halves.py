@@ -12,11 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, Final
 
-SYNONYMS: Final = {
+SYNONYMS: Final = dict.fromkeys(("define", "new", "add"), "create")
+ALIASES: Final = {
     **dict.fromkeys(("rm", "remove", "undefine"), "delete"),
-    **dict.fromkeys(("info", "dominfo", "net-info", "status"), "show"),
-    **dict.fromkeys(("define", "new"), "create"),
-    "destroy": "stop",
+    **dict.fromkeys(("info", "status"), "show"),
     "ls": "list",
 }
 
@@ -67,7 +66,23 @@ def one_name(kind: str) -> Param:
 
 def names(kind: str) -> Param:
     """The argument of a command on several, which calls `each`."""
-    return Param("names", multiple=True, required=True, metavar="NAME...", complete=complete(kind))
+    return Param("names", multiple=True, metavar="NAME...", complete=complete(kind))
+
+
+def every(help: str) -> Param:  # noqa: A002  click's word
+    """The option that takes the place of all names; a command with it needs `names_or_all`."""
+    return Param("--all", name="every", flag=True, help=help)
+
+
+def names_or_all(path: str, values: Mapping[str, Any]) -> None:
+    """UserError unless a command got names or, if it has the option, --all."""
+    if values["names"] and values.get("every"):
+        what = "--all takes no names"
+    elif not values["names"] and not values.get("every"):
+        what = "NAME... is missing"
+    else:
+        return
+    raise UserError(what, f"{path} --help", "usage", exit_code=2)
 
 
 def each(

@@ -38,7 +38,8 @@ def _known() -> KnownNetworks:
 command = commands.Group(
     "Networks for virtual machines: a bridge, addresses, DHCP and DNS.",
     members={"autostart": "leasewatch.pyvirt.cli.autostart:network"},
-    synonyms=halves.SYNONYMS,
+    aliases=halves.ALIASES,
+    synonyms=halves.SYNONYMS | {"destroy": "stop"},
     epilog=frame.examples(
         "sudo pyvirt network create lab --subnet auto",
         "sudo pyvirt network start lab",
@@ -114,8 +115,10 @@ def _shown(row: dict[str, object], output: frame.Format) -> dict[str, object]:
     return {k: halves.yes(v) if isinstance(v, bool) else v for k, v in row.items()}
 
 
-@command.command(_NAMES, needs_root=True)
-def start(names: Sequence[str]) -> int:
+@command.command(
+    _NAMES, halves.every("Act on all networks."), check=halves.names_or_all, needs_root=True
+)
+def start(names: Sequence[str], *, every: bool) -> int:
     """Start networks, or repair those that are up already."""
     networks = _networks()
     up = []
@@ -125,7 +128,7 @@ def start(names: Sequence[str]) -> int:
         up.append(name)
         return "is started" if fresh else "was started already"
 
-    code = each("network", names, act)
+    code = each("network", networks.names() if every else names, act)
     for name in up:
         _report_firewall(networks, name)
     return code
@@ -144,13 +147,16 @@ def _report_firewall(networks: Networks, name: str) -> None:
             frame.print_hint(line)
 
 
-@command.command(_NAMES, needs_root=True)
-def stop(names: Sequence[str]) -> int:
+@command.command(
+    _NAMES, halves.every("Act on all networks."), check=halves.names_or_all, needs_root=True
+)
+def stop(names: Sequence[str], *, every: bool) -> int:
     """Stop networks. Leases are kept, so that guests get their addresses again."""
-    return each("network", names, _networks().stop, "is stopped")
+    networks = _networks()
+    return each("network", networks.names() if every else names, networks.stop, "is stopped")
 
 
-@command.command(_NAMES, needs_root=True)
+@command.command(_NAMES, check=halves.names_or_all, needs_root=True)
 def delete(names: Sequence[str]) -> int:
     """Delete stopped networks that no domain uses, and their leases."""
     return each("network", names, _networks().delete, "is deleted")

@@ -7,12 +7,18 @@ import os
 from nss_pyvirt import __version__
 from nss_pyvirt.terminal import commands, frame
 
-_SYNONYMS = {
+_OF_DOMAINS = (
+    *("list", "ls", "show", "info", "start", "stop", "shutdown", "restart", "reboot"),
+    *("pause", "suspend", "resume", "console"),
+)
+"""Commands on domains that can be nothing else, with or without the word `domain`."""
+_ALIASES = {
     **dict.fromkeys(("vm", "vms", "machine", "instance", "domains"), "domain"),
     **dict.fromkeys(("net", "networks"), "network"),
     **dict.fromkeys(("images", "img", "template"), "image"),
-    "help": "--help",
+    **{word: f"domain {word}" for word in _OF_DOMAINS},
 }
+_SYNONYMS = {"help": "--help"}
 
 
 class _Halves(commands.Group):
@@ -31,6 +37,7 @@ class _Halves(commands.Group):
 command = _Halves(
     "Virtual networks and machines whose names resolve.",
     version=__version__,
+    aliases=_ALIASES,
     synonyms=_SYNONYMS,
     members={
         "network": "leasewatch.pyvirt.cli.network",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.cli.halves import say
+from leasewatch.pyvirt.cli import values
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame
 from nss_pyvirt.terminal.commands import Param
@@ -50,8 +50,8 @@ def up() -> int:
 @commands.command(
     Param(
         "--timeout",
-        kind=commands.whole_number(0, 86400, "seconds"),
-        metavar="SECONDS",
+        kind=values.seconds,
+        metavar="TIME",
         help="How long guests may take; default: the --stop-timeout of each.",
     ),
     needs_root=True,
@@ -68,14 +68,10 @@ def down(timeout: int | None) -> int:
     if not any(started):
         frame.print_done("nothing is started", networks=0, domains=0)
         return 0
-    from leasewatch.pyvirt.domains import domains  # noqa: F401, PLC0415  once, not in each fork
-    from leasewatch.pyvirt.networks import networks  # noqa: F401, PLC0415
+    from leasewatch.pyvirt.cli.domain_states import stopped  # noqa: PLC0415  start-up time
+    from leasewatch.pyvirt.networks import networks  # noqa: F401, PLC0415  once, not in each fork
 
-    if started.domains:
-        say(f"waiting for {_count(len(started.domains), 'domain')} to shut down")
-    stop = ["shutdown", "--force"]
-    stop += [] if timeout is None else ["--timeout", str(timeout)]
-    failed = _each("domain", stop, started.domains, None)
+    failed = stopped(started.domains, timeout, force=True)
     failed += _each("network", ["stop"], started.networks, None)
     return _sum_up(started, failed, 0, "stopped", "stop")
 

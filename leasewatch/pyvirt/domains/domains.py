@@ -6,7 +6,6 @@ Each running domain has one `pyvirt domain run` process (`domains.run`). Prints 
 from __future__ import annotations
 
 import contextlib
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,13 +15,12 @@ from leasewatch.files import locks
 from leasewatch.pyvirt import process
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import Accel, DomainDefinition
-from leasewatch.pyvirt.domains import console, kvm, qmp
+from leasewatch.pyvirt.domains import console, kvm
 from leasewatch.pyvirt.domains.known import KnownDomains, lookup
 from leasewatch.pyvirt.domains.qemu import Chosen
-from leasewatch.pyvirt.files import UNFINISHED, DomainFiles, started_network
+from leasewatch.pyvirt.files import UNFINISHED, DomainFiles, domain_state, started_network
 from leasewatch.pyvirt.networks import hosts_entries
 from leasewatch.pyvirt.process import Say
-from nss_pyvirt import programs
 from nss_pyvirt.errors import UserError
 
 if TYPE_CHECKING:
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
 
 _READY = 30.0  # seconds for `domain run` to say READY=1
 _PUBLISHED = 1.0  # seconds for the service to publish the name
-_QUIT = 15.0  # seconds for `domain run` to end QEMU and clean up
 _PATIENCE = 60.0  # seconds that another command on the same domain may take
 
 
@@ -62,7 +59,10 @@ class Domains(KnownDomains):
         return domain
 
     def start(self, name: str, say: Say) -> bool:
-        """Return once QMP answers and the name is published; False: it was running already."""
+        """Return once QMP answers and the name is published; False: it was running already.
+
+        One that was paused goes on.
+        """
         domain = self.get(name)
         files = self._files(name)
         with locks.exclusive(files.commands, _PATIENCE):
@@ -80,6 +80,8 @@ class Domains(KnownDomains):
                     fresh = not self.is_running(name)
                     if fresh:
                         raise
+        if not fresh:
+            self._let_go_on(name, say)
         if not _is_published(self._paths.snapshot, name):
             from nss_pyvirt.installer.pieces import start_command  # noqa: PLC0415  20 ms
 
@@ -97,6 +99,16 @@ class Domains(KnownDomains):
         )
         for sentence in said:
             say(sentence.removeprefix("pyvirt: "))
+
+    def _let_go_on(self, name: str, say: Say) -> None:
+        """Resume a domain that is paused; UserError if it has no guest that can go on."""
+        state = domain_state(self._files(name))
+        if state is None or state.state not in {"paused", "panicked"}:
+            return
+        from leasewatch.pyvirt.domains.pauses import DomainPauses  # noqa: PLC0415  seldom needed
+
+        if DomainPauses(self._paths).resume(name):
+            say(f"{name} was paused ({state.why}) and goes on")
 
     def run(self, name: str, say: Say) -> None:
         """Be the domain's parent until its guest ends."""
@@ -122,29 +134,6 @@ class Domains(KnownDomains):
             say(f"guests are emulated, which is slower than KVM: {verdict.why}")
         return verdict.accel
 
-    def shutdown(self, name: str, timeout: float, say: Say, *, force: bool) -> None:
-        """Press the power button, wait, and with `force` stop it after `timeout` seconds.
-
-        UserError when the guest still runs then; no error where it does not run.
-        """
-        self._require(name)
-        if _shut_down(self._files(name), timeout, say):
-            return
-        if not force:
-            raise UserError(
-                f"{name} has not shut down within {timeout:g} s",
-                f"sudo pyvirt domain stop {name}",
-                "timeout",
-            )
-        self.stop(name)
-
-    def stop(self, name: str) -> None:
-        """End the guest now, as by pulling the plug; no error where it does not run."""
-        self._require(name)
-        files = self._files(name)
-        process.stop_holder(files.lock, _QUIT, signal.SIGQUIT)
-        self._clear_up(files, _PATIENCE)
-
     def delete(self, name: str, *, keep_disk: bool = False) -> list[Path]:
         """Remove a stopped domain: its disks, then its definition, then images of no other use.
 
@@ -161,7 +150,7 @@ class Domains(KnownDomains):
         with locks.exclusive(files.commands, _PATIENCE):
             if self.is_running(name):
                 raise UserError(
-                    f"domain {name} is running", f"sudo pyvirt domain shutdown {name}", "running"
+                    f"domain {name} is running", f"sudo pyvirt domain stop {name}", "running"
                 )
             store.check_defined(self._paths.domain_definitions, name, "domain")
             self._sweep(files)
@@ -172,6 +161,7 @@ class Domains(KnownDomains):
             known_hosts.forget(self._paths, name)
             files.definition.unlink()
             hosts_entries.remove(self._paths, name)  # a repaired network has added it again
+            files.ended.unlink(missing_ok=True)
             shutil.rmtree(files.run, ignore_errors=True)
         Images(self._paths).forget_unused()
         return kept
@@ -206,15 +196,6 @@ class Domains(KnownDomains):
         finally:
             held.release()
 
-    def _require(self, name: str) -> None:
-        """UserError for an unknown name.
-
-        A definition that is broken, or was removed under a running domain, is enough to end that.
-        """
-        store.check_name(name, "domain")
-        if name not in self.names() and not self.is_running(name):
-            self.get(name)
-
     def _make(self, domain: DomainDefinition, files: DomainFiles, request: DomainRequest) -> None:
         """Make disks, seed, definition and hosts.d entries: all or nothing."""
         from leasewatch.pyvirt.domains.disk import make_overlay  # noqa: PLC0415  start-up time
@@ -229,6 +210,7 @@ class Domains(KnownDomains):
                 from leasewatch.pyvirt.login import seed  # noqa: PLC0415  start-up time
 
                 seed.make(files, domain, request.user_data)
+            files.ended.unlink(missing_ok=True)  # a former domain's of that name
             store.write(self._paths.domain_definitions, domain)
             hosts_entries.update(self._paths, domain, running=False)
             files.unfinished.unlink(missing_ok=True)
@@ -261,21 +243,6 @@ def _remove_data(files: DomainFiles) -> None:
                 path.unlink()
         files.unfinished.unlink(missing_ok=True)
         files.data.rmdir()
-
-
-def _shut_down(files: DomainFiles, timeout: float, say: Say) -> bool:
-    """Whether the process that holds the domain, if any, has ended within `timeout` seconds."""
-    with process.holder(files.lock) as pidfd:
-        if pidfd is None:
-            return True
-        try:
-            qmp.ask(files.qmp, "system_powerdown", timeout=5)
-        except UserError:
-            if programs.wait_pidfd(pidfd, 1):
-                return True  # it was just ending
-            raise
-        say(f"{files.name} is asked to shut down; waiting up to {timeout:g} s")
-        return programs.wait_pidfd(pidfd, timeout)
 
 
 def _is_published(snapshot: Path, name: str) -> bool:

@@ -16,7 +16,7 @@ from leasewatch.files import locks
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition
-from leasewatch.pyvirt.files import KILLED, DomainFiles, domain_end, domain_state
+from leasewatch.pyvirt.files import KILLED, DomainFiles, domain_end, domain_state, running_domains
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import show
 
@@ -61,6 +61,11 @@ class KnownDomains:
             state = domain_state(files)
             return state is not None and alive.is_alive(state.pid, state.born)
 
+    def running(self, state: str = "") -> list[str]:
+        """The names of all domains that run, also of undefined ones, or are in this state."""
+        states = running_domains(self._paths)
+        return sorted(each.name for each in states if state in {"", each.state})
+
     def describe(self, name: str) -> dict[str, object]:
         """The row of `list` and `show`."""
         domain = self.get(name)
@@ -88,6 +93,15 @@ class KnownDomains:
             "pid": state.pid if state else None,
         }
 
+    def _require(self, name: str) -> None:
+        """UserError for an unknown name.
+
+        A definition that is broken, or was removed under a running domain, is enough to end that.
+        """
+        store.check_name(name, "domain")
+        if name not in self.names() and not self.is_running(name):
+            self.get(name)
+
     def _files(self, name: str) -> DomainFiles:
         return DomainFiles(self._paths, name)
 
@@ -99,6 +113,7 @@ class KnownDomains:
                 if files.name not in self.names():  # deleted, perhaps just now by another command
                     import shutil  # noqa: PLC0415  start-up time
 
+                    files.ended.unlink(missing_ok=True)
                     shutil.rmtree(files.run, ignore_errors=True)
 
     def _sweep(self, files: DomainFiles) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 FULL: Final = "the host's disk is full"
 ON_REQUEST: Final = "on request"
 """Why a domain is paused that a command, not QEMU itself, has paused."""
+ASLEEP: Final = "the guest has suspended itself"
 _PRESSED: Final = "its power button was pressed"
 
 _CHANGES: Final = frozenset(
@@ -65,7 +66,7 @@ class Reported:
                 "paused": ON_REQUEST,
                 "prelaunch": ON_REQUEST,
                 "io-error": self._fault or "a disk failed",
-                "suspended": "the guest has suspended itself",
+                "suspended": ASLEEP,
                 "internal-error": "QEMU or KVM cannot go on",
             }
             self.status = Status("paused", why.get(state, f"QEMU is in the state {state}"))

@@ -115,7 +115,7 @@ class Networks(KnownNetworks):
             if users := _on(name, running_domains(self._paths)):
                 raise UserError(
                     f"network {name} is in use by running domains: {', '.join(users)}",
-                    f"sudo pyvirt domain shutdown {' '.join(users)}",
+                    f"sudo pyvirt domain stop {' '.join(users)}",
                     "running",
                 )
             # A process that undoes everything removes its lock last; else its work is left.

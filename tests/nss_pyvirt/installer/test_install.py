@@ -159,7 +159,7 @@ def test_remove_names_what_is_still_started_and_how_to_stop_it(
     monkeypatch.setattr(pieces, "started", lambda _: running)
     assert frame.run(command, "nss-pyvirt", ["remove"]) == 0
     assert capsys.readouterr().err == (
-        "nss-pyvirt: domain web1 is still started\n  hint: sudo pyvirt domain shutdown web1\n"
+        "nss-pyvirt: domain web1 is still started\n  hint: sudo pyvirt domain stop web1\n"
         "nss-pyvirt: network lab is still started\n  hint: sudo pyvirt network stop lab\n"
     )
 

@@ -12,39 +12,33 @@ import leasewatch
 from leasewatch.pyvirt.cli import domain, domain_create, network, values
 from leasewatch.pyvirt.cli.pyvirt import command
 from nss_pyvirt.errors import UserError
-from nss_pyvirt.terminal import frame, with_click
+from nss_pyvirt.terminal import commands, frame, with_click
 
 CREATE = ["domain", "create", "web1", "--network", "lab"]
 HELP = "pyvirt domain create --help"
 WRONG = {
-    "a command of the other half": (
-        ["start", "web1"],
-        ["there is no command pyvirt start", "did you mean: sudo pyvirt domain start web1"],
-    ),
     "no command at all": (
         ["frobnicate"],
         ["there is no command pyvirt frobnicate", "pyvirt --help"],
     ),
     "help": (["help"], ["there is no command pyvirt help", "did you mean: pyvirt --help"]),
-    "ls": (["ls"], ["there is no command pyvirt ls", "did you mean: pyvirt domain list"]),
-    "vm": (["vm", "list"], ["there is no command pyvirt vm", "did you mean: pyvirt domain list"]),
-    "rm": (
-        ["domain", "rm", "web1"],
-        ["there is no command pyvirt domain rm", "did you mean: sudo pyvirt domain delete web1"],
-    ),
     "destroy": (
+        ["domain", "destroy", "web1"],
+        [
+            "there is no command pyvirt domain destroy",
+            "did you mean: sudo pyvirt domain stop --force web1",
+        ],
+    ),
+    "a network's destroy": (
         ["network", "destroy", "lab"],
         [
             "there is no command pyvirt network destroy",
             "did you mean: sudo pyvirt network stop lab",
         ],
     ),
-    "restart": (
-        ["domain", "restart", "web1"],
-        [
-            "there is no command pyvirt domain restart",
-            "did you mean: sudo pyvirt domain shutdown web1",
-        ],
+    "delete, of a domain or a network": (
+        ["delete", "web1"],
+        ["there is no command pyvirt delete", "did you mean: sudo pyvirt domain delete web1"],
     ),
     "nearly a command": (
         ["domain", "strat", "web1"],
@@ -89,15 +83,26 @@ WRONG = {
     "no such option": ([*CREATE, "--vnc"], ["there is no option --vnc", HELP]),
     "no network": (["domain", "create", "web1"], ["--network is missing", HELP]),
     "a timeout in the past": (
-        ["domain", "shutdown", "web1", "--timeout", "-5"],
+        ["domain", "stop", "web1", "--timeout", "-5"],
         [
-            '--timeout: "-5" is not a whole number from 0 to 86400 seconds',
-            "pyvirt domain shutdown --help",
+            '--timeout: "-5" is not a time like 90s, 2m or 1h, 24h at most',
+            "pyvirt domain stop --help",
         ],
     ),
-    "no domain": (
-        ["domain", "start"],
-        ["NAME... is missing", "pyvirt domain start --help"],
+    **{
+        f"no name for {kind} {verb}": (
+            [kind, verb],
+            ["NAME... is missing", f"pyvirt {kind} {verb} --help"],
+        )
+        for kind, verbs in {
+            "domain": ("start", "stop", "restart", "pause", "resume", "delete"),
+            "network": ("start", "stop", "delete"),
+        }.items()
+        for verb in verbs
+    },
+    "names and all": (
+        ["stop", "web1", "--all"],
+        ["--all takes no names", "pyvirt domain stop --help"],
     ),
 }
 
@@ -128,7 +133,7 @@ def test_a_console_with_nothing_to_type_on_is_one_line_with_a_hint(
 
 
 def test_every_hint_to_type_what_needs_root_says_sudo() -> None:
-    changes = "create|start|stop|shutdown|delete"
+    changes = "create|start|stop|restart|pause|resume|delete"
     bare = re.compile(rf"(?<!sudo )pyvirt (?:domain|network) (?:{changes}) \{{")
     package = Path(leasewatch.__file__).parent
     found = [str(file) for file in package.rglob("*.py") if bare.search(file.read_text())]
@@ -144,6 +149,45 @@ def test_a_plain_user_gets_the_whole_command_as_a_hint(
     assert capsys.readouterr().err == (
         "pyvirt: pyvirt domain stop needs root\n  hint: sudo pyvirt domain stop web1\n"
     )
+
+
+# (as users of virsh, multipass, incus and docker type it, what it does here)
+ALIASES = [
+    ("vm ls", "domain list"), ("list", "domain list"), ("ls", "domain list"),
+    ("net list", "network list"), ("start web1", "domain start web1"),
+    ("shutdown web1", "domain stop web1"), ("vm poweroff web1", "domain stop web1"),
+    ("reboot web1", "domain restart web1"), ("suspend web1", "domain pause web1"),
+    ("resume web1", "domain resume web1"), ("info web1", "domain show web1"),
+    ("domain dominfo web1", "domain show web1"), ("domain rm web1", "domain delete web1"),
+    ("domain undefine web1", "domain delete web1"), ("network rm lab", "network delete lab"),
+    ("console web1", "domain console web1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("typed", "ours"), ALIASES)
+def test_a_word_of_other_tools_does_what_it_can_only_mean(
+    capsys: pytest.CaptureFixture[str], typed: str, ours: str
+) -> None:
+    said = []
+    for words in (typed, ours):
+        assert frame.run(command, "pyvirt", [*words.split(), "--help"]) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1]
+    first, second = (commands.read(command, "pyvirt", words.split()) for words in (typed, ours))
+    assert (first is None) == (second is None)
+
+
+@pytest.mark.parametrize("typed", ["pyvirt stop ", "pyvirt domain stop ", "pyvirt vm shutdown "])
+def test_names_are_completed_after_every_spelling(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    monkeypatch.setenv("_PYVIRT_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(len(typed.split())))
+    monkeypatch.setattr("leasewatch.pyvirt.defined.store.names", lambda _: ["db1", "web1"])
+    with pytest.raises(SystemExit):
+        frame.run(command, "pyvirt", [])
+    assert capsys.readouterr().out.split() == ["plain,db1", "plain,web1"]
 
 
 # (what is written, bytes)

@@ -101,14 +101,16 @@ def test_down_stops_all_domains_before_all_networks(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    def stopped(names: list[str], timeout: int, *, force: bool) -> list[str]:
+        typed.append(f"stop {' '.join(names)}, {timeout}, {'forced' if force else ''}")
+        return []
+
     running = boot.Names(["lab"], ["web1", "web2"])
+    monkeypatch.setattr("leasewatch.pyvirt.cli.domain_states.stopped", stopped)
     monkeypatch.setattr(boot, "started", lambda _: running)
     assert frame.run(command, "pyvirt", ["down", "--timeout", "5"]) == 0
-    assert typed[-1] == "network stop lab"
-    assert [line.split()[-1] for line in typed[:-1]] == ["web1", "web2"]
-    said = capsys.readouterr()
-    assert said.err == "pyvirt: waiting for 2 domains to shut down\n"
-    assert said.out == "1 network and 2 domains are stopped\n"
+    assert typed == ["stop web1 web2, 5, forced", "network stop lab"]
+    assert capsys.readouterr().out == "1 network and 2 domains are stopped\n"
 
 
 def test_down_on_an_idle_host_says_so(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:

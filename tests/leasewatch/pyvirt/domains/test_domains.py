@@ -23,6 +23,7 @@ from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.network import Network
 from leasewatch.pyvirt.domains.domains import Domains
 from leasewatch.pyvirt.domains.plan import DomainRequest
+from leasewatch.pyvirt.domains.stops import DomainStops
 from leasewatch.pyvirt.files import DomainFiles, NetworkFiles
 from nss_pyvirt.errors import UserError
 from tests.leasewatch.holding import holding
@@ -63,6 +64,12 @@ def _request(paths: Paths, **changes: Any) -> DomainRequest:
         "cpus": 1,
     }
     return DomainRequest(**(good | changes))
+
+
+def _stop(paths: Paths, name: str) -> None:
+    for _, error in DomainStops(paths).stop([name], print):
+        if error is not None:
+            raise error
 
 
 def _everything(root: Path) -> set[str]:
@@ -309,7 +316,7 @@ def test_who_stops_a_domain_that_is_just_being_deleted_makes_no_folder_of_it(
     with ThreadPoolExecutor(1) as others:
         with locks.exclusive(DomainFiles(paths, "web1").commands, 5):
             state.write_bytes(msgspec.json.encode(killed))
-            waiter = others.submit(domains.stop, "web1")
+            waiter = others.submit(_stop, paths, "web1")
             assert somebody_waits.wait(60)
             state.unlink()
             (paths.domain_definitions / "web1.toml").unlink()
@@ -320,7 +327,11 @@ def test_who_stops_a_domain_that_is_just_being_deleted_makes_no_folder_of_it(
 def test_an_unknown_domain_is_answered_with_the_one_that_was_meant(paths: Paths) -> None:
     domains = Domains(paths)
     domains.create(_request(paths))
-    for ask in (domains.get, domains.delete, domains.stop, domains.describe):
+
+    def stop(name: str) -> None:
+        _stop(paths, name)
+
+    for ask in (domains.get, domains.delete, stop, domains.describe):
         with pytest.raises(UserError, match='no domain "wbe1"') as error:
             ask("wbe1")
         assert error.value.hint == "did you mean web1?"

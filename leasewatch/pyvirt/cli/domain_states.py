@@ -1,0 +1,137 @@
+"""`pyvirt domain stop`, `restart`, `pause` and `resume`: options in, sentences out."""
+
+from __future__ import annotations
+
+from leasewatch.paths import Paths
+from leasewatch.pyvirt.cli import halves, values
+from leasewatch.pyvirt.cli.halves import say
+from nss_pyvirt.errors import UserError
+from nss_pyvirt.terminal import commands, frame
+from nss_pyvirt.terminal.commands import Param
+
+TYPE_CHECKING = False  # the import of typing takes 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from leasewatch.pyvirt.domains.pauses import DomainPauses
+
+_NAMES, _ALL = halves.names("domain"), halves.every("Act on all running domains.")
+_TIMEOUT = Param(
+    "--timeout",
+    kind=values.seconds,
+    metavar="TIME",
+    help="How long to wait, e.g. 90s or 2m.  [default: the domain's stop-timeout]",
+)
+_FORCE = Param("--force", flag=True, help="Pull the plug at once, or after --timeout if given.")
+
+
+@commands.command(
+    _NAMES,
+    _ALL,
+    _TIMEOUT,
+    _FORCE,
+    check=halves.names_or_all,
+    needs_root=True,
+    epilog=frame.examples(
+        "sudo pyvirt domain stop web1 db1",
+        "sudo pyvirt domain stop --all --timeout 2m",
+        "sudo pyvirt domain stop --force web1",
+    ),
+)
+def stop(names: Sequence[str], *, every: bool, timeout: int | None, force: bool) -> int:
+    """Press the power button, and wait until the guests have ended.
+
+    All of them are stopped at once. A guest that goes on is left running, unless you --force it.
+    """
+    timeout = 0 if force and timeout is None else timeout
+    return bool(stopped(_chosen(names, every=every), timeout, force=force))
+
+
+@commands.command(_NAMES, _ALL, _TIMEOUT, _FORCE, check=halves.names_or_all, needs_root=True)
+def restart(names: Sequence[str], *, every: bool, timeout: int | None, force: bool) -> int:
+    """Stop domains, and start each as soon as it has ended.
+
+    What `set` or `edit` has changed takes effect. A domain that does not run is started.
+    """
+    from leasewatch.pyvirt.domains.domains import Domains  # noqa: PLC0415  start-up time
+
+    domains = Domains(Paths())
+
+    def start(name: str) -> str:
+        domains.start(name, say)
+        return "is restarted"
+
+    timeout = 0 if force and timeout is None else timeout
+    return bool(stopped(_chosen(names, every=every), timeout, start, force=force))
+
+
+@commands.command(_NAMES, _ALL, check=halves.names_or_all, needs_root=True)
+def pause(names: Sequence[str], *, every: bool) -> int:
+    """Pause guests: they keep their memory, names and addresses, and use no processor."""
+    pauses = _pauses()
+
+    def act(name: str) -> str:
+        return "is paused" if pauses.pause(name) else "was paused already"
+
+    return halves.each("domain", _chosen(names, every=every), act)
+
+
+@commands.command(
+    _NAMES,
+    halves.every("Act on all paused domains."),
+    check=halves.names_or_all,
+    needs_root=True,
+)
+def resume(names: Sequence[str], *, every: bool) -> int:
+    """Let paused guests go on."""
+    pauses = _pauses()
+
+    def act(name: str) -> str:
+        return "goes on" if pauses.resume(name) else "was running already"
+
+    return halves.each("domain", _chosen(names, every=every, state="paused"), act)
+
+
+def _pauses() -> DomainPauses:
+    from leasewatch.pyvirt.domains.pauses import DomainPauses  # noqa: PLC0415  start-up time
+
+    return DomainPauses(Paths())
+
+
+def _chosen(names: Sequence[str], *, every: bool, state: str = "") -> Sequence[str]:
+    """The names, or those of all domains that run, or are in this state."""
+    if not every:
+        return names
+    from leasewatch.pyvirt.domains.known import KnownDomains  # noqa: PLC0415  start-up time
+
+    found = KnownDomains(Paths()).running(state)
+    if not found:
+        frame.print_done(f"no domain is {state or 'running'}")
+    return found
+
+
+def stopped(
+    names: Sequence[str],
+    timeout: int | None,
+    then: Callable[[str], str] = lambda _: "is stopped",
+    *,
+    force: bool,
+) -> list[str]:
+    """Stop domains, and print what `then` says as soon as each has ended; those that failed."""
+    from leasewatch.pyvirt.domains.stops import DomainStops  # noqa: PLC0415  start-up time
+
+    failed, left = [], list(dict.fromkeys(names))
+    try:
+        for name, error in DomainStops(Paths()).stop(names, say, timeout=timeout, force=force):
+            left.remove(name)
+            try:
+                if error is not None:
+                    raise error
+                frame.print_done(f"domain {name} {then(name)}", domain=name)
+            except UserError as fault:
+                frame.print_error("pyvirt", fault)
+                failed.append(name)
+    except KeyboardInterrupt:
+        say(f"no longer waiting for {', '.join(left)}, which may be running: pyvirt domain list")
+        raise
+    return failed

@@ -1,0 +1,66 @@
+"""Pause guests and let them go on. QEMU does it; the domain's parent writes it into its run state.
+
+A paused guest keeps its memory, its names and its leases.
+"""
+
+from __future__ import annotations
+
+import time
+
+from leasewatch.model import DomainState
+from leasewatch.pyvirt.domains import qmp
+from leasewatch.pyvirt.domains.known import KnownDomains
+from leasewatch.pyvirt.domains.status import ASLEEP
+from leasewatch.pyvirt.files import DomainFiles, domain_state
+from nss_pyvirt.errors import UserError
+
+_ANSWER = 5.0  # seconds for QEMU to answer
+_WRITTEN = 5.0  # seconds for the parent to write the new state
+
+
+class DomainPauses(KnownDomains):
+    """All domains below one root."""
+
+    def pause(self, name: str) -> bool:
+        """Stop the processors of a guest; False: it was paused already."""
+        files, now = self._now(name)
+        if now.state == "paused":
+            return False
+        qmp.ask(files.qmp, "stop", timeout=_ANSWER)
+        _await(files, now)
+        return True
+
+    def resume(self, name: str) -> bool:
+        """Let a paused guest go on; False: it was not paused. UserError if it cannot."""
+        files, now = self._now(name)
+        if now.state != "paused":
+            return False
+        qmp.ask(files.qmp, "system_wakeup" if now.why == ASLEEP else "cont", timeout=_ANSWER)
+        then = _await(files, now)
+        if then is not None and then.state == "paused":
+            hint = f"pyvirt domain show {name}"
+            raise UserError(f"{name} is paused again: {then.why}", hint)
+        return True
+
+    def _now(self, name: str) -> tuple[DomainFiles, DomainState]:
+        """Files and state of a running domain; UserError if it has no guest that can go on."""
+        self._require(name)
+        files = self._files(name)
+        state = domain_state(files)
+        if state is None or not self.is_running(name):
+            hint = f"sudo pyvirt domain start {name}"
+            raise UserError(f"domain {name} is not running", hint, "not-running")
+        if state.state == "panicked":
+            hint = f"sudo pyvirt domain restart {name}"
+            raise UserError(f"the kernel of {name} has panicked", hint)
+        return files, state
+
+
+def _await(files: DomainFiles, before: DomainState) -> DomainState | None:
+    """The run state once the parent has written a change; None: it has ended."""
+    deadline = time.monotonic() + _WRITTEN
+    while (now := domain_state(files)) is not None and now.since == before.since:
+        if time.monotonic() > deadline:
+            raise UserError(f"QEMU has not changed the state of {files.name}", code="timeout")
+        time.sleep(0.001)
+    return now

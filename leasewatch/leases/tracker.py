@@ -26,6 +26,7 @@ writer is dead. The tracker reads no file and no clock: `now` is monotonic, `wal
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -39,7 +40,8 @@ from leasewatch.sources.source import Source
 
 EQUAL_SECONDS = 0.05
 SHRUNK_SECONDS = 0.5
-"""A file that ends inside a line is parsed only after it has not changed for so long."""
+"""A file that ends inside a line is parsed only after it has not changed for so long. A file that
+lost _CHUNK bytes or more is parsed after so long: nearly always, it grows again."""
 COMPLETE_READS = 3
 _CHUNK = 1 << 16
 """How many bytes are compared at once."""
@@ -82,6 +84,9 @@ class LeaseTracker:
         """…and when the first read equal to it was."""
         self._is_cut = False
         """Whether it ends inside a line."""
+        self._lost_since = math.inf
+        """Since when it has been much shorter than the last read that was parsed; inf: it is not.
+        """
         self._settled = False
         """Whether further equal reads prove nothing new."""
         self._understood = True
@@ -111,9 +116,9 @@ class LeaseTracker:
             version = bool(data) and not goes_on  # appended lines may be the same rewrite
             self._data, self._equal_since, self._settled = data, now, False
             self._is_cut = not self._source.replaced and not data.endswith(b"\n")
-        rewrite = self._equal_since + SHRUNK_SECONDS - now
-        if rewrite > 0 and self._held and self._is_cut:
-            return Outcome([], [], rewrite)  # mostly, its writer is still at work
+        rewrite = self._seconds_of_rewrite(data, now)
+        if rewrite > 0 and self._held:
+            return Outcome([], [], rewrite)
         try:
             came, went = self._take(data)
         except ParseError as error:
@@ -141,6 +146,16 @@ class LeaseTracker:
         if record is None:
             return not self._understood
         return record in self._held and record not in self._absent
+
+    def _seconds_of_rewrite(self, data: bytes, now: float) -> float:
+        """How long to wait for the rest of the file: mostly, its writer is still at work."""
+        if self._source.replaced or len(data) + _CHUNK > len(self._split):
+            self._lost_since = math.inf
+        else:
+            self._lost_since = min(self._lost_since, now)
+        if self._is_cut:
+            return self._equal_since + SHRUNK_SECONDS - now
+        return 0.0 if self._lost_since > now else self._lost_since + SHRUNK_SECONDS - now
 
     def _take(self, data: bytes) -> tuple[set[bytes], set[bytes]]:
         """The records that a read adds, and those that it lacks; raises ParseError.

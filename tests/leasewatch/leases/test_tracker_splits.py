@@ -1,4 +1,7 @@
-"""What a read adds and lacks is the same whether all of it is split or only what differs."""
+"""Large files: only what differs is split, and not while most of a file is missing.
+
+What a read adds and lacks is the same either way.
+"""
 
 from __future__ import annotations
 
@@ -52,3 +55,34 @@ def test_only_changed_lines_of_a_large_file_are_split(at: int) -> None:
     was, now = differing(b"".join(changed), b"first\n" + b"".join(changed))
     assert now == b"first\n" + was
     assert was.count(b"\n") == 1
+
+
+def leases(count: int) -> bytes:
+    text = "2000000 52:54:00:00:00:01 10.0.%d.%d vm%d *\n"
+    return "".join(text % (n >> 8, n & 255, n) for n in range(count)).encode()
+
+
+def test_a_large_file_that_is_half_written_is_not_split() -> None:
+    tracker = LeaseTracker(FILE, dnsmasq.SOURCE, FirstSeen())
+    whole, part = leases(3000), leases(1000)
+    for at in (0.0, 0.001):
+        tracker.observe(whole, at, WALL)
+    for at in (10.0, 10.001, 10.1):
+        outcome = tracker.observe(part, at, WALL)
+        assert not outcome.changes
+        assert outcome.again == pytest.approx(10.5 - at)
+        assert tracker.has(whole.splitlines()[-1])
+    assert tracker.observe(whole, 10.2, WALL).again == 0.0
+    assert len(list(tracker.book.leases())) == 3000
+
+
+def test_a_large_file_that_shrank_and_changes_ever_again_is_read_after_half_a_second() -> None:
+    tracker = LeaseTracker(FILE, dnsmasq.SOURCE, FirstSeen())
+    for at in (0.0, 0.001):
+        tracker.observe(leases(3000), at, WALL)
+    for step in range(20):
+        data = b"2000000 52:54:00:00:00:02 10.9.0.%d new *\n" % step + leases(1000)
+        for again in (0.0, 0.001):
+            tracker.observe(data, 10 + 0.1 * step + again, WALL)
+        assert tracker.has(data.splitlines()[0]) == (step > 4)
+    assert len(list(tracker.book.leases())) < 1010

@@ -119,7 +119,7 @@ class Service:
         self._table.start()
         memory.settle()
         self._neighbours.rescan()  # whose MACs are known by now
-        self._history.start(self._policy.held)
+        self._history.start(self._policy.held, self._files.is_waiting)
         await self._varlink.start()
         self._rescan_alarm.set(self._rescan_seconds)
 

@@ -39,6 +39,10 @@ COUNT_SECONDS: Final = 60.0
 """How often the number of joined changes is logged."""
 STEP_SECONDS: Final = 3600.0
 """If the clock was set ahead by more, pruning waits: everything would seem too old."""
+MOST_BUSY: Final = 0.1
+"""Seconds that a step of catching up waits for the event loop at most."""
+_BUSY_SECONDS: Final = 0.005
+"""How often it asks whether the lease files are known again."""
 _FAULTS: Final = (sqlite3.Error, OSError, DamagedError)
 _LOG = logging.getLogger(__name__)
 
@@ -88,11 +92,18 @@ class History:
                     return FirstSeen(REMEMBERED, file.first_appearances(REMEMBERED))
         return FirstSeen(REMEMBERED)
 
-    def start(self, held: Callable[[], Iterable[LeaseChange | Neighbour]]) -> None:
-        """Begin to write. `held()` returns all that holds, as in `CatchUp`."""
+    def start(
+        self,
+        held: Callable[[], Iterable[LeaseChange | Neighbour]],
+        is_busy: Callable[[], bool] = bool,
+    ) -> None:
+        """Begin to write. `held()` returns all that holds, as in `CatchUp`.
+
+        `is_busy()`: whether the event loop is about to publish; catching up then waits a little.
+        """
         self._held = held
         self._started = True
-        self._writer.start(CatchUp(time.time(), list(held())))
+        self._writer.start(CatchUp(time.time(), list(held())), is_busy)
 
     def configure(self, settings: HistorySettings) -> None:
         """Use other settings."""
@@ -161,6 +172,7 @@ class _Writer:
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
         self._stopping = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_busy: Callable[[], bool] = bool
         # The rest is the thread's.
         self._file: HistoryFile | None = None
         self._checked = False
@@ -171,9 +183,10 @@ class _Writer:
         self._looked = time.time(), time.monotonic()
         """When it last deleted holdings that are too old, by both clocks."""
 
-    def start(self, first: CatchUp) -> None:
+    def start(self, first: CatchUp, is_busy: Callable[[], bool]) -> None:
         """Begin to write: `first`, then the claims from before."""
         self._loop = asyncio.get_running_loop()
+        self._is_busy = is_busy
         self.put([first, *self._drain()])
         self._thread.start()
 
@@ -259,7 +272,7 @@ class _Writer:
             self.fault = ""
 
     def _opened(self) -> HistoryFile:
-        file = HistoryFile(self._path)
+        file = HistoryFile(self._path, self._let_names_go_first)
         try:
             if not self._checked:
                 file.check()
@@ -274,6 +287,22 @@ class _Writer:
                 with suppress(RuntimeError):  # it has ended
                     self._loop.call_soon_threadsafe(self._catch_up, 0)
         return file
+
+    def _let_names_go_first(self) -> None:
+        """Wait until the event loop has nothing else to do: both share one interpreter."""
+        free = threading.Event()
+        if self._loop is not None:
+            with suppress(RuntimeError):  # it has ended
+                self._loop.call_soon_threadsafe(self._answer, free)
+                free.wait(MOST_BUSY)
+                free.set()  # it has waited long enough
+
+    def _answer(self, free: threading.Event) -> None:
+        """In the event loop: tell the thread when it is free."""
+        if self._is_busy() and not free.is_set():
+            asyncio.get_running_loop().call_later(_BUSY_SECONDS, self._answer, free)
+        else:
+            free.set()
 
     def _close(self) -> None:
         if self._file is not None:

@@ -121,6 +121,25 @@ def test_what_waits_is_written_before_it_stops(path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_catching_up_waits_for_the_event_loop_but_not_for_ever(path: Path) -> None:
+    async def scenario() -> None:
+        kept = Kept(path, HistorySettings())
+        asked: list[float] = []
+
+        def is_busy() -> bool:
+            asked.append(time.monotonic())
+            return len(asked) != 3
+
+        present = [change(None, lease(number, f"vm{number}")) for number in range(1, 101)]
+        kept.history.start(lambda: present, is_busy)
+        await kept.until("the leases", lambda: len(kept.holdings()) == 100)
+        await kept.history.stop()
+        assert len(asked) > 3
+        assert asked[2] - asked[0] >= 0.01
+
+    asyncio.run(scenario())
+
+
 def test_claims_from_before_the_start_belong_to_the_leases_of_the_start(path: Path) -> None:
     async def scenario() -> None:
         kept = Kept(path, HistorySettings())

@@ -37,7 +37,7 @@ signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 _OF_THE_HOST = {"test_quick_starts.py", "test_try.py", "test_world.py"} | {
-    f"test_systemd{part}.py" for part in ("", "_network", "_sandbox", "_uninstall")
+    f"test_systemd{part}.py" for part in ("", "_parents", "_sandbox", "_uninstall")
 }
 """Some compare the host before and after, some may change what is compared. They take longest."""
 _LONG = {"test_house.py", "test_packaging.py", "test_service.py", "test_service_history.py"}
@@ -89,10 +89,14 @@ def _open_files() -> dict[str, str]:
 def children_of(pid: int) -> set[int]:
     """The pids whose parent is `pid` (proc(5), /proc/PID/task/TID/children)."""
     found: set[int] = set()
-    for thread in Path(f"/proc/{pid}/task").glob("*"):
+    try:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+    except (FileNotFoundError, ProcessLookupError):  # ended meanwhile
+        return found
+    for thread in threads:
         try:
             found.update(map(int, (thread / "children").read_text().split()))
-        except (FileNotFoundError, ProcessLookupError):  # ended meanwhile
+        except (FileNotFoundError, ProcessLookupError):
             continue
     return found
 

@@ -34,7 +34,8 @@ ln -s /srv/project /home/user/URL
 STATE = r"""
 find / -xdev -path /proc -prune -o -path /sys -prune -o -path /run/systemd -prune -o \
     -path /opt/pyvirt -prune -o -path /var/log -prune -o -path /tmp -prune -o \
-    -path /root/.cache -prune -o -path /home -prune -o -print | sort |
+    -path /root/.cache -prune -o -path /home -prune -o \
+    -path '/var/tmp/systemd-private-*' -prune -o -print | sort |
     grep -vE '^/etc/(passwd|group|shadow|gshadow)-$|^/var/cache/ldconfig|^/etc/\.pwd\.lock$'
 cat /etc/nsswitch.conf /etc/passwd /etc/group /etc/shadow /etc/gshadow
 ldconfig -p

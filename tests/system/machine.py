@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 from tests.conftest import children_of
 from tests.waiting import wait_for
@@ -24,15 +25,23 @@ exec 3<"$1"
 shift
 mount -t tmpfs -o mode=0755 tmpfs /run
 mount -t tmpfs tmpfs /tmp
-mkdir /run/systemd /run/machine
-mount --bind /proc/self/fd/3 /run/machine
+mkdir /run/systemd /run/machine /run/lower /run/layer
+mount --bind /proc/self/fd/3 /run/lower
 exec 3<&-
-(
-    for cgroup; do echo 0 >"$cgroup/cgroup.procs"; done
-    exec systemd-nspawn --directory=/run/machine --volatile=overlay --private-network \
-        --register=no --keep-unit --console=read-only --machine=pyvirt --boot \
-        --system-call-filter=open_by_handle_at
-)
+mount -t tmpfs -o mode=0755 tmpfs /run/layer
+mkdir /run/layer/upper /run/layer/work
+layers=lowerdir=/run/lower,upperdir=/run/layer/upper,workdir=/run/layer/work
+mount -t overlay -o "$layers" overlay /run/machine
+status=133  # of a reboot
+while [ "$status" = 133 ]; do
+    status=0
+    (
+        for cgroup; do echo 0 >"$cgroup/cgroup.procs"; done
+        exec systemd-nspawn --directory=/run/machine --private-network --register=no \
+            --keep-unit --console=read-only --machine=pyvirt --boot \
+            --system-call-filter=open_by_handle_at
+    ) || status=$?
+done
 """
 _ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -67,14 +76,24 @@ class Machine:
                 stderr=subprocess.STDOUT,
             )
         try:
-            self._init = wait_for("systemd to be PID 1", self._find_init, 120)
-            self.root = Path(f"/proc/{self._init}/root")
-            wait_for("systemd to listen", (self.root / "run/systemd/private").exists, 120)
-            self.run(["systemctl", "is-system-running", "--wait"], timeout=180)
+            self._wait_until_it_runs()
         except BaseException as error:
             error.add_note(console.read_text(errors="replace"))
             self.close()
             raise
+
+    def reboot(self) -> None:
+        """Shut it down as systemd does, and boot it again with the files that it has now."""
+        with self.root.parent.joinpath("stat").open() as init:
+            self.run(["systemctl", "reboot"])
+            wait_for("the machine to end", partial(_has_ended, init), 180)
+        self._wait_until_it_runs()
+
+    def _wait_until_it_runs(self) -> None:
+        self._init = wait_for("systemd to be PID 1", self._find_init, 120)
+        self.root = Path(f"/proc/{self._init}/root")
+        wait_for("systemd to listen", (self.root / "run/systemd/private").exists, 120)
+        self.run(["systemctl", "is-system-running", "--wait"], timeout=180)
 
     def close(self) -> None:
         """End every process of the machine, and take its cgroups back."""
@@ -127,6 +146,15 @@ def _name(pid: int) -> str:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except (FileNotFoundError, ProcessLookupError):
         return ""
+
+
+def _has_ended(stat: TextIO) -> bool:
+    """Whether the process whose /proc/PID/stat was opened has ended."""
+    try:
+        stat.seek(0)
+        return stat.read() == ""
+    except ProcessLookupError:
+        return True
 
 
 def _remove_tree(cgroup: Path) -> bool:

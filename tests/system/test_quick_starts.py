@@ -61,8 +61,8 @@ def test_the_readme_works_from_its_first_command_to_its_last(fresh: Machine) -> 
     wait_for("the login", lambda: types(fresh, login) == "web1\n", 120)
     assert "web1" in types(fresh, "getent hosts web1.lab.internal")
 
-    types(fresh, "sudo pyvirt domain stop web1; sudo pyvirt network stop lab")  # as a boot would
     types(fresh, reboot)
+    fresh.reboot()
     wait_for("web1 to resolve", lambda: "web1" in types(fresh, "getent hosts web1 || true"), 90)
 
     types(fresh, upgrade)

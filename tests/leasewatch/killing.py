@@ -34,14 +34,15 @@ def killed_at_each_step(act: Callable[[], object], prepare: Callable[[], None]) 
 
 def _run(act: Callable[[], object], step: int) -> int:
     def run() -> int:
-        _kill_at(step)
+        kill_at(step)
         act()
         return 0
 
     return os.waitstatus_to_exitcode(os.waitpid(fork(run), 0)[1])
 
 
-def _kill_at(step: int) -> None:
+def kill_at(step: int) -> None:
+    """Kill this process, or a fork of it, in front of its step of that number."""
     left = step
 
     def look(event: str, values: tuple[object, ...]) -> None:

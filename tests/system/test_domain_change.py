@@ -87,3 +87,23 @@ def test_a_definition_that_the_parent_cannot_take_is_put_back(started_lab: World
     assert said.stderr.startswith("pyvirt: domain web1 has not taken over its definition\n")
     assert read(lab, "/etc/pyvirt/domains/web1.toml") == before
     lab.wait_for("the former aliases", lambda: state(lab)["aliases"] == [])
+
+
+def test_a_renamed_domain_starts_under_its_new_name(started_lab: World) -> None:
+    lab = started_lab
+    lab.serve()
+    define_idle(lab, "web1", "--address", "10.77.0.50", "--alias", "www")
+    mac = mac_of(lab, "web1")
+    pyvirt(lab, "domain", "start", "web1")
+    refused = pyvirt(lab, "domain", "rename", "web1", "shop", check=False)
+    assert refused.stderr == (
+        "pyvirt: domain web1 is running\n  hint: sudo pyvirt domain stop web1\n"
+    )
+    cut_power(lab)
+    done = pyvirt(lab, "domain", "rename", "web1", "shop")
+    assert (done.stdout, done.stderr) == ("domain web1 is called shop now\n", "")
+    assert lab.run(["ls", "/run/pyvirt/networks/lab/hosts.d"]).stdout == "shop\n"
+    assert pyvirt(lab, "domain", "start", "shop").stderr == ""
+    assert (row(lab, "shop")["macs"], row(lab, "shop")["aliases"]) == ([mac], ["www"])
+    assert lookup(lab.root / "run/leasewatch/hosts.v1", "shop") is not None
+    assert lookup(lab.root / "run/leasewatch/hosts.v1", "web1") is None

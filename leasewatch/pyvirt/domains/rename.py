@@ -20,6 +20,7 @@ from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.domains.checks import check
 from leasewatch.pyvirt.domains.known import KnownDomains
 from leasewatch.pyvirt.files import DomainFiles
+from leasewatch.pyvirt.login import known_hosts
 from leasewatch.pyvirt.networks import hosts_entries
 from nss_pyvirt import replacing
 from nss_pyvirt.errors import UserError
@@ -113,6 +114,7 @@ def _carry_out(paths: Paths, journal: _Journal) -> None:
         domain = store.read(paths.domain_definitions, old.name, DomainDefinition)
         store.write(paths.domain_definitions, _renamed(domain, new.name))
         old.definition.unlink()
+    known_hosts.forget(paths, old.name)
     hosts_entries.remove(paths, old.name)
     hosts_entries.reduce(paths, new.name)
     if old.ended.exists():

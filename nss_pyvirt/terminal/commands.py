@@ -26,8 +26,9 @@ class Param:
 
     `name`: the function's parameter, if it is not called like the last word. `kind`: the allowed
     texts, or a function that makes the value of a text or raises ValueError with the reason; None:
-    any text. `flag`: an option without a value; `--x/--no-x` can be switched off. `multiple`: the
-    value is a tuple.
+    any text. `flag`: an option without a value; `--x/--no-x` can be switched off. `bare`: the value
+    of an option that is given as `--x` rather than `--x=VALUE`. `multiple`: the value is a tuple.
+    `rest`: the argument takes all words from there on, also those that begin with `-`.
     """
 
     def __init__(  # noqa: PLR0913  one for each attribute
@@ -36,7 +37,9 @@ class Param:
         name: str = "",
         kind: Kind = None,
         flag: bool = False,
+        bare: str | None = None,
         multiple: bool = False,
+        rest: bool = False,
         required: bool = False,
         default: Any = None,
         metavar: str | None = None,
@@ -45,7 +48,7 @@ class Param:
     ) -> None:
         self.name = name or words[-1].split("/")[0].lstrip("-").replace("-", "_")
         self.words = words if words[0][0] == "-" else ()
-        self.kind, self.flag = kind, flag
+        self.kind, self.flag, self.bare, self.rest = kind, flag, bare, rest
         self.multiple, self.required, self.default = multiple, required, default
         self.metavar, self.help, self.complete = metavar, help, complete
 
@@ -113,8 +116,13 @@ class Command:
         """The function's arguments; ValueError leaves the words to click."""
         options = {way: p for p in self.params for word in p.words for way in word.split("/")}
         given: dict[str, list[str]] = {param.name: [] for param in self.params}
-        left, rest = [], iter(words)
+        before_rest = self._before_rest()
+        left: list[str] = []
+        rest = iter(words)
         for word in rest:
+            if len(left) == before_rest:
+                left += [word, *rest]
+                continue
             if word[:1] != "-":
                 left.append(word)
                 continue
@@ -122,7 +130,10 @@ class Command:
             text = word
             if option is None or not option.flag:
                 way, _, text = word.partition("=") if word[:2] == "--" else (word[:2], "", word[2:])
-                option, text = options.get(way), text or next(rest, "")
+                option = options.get(way)
+                if option is not None and option.bare is not None and way == word:
+                    text = option.bare
+                text = text or next(rest, "")
                 if option is None or option.flag or text[:1] in {"", "-"} or word[-1] == "=":
                     raise ValueError(word)
             given[option.name].append(text)
@@ -133,6 +144,11 @@ class Command:
         if left:
             raise ValueError(left)
         return {param.name: param.value(given[param.name]) for param in self.params}
+
+    def _before_rest(self) -> int:
+        """How many words come before the argument that takes the rest; -1: there is none."""
+        arguments = [param.rest for param in self.params if not param.words]
+        return arguments.index(True) if True in arguments else -1
 
     def invoke(self, path: str, obj: object, values: dict[str, Any]) -> Any:
         """Call the function, with `obj` first if there is one; UserError where only root may.

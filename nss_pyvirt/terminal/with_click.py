@@ -45,6 +45,7 @@ class _Command(click.Command):
             help=ours.act.__doc__,
             epilog=ours.epilog,
             hidden=ours.hidden,
+            context_settings={"allow_interspersed_args": not any(p.rest for p in ours.params)},
         )
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -120,6 +121,8 @@ def _param(ours: Param) -> click.Parameter:
         "metavar": ours.metavar,
         "shell_complete": ours.complete,
     }
+    if ours.bare is not None:
+        attrs["flag_value"] = ours.bare
     if not ours.words:
         return click.Argument([ours.name], nargs=-1 if ours.multiple else 1, **attrs)
     return click.Option(

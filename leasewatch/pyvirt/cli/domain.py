@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.cli import halves
+from leasewatch.pyvirt.cli import halves, values
 from leasewatch.pyvirt.cli.halves import each, say
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from leasewatch.pyvirt.domains.domains import Domains
     from leasewatch.pyvirt.domains.known import KnownDomains
+    from leasewatch.pyvirt.domains.reached import Goal
 
 _COLUMNS = ("name", "state", "networks", "macs", "addresses", "autostart", "why")
 _WIDE = {"networks": 60, "macs": 110, "autostart": 120}
@@ -50,6 +51,7 @@ command = commands.Group(
         "restart": "leasewatch.pyvirt.cli.domain_states:restart",
         "pause": "leasewatch.pyvirt.cli.domain_states:pause",
         "resume": "leasewatch.pyvirt.cli.domain_states:resume",
+        "ssh": "leasewatch.pyvirt.cli.ssh",
     },
     aliases=halves.ALIASES
     | {
@@ -97,13 +99,34 @@ def show(name: str, output: frame.Format) -> None:
 
 
 @command.command(
-    _NAMES, halves.every("Act on all domains."), check=halves.names_or_all, needs_root=True
+    _NAMES,
+    halves.every("Act on all domains."),
+    Param(
+        "--wait",
+        kind=("ssh", "address"),
+        bare="ssh",
+        help="Wait until ssh answers, or until there is an address.",
+    ),
+    Param(
+        "--timeout",
+        kind=values.seconds,
+        metavar="TIME",
+        default="300s",
+        help="How long --wait waits for each.",
+    ),
+    check=halves.names_or_all,
+    needs_root=True,
 )
-def start(names: Sequence[str], *, every: bool) -> int:
+def start(names: Sequence[str], wait: Goal | None, timeout: int, *, every: bool) -> int:
     """Start domains, or let paused ones go on; names resolve as soon as this returns."""
 
     def act(name: str) -> str:
-        return "is started" if _domains().start(name, say) else "was started already"
+        done = "is started" if _domains().start(name, say) else "was started already"
+        if wait is not None:
+            from leasewatch.pyvirt.cli import waiting  # noqa: PLC0415  start-up time
+
+            done += f" and answers at {waiting.wait_shown(name, wait, timeout)}"
+        return done
 
     return each("domain", _known().names() if every else names, act)
 

@@ -43,15 +43,15 @@ command = _Halves(
         "network": "leasewatch.pyvirt.cli.network",
         "domain": "leasewatch.pyvirt.cli.domain",
         "image": "leasewatch.pyvirt.cli.image",
+        "launch": "leasewatch.pyvirt.cli.launch",
+        "ssh": "leasewatch.pyvirt.cli.ssh",
         "up": "leasewatch.pyvirt.cli.up:up",
         "down": "leasewatch.pyvirt.cli.up:down",
     },
     epilog=frame.examples(
-        "sudo pyvirt network create lab --subnet auto",
-        "sudo pyvirt network start lab",
-        "sudo pyvirt image pull debian-12",
-        "sudo pyvirt domain create web1 --network lab --image debian-12 --size 20G",
-        "sudo pyvirt domain start web1 && ssh web1",
+        "sudo pyvirt launch web1 && ssh web1",
+        "pyvirt domain list",
+        "sudo pyvirt domain stop web1 && sudo pyvirt domain delete web1",
     ),
 )
 

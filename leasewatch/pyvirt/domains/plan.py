@@ -55,6 +55,7 @@ class DomainRequest(msgspec.Struct, frozen=True, kw_only=True):
     accel: Accel = "auto"
     mac_filtering: bool = True
     stop_timeout: int = 60
+    autostart: bool = False
     login: Login | None = None
     """None: no seed."""
     user_data: str = ""
@@ -90,6 +91,7 @@ def plan(
         append=append if request.append is None else request.append,
         mac_filtering=request.mac_filtering,
         stop_timeout=request.stop_timeout,
+        autostart=request.autostart,
         uuid=make_uuid(os.urandom(16)),
         login=request.login,
     )
@@ -97,12 +99,14 @@ def plan(
 
 
 def _expected(request: DomainRequest) -> tuple[DiskDefinition, ...]:
-    """Stand-ins for the disks of files; UserError where there is no such file."""
+    """Stand-ins for the disks of images and files; UserError where there is no such file."""
     disks = []
+    if request.image is not None:
+        disks.append(DiskDefinition(file="disk.qcow2", sha256="0" * 64, source="image", size=1))
     for number, path in enumerate(request.disks):
         source = path.absolute()
         check_file(source, "image")
-        file = f"disk{number}.qcow2"
+        file = f"disk-{number}.qcow2"
         disks.append(DiskDefinition(file=file, sha256="0" * 64, source=str(source), size=1))
     return tuple(disks)
 

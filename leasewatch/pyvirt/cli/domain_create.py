@@ -146,7 +146,7 @@ def command(
     """
     from leasewatch.pyvirt.domains.domains import Domains  # noqa: PLC0415  start-up time
     from leasewatch.pyvirt.domains.plan import DomainRequest  # noqa: PLC0415  start-up time
-    from leasewatch.pyvirt.images.store import Images  # noqa: PLC0415  start-up time
+    from leasewatch.pyvirt.images.known import KnownImages  # noqa: PLC0415  start-up time
 
     asked = user or ssh_keys or user_data
     if no_seed and asked:
@@ -160,7 +160,7 @@ def command(
     if domain.login is not None:
         login_options.warn_without_keys(domain.login)
     first = domain.disks[0] if domain.disks else None
-    if first and not domain.kernel and not Images(Paths()).may_boot(first.sha256):
+    if first and not domain.kernel and not KnownImages(Paths()).may_boot(first.sha256):
         say(f"image {first.source} has no boot sector: the guest may not start from it")
     cards = ", ".join(f"MAC {nic.mac} on {nic.network}" for nic in domain.nics)
     macs = [nic.mac for nic in domain.nics]

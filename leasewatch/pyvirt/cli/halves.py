@@ -53,9 +53,9 @@ def keep_log(kind: str, name: str) -> None:
 
 def complete_images(_ctx: object, _param: object, incomplete: str) -> list[str]:
     """Shell completion: the names of images."""
-    from leasewatch.pyvirt.images.store import Images  # noqa: PLC0415  start-up time
+    from leasewatch.pyvirt.images.known import KnownImages  # noqa: PLC0415  start-up time
 
-    names = (name for image in Images(Paths()).known() for name in image.names)
+    names = (name for image in KnownImages(Paths()).known() for name in image.names)
     return [name for name in names if name.startswith(incomplete)]
 
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from typing import Final
 
     from leasewatch.pyvirt.images.checksums import Checksum
-    from leasewatch.pyvirt.images.store import Image, Images
+    from leasewatch.pyvirt.images.known import Image, KnownImages
+    from leasewatch.pyvirt.images.store import Images
     from nss_pyvirt.terminal.progress import Progress
 
 _COLUMNS = ("name", "size", "format", "added", "used_by", "source")
@@ -45,6 +46,12 @@ command = commands.Group(
         "sudo pyvirt domain create web1 --network lab --image debian-12 --size 20G",
     ),
 )
+
+
+def _known() -> KnownImages:
+    from leasewatch.pyvirt.images.known import KnownImages  # noqa: PLC0415  start-up time
+
+    return KnownImages(Paths())
 
 
 def _images() -> Images:
@@ -130,7 +137,7 @@ def pull(names: Sequence[str]) -> int:
     from leasewatch.pyvirt.images import pull as pulling  # noqa: PLC0415  start-up time
 
     def act(name: str) -> str:
-        before = [image.sha256 for image in _images().known() if name in image.names]
+        before = [image.sha256 for image in _known().known() if name in image.names]
         image = fetch(name, lambda progress: pulling.pull(Paths(), name, progress))
         if image.sha256 in before:
             return "is up to date"
@@ -154,7 +161,7 @@ def list_(output: frame.Format, *, available: bool) -> None:
         offered.sort(key=lambda row: look.natural(row["name"]))
         frame.write(frame.render(offered, _AVAILABLE, output, name="name", wide={"url": 60}))
         return
-    images = _images()
+    images = _known()
     rows = [row for image in images.known() for row in _rows(images, image, output)]
     if not rows and output == "table":
         hint = "sudo pyvirt image pull debian-12"
@@ -165,7 +172,7 @@ def list_(output: frame.Format, *, available: bool) -> None:
 @command.command(_NAME, commands.ROWS)
 def show(name: str, output: frame.Format) -> None:
     """Show everything that is known about one image."""
-    images = _images()
+    images = _known()
     image = images.get(name)
     row = _row(images, image, ", ".join(image.names) or None, output)
     row |= {
@@ -196,12 +203,14 @@ def _print_added(name: str, image: Image) -> None:
     frame.print_done(sentence, image=name, sha256=image.sha256, format=image.format)
 
 
-def _rows(images: Images, image: Image, output: frame.Format) -> list[Mapping[str, object]]:
+def _rows(images: KnownImages, image: Image, output: frame.Format) -> list[Mapping[str, object]]:
     """A row for each name; one for an image without any."""
     return [_row(images, image, name, output) for name in image.names or (None,)]
 
 
-def _row(images: Images, image: Image, name: str | None, output: frame.Format) -> dict[str, object]:
+def _row(
+    images: KnownImages, image: Image, name: str | None, output: frame.Format
+) -> dict[str, object]:
     """JSON has sizes in bytes, times in seconds since 1970, and lists."""
     users = images.users(image.sha256)
     as_json = output == "json"

@@ -15,7 +15,7 @@ from leasewatch.pyvirt.defined.domain import DiskDefinition, DomainDefinition
 from leasewatch.pyvirt.domains.qemu import Drive, Layer
 from leasewatch.pyvirt.files import DomainFiles
 from leasewatch.pyvirt.images import qemu_img
-from leasewatch.pyvirt.images.store import Images
+from leasewatch.pyvirt.images.known import KnownImages
 from nss_pyvirt.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ def take_images(
 
     UserError where an image is missing or none, and for a size that would cut the first one off.
     """
+    from leasewatch.pyvirt.images.store import Images  # noqa: PLC0415  start-up time
+
     images = Images(paths)
     found = []
     if request.image is not None:
@@ -51,17 +53,23 @@ def take_images(
     return tuple(disks)
 
 
+def make_overlays(paths: Paths, domain: DomainDefinition) -> None:
+    """Make the overlays of all disks of a domain, whose folder exists."""
+    for disk in domain.disks:
+        make_overlay(paths, domain.name, disk)
+
+
 def make_overlay(paths: Paths, name: str, disk: DiskDefinition) -> None:
     """Make the overlay of one disk of the domain `name`, whose folder exists."""
     overlay = DomainFiles(paths, name).data / disk.file
-    image = Images(paths).file(disk.sha256)
+    image = KnownImages(paths).file(disk.sha256)
     argv = qemu_img.overlay_command(image.path, image.format, overlay, disk.size)
     qemu_img.run(argv, f"cannot make {overlay}")
 
 
 def drives(paths: Paths, domain: DomainDefinition) -> list[Drive]:
     """The domain's disks, in order, then its seed; UserError where a file is gone."""
-    images, files = Images(paths), DomainFiles(paths, domain.name)
+    images, files = KnownImages(paths), DomainFiles(paths, domain.name)
     found = []
     for disk in domain.disks:
         overlay = files.data / disk.file
@@ -81,6 +89,8 @@ def adopt(paths: Paths, domain: DomainDefinition) -> DomainDefinition:
 
     UserError where that image is gone or is none.
     """
+    from leasewatch.pyvirt.images.store import Images  # noqa: PLC0415  start-up time
+
     if domain.disk is None:
         return domain
     overlay = DomainFiles(paths, domain.name).overlay

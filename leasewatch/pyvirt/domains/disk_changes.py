@@ -13,7 +13,8 @@ from leasewatch.pyvirt.defined.domain import DiskDefinition, DomainDefinition
 from leasewatch.pyvirt.domains.disk import make_overlay, spelt
 from leasewatch.pyvirt.files import DomainFiles
 from leasewatch.pyvirt.images import qemu_img
-from leasewatch.pyvirt.images.store import Image, Images
+from leasewatch.pyvirt.images.known import Image
+from leasewatch.pyvirt.images.store import Images
 from nss_pyvirt.errors import UserError
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from leasewatch.files import locks
 from leasewatch.pyvirt import process
 from leasewatch.pyvirt.defined import store
-from leasewatch.pyvirt.defined.domain import Accel, DomainDefinition
+from leasewatch.pyvirt.defined.domain import Accel, DiskDefinition, DomainDefinition
 from leasewatch.pyvirt.domains import console, kvm
 from leasewatch.pyvirt.domains.known import KnownDomains, lookup
 from leasewatch.pyvirt.domains.qemu import Chosen
@@ -36,13 +36,17 @@ class Domains(KnownDomains):
 
     def create(self, request: DomainRequest) -> DomainDefinition:
         """Define a domain and make its disk; a failure leaves nothing."""
-        from leasewatch.pyvirt.domains import disk, plan  # noqa: PLC0415  start-up time
+        from leasewatch.pyvirt.domains import plan  # noqa: PLC0415  start-up time
 
         lock = self._paths.locks / "domains"
         with contextlib.ExitStack() as held:
             if request.disks:  # copying takes long, and other commands need not wait for it
                 plan.plan(self._paths, request)
-            disks = disk.take_images(held, self._paths, request)
+            disks: tuple[DiskDefinition, ...] = ()
+            if request.image is not None or request.disks:
+                from leasewatch.pyvirt.domains.disk import take_images  # noqa: PLC0415  likewise
+
+                disks = take_images(held, self._paths, request)
             held.enter_context(locks.exclusive(lock, _PATIENCE))
             domain = plan.plan(self._paths, request, disks)
             files = self._files(domain.name)
@@ -141,8 +145,6 @@ class Domains(KnownDomains):
         """
         import shutil  # noqa: PLC0415  start-up time
 
-        from leasewatch.pyvirt.domains import disk  # noqa: PLC0415  start-up time
-        from leasewatch.pyvirt.images.store import Images  # noqa: PLC0415  start-up time
         from leasewatch.pyvirt.login import known_hosts  # noqa: PLC0415  start-up time
 
         self._require(name)
@@ -154,7 +156,11 @@ class Domains(KnownDomains):
                 )
             store.check_defined(self._paths.domain_definitions, name, "domain")
             self._sweep(files)
-            kept = disk.keep(files) if keep_disk else []
+            kept = []
+            if keep_disk:
+                from leasewatch.pyvirt.domains.disk import keep  # noqa: PLC0415  start-up time
+
+                kept = keep(files)
             if files.data.exists():
                 shutil.rmtree(files.data)
             hosts_entries.remove(self._paths, name)
@@ -163,7 +169,10 @@ class Domains(KnownDomains):
             hosts_entries.remove(self._paths, name)  # a repaired network has added it again
             files.ended.unlink(missing_ok=True)
             shutil.rmtree(files.run, ignore_errors=True)
-        Images(self._paths).forget_unused()
+        if self._paths.images.exists():
+            from leasewatch.pyvirt.images.store import Images  # noqa: PLC0415  start-up time
+
+            Images(self._paths).forget_unused()
         return kept
 
     def console(self, name: str, keyboard: int, screen: int, joined: Callable[[], None]) -> bool:
@@ -198,14 +207,14 @@ class Domains(KnownDomains):
 
     def _make(self, domain: DomainDefinition, files: DomainFiles, request: DomainRequest) -> None:
         """Make disks, seed, definition and hosts.d entries: all or nothing."""
-        from leasewatch.pyvirt.domains.disk import make_overlay  # noqa: PLC0415  start-up time
-
         try:
             if domain.disks or domain.login is not None:
                 files.data.mkdir(parents=True, mode=0o700)
                 files.unfinished.touch()
-            for each in domain.disks:
-                make_overlay(self._paths, domain.name, each)
+            if domain.disks:
+                from leasewatch.pyvirt.domains.disk import make_overlays  # noqa: PLC0415  likewise
+
+                make_overlays(self._paths, domain)
             if domain.login is not None:
                 from leasewatch.pyvirt.login import seed  # noqa: PLC0415  start-up time
 

@@ -14,7 +14,8 @@ from leasewatch.pyvirt.defined.setting import Setting
 from leasewatch.pyvirt.domains import disk_changes, parts
 from leasewatch.pyvirt.domains.change import Changed, DomainChanges
 from leasewatch.pyvirt.domains.checks import check_file
-from leasewatch.pyvirt.images.store import Image, Images
+from leasewatch.pyvirt.images.known import Image
+from leasewatch.pyvirt.images.store import Images
 from nss_pyvirt.errors import UserError
 
 

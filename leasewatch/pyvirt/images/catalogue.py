@@ -9,8 +9,7 @@ import msgspec
 
 from leasewatch.errors import UNDECODABLE
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.images import download
-from leasewatch.pyvirt.images.store import check_name
+from leasewatch.pyvirt.images import names
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import hints
 
@@ -55,9 +54,9 @@ def _decode(file: Path) -> dict[str, Entry]:
         raise UserError(f"{file}: {error}", code="invalid") from None
     for name, each in found.items():
         try:
-            check_name(name)
+            names.check_name(name)
             for url in filter(None, (each.url, each.checksums)):
-                download.check_url(url)
+                names.check_url(url)
         except UserError as error:
             raise UserError(f"{file}: {name}: {error.what}", error.hint, error.code) from None
     return found

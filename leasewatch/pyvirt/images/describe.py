@@ -55,19 +55,23 @@ def copied(source: BinaryIO, origin: Origin, target: BinaryIO, copy: Path) -> De
     UserError names `origin` where the file is no disk.
     """
     try:
-        digest = unpacking.copy(source, target)
+        sha256 = unpacking.copy(source, target)
     except UserError as error:
         what = f"image {origin.source}: {error.what}"
         raise UserError(what, error.hint, error.code) from None
     packed = unpacking.packing_of(source) is not None
-    return Described(digest, *_checked(target, origin, copy, packed=packed))
+    return Described(sha256, *_checked(target, origin, copy, packed=packed))
+
+
+def digest(file: BufferedReader) -> str:
+    """The SHA-256 of a file, in hex."""
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def described(source: BufferedReader, origin: Origin, path: Path) -> Described:
     """What the file `source` at `path` is, which is not packed; UserError where it is no disk."""
-    source.seek(0)
-    digest = hashlib.file_digest(source, "sha256").hexdigest()
-    return Described(digest, *_checked(source, origin, path, packed=False))
+    return Described(digest(source), *_checked(source, origin, path, packed=False))
 
 
 def _checked(file: BinaryIO, origin: Origin, path: Path, *, packed: bool) -> tuple[Format, int]:

@@ -16,7 +16,6 @@ import os
 import re
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +23,7 @@ from typing import IO, BinaryIO, Final, NamedTuple
 
 import msgspec
 
+from leasewatch.pyvirt.images.names import check_url
 from nss_pyvirt import __version__, replacing
 from nss_pyvirt.errors import UserError
 
@@ -77,23 +77,6 @@ class _SafeRedirect(urllib.request.HTTPRedirectHandler):
             what = f"{req.full_url} redirects to {newurl}, which is not {req.type}"
             raise UserError(what, "give another URL", "invalid")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def check_url(url: str) -> None:
-    """UserError unless it is an http or https URL of a file."""
-    parts = urllib.parse.urlsplit("")
-    with contextlib.suppress(ValueError):
-        parts = urllib.parse.urlsplit(url)
-    plain = url.isascii() and url.isprintable() and " " not in url
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not plain:
-        raise UserError(f'"{url}" is not an http or https URL', code="invalid")
-    if not file_name(url):
-        raise UserError(f"{url} is the URL of a folder", "give the URL of a file", "invalid")
-
-
-def file_name(url: str) -> str:
-    """The name of the file at a URL."""
-    return urllib.parse.unquote(urllib.parse.urlsplit(url).path).rpartition("/")[2]
 
 
 def text(url: str) -> str:

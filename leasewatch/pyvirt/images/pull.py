@@ -10,7 +10,9 @@ from leasewatch.pyvirt.images import catalogue, checksums, download
 from leasewatch.pyvirt.images.checksums import Checksum
 from leasewatch.pyvirt.images.describe import Origin
 from leasewatch.pyvirt.images.download import Progress
-from leasewatch.pyvirt.images.store import Image, Images, check_name
+from leasewatch.pyvirt.images.known import Image
+from leasewatch.pyvirt.images.names import check_name, file_name
+from leasewatch.pyvirt.images.store import Images
 from nss_pyvirt.errors import UserError
 
 
@@ -36,7 +38,7 @@ def pull(paths: Paths, name: str, progress: Progress) -> Image:
     wanted = None
     if entry.checksums:
         text = download.text(entry.checksums)
-        wanted = checksums.find(text, download.file_name(entry.url), entry.checksums)
+        wanted = checksums.find(text, file_name(entry.url), entry.checksums)
     images = Images(paths)
     for image in images.known():
         if wanted and image.checksum == str(wanted) and images.has(image):
@@ -63,7 +65,7 @@ def _fetched(
     *,
     moves: bool,
 ) -> Image:
-    origin = Origin(url, download.file_name(url), str(wanted or ""))
+    origin = Origin(url, file_name(url), str(wanted or ""))
     images = Images(paths)
     try:
         with download.downloaded(paths.images / "downloads", url, progress) as file:

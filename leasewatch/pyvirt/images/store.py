@@ -1,125 +1,37 @@
-"""The images that pyvirt owns: add, find and remove them.
-
-`index.json` is read for names. A domain's start needs only the digest's file (`Images.file`).
-"""
+"""Add images to the store, name and remove them. Each change of the index is one step."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import os
-import re
 import shlex
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 import msgspec
 
-from leasewatch.errors import UNDECODABLE
 from leasewatch.files import locks
-from leasewatch.paths import Paths
-from leasewatch.pyvirt.defined.domain import Format
-from leasewatch.pyvirt.images import describe, image_content, unpacking
-from leasewatch.pyvirt.images.describe import Described, Origin
+from leasewatch.pyvirt.images.known import Image, Index, KnownImages
+from leasewatch.pyvirt.images.names import check_name
 from nss_pyvirt import replacing
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.replacing import is_file
-from nss_pyvirt.terminal import hints
+
+if TYPE_CHECKING:
+    from leasewatch.pyvirt.images.describe import Described, Origin
 
 _PATIENCE = 60.0  # seconds that another command may take to change the index
 _PARTIAL: Final = ".new-"
 """How files begin that are being copied. Their writer has them locked."""
-_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
-_DIGEST: Final = re.compile(r"[0-9a-f]{8,64}")
 
 
-class Image(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An image that pyvirt owns."""
-
-    sha256: str
-    """Of its content, in hex: what it is called."""
-    names: tuple[str, ...] = ()
-    """Without any it goes with the last domain that uses it."""
-    format: Format
-    size: int
-    """Bytes that a guest sees."""
-    source: str
-    """The path or URL that it came from, as its owner wrote it."""
-    added: float
-    """Unix time."""
-    checksum: str = ""
-    """The publisher's, which it was checked against: `sha512:HEX`."""
-
-
-class _Index(msgspec.Struct, frozen=True):
-    images: tuple[Image, ...] = ()
-
-
-class Disk(NamedTuple):
-    """The file of an image, and its format."""
-
-    path: Path
-    format: Format
-
-
-class Images:
+class Images(KnownImages):
     """The images below one root."""
-
-    def __init__(self, paths: Paths) -> None:
-        self._paths = paths
-        self._folder = paths.images
-        self._index_file = paths.images / "index.json"
-
-    def known(self) -> list[Image]:
-        """All images, named ones first, by name."""
-        return sorted(self._index(), key=lambda image: (not image.names, image.names, image.added))
-
-    def get(self, wanted: str) -> Image:
-        """The image with that name, or whose digest begins so; UserError where there is none."""
-        known = self._index()
-        digits = wanted.removeprefix("sha256:")
-        for image in known:
-            if wanted in image.names:
-                return image
-        if _DIGEST.fullmatch(digits):
-            found = [image for image in known if image.sha256.startswith(digits)]
-            if len(found) == 1:
-                return found[0]
-        names = [name for image in known for name in image.names]
-        hint = "pyvirt image list" if names else "sudo pyvirt image add NAME FILE"
-        if meant := hints.likely(wanted, names):
-            hint = f"did you mean {meant}?"
-        raise UserError(f'there is no image "{wanted}"', hint, "not-found")
-
-    def file(self, sha256: str) -> Disk:
-        """Where the content with that digest is; UserError where it is gone."""
-        formats: tuple[Format, ...] = ("qcow2", "raw")
-        for format_ in formats:
-            path = self._file(sha256, format_)
-            if path.exists():
-                return Disk(path, format_)
-        what = f"image sha256-{sha256} is gone from {self._folder}"
-        raise UserError(what, "put that file back", "not-found")
-
-    def has(self, image: Image) -> bool:
-        """Whether its content is here."""
-        return self._file(image.sha256, image.format).exists()
-
-    def may_boot(self, sha256: str) -> bool:
-        """Whether firmware may find a system on it."""
-        try:
-            with self.file(sha256).path.open("rb") as file:
-                return image_content.may_boot(file.read(image_content.HEAD))
-        except OSError as error:
-            raise UserError(f"cannot read image {sha256}: {error.strerror}") from None
-
-    def users(self, sha256: str) -> list[str]:
-        """The domains that use it. One whose definition is broken counts, too."""
-        return sorted(n for n, text in self._definitions().items() if sha256.encode() in text)
 
     @contextlib.contextmanager
     def held(self, wanted: str) -> Iterator[Image]:
@@ -151,6 +63,8 @@ class Images:
         renamed instead of copied. `moves`: the name may be another image's, which loses it.
         UserError where it is no disk, or where the name is taken; nothing is left then.
         """
+        from leasewatch.pyvirt.images import describe  # noqa: PLC0415  start-up time
+
         if name:
             check_name(name)
         origin = origin or describe.file_origin(file)
@@ -178,13 +92,32 @@ class Images:
 
     def _incoming(
         self, ours: contextlib.ExitStack, file: Path, origin: Origin, *, owned: bool
-    ) -> tuple[_Partial, Described]:
-        """A locked file that may be renamed, and what it is."""
+    ) -> tuple[_Partial | None, Described]:
+        """A locked file that may be renamed, and what it is. None: that image is here, locked."""
+        from leasewatch.pyvirt.images import describe, unpacking  # noqa: PLC0415  start-up time
+
         opened = ours.enter_context(file.open("rb"))
+        if (image := self._same(ours, opened)) is not None:
+            return None, describe.Described(image.sha256, image.format, image.size)
         if owned and unpacking.packing_of(opened) is None:
             return _Partial(opened, file), describe.described(opened, origin, file)
         temp = ours.enter_context(self._partial())
         return temp, describe.copied(opened, origin, temp.file, temp.path)
+
+    def _same(self, ours: contextlib.ExitStack, opened: BufferedReader) -> Image | None:
+        """The image that has the content of a file: reading costs less than a copy."""
+        from leasewatch.pyvirt.images import describe  # noqa: PLC0415  start-up time
+
+        size = os.fstat(opened.fileno()).st_size
+        files = {image: self._file(image.sha256, image.format) for image in self._index()}
+        alike = {image: path for image, path in files.items() if _size(path) == size}
+        digest = describe.digest(opened) if alike else ""
+        with self._changing(), contextlib.suppress(FileNotFoundError):
+            for image, path in alike.items():
+                if image.sha256 == digest:
+                    ours.enter_context(_locked(path, fcntl.LOCK_SH))
+                    return image
+        return None
 
     def name(self, sha256: str, name: str) -> Image:
         """Give an image a name, which another image then loses."""
@@ -234,7 +167,7 @@ class Images:
         return locks.exclusive(self._paths.locks / "images", _PATIENCE)
 
     def _insert(
-        self, ours: contextlib.ExitStack, temp: _Partial, image: Image, *, moves: bool
+        self, ours: contextlib.ExitStack, temp: _Partial | None, image: Image, *, moves: bool
     ) -> Image:
         """Give the copy its name, unless it is here already; the image as it is now."""
         path = self._file(image.sha256, image.format)
@@ -244,9 +177,9 @@ class Images:
             checksum = image.checksum or former.checksum
             image = msgspec.structs.replace(former, names=names, checksum=checksum)
         self._check_name_is_free(image, moves=moves)
-        if path.exists():
+        if temp is not None and path.exists():
             ours.enter_context(_locked(path, fcntl.LOCK_SH))
-        else:
+        elif temp is not None:
             temp.path.chmod(0o400)
             os.fsync(temp.file.fileno())
             temp.path.rename(path)  # it stays locked
@@ -277,10 +210,12 @@ class Images:
 
         The kernel drops the lock of a killed command.
         """
+        from tempfile import mkstemp  # noqa: PLC0415  start-up time
+
         with self._changing():
             self._sweep()
             self._folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-            fd, name = tempfile.mkstemp(dir=self._folder, prefix=_PARTIAL)
+            fd, name = mkstemp(dir=self._folder, prefix=_PARTIAL)
             fcntl.flock(fd, fcntl.LOCK_SH)
         partial = _Partial(os.fdopen(fd, "r+b"), Path(name))
         with partial.file:
@@ -309,30 +244,9 @@ class Images:
         with contextlib.suppress(OSError):  # an image or a download is there
             self._folder.rmdir()
 
-    def _definitions(self) -> dict[str, bytes]:
-        """The text of each domain's definition."""
-        found = {}
-        for file in self._paths.domain_definitions.glob("*.toml"):
-            with contextlib.suppress(FileNotFoundError):
-                found[file.stem] = file.read_bytes()
-        return found
-
-    def _file(self, sha256: str, format_: Format) -> Path:
-        return self._folder / f"sha256-{sha256}.{format_}"
-
-    def _index(self) -> tuple[Image, ...]:
-        try:
-            return msgspec.json.decode(self._index_file.read_bytes(), type=_Index).images
-        except FileNotFoundError:
-            return ()
-        except OSError as error:
-            raise UserError(f"cannot read {self._index_file}: {error.strerror}") from None
-        except UNDECODABLE as error:
-            raise UserError(f"{self._index_file}: {error}", code="invalid") from None
-
     def _store(self, images: list[Image]) -> None:
         if images:
-            content = msgspec.json.format(msgspec.json.encode(_Index(tuple(images))))
+            content = msgspec.json.format(msgspec.json.encode(Index(tuple(images))))
             replacing.replace(self._index_file, content + b"\n")
         else:
             self._index_file.unlink(missing_ok=True)
@@ -343,13 +257,6 @@ class _Partial(NamedTuple):
     path: Path
 
 
-def check_name(name: str) -> None:
-    """UserError for what cannot be an image's name."""
-    if not _NAME.fullmatch(name) or _DIGEST.fullmatch(name):
-        hint = "use up to 63 lower-case letters, digits, inner dots and hyphens, e.g. debian-12"
-        raise UserError(f'"{name}" cannot be an image\'s name', hint, "invalid")
-
-
 @contextlib.contextmanager
 def _locked(path: Path, how: int) -> Iterator[None]:
     """Hold flock(2) on a file that is there; BlockingIOError where others hold it."""
@@ -358,6 +265,13 @@ def _locked(path: Path, how: int) -> Iterator[None]:
         if not is_file(file.fileno(), path):
             raise FileNotFoundError(path)
         yield
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
 
 
 def _remove_unlocked(path: Path) -> bool:

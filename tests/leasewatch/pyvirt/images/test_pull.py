@@ -15,7 +15,8 @@ import pytest
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.cli import halves, image
 from leasewatch.pyvirt.images import catalogue, checksums, download, pull
-from leasewatch.pyvirt.images.store import Image, Images
+from leasewatch.pyvirt.images.known import Image
+from leasewatch.pyvirt.images.store import Images
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import frame
 from tests.leasewatch.killing import everything, killed_at_each_step

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import lzma
 import os
+import resource
 import shlex
 import shutil
 import subprocess
@@ -16,8 +17,10 @@ from pathlib import Path
 import pytest
 
 from leasewatch.paths import Paths
+from leasewatch.pyvirt.images import unpacking
 from leasewatch.pyvirt.images.store import Images
 from nss_pyvirt.errors import UserError
+from tests.forking import fork
 from tests.leasewatch.killing import everything, killed_at_each_step
 
 
@@ -76,6 +79,30 @@ def test_zeros_take_no_room(images: Images, tmp_path: Path) -> None:
     assert path.stat().st_blocks * 512 < 4 << 20
     with raw.open("rb") as file:
         assert image.sha256 == hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def test_the_same_file_is_not_copied_again(
+    images: Images, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = images.add("debian-12", base)
+    monkeypatch.setattr(unpacking, "copy", None)
+    assert images.add("bookworm", base).sha256 == image.sha256
+    with images.taken(base) as same:
+        assert same.names == ("debian-12", "bookworm")
+
+
+def test_a_full_disk_leaves_nothing(images: Images, paths: Paths, tmp_path: Path) -> None:
+    raw = tmp_path / "disk.img"
+    raw.write_bytes(b"\xff" * (2 << 20))
+
+    def child() -> int:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+        with pytest.raises(UserError, match=rf"^cannot copy image {raw}: File too large$"):
+            images.add("raw", raw)
+        return 0
+
+    assert os.waitpid(fork(child), 0)[1] == 0
+    assert not paths.images.exists()
 
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
@@ -256,6 +283,9 @@ def test_an_image_is_found_by_each_name_and_by_its_digest(images: Images, base: 
     with pytest.raises(UserError) as missing:
         images.get("debian12")
     assert missing.value.hint == "did you mean debian-12?"
+    with pytest.raises(UserError) as missing:
+        images.get("fedora-44")
+    assert missing.value.hint == "sudo pyvirt image pull fedora-44"
 
 
 def test_a_name_has_one_image(images: Images, base: Path, tmp_path: Path) -> None:

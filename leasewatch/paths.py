@@ -58,6 +58,8 @@ class Paths:
     """NAME.json for each domain that has run: how its last run ended."""
     ssh_known_hosts = _Below("run/pyvirt/ssh_known_hosts")
     """The domains' public host keys, which every user's ssh reads."""
+    qemu = _Below("run/pyvirt/qemu.json")
+    """What this host's QEMU has said about itself."""
     locks = _Below("run/pyvirt/locks")
     """Locks by which commands exclude each other (`files.locks`); not for plain users."""
     service_run = _Below("run/leasewatch")

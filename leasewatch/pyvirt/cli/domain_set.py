@@ -29,6 +29,18 @@ def _disk(text: str) -> Path:
     return values.local_path(text)
 
 
+def _machine(text: str) -> str:
+    from leasewatch.pyvirt.domains import probe  # noqa: PLC0415  start-up time
+
+    known = probe.look(Paths())
+    if text in ("", "q35"):
+        return known.machine
+    if text not in known.machines:
+        version = probe.spelt(known.version)
+        raise ValueError(f"QEMU {version} has no {text}; its newest is {known.machine}")
+    return text
+
+
 def _address(text: str) -> str:
     from leasewatch.pyvirt.defined.domain import parse_address  # noqa: PLC0415  start-up time
 
@@ -44,6 +56,7 @@ KEYS: Final = {
     "disk": Key(_disk, "FILE", "A disk more or less; -= deletes it.", is_list=True, replaces=False),
     "size": Key(values.disk_size, "SIZE", "Enlarge the first disk, e.g. 40G."),
     "accel": Key(keys.one_of("auto", "kvm", "tcg"), "auto|kvm|tcg", "As for create."),
+    "machine": Key(_machine, "TYPE", "QEMU's machine type; q35: its newest."),
     "kernel": Key(_file, "PATH", "Kernel to start; empty: the disk's own."),
     "initrd": Key(_file, "PATH", "Initial RAM disk for the kernel; empty: none."),
     "append": Key(str, "TEXT", "Kernel command line."),

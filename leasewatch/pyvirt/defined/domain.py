@@ -62,6 +62,8 @@ class DomainDefinition(
     """MiB."""
     cpus: Annotated[int, msgspec.Meta(ge=1, le=255)]
     accel: Accel = "auto"
+    machine: Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9._-]*\Z")] = ""
+    """QEMU's machine type, e.g. pc-q35-7.2, which an upgrade does not change; empty: the newest."""
     disks: tuple[DiskDefinition, ...] = ()
     """The first one is what the firmware starts from."""
     disk: str | None = None

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from leasewatch.files import locks
 from leasewatch.pyvirt import process
 from leasewatch.pyvirt.defined import store
@@ -36,8 +38,10 @@ class Domains(KnownDomains):
 
     def create(self, request: DomainRequest) -> DomainDefinition:
         """Define a domain and make its disk; a failure leaves nothing."""
-        from leasewatch.pyvirt.domains import plan  # noqa: PLC0415  start-up time
+        from leasewatch.pyvirt.domains import plan, probe  # noqa: PLC0415  start-up time
 
+        newest = probe.look(self._paths).machine
+        request = msgspec.structs.replace(request, machine=request.machine or newest)
         lock = self._paths.locks / "domains"
         with contextlib.ExitStack() as held:
             if request.disks:  # copying takes long, and other commands need not wait for it

@@ -24,6 +24,7 @@ _SHOWN = (
     "memory",
     "cpus",
     "accel",
+    "machine",
     "kernel",
     "initrd",
     "append",

@@ -53,6 +53,8 @@ class DomainRequest(msgspec.Struct, frozen=True, kw_only=True):
     memory: int
     cpus: int
     accel: Accel = "auto"
+    machine: str = ""
+    """QEMU's machine type; empty: the newest of each QEMU."""
     mac_filtering: bool = True
     stop_timeout: int = 60
     autostart: bool = False
@@ -85,6 +87,7 @@ def plan(
         memory=request.memory,
         cpus=request.cpus,
         accel=request.accel,
+        machine=request.machine,
         disks=_expected(request) if disks is None else disks,
         kernel=_absolute(request.kernel),
         initrd=_absolute(request.initrd),

@@ -14,6 +14,9 @@ SYSTEM = "qemu-system-x86_64"
 PACKAGES = {SYSTEM: "qemu-system-x86"}
 """Debian's packages of the programs."""
 
+NEWEST = "q35"
+"""The newest machine type; each version of QEMU means another one."""
+
 Chosen = Literal["kvm", "tcg"]
 
 _SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
@@ -73,7 +76,8 @@ def command(
     """
     argv = [SYSTEM, "-name", guest_option(domain.name), *_QUIET, "-sandbox", _SANDBOX]
     # Without graphics the firmware writes to the serial port, for example that nothing boots.
-    machine = "q35" if domain.kernel else "q35,graphics=off"
+    graphics = "" if domain.kernel else ",graphics=off"
+    machine = f"{domain.machine or NEWEST}{graphics}"
     argv += ["-machine", machine, *_processor(accel, domain.memory)]
     if domain.uuid:
         argv += ["-uuid", domain.uuid]
@@ -126,10 +130,16 @@ def guest_option(name: str) -> str:
     return f"guest={_escape(name)}"
 
 
+def asked_command(program: str, monitor: int) -> list[str]:
+    """A QEMU that runs no guest, to be asked on the connected socket `monitor`."""
+    qmp = ["-chardev", f"socket,id=qmp,fd={monitor}", "-qmp", "chardev:qmp"]
+    return [program, *_QUIET, "-machine", "none", "-S", *qmp]
+
+
 def probe_command(accel: Chosen) -> list[str]:
     """Run PROBE_FIRMWARE, the file `firmware` in a sandbox; PROBE_PASSED is its exit code then."""
     exit_port = "isa-debug-exit,iobase=0xf4,iosize=4"
-    machine = ["-machine", "q35", *_processor(accel, 32), "-m", "32"]
+    machine = ["-machine", NEWEST, *_processor(accel, 32), "-m", "32"]
     return [SYSTEM, *_QUIET, *machine, "-bios", "/firmware", "-device", exit_port]
 
 

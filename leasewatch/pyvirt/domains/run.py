@@ -22,7 +22,7 @@ from leasewatch.paths import Paths
 from leasewatch.pyvirt import nft, process
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition, tap_mac
-from leasewatch.pyvirt.domains import disk, guest, live, qemu, tap
+from leasewatch.pyvirt.domains import disk, guest, live, probe, qemu, tap
 from leasewatch.pyvirt.domains.qemu import Chosen
 from leasewatch.pyvirt.domains.status import Status
 from leasewatch.pyvirt.domains.sweep import sweep
@@ -62,6 +62,7 @@ def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None
         files.run.chmod(0o700)
         sweep(files, KILLED)
         seed.refresh(files, domain)
+        probe.look(paths).check_machine(domain.machine, domain.name)
         drives = disk.drives(paths, domain)
         with _started_networks(paths, domain) as networks:
             taps, nics = _open_taps(ours, domain, networks)

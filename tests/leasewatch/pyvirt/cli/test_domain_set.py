@@ -164,6 +164,22 @@ REFUSED = {
 }
 
 
+def test_a_machine_type_is_one_that_this_qemu_has(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert set_("machine=q35") == 0
+    newest = defined(paths).machine
+    assert re.fullmatch(r"pc-q35-[0-9.]+", newest)
+    capsys.readouterr()
+    assert set_("machine=pc-q35-1.0") == 2
+    what, hint = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(
+        rf"pyvirt: machine: QEMU [0-9.]+ has no pc-q35-1\.0; its newest is {newest}", what
+    )
+    assert hint == f"  hint: {HELP}"
+    assert set_(f"machine={newest}") == 0
+
+
 @pytest.mark.parametrize("words", USAGE)
 def test_wrong_usage_is_one_line_with_a_hint(
     paths: Paths, words: str, capsys: pytest.CaptureFixture[str]

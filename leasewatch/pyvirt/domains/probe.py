@@ -1,0 +1,123 @@
+"""Ask this host's QEMU over QMP what it is, once for each program file."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from leasewatch.errors import UNDECODABLE
+from leasewatch.paths import Paths
+from leasewatch.pyvirt.domains import qemu
+from leasewatch.pyvirt.domains.monitor import Monitor
+from nss_pyvirt import programs, replacing
+from nss_pyvirt.errors import UserError
+
+OLDEST = (5, 2)
+_LIMIT = 20.0  # seconds; 0.1 on a quiet machine
+_ASKED = ("query-version", "query-machines", "query-qmp-schema")
+_NEEDED = frozenset(("cont", "query-status", "stop", "system_powerdown"))
+"""The commands that pyvirt gives to QEMU, without those that every QEMU has."""
+_UPGRADE = "upgrade QEMU: apt install qemu-system-x86"
+
+
+class Qemu(msgspec.Struct, frozen=True):
+    """What a QEMU has said. `file`: inode, bytes and modification time (ns) of its program."""
+
+    file: tuple[int, int, int]
+    version: tuple[int, int, int]
+    machine: str
+    """The machine type that `q35` means, e.g. pc-q35-7.2."""
+    machines: tuple[str, ...]
+
+    def check_machine(self, machine: str, domain: str) -> None:
+        """UserError unless this QEMU has the machine type of a domain."""
+        if machine and machine not in self.machines:
+            what = f"QEMU {spelt(self.version)} has no machine {machine}, which {domain} has"
+            hint = f"give it another one: sudo pyvirt domain set {domain} machine={self.machine}"
+            raise UserError(what, hint, "missing")
+
+
+def look(paths: Paths) -> Qemu:
+    """What this host's QEMU is; UserError as for `ask_once`."""
+    return ask_once(paths.qemu)
+
+
+def ask_once(memory: Path) -> Qemu:
+    """What the file `memory` says, or a QEMU that is started for it (0.1 s), stored there.
+
+    UserError if QEMU is not installed, too old or does not answer. It is no error if `memory`
+    cannot be written.
+    """
+    program = programs.find(qemu.SYSTEM, qemu.PACKAGES[qemu.SYSTEM])
+    status = Path(program).stat()
+    file = (status.st_ino, status.st_size, status.st_mtime_ns)
+    with contextlib.suppress(OSError, *UNDECODABLE):
+        known = msgspec.json.decode(memory.read_bytes(), type=Qemu)
+        if known.file == file:
+            return known
+    found = _described(file, _answers(program))
+    with contextlib.suppress(OSError):
+        replacing.replace(memory, msgspec.json.encode(found))
+    return found
+
+
+def spelt(version: tuple[int, ...]) -> str:
+    """As people write it: 7.2.22."""
+    return ".".join(map(str, version))
+
+
+def _described(file: tuple[int, int, int], answers: dict[str, Any]) -> Qemu:
+    try:
+        numbers = answers["query-version"]["qemu"]
+        version = (numbers["major"], numbers["minor"], numbers["micro"])
+        machines = answers["query-machines"]
+        names = tuple(each["name"] for each in machines)
+        newest = next((each["name"] for each in machines if each.get("alias") == "q35"), "")
+        schema = answers["query-qmp-schema"]
+        missing = _NEEDED - {each["name"] for each in schema if each["meta-type"] == "command"}
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{qemu.SYSTEM} gives unknown answers: {error}", _UPGRADE) from None
+    if version < OLDEST:
+        what = f"QEMU {spelt(version)} is too old: pyvirt needs {spelt(OLDEST)} or newer"
+        raise UserError(what, _UPGRADE, "missing")
+    if missing or not newest:
+        lacks = f"the command {min(missing)}" if missing else "the machine q35"
+        raise UserError(f"QEMU {spelt(version)} lacks {lacks}", _UPGRADE, "missing")
+    return Qemu(file, version, newest, names)
+
+
+def _answers(program: str) -> dict[str, Any]:
+    """Start QEMU without a machine, ask it and end it: command -> its return value."""
+    ours, theirs = socket.socketpair()
+    with contextlib.closing(Monitor(ours)) as monitor, theirs:
+        argv = qemu.asked_command(program, theirs.fileno())
+        child = programs.Child(argv, kept=[theirs.fileno()])
+        theirs.close()
+        try:
+            for command in ("qmp_capabilities", *_ASKED):
+                monitor.ask(command)
+            return _collect(monitor)
+        finally:
+            child.kill()
+            child.reap()
+
+
+def _collect(monitor: Monitor) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    poll = select.poll()
+    poll.register(monitor, select.POLLIN)
+    deadline = time.monotonic() + _LIMIT
+    while not found.keys() >= {*_ASKED} and monitor.is_open:
+        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            raise UserError(f"{qemu.SYSTEM} has not answered within {_LIMIT:g} s", code="timeout")
+        found.update({each.command: each.value for each in monitor.read() if each.command})
+    if not monitor.is_open and not found.keys() >= {*_ASKED}:
+        hint = f"see what it says: {qemu.SYSTEM} --version"
+        raise UserError(f"{qemu.SYSTEM} ended before it had answered", hint)
+    return found

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from leasewatch.pyvirt.defined.domain import DomainDefinition
     from leasewatch.pyvirt.domains.domains import Domains
     from leasewatch.pyvirt.domains.plan import DomainRequest
-    from leasewatch.pyvirt.images.store import Image
+    from leasewatch.pyvirt.images.known import Image
 
 _NETWORK: Final = "default"
 _IMAGE: Final = "debian-12"

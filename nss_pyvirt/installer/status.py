@@ -97,7 +97,7 @@ def _settings(system: System) -> Piece:
 
 
 def _unit(system: System) -> Piece:
-    detail = ""
+    changed = []
     for name, place in SYSTEM_FILES.items():
         path = system.at(place)
         content = path.read_bytes() if path.exists() else None
@@ -107,8 +107,9 @@ def _unit(system: System) -> Piece:
         ours = {pieces.system_file(name, system, is_build_known=known) for known in (True, False)}
         if not by_hand and content not in ours:
             return _other_unit(system, path, content)
-        detail = detail or f"{path}{', changed by hand' if by_hand else ''}"
-    return Piece("unit", "ok", detail)
+        changed += [path.name] * by_hand
+    by_whom = f"; changed by hand: {', '.join(changed)}" if changed else ""
+    return Piece("unit", "ok", f"{system.at(SYSTEM_FILES[UNIT])} and pyvirt*{by_whom}")
 
 
 def _other_unit(system: System, path: Path, content: bytes) -> Piece:

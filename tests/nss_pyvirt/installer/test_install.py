@@ -186,6 +186,11 @@ def test_what_somebody_else_changed_is_left_alone(image: Path) -> None:
     nsswitch = image / "etc/nsswitch.conf"
     nsswitch.write_text(nsswitch.read_text().replace("dns", "resolve dns"))
     assert install(system(image)) == [f"kept {unit}, which was changed by hand"]
+    (found,) = [piece for piece in status(system(image)) if piece.piece == "unit"]
+    assert (found.state, found.detail) == (
+        "ok",
+        f"{unit} and pyvirt*; changed by hand: leasewatch.service",
+    )
     remove(system(image))
     assert unit.read_bytes() == edited
     assert nsswitch.read_text() == "passwd: files\nhosts:  files resolve dns # ours\n"

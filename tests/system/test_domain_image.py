@@ -15,7 +15,7 @@ def test_a_domain_keeps_its_image_when_somebody_exchanges_the_file(idle_lab: Wor
     other = ["qemu-img", "create", "-q", "-f", "qcow2", "-u", "-F", "raw", "-b", "/etc/shadow"]
     idle_lab.run([*other, image, "8M"])
     pyvirt(idle_lab, "domain", "start", "db1")
-    pyvirt(idle_lab, "domain", "stop", "db1")
+    pyvirt(idle_lab, "domain", "stop", "--force", "db1")
     refused = pyvirt(
         *(idle_lab, "domain", "create", "db2", "--network", "lab", "--disk", image), check=False
     )
@@ -36,7 +36,7 @@ def test_a_domain_has_each_of_its_disks_in_order(idle_lab: World) -> None:
     define_idle(idle_lab, "db1", *disks)
     assert row(idle_lab, "db1")["disks"] == ["/var/lib/disk1.img", "/var/lib/disk2.img"]
     pyvirt(idle_lab, "domain", "start", "db1")
-    pyvirt(idle_lab, "domain", "stop", "db1")
+    pyvirt(idle_lab, "domain", "stop", "--force", "db1")
     pyvirt(idle_lab, "domain", "delete", "db1", "--keep-disk")
     for number, name, size in ((1, "db1", 3), (2, "db1.disk1", 2)):
         kept = f"/var/lib/pyvirt/domains/{name}.qcow2"

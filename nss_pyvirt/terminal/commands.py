@@ -68,7 +68,8 @@ class Param:
         if self.multiple:
             return tuple(map(self.convert, given))
         if self.flag:
-            return not given[0].startswith("--no-") if given else bool(self.default)
+            off = self.words[0].partition("/")[2]
+            return given[0] != off if given else bool(self.default)
         if not given and not isinstance(self.default, str):
             return self.default
         return self.convert(given[0] if given else self.default)

@@ -19,14 +19,18 @@ subnet6 = "fd00:1:2::/64"
 """
 
 LOCK = "run/pyvirt/locks/network-lab"
+LIST = "pyvirt network list"
 WRONG = [
     (["start", "lba"], 'there is no network "lba"', "did you mean lab?"),
     (["stop", "zoo"], 'there is no network "zoo"', "pyvirt network list"),
     (["delete", "lba"], 'there is no network "lba"', "did you mean lab?"),
-    (["show", "../passwd"], '"../passwd" is no network\'s name', ""),
-    *((["stop", name], f'"{name}" is no network\'s name', "") for name in ("lab/", ".", "..", "")),
+    (["show", "../passwd"], '"../passwd" is no network\'s name', LIST),
     *(
-        ([action, name], f'"{name}" is no network\'s name', "")
+        (["stop", name], f'"{name}" is no network\'s name', LIST)
+        for name in ("lab/", ".", "..", "")
+    ),
+    *(
+        ([action, name], f'"{name}" is no network\'s name', LIST)
         for action in ("start", "stop", "delete")
         for name in ("lab.json", "x" * 300)
     ),

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from typing import Final
 
 _SIZE: Final = r"(\d{1,15})(?:\.(\d{1,3}))?\s*([KMGT]?)(?:I?B)?"
+_LARGEST_DISK: Final = 1 << 50
+"""Bytes; a qcow2 file holds twice as much at most."""
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600}
 _POWERS: Final = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 
@@ -20,7 +22,7 @@ def size(text: str, unit: str = "") -> int | None:
     """
     import re  # noqa: PLC0415  start-up time
 
-    found = re.fullmatch(_SIZE, text.strip(), re.IGNORECASE)
+    found = re.fullmatch(_SIZE, text.strip(), re.IGNORECASE | re.ASCII)
     if found is None:
         return None
     whole, part, letter = found[1], found[2] or "", found[3].upper()
@@ -53,6 +55,8 @@ def disk_size(text: str) -> int:
     found = size(text)
     if not found:
         raise ValueError(f'"{text}" is not a size like 20G or 512M')
+    if found > _LARGEST_DISK:
+        raise ValueError(f'"{text}" is more than 1024T')
     return found
 
 
@@ -68,17 +72,19 @@ def seconds(text: str) -> int:
 
 def image_path(text: str) -> Path:
     """The path of an image on this host; ValueError for a URL says how to use that."""
-    from pathlib import Path  # noqa: PLC0415  start-up time
-
-    if "://" in text:
-        raise ValueError(f"{text} is a URL: use pyvirt image add, then --image")
-    return Path(text)
+    return _path(text, "use pyvirt image add, then --image")
 
 
 def local_path(text: str) -> Path:
     """The path of a file on this host; ValueError for a URL, before it looks like one."""
+    return _path(text, "download the file first")
+
+
+def _path(text: str, instead: str) -> Path:
     from pathlib import Path  # noqa: PLC0415  start-up time
 
+    if not text:
+        raise ValueError("the path is empty")
     if "://" in text:
-        raise ValueError(f"{text} is a URL: download the file first")
+        raise ValueError(f"{text} is a URL: {instead}")
     return Path(text)

@@ -93,6 +93,8 @@ class DomainDefinition(
         if not self.kernel and (self.initrd or self.append):
             what = "an initrd and a kernel command line need a kernel"
             raise _fault(what, "name a kernel too, or neither of them")
+        if "\0" in self.append:
+            raise _fault("append: it holds a NUL character", "remove that")
         if not self.nics:
             raise _fault(f"domain {self.name} is on no network", "name at least one")
         own = [f"MAC {parse_mac(nic.mac)}" for nic in self.nics]

@@ -51,7 +51,7 @@ def check_name(name: str, what: str) -> None:
     """UserError for what is no file's name, leads out of a folder, or names another's run state."""
     misleads = not name or "/" in name or name.startswith(".") or name.endswith(".json")
     if misleads or len(os.fsencode(name)) > _LONGEST:
-        raise UserError(f'"{name}" is no {what}\'s name', code="invalid")
+        raise UserError(f'"{name}" is no {what}\'s name', f"pyvirt {what} list", "invalid")
 
 
 def read(folder: Path, name: str, kind: type[T]) -> T:

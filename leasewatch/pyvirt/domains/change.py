@@ -61,6 +61,9 @@ class DomainChanges(KnownDomains):
             old = None
             with contextlib.suppress(UserError):
                 old = self.get(name)
+            if old and {disk.file for disk in new.disks} - {disk.file for disk in old.disks}:
+                hint = f"sudo pyvirt domain set {name} disk+=FILE"
+                raise UserError("disks: only set adds one", hint, "invalid")
             return self._apply(name, old, new, after)
 
     @contextlib.contextmanager

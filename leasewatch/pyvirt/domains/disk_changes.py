@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def removed(domain: DomainDefinition, which: Path) -> DomainDefinition:
         disk
         for disk in domain.disks
         if str(which) in {disk.file, disk.source, Path(disk.source).name}
-        or str(which.resolve()) == disk.source
+        or os.path.realpath(which) == disk.source
     ]
     if len(found) == 1:
         disks = tuple(disk for disk in domain.disks if disk is not found[0])
@@ -61,15 +62,17 @@ def enlarged(domain: DomainDefinition, size: int) -> DomainDefinition:
     if not domain.disks:
         hint = "give it one: disk+=FILE"
         raise UserError(f"domain {domain.name} has no disk", hint, "invalid")
-    first = msgspec.structs.replace(domain.disks[0], size=size)
+    first = domain.disks[0]
+    if size < first.size:
+        what = f"{spelt(size)} is smaller than {first.file} ({spelt(first.size)})"
+        raise UserError(what, "a disk never shrinks", "invalid")
+    first = msgspec.structs.replace(first, size=size)
     return msgspec.structs.replace(domain, disks=(first, *domain.disks[1:]))
 
 
 def check(old: DomainDefinition, new: DomainDefinition, *, running: bool) -> None:
     """UserError for a disk that shrinks or gets another image, or that a guest is using."""
     kept = {disk.file: disk for disk in new.disks}
-    if len(kept) < len(new.disks):
-        raise UserError("two disks have one file", "give each its own", "invalid")
     for disk in old.disks:
         now = kept.get(disk.file)
         if now is not None and now.sha256 != disk.sha256:

@@ -41,9 +41,13 @@ def replaced(
     for nic in domain.nics:
         if nic.address and nic.address not in addresses:
             domain = with_address(domain, nic.network, None, nic.address)
-    for address in addresses:
+    new = [address for address in addresses if address not in present(domain, key)]
+    for address in new:
+        domain = with_address(domain, _network_of(paths, domain, address), address)
+    for address in new:
         if address not in present(domain, key):
-            domain = with_address(domain, _network_of(paths, domain, address), address)
+            what = f"domain {domain.name} has one card on the network of {address}"
+            raise UserError(what, "give each network one address", "invalid")
     return domain
 
 

@@ -140,4 +140,4 @@ def new_mac(taken: set[str]) -> str:
 
 
 def _absolute(path: Path | None) -> str | None:
-    return None if path is None else str(path.resolve())
+    return None if path is None else os.path.realpath(path)

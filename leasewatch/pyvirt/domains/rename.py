@@ -17,7 +17,7 @@ from leasewatch.files import locks
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition
-from leasewatch.pyvirt.domains.checks import check
+from leasewatch.pyvirt.domains.checks import check, check_name
 from leasewatch.pyvirt.domains.known import KnownDomains
 from leasewatch.pyvirt.files import DomainFiles
 from leasewatch.pyvirt.login import known_hosts
@@ -39,6 +39,7 @@ def rename(paths: Paths, old: str, new: str) -> DomainDefinition:
     """Rename the stopped domain `old`; UserError changes nothing."""
     known = KnownDomains(paths)
     known.get(old)
+    check_name(new, "a domain's name")
     with _locked(paths, old, new):
         domain = known.get(old)
         if known.is_running(old):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -43,7 +44,11 @@ def apply(paths: Paths, name: str, settings: Sequence[Setting]) -> Changed:
 def _new_disks(settings: Iterable[Setting]) -> set[Path]:
     """The absolute paths of the images of further disks."""
     lists = (one.value for one in settings if (one.key, one.sign) == ("disk", "+="))
-    return {path.resolve() for paths in lists for path in paths}
+    return {_real(path) for paths in lists for path in paths}
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))
 
 
 def _after(
@@ -54,7 +59,7 @@ def _after(
         return disk_changes.enlarged(domain, setting.value)
     if setting.key == "disk":
         if setting.sign == "+=":
-            files = [path.resolve() for path in setting.value]
+            files = [_real(path) for path in setting.value]
             return disk_changes.added(domain, [(file, images[file]) for file in files])
         for path in setting.value:
             domain = disk_changes.removed(domain, path)

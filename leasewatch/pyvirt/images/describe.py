@@ -95,7 +95,11 @@ def _checked(file: BinaryIO, origin: Origin, path: Path, *, packed: bool) -> tup
     elif info.refers_to is not None:
         fault = f"continues in another file, {info.refers_to}"
     if fault is None:
-        return ("raw" if info.format == "raw" else "qcow2"), info.size
+        if info.format == "raw":
+            return "raw", info.size
+        if not qemu_img.is_whole(path):
+            raise origin.fault("is damaged or incomplete, says qemu-img check", "fetch it again")
+        return "qcow2", info.size
     whole = f"{origin.source}.whole.qcow2"
     command = shlex.join(qemu_img.convert_command(Path(origin.source), Path(whole)))
     hint = f"if you trust it: {'unpack it, then ' * packed}{command}"

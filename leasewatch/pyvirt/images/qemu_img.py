@@ -70,6 +70,12 @@ def resize_command(overlay: Path, size: int) -> list[str]:
     return [PROGRAM, "resize", "-q", "-f", "qcow2", str(overlay), str(size)]
 
 
+def is_whole(image: Path) -> bool:
+    """Whether all parts of a qcow2 image are there; those that nothing uses do no harm."""
+    argv = [PROGRAM, "check", "-q", "-f", "qcow2", str(image)]
+    return programs.run(argv, package=_PACKAGE, timeout=_PATIENCE).returncode in {0, 3}
+
+
 def run(argv: list[str], failed: str, timeout: float | None = None) -> str:
     """What qemu-img prints; UserError that begins with `failed` where it fails."""
     try:

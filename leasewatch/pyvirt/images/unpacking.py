@@ -17,6 +17,7 @@ from nss_pyvirt.errors import UserError
 
 _MOST: Final = 256 << 30
 """Bytes that a packed file may have inside. 3 MB can unpack to more than any disk holds."""
+_AGAIN: Final = "the file may be incomplete: fetch it again"
 _CHUNK: Final = 256 << 10
 _ZEROS: Final = bytes(_CHUNK)
 _FICLONE: Final = 0x40049409  # ioctl_ficlone(2)
@@ -88,11 +89,11 @@ def _unpacked(source: BinaryIO, packing: Packing | None) -> Iterator[BinaryIO | 
             with kinds[packing](source) as content:
                 yield content
     except (lzma.LZMAError, zlib.error, EOFError) as error:
-        raise UserError(f"cannot unpack it ({packing}): {error}", code="invalid") from None
+        raise UserError(f"cannot unpack it ({packing}): {error}", _AGAIN, "invalid") from None
     except OSError as error:
         if error.errno is not None:
             raise
-        raise UserError(f"cannot unpack it ({packing}): {error}", code="invalid") from None
+        raise UserError(f"cannot unpack it ({packing}): {error}", _AGAIN, "invalid") from None
 
 
 @contextlib.contextmanager
@@ -115,4 +116,4 @@ def _unzstd(source: BinaryIO) -> Iterator[BinaryIO]:
         if child.reap():
             errors.seek(0)
             why = errors.read().decode(errors="replace").strip().rpartition("\n")[2]
-            raise UserError(f"cannot unpack it: {why or 'zstd failed'}", code="invalid")
+            raise UserError(f"cannot unpack it: {why or 'zstd failed'}", _AGAIN, "invalid")

@@ -58,7 +58,8 @@ def _named(file: Path, most: int) -> bytes:
     try:
         return _read(file, most)
     except OSError as error:
-        raise UserError(f"cannot read {file}: {error.strerror}", code="invalid") from error
+        what = f"cannot read {file}: {error.strerror}"
+        raise UserError(what, "give the path of a file", "invalid") from error
 
 
 def _read(file: Path, most: int = _MAX_BYTES) -> bytes:

@@ -145,3 +145,21 @@ def test_words_that_are_read_without_click_mean_the_same_to_click(
     context = with_click.built(ours).make_context("x", list(words))
     assert isinstance(context, click.Context)
     assert quick == context.params
+
+
+FLAGS = [
+    (leaf, way)
+    for leaf in LEAVES
+    for param in leaf.params
+    if param.flag
+    for word in param.words
+    for way in word.split("/")
+]
+
+
+@pytest.mark.parametrize(("ours", "way"), FLAGS, ids=lambda one: getattr(one, "help", one))
+def test_each_switch_means_the_same_to_click(ours: commands.Command, way: str) -> None:
+    needed = [param for param in ours.params if param.required]
+    words = [word for param in needed for word in (*param.words[:1], "web1")]
+    quick = ours.read([*words, way])
+    assert quick == with_click.built(ours).make_context("x", [*words, way]).params

@@ -78,7 +78,10 @@ def test_what_starts_at_boot_is_switched(paths: Paths, words: list[str], then: l
             ["domain", "autostart", "web1", "yes"],
             ['there is no domain "yes"', "pyvirt domain list"],
         ),
-        (["network", "autostart", "../x", "on"], ['"../x" is no network\'s name', ""]),
+        (
+            ["network", "autostart", "../x", "on"],
+            ['"../x" is no network\'s name', "pyvirt network list"],
+        ),
     ],
 )
 def test_what_cannot_be_switched_is_one_line_with_a_hint(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.system.domains import RUN, pyvirt, read, row, traces, wait_until_stopped
+from tests.system.guest import IDLE_KERNEL
 from tests.system.world import CHECKOUT, World
 
 KILLER = f"""
@@ -23,16 +24,16 @@ sys.exit(main())
 """
 
 
-def killed(world: World, stride: int, *words: str) -> Iterator[int]:
+def killed(world: World, stride: int, *words: str, end: str = "") -> Iterator[int]:
     """Run `pyvirt WORDS` again and again, killed some steps later each time, until it gets through.
 
-    Yields the step after each kill.
+    Yields the step after each kill. `end`: what it prints when it gets through but fails.
     """
-    for step in range(1, 500, stride):
+    for step in range(1, 1000, stride):
         argv = [sys.executable, "-P", "-c", KILLER, str(step), *words]
         done = world.run(argv, check=False, timeout=120)
         yield step
-        if done.returncode == 0:
+        if done.returncode == 0 or (end and end in done.stderr):
             return
     raise AssertionError("it never ends")
 
@@ -72,3 +73,27 @@ def test_a_set_that_was_killed_is_done_by_the_next(idle_lab: World, stride: int)
         assert ",10.77.0.60,web1" in read(idle_lab, "/run/pyvirt/networks/lab/hosts.d/web1")
         pyvirt(idle_lab, "domain", "set", "web1", "alias=", "memory=96", "address=")
     assert count > 9
+
+
+NOT_REACHED = "answer from ssh of web1 within 1 s"
+
+
+def test_a_launch_that_was_killed_goes_on_from_there(world: World, stride: int) -> None:
+    world.serve()
+    key = "/root/.ssh/id_ed25519"
+    world.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key])
+    (world.root / "run/idle-kernel").write_bytes(IDLE_KERNEL)
+    boot = ["--kernel", "/run/idle-kernel", "--memory", "96", "--cpus", "1", "--accel", "tcg"]
+    launch = ["launch", "web1", *boot, "--timeout", "1"]
+    count = 0
+    for count in killed(world, 4 * stride, *launch, end=NOT_REACHED):
+        done = pyvirt(world, *launch, check=False)
+        assert NOT_REACHED in done.stderr, (count, done.stderr)
+        assert (row(world, "web1")["state"], row(world, "web1")["autostart"]) == ("running", True)
+        cut_power(world)
+        pyvirt(world, "domain", "delete", "web1")
+        pyvirt(world, "network", "stop", "default")
+        pyvirt(world, "network", "delete", "default")
+        left = world.run(["find", "/etc/pyvirt", "/var/lib/pyvirt", "-name", "*web1*"], check=False)
+        assert left.stdout == ""
+    assert count > 40

@@ -110,21 +110,27 @@ def faulty_line(before: str, after: str, what: str) -> int | None:
     `before` has not, with a value that the error names.
     """
     lines = after.splitlines()
-    path = re.match(r"(?:(\w+)\[(\d+)\]\.?)?(\w*): ", what)
     unknown = re.search(r"unknown field `(\w+)`", what)
+    path = re.match(r"(?:(\w+)\[(\d+)\]\.?)?(\w*): ", what)
     if path or unknown:
         table, index, key = path.groups("") if path else ("", "", "")
-        key = unknown[1] if unknown else key
-        heads = [n for n, line in enumerate(lines) if line.strip() == f"[[{table}]]"]
-        first = heads[int(index)] if index and len(heads) > int(index) else 0
-        for number, line in enumerate(lines[first:], first + 1):
-            if key and re.match(rf"\s*{key}\s*=", line):
-                return number
-    said = set(re.findall(r"[\w.:/-]+", what.lower()))
-    old = before.splitlines()
-    found = [
-        number
-        for number, line in enumerate(lines, 1)
-        if line not in old and said & set(re.findall(r"[\w.:/-]+", line.partition("=")[2].lower()))
-    ]
+        found = _lines_with(lines, table, int(index or 0), unknown[1] if unknown else key)
+        if found:
+            return found[0]
+    said, old = _words(what), before.splitlines()
+    new = [(n, line.partition("=")[2]) for n, line in enumerate(lines, 1) if line not in old]
+    found = [number for number, value in new if said & _words(value)]
     return found[0] if len(found) == 1 else None
+
+
+def _lines_with(lines: list[str], table: str, index: int, key: str) -> list[int]:
+    """The lines that set a key, from the table of that index on (`[[nics]]` or `nics = [{…`)."""
+    heads = [n for n, line in enumerate(lines, 1) if line.strip() == f"[[{table}]]"]
+    heads += [n for n, line in enumerate(lines, 1) if table and line.lstrip().startswith("{")]
+    first = heads[index] if len(heads) > index else 1
+    sets = re.compile(rf"(?:^|[{{,])\s*{key}\s*=")
+    return [n for n, line in enumerate(lines, 1) if key and n >= first and sets.search(line)]
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[\w.:/-]+", text.lower()))

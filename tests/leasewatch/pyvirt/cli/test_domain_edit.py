@@ -173,6 +173,12 @@ def test_without_a_terminal_it_says_what_to_type(paths: Paths) -> None:
     )
 
 
+INLINE = """a = 1
+nics = [
+    { network = "lab", mca = "x", mac = "y" },
+    { network = "lab", mac = 5 },
+]
+"""
 NICS = '[[nics]]\nnetwork = "lab"\nmac = "52:54"\n'
 
 
@@ -183,6 +189,8 @@ NICS = '[[nics]]\nnetwork = "lab"\nmac = "52:54"\n'
         ("", "a = 1\nb = 2\n", "Object contains unknown field `b`", 2),
         ("", f"a = 1\n{NICS}{NICS}", "nics[1].mac: Expected `str`", 7),
         ("", f"{NICS}mca = 2\n{NICS}mca = 1\n", "nics[1]: Object contains unknown field `mca`", 8),
+        ("", INLINE, "nics[1].mac: Expected `str`", 4),
+        ("", INLINE, "nics[0]: Object contains unknown field `mca`", 3),
         (NICS, NICS.replace('"52:54"', '"01:00"'), "MAC 01:00 is a multicast address", 3),
         (NICS, NICS, '"52:54" is not a MAC address', None),
         ("", "a = 1\n", "Object missing required field `name`", None),

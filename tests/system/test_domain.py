@@ -190,8 +190,9 @@ def test_a_running_domain_cannot_be_deleted_nor_its_network_stopped(idle_lab: Wo
         assert "name\n" in pyvirt(idle_lab, *mistyped, check=False).stderr
     for action in ("stop", "restart", "pause", "delete"):
         refused = pyvirt(idle_lab, "domain", action, "web1.json", "wbe1", check=False)
-        what, other, _ = refused.stderr.splitlines()
+        what, listed, other, _ = refused.stderr.splitlines()
         assert what == 'pyvirt: "web1.json" is no domain\'s name'
+        assert listed == "  hint: pyvirt domain list"
         assert other == 'pyvirt: there is no domain "wbe1"'
     assert row(idle_lab, "web1")["state"] == "running"
 

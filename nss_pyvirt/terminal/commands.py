@@ -231,7 +231,8 @@ class Group:
 
         if name in self.synonyms:
             return self.synonyms[name]
-        return next(iter(get_close_matches(name, self.members, 1)), None)
+        found = get_close_matches(name, self.members)
+        return min(found, key=lambda one: sorted(one) != sorted(name), default=None)  # swapped?
 
 
 def read(top: Group | Command, prog: str, words: Sequence[str]) -> Callable[[object], Any] | None:

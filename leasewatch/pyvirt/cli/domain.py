@@ -52,11 +52,13 @@ command = commands.Group(
         "pause": "leasewatch.pyvirt.cli.domain_states:pause",
         "resume": "leasewatch.pyvirt.cli.domain_states:resume",
         "ssh": "leasewatch.pyvirt.cli.ssh",
+        "stats": "leasewatch.pyvirt.cli.domain_stats",
     },
     aliases=halves.ALIASES
     | {
         **dict.fromkeys(("shutdown", "poweroff"), "stop"),
         **dict.fromkeys(("dominfo", "domstate"), "show"),
+        **dict.fromkeys(("domstats", "top"), "stats"),
         "reboot": "restart",
         "suspend": "pause",
         "unpause": "resume",

@@ -19,6 +19,9 @@ NEWEST = "q35"
 
 Chosen = Literal["kvm", "tcg"]
 
+BALLOON = "balloon"
+"""The id of the device by which the guest says how much memory it uses."""
+
 _SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 _QUIET = ("-nodefaults", "-no-user-config", "-display", "none")
 
@@ -96,6 +99,7 @@ def command(
     for index, (drive, fds) in enumerate(zip(drives, descriptors.drives, strict=True)):
         argv += _drive(f"disk{index}", drive, fds)
         argv += ["-device", f"virtio-blk-pci,drive=disk{index}"]
+    argv += ["-device", f"virtio-balloon-pci,id={BALLOON},guest-stats-polling-interval=5"]
     for name in sandbox_files(domain):
         argv += [f"-{name}", f"/{name}"]
     if domain.append:

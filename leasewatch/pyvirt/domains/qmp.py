@@ -6,6 +6,7 @@ import contextlib
 import select
 import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,15 @@ class _Message(msgspec.Struct):
 
 
 class Question:
-    """A command without arguments to the QEMU whose socket is `path`. Close it in the end.
+    """A command to the QEMU whose socket is `path`. Close it in the end.
 
     QEMU serves one connection at a time: a second one waits for the first to end. UserError when
     QEMU does not answer within `timeout` seconds, refuses the command, or goes away.
     """
 
-    def __init__(self, path: Path, command: str, timeout: float) -> None:
+    def __init__(
+        self, path: Path, command: str, timeout: float, arguments: Mapping[str, object] = {}
+    ) -> None:
         self._command = command
         self._within = f"{timeout:g} s"
         self._received = b""
@@ -47,8 +50,9 @@ class Question:
         try:
             self._socket.connect(str(path))
             # QEMU reads the second command when it has answered the first.
-            for each in ("qmp_capabilities", command):
-                self._socket.sendall(msgspec.json.encode({"execute": each}) + b"\n")
+            for each, given in (("qmp_capabilities", {}), (command, arguments)):
+                words = {"execute": each, "arguments": given}
+                self._socket.sendall(msgspec.json.encode(words) + b"\n")
         except OSError as error:
             self.close()
             raise self._failure(error) from error
@@ -87,9 +91,9 @@ class Question:
         return UserError(f"QEMU does not answer {self._command}: {why}")
 
 
-def ask(path: Path, command: str, *, timeout: float) -> Any:
+def ask(path: Path, command: str, arguments: Mapping[str, object] = {}, *, timeout: float) -> Any:
     """The return value of a command, for those who do not wait for anything else."""
-    with contextlib.closing(Question(path, command, timeout)) as question:
+    with contextlib.closing(Question(path, command, timeout, arguments)) as question:
         poll = select.poll()
         poll.register(question, select.POLLIN)
         while (answer := question.answer()) is None:

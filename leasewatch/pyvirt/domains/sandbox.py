@@ -12,7 +12,6 @@ import contextlib
 import ctypes
 import os
 import pwd
-import shutil
 import signal
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -174,6 +173,8 @@ class _Sandbox:
         elif source.stat().st_mode & 0o004:
             self._show(source, name)
         else:
+            import shutil  # noqa: PLC0415  start-up time
+
             shutil.copyfile(source, Path(_STAGE, name))
 
     def _drop_privileges(self) -> None:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from nss_pyvirt.terminal.progress import Progress
 
 _COLUMNS = ("name", "size", "format", "added", "used_by", "source")
-_WIDE = {"added": 80, "source": 110}
+_WIDE = {"added": 80, "source": 90}
 """The least width of a terminal that shows these."""
-_AVAILABLE = ("name", "user", "url")
+_AVAILABLE = ("name", "user", "source")
 _NAME = Param("name", required=True, complete=halves.complete_images)
 _NAMES = Param(
     "names", multiple=True, required=True, metavar="NAME...", complete=halves.complete_images
@@ -157,9 +157,11 @@ def list_(output: frame.Format, *, available: bool) -> None:
         from leasewatch.pyvirt.images import catalogue  # noqa: PLC0415  start-up time
 
         entries = catalogue.read(Paths()).items()
-        offered = [{"name": name, "user": entry.user, "url": entry.url} for name, entry in entries]
-        offered.sort(key=lambda row: look.natural(row["name"]))
-        frame.write(frame.render(offered, _AVAILABLE, output, name="name", wide={"url": 60}))
+        offered = [
+            {"name": name, "user": entry.user or None, "source": _source(entry.url, output)}
+            for name, entry in sorted(entries, key=lambda each: look.natural(each[0]))
+        ]
+        frame.write(frame.render(offered, _AVAILABLE, output, name="name"))
         return
     images = _known()
     rows = [row for image in images.known() for row in _rows(images, image, output)]
@@ -174,11 +176,15 @@ def show(name: str, output: frame.Format) -> None:
     """Show everything that is known about one image."""
     images = _known()
     image = images.get(name)
+    file = images.file(image.sha256).path
+    used = file.stat().st_blocks * 512
     row = _row(images, image, ", ".join(image.names) or None, output)
     row |= {
         "sha256": image.sha256,
         "checksum": image.checksum or None,
-        "file": str(images.file(image.sha256).path),
+        "on_disk": used if output == "json" else look.size(used),
+        "file": str(file),
+        "source": image.source,
     }
     if output != "table":
         frame.write(frame.render([row], tuple(row), output, name="name"))
@@ -204,8 +210,9 @@ def _print_added(name: str, image: Image) -> None:
 
 
 def _rows(images: KnownImages, image: Image, output: frame.Format) -> list[Mapping[str, object]]:
-    """A row for each name; one for an image without any."""
-    return [_row(images, image, name, output) for name in image.names or (None,)]
+    """A row for each name. A table shows an image without any by its digest."""
+    digest = f"sha256:{image.sha256[:12]}" if output == "table" else None
+    return [_row(images, image, name, output) for name in image.names or (digest,)]
 
 
 def _row(
@@ -220,5 +227,11 @@ def _row(
         "format": image.format,
         "added": image.added if as_json else look.moment(image.added),
         "used_by": users if as_json else ", ".join(users) or None,
-        "source": image.source,
+        "source": _source(image.source, output),
     }
+
+
+def _source(source: str, output: frame.Format) -> str:
+    """A path or URL; a table shows only the host of a URL."""
+    _, found, rest = source.partition("://")
+    return rest.partition("/")[0] if found and output == "table" else source

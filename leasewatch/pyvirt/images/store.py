@@ -96,6 +96,8 @@ class Images(KnownImages):
         """A locked file that may be renamed, and what it is. None: that image is here, locked."""
         from leasewatch.pyvirt.images import describe, unpacking  # noqa: PLC0415  start-up time
 
+        if file.exists() and not file.is_file():  # a FIFO or a device has no end
+            raise UserError(f"image {origin.source} is not a file", "give a file", "invalid")
         opened = ours.enter_context(file.open("rb"))
         if (image := self._same(ours, opened)) is not None:
             return None, describe.Described(image.sha256, image.format, image.size)

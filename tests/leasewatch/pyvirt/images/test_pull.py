@@ -280,6 +280,24 @@ def test_the_commands_show_what_is_here(paths: Paths, capsys: pytest.CaptureFixt
     assert run(capsys, "remove", "deb")[:2] == (0, "image deb is removed\n")
 
 
+@pytest.mark.usefixtures("_here", "web")
+def test_an_image_without_a_name_is_listed_by_its_digest(
+    paths: Paths, capsys: pytest.CaptureFixture[str], content: bytes, tmp_path: Path
+) -> None:
+    file = tmp_path / "deb.qcow2"
+    file.write_bytes(content)
+    with Images(paths).taken(file) as unnamed:
+        heading, line = run(capsys, "list")[1].splitlines()
+        assert heading.startswith("NAME")
+        digest = line.split()[0]
+        assert digest == f"sha256:{unnamed.sha256[:12]}"
+        assert (
+            f"file:     {Images(paths).file(unnamed.sha256).path}\n"
+            in run(capsys, "show", digest)[1]
+        )
+        assert json.loads(run(capsys, "list", "-o", "json")[1])[0]["name"] is None
+
+
 @pytest.mark.usefixtures("_here")
 @pytest.mark.parametrize(
     ("words", "what"),

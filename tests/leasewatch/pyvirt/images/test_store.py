@@ -340,8 +340,10 @@ def test_what_is_gone_or_broken_is_one_clear_line(
         images.file(image.sha256)
     with pytest.raises(UserError, match=r"cannot copy image .*none: No such file"):
         images.add("web", tmp_path / "none")
-    with pytest.raises(UserError, match=r"cannot copy image .*: Is a directory"):
-        images.add("web", tmp_path)
+    os.mkfifo(tmp_path / "fifo")
+    for other in (tmp_path, Path("/dev/zero"), tmp_path / "fifo"):
+        with pytest.raises(UserError, match=f"image {other} is not a file"):
+            images.add("web", other)
     index = paths.images / "index.json"
     for content in (b"{", b'{"images": [1]}', b"\xff"):
         index.write_bytes(content)

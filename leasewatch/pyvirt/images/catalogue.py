@@ -39,8 +39,7 @@ def entry(paths: Paths, name: str) -> Entry:
     hint = "pyvirt image list --available"
     if meant := hints.likely(name, known):
         hint = f"did you mean {meant}?"
-    what = f'there is no image "{name}", and none to download under that name'
-    raise UserError(what, hint, "not-found")
+    raise UserError(f'there is no image "{name}" to download', hint, "not-found")
 
 
 def _decode(file: Path) -> dict[str, Entry]:

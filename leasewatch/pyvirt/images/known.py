@@ -80,12 +80,14 @@ class KnownImages:
         """What to type for an image that is not here."""
         from leasewatch.pyvirt.images import catalogue  # noqa: PLC0415  start-up time
 
+        offered: list[str] = []
         with contextlib.suppress(UserError):
-            if wanted in catalogue.read(self._paths):
-                return f"sudo pyvirt image pull {wanted}"
-        if meant := hints.likely(wanted, others):
+            offered = list(catalogue.read(self._paths))
+        if wanted in offered:
+            return f"sudo pyvirt image pull {wanted}"
+        if meant := hints.likely(wanted, [*others, *offered]):
             return f"did you mean {meant}?"
-        return "pyvirt image list" if others else "sudo pyvirt image add NAME FILE"
+        return "pyvirt image list" if others else "pyvirt image list --available"
 
     def file(self, sha256: str) -> Disk:
         """Where the content with that digest is; UserError where it is gone."""

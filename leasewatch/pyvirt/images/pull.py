@@ -24,7 +24,7 @@ def find_or_pull(paths: Paths, name: str, progress: Progress) -> Image:
     try:
         return Images(paths).get(name)
     except UserError as error:
-        if error.code != "not-found":
+        if error.code != "not-found" or name not in catalogue.read(paths):
             raise
     return pull(paths, name, progress)
 

@@ -214,9 +214,10 @@ def test_the_packages_catalogue_is_good_and_an_owner_adds_and_replaces_entries(
     with pytest.raises(UserError) as error:
         find(paths, "debian12")
     assert error.value.hint.startswith("did you mean debian-1")
-    with pytest.raises(UserError, match='no image "nothing-like-it"') as error:
-        find(paths, "nothing-like-it")
-    assert error.value.hint == "pyvirt image list --available"
+    for act in (find, get):
+        with pytest.raises(UserError, match='no image "nothing-like-it"') as error:
+            act(paths, "nothing-like-it")
+        assert error.value.hint == "pyvirt image list --available"
 
 
 BROKEN = {

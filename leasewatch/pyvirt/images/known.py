@@ -119,7 +119,7 @@ class KnownImages:
         """The text of each domain's definition."""
         found = {}
         for file in self._paths.domain_definitions.glob("*.toml"):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, IsADirectoryError):
                 found[file.stem] = file.read_bytes()
         return found
 

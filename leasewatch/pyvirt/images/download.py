@@ -8,7 +8,6 @@ has another version by now sends it from its beginning (If-Range, RFC 9110, 13.1
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import http.client
@@ -24,6 +23,7 @@ from typing import IO, BinaryIO, Final, NamedTuple
 import msgspec
 
 from leasewatch.pyvirt.images.names import check_url
+from leasewatch.pyvirt.images.unpacking import write_all
 from nss_pyvirt import __version__, replacing
 from nss_pyvirt.errors import UserError
 
@@ -123,7 +123,7 @@ def downloaded(folder: Path, url: str, progress: Progress) -> Iterator[Path]:
 def _own(part: Path, url: str) -> Iterator[BinaryIO]:
     """The part, open to write and locked."""
     while True:
-        with os.fdopen(replacing.open_regular(part, 0o600), "r+b") as file:
+        with os.fdopen(replacing.open_regular(part, 0o600), "r+b", buffering=0) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -149,9 +149,9 @@ def _fill(url: str, file: BinaryIO, notes: Path, progress: Progress) -> None:
                 raise UserError(f"cannot download {url}: {error}", hint, "unavailable") from None
             time.sleep(_PAUSE)
         except OSError as error:
-            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-                file.truncate(0)
-            raise UserError(f"cannot download {url}: {error.strerror or error}") from error
+            file.truncate(0)  # of a full disk
+            what = f"cannot download {url}: {error.strerror or error}"
+            raise UserError(what, "make room below /var/lib/pyvirt/images") from error
 
 
 @contextlib.contextmanager
@@ -203,8 +203,7 @@ def _receive(url: str, reply: _Reply, file: BinaryIO, progress: Progress) -> Non
             raise _CutError(_why(error)) from None
         if not chunk:
             break
-        file.write(chunk)
-        file.flush()
+        write_all(file, chunk)
         count += len(chunk)
         progress(count, total)
     if total is not None and count != total:

@@ -219,7 +219,7 @@ class Images(KnownImages):
             self._folder.mkdir(mode=0o755, parents=True, exist_ok=True)
             fd, name = mkstemp(dir=self._folder, prefix=_PARTIAL)
             fcntl.flock(fd, fcntl.LOCK_SH)
-        partial = _Partial(os.fdopen(fd, "r+b"), Path(name))
+        partial = _Partial(os.fdopen(fd, "r+b", buffering=0), Path(name))
         with partial.file:
             try:
                 yield partial

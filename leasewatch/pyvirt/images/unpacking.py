@@ -24,7 +24,7 @@ _FICLONE: Final = 0x40049409  # ioctl_ficlone(2)
 
 
 def copy(source: BinaryIO, target: BinaryIO) -> str:
-    """Fill the empty `target` with the content of `source`; the SHA-256 of that, in hex.
+    """Fill the empty, unbuffered `target` with the content of `source`; its SHA-256, in hex.
 
     Blocks are shared where the file system can (reflink), and zeros take no room. OSError where
     it cannot be read or written, UserError where it cannot be unpacked.
@@ -43,11 +43,20 @@ def copy(source: BinaryIO, target: BinaryIO) -> str:
             if chunk == _ZEROS:
                 target.seek(_CHUNK, os.SEEK_CUR)
             else:
-                target.write(chunk)
+                write_all(target, chunk)
     if not shared:
         target.truncate(count)
-    target.flush()
     return digest.hexdigest()
+
+
+def write_all(file: BinaryIO, data: bytes) -> None:
+    """Write to an unbuffered file, which may take only a part at once.
+
+    A buffered one would fail once more on a full disk when it is closed.
+    """
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
 
 
 def packing_of(source: BinaryIO) -> Packing | None:

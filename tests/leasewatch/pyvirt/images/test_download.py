@@ -7,6 +7,7 @@ import http.client
 import io
 import os
 import re
+import resource
 import signal
 import time
 import urllib.request
@@ -260,6 +261,19 @@ def test_a_file_for_which_there_is_no_room_is_refused_before_it_is_downloaded(
     with pytest.raises(UserError, match="needs 1 MiB, but there are 0 MiB free") as error:
         get(folder, f"{web.base}/deb.img")
     assert "make room" in error.value.hint
+    assert not folder.exists()
+
+
+def test_a_disk_that_is_full_in_the_middle_is_one_clear_line_and_leaves_nothing(
+    web: Web, folder: Path
+) -> None:
+    def child() -> int:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (700_001, 700_001))
+        with pytest.raises(UserError, match=r"cannot download .*: File too large$"):
+            get(folder, f"{web.base}/deb.img")
+        return 0
+
+    assert os.waitpid(fork(child), 0)[1] == 0
     assert not folder.exists()
 
 

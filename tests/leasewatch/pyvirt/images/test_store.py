@@ -96,7 +96,7 @@ def test_a_full_disk_leaves_nothing(images: Images, paths: Paths, tmp_path: Path
     raw.write_bytes(b"\xff" * (2 << 20))
 
     def child() -> int:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_001, 1_000_001))
         with pytest.raises(UserError, match=rf"^cannot copy image {raw}: File too large$"):
             images.add("raw", raw)
         return 0

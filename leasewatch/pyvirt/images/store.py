@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shlex
@@ -85,7 +86,8 @@ class Images(KnownImages):
                         image = self._insert(ours, temp, image, moves=moves)
                 except OSError as error:
                     what = f"cannot copy image {origin.source}: {error.strerror}"
-                    raise UserError(what) from error
+                    full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+                    raise UserError(what, f"make room below {self._folder}" * full) from error
                 yield image
         finally:
             self.forget_unused()

@@ -97,8 +97,9 @@ def test_a_full_disk_leaves_nothing(images: Images, paths: Paths, tmp_path: Path
 
     def child() -> int:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_001, 1_000_001))
-        with pytest.raises(UserError, match=rf"^cannot copy image {raw}: File too large$"):
+        with pytest.raises(UserError, match=rf"^cannot copy image {raw}: File too large$") as full:
             images.add("raw", raw)
+        assert full.value.hint == f"make room below {paths.images}"
         return 0
 
     assert os.waitpid(fork(child), 0)[1] == 0

@@ -171,8 +171,10 @@ def start_detached(
         raise UserError(f"cannot start {unit}: {error.strerror}") from error
     if failure:
         raise last_error(log, before, f"{unit} {failure}")
-    missing = f"pyvirt: {unit} is not installed: sudo nss-pyvirt install"
-    return [*([missing] if forks and booted else []), *_said(log, before)]
+    if forks and booted:
+        what = f"{unit} is not installed: what is started may end when you log out"
+        frame.print_warning("pyvirt", UserError(what, "sudo nss-pyvirt install", "missing"))
+    return _said(log, before)
 
 
 def _fork(

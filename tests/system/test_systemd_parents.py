@@ -89,6 +89,10 @@ def test_what_is_started_while_the_units_are_removed_is_named_and_can_be_stopped
     )
     lab.run(["pyvirt", "network", "stop", "lab"])
     assert "pv-lab" not in lab.run(["ip", "-brief", "link"]).stdout
+    assert lab.run(["pyvirt", "network", "start", "lab"]).stderr == (
+        f"pyvirt: {NETWORK} is not installed: what is started may end when you log out\n"
+        "  hint: sudo nss-pyvirt install\n"
+    )
 
 
 def test_a_network_that_cannot_start_says_why_and_leaves_no_unit(lab: Machine) -> None:

@@ -174,6 +174,22 @@ def test_a_parent_is_started_by_a_program_without_standard_streams(tmp_path: Pat
     assert subprocess.run(code, check=False, timeout=60).returncode == 0
 
 
+def test_a_parent_that_keeps_its_log_prints_everything_twice(tmp_path: Path) -> None:
+    log = tmp_path / "runs/web1/log"
+    code = f"""
+import sys
+from pathlib import Path
+from leasewatch.pyvirt import process
+process.keep_log(Path({str(log)!r}))
+process.say("no bridge today")
+raise RuntimeError("it is broken")
+"""
+    done = subprocess.run(python(code), capture_output=True, text=True, check=False, timeout=60)
+    assert done.stderr.startswith("pyvirt: no bridge today\n")
+    assert "RuntimeError: it is broken\n" in done.stderr
+    assert log.read_text() == done.stderr
+
+
 def test_a_program_that_is_missing_is_one_clear_line() -> None:
     with pytest.raises(UserError, match="nosuchtool is not installed") as caught:
         programs.find("nosuchtool", "the-package")

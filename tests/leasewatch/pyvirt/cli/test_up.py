@@ -8,7 +8,7 @@ import pytest
 
 from leasewatch.paths import Paths
 from leasewatch.pyvirt import boot
-from leasewatch.pyvirt.cli import at_once
+from leasewatch.pyvirt.cli import at_once, halves
 from leasewatch.pyvirt.cli import up as cli
 from leasewatch.pyvirt.cli.pyvirt import command
 from leasewatch.pyvirt.defined import store
@@ -135,3 +135,13 @@ def test_commands_at_once_print_each_as_a_whole_and_pass_their_codes_on(
     at = lines.index("pyvirt: there is no command pyvirt frobnicate")
     assert lines[at + 1] == "  hint: pyvirt --help"
     assert "0.1.0" in said.out
+
+
+@pytest.mark.parametrize("kind", ["network", "domain"])
+@pytest.mark.parametrize("name", ["../x", "nosuch"])
+def test_a_parent_of_nothing_that_is_defined_leaves_no_log(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, kind: str, name: str
+) -> None:
+    monkeypatch.setattr(halves, "Paths", lambda: paths)
+    assert frame.run(command, "pyvirt", [kind, "run", name]) == 1
+    assert not list(Path(paths.top).iterdir())

@@ -16,6 +16,7 @@ from typing import NoReturn
 import click
 
 from tests.bench import (
+    boot,
     commands,
     getent,
     installed,
@@ -47,6 +48,7 @@ SECTIONS: dict[str, Callable[[Path, Counts], Table]] = {
     "storm": storm.measure,
     "wire": wire.measure,
     "commands": commands.measure,
+    "boot": boot.measure,
 }
 
 

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from tests.bench.timing import percentile, whole_process
 
-Who = Literal["ours", "libvirt", "bare"]
+Who = Literal["ours", "libvirt", "bare", "one by one"]
 
 
 class Step(NamedTuple):

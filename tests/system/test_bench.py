@@ -103,6 +103,11 @@ _EXPECTED = {
         "domain start -> its name is found (TCG)": 3,
         "its name is found -> ssh (TCG, 128 MiB)": 5,
     },
+    "2 domains at once": {
+        "start": 3,
+        "stop by force": 2,
+        "pyvirt up, with nothing to do": 1,
+    },
 }
 """How each table's title begins -> its rows -> how many cells of a row are filled: a figure for
 each column and, where something was asked, the measured, the asked and the verdict.

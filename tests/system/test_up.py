@@ -68,7 +68,7 @@ def test_one_that_cannot_start_hides_no_other_and_down_leaves_nothing(booting: W
 
 def test_up_mends_what_was_killed_and_down_takes_it_along(booting: World) -> None:
     world = booting
-    for tenths in (1, 4, 8):
+    for tenths in (1, 6):
         up = world.spawn(["pyvirt", "up"])
         time.sleep(tenths / 10)
         up.kill()

@@ -145,3 +145,21 @@ def test_a_parent_of_nothing_that_is_defined_leaves_no_log(
     monkeypatch.setattr(halves, "Paths", lambda: paths)
     assert frame.run(command, "pyvirt", [kind, "run", name]) == 1
     assert not list(Path(paths.top).iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["up", "web1"], ["unexpected argument (web1)", "pyvirt up --help"]),
+        (["down", "--timeout", "-5"], ['--timeout: "-5" is not a time', "pyvirt down --help"]),
+        (["down", "--force"], ["there is no option --force", "pyvirt down --help"]),
+    ],
+)
+def test_wrong_usage_is_one_line_with_a_hint(
+    capsys: pytest.CaptureFixture[str], words: list[str], said: list[str]
+) -> None:
+    assert frame.run(command, "pyvirt", words) == 2
+    what, hint = said
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"pyvirt: {what}")
+    assert second == f"  hint: {hint}"

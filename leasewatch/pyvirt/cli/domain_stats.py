@@ -30,7 +30,14 @@ _COLUMNS: Final = (
     *("name", "state", "cpu", "used", "memory", "rss"),
     *("read", "written", "received", "sent"),
 )
-_WIDE: Final = {"state": 90, "memory": 90, "rss": 100}
+_WIDE: Final = {
+    "state": 90,
+    "memory": 90,
+    "rss": 100,
+    "cpu_clock": 120,
+    "cpu_migrations": 110,
+    "context_switches": 90,
+}
 """The least width of a terminal that shows these."""
 _CSV: Final = (
     *("name", "state", "cpu_time", "vcpu_time", "memory", "used", "rss"),
@@ -156,7 +163,8 @@ class _Shown:
             rows = [{key: value for key, value in row.items() if key != "at"} for row in rows]
         columns = [*(_COLUMNS if is_table else _CSV)]
         if self._perf:
-            columns = ["name", *EVENTS] if is_table else [*columns, *EVENTS]
+            counted = (e for e in EVENTS if any(row["perf"][e] is not None for row in rows))
+            columns = ["name", *counted] if is_table else [*columns, *EVENTS]
             rows = [row | row["perf"] for row in rows] if self._output != "json" else rows
         if self._watch and not self._redraws:
             columns.insert(0, "time")

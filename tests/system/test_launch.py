@@ -92,6 +92,17 @@ def test_what_is_waited_for_in_vain_is_named(host: World) -> None:
     assert "sudo pyvirt domain start web1" in gone.stderr
 
 
+def test_without_the_service_a_launch_ends_soon_and_says_how_to_start_it(
+    world: World, guest_files: GuestFiles
+) -> None:
+    world.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/root/.ssh/id_ed25519"])
+    failed = pyvirt(world, *_words(guest_files, "web1"), check=False)
+    assert failed.stderr.splitlines()[-2:] == [
+        "pyvirt: leasewatch does not run: no name is found",
+        "  hint: sudo leasewatch serve",
+    ]
+
+
 WRONG = [
     (["Web1"], "upper-case"),
     (["web1", "--image", "nothing-like-it"], "nothing-like-it"),

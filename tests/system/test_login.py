@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.system.guest import GuestFiles
 from tests.system.world import World
 
 KEY = Path("/root/.ssh/id_ed25519")
+DATA = Path("/var/lib/pyvirt/domains/web1")
 KNOWN_HOSTS = Path("/run/pyvirt/ssh_known_hosts")
 
 
@@ -54,3 +56,23 @@ def test_a_seed_makes_the_user_that_was_asked_for(
     assert _ssh(keyed_lab, "alice@web1", "id -un; hostname").split() == ["alice", "web1"]
     another = keyed_lab.run(["ssh", "-o", "BatchMode=yes", "web1", "true"], check=False)
     assert "Permission denied" in another.stderr
+
+
+def test_a_guest_without_cloud_init_finds_its_name_and_host_key_in_smbios(
+    keyed_lab: World, guest_files: GuestFiles
+) -> None:
+    define(keyed_lab, guest_files, "web1", "--user", "root")
+    pyvirt(keyed_lab, "domain", "start", "web1")
+    lease(keyed_lab, "web1")
+    asked = "tr '\\0' '\\n' </sys/firmware/dmi/tables/DMI | grep io.systemd.credential.binary:"
+    found = _ssh(keyed_lab, "web1", asked).splitlines()
+    values = dict(line.partition(":")[2].split("=", 1) for line in found)
+    assert b64decode(values["system.hostname"]) == b"web1"
+    keys = read(keyed_lab, "/root/.ssh/id_ed25519.pub")
+    assert b64decode(values["ssh.authorized_keys.root"]).decode() == keys
+    *rule, key = b64decode(values["tmpfiles.extra"]).decode().split()
+    assert rule == ["f~", "/etc/ssh/ssh_host_ed25519_key", "0600", "root", "root", "-"]
+    assert b64decode(key).decode() == read(keyed_lab, DATA / "ssh_host_ed25519_key")
+    programs = keyed_lab.run(["ps", "axww", "-o", "args="]).stdout
+    assert "credential0" in programs
+    assert values["tmpfiles.extra"] not in programs

@@ -72,13 +72,13 @@ def _start(
         kept.callback(ours.close)
         given.callback(events.close)
         layers = tuple(tuple(_open(given, one) for one in each.layers) for each in devices.drives)
-        shown = qemu.sandbox_files(domain)
+        shown = qemu.sandbox_files(domain, devices)
         for path in (each for each in shown.values() if isinstance(each, Path)):
             _open(given, qemu.Layer(path, "raw"))  # a clearer message than the sandbox has
         descriptors = qemu.Descriptors(
             qmp.fileno(), events.fileno(), console.fileno(), console_log, devices.taps, layers
         )
-        argv = qemu.command(domain, accel, devices.drives, descriptors)
+        argv = qemu.command(domain, accel, devices, descriptors)
         guest = sandbox.spawn(
             [program, *argv[1:]],
             [None, errors, errors],

@@ -25,6 +25,9 @@ BALLOON = "balloon"
 _SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 _QUIET = ("-nodefaults", "-no-user-config", "-display", "none")
 
+_BOOT = ("kernel", "initrd")
+"""Keys of a definition that are options of QEMU."""
+
 
 class Layer(NamedTuple):
     """A file of a drive."""
@@ -49,6 +52,8 @@ class Devices(NamedTuple):
     drives: Sequence[Drive]
     taps: tuple[int, ...]
     """Open descriptors, one per interface."""
+    credentials: Sequence[str] = ()
+    """Values of SMBIOS type 11. They are secret: no command line may hold them."""
 
 
 class Descriptors(NamedTuple):
@@ -71,7 +76,7 @@ class Descriptors(NamedTuple):
 
 
 def command(
-    domain: DomainDefinition, accel: Chosen, drives: Sequence[Drive], descriptors: Descriptors
+    domain: DomainDefinition, accel: Chosen, devices: Devices, descriptors: Descriptors
 ) -> list[str]:
     """The domain's QEMU (qemu-system(1)), which runs in a sandbox with `sandbox_files`.
 
@@ -96,21 +101,24 @@ def command(
         argv += ["-netdev", f"tap,id=net{index},fd={fd}"]
         # No boot ROM: nothing here boots from the network, and loading it takes time.
         argv += ["-device", f"virtio-net-pci,netdev=net{index},mac={nic.mac},romfile="]
-    for index, (drive, fds) in enumerate(zip(drives, descriptors.drives, strict=True)):
+    for index, (drive, fds) in enumerate(zip(devices.drives, descriptors.drives, strict=True)):
         argv += _drive(f"disk{index}", drive, fds)
         argv += ["-device", f"virtio-blk-pci,drive=disk{index}"]
     argv += ["-device", f"virtio-balloon-pci,id={BALLOON},guest-stats-polling-interval=5"]
-    for name in sandbox_files(domain):
-        argv += [f"-{name}", f"/{name}"]
+    for name in sandbox_files(domain, devices):
+        option = [f"-{name}", f"/{name}"]
+        argv += option if name in _BOOT else ["-smbios", f"type=11,path=/{name}"]
     if domain.append:
         argv += ["-append", domain.append]
     return argv
 
 
-def sandbox_files(domain: DomainDefinition) -> dict[str, Path | bytes]:
-    """Files that QEMU can only open by a path: name in the sandbox -> the file."""
-    given = (("kernel", domain.kernel), ("initrd", domain.initrd))
-    return {name: Path(path) for name, path in given if path is not None}
+def sandbox_files(domain: DomainDefinition, devices: Devices) -> dict[str, Path | bytes]:
+    """Files that QEMU can only open by a path: name in the sandbox -> the file, or its content."""
+    given = ((name, getattr(domain, name)) for name in _BOOT)
+    found: dict[str, Path | bytes] = {name: Path(path) for name, path in given if path is not None}
+    secret = enumerate(devices.credentials)
+    return found | {f"credential{index}": text.encode() for index, text in secret}
 
 
 def _drive(name: str, drive: Drive, fds: Sequence[int]) -> list[str]:

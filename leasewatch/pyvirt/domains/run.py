@@ -63,6 +63,7 @@ def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None
         sweep(files, KILLED)
         seed.refresh(files, domain)
         probe.look(paths).check_machine(domain.machine, domain.name)
+        credentials = seed.credentials(files, domain)
         drives = disk.drives(paths, domain)
         with _started_networks(paths, domain) as networks:
             taps, nics = _open_taps(ours, domain, networks)
@@ -82,7 +83,7 @@ def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None
         hosts_entries.update(paths, domain, running=True)
         is_filtered = _filter(paths, state, say) and domain.mac_filtering
         known_hosts.publish(paths, domain, is_filtered=is_filtered)
-        devices = qemu.Devices(drives, tuple(taps))
+        devices = qemu.Devices(drives, tuple(taps), credentials)
         record = partial(_record, files, state)
         renew = partial(_renew, files, state, domain, say)
         ends.append(guest.run(files, domain, accel, devices, signals, record, renew))

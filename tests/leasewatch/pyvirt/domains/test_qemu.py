@@ -17,10 +17,14 @@ OVERLAY = qemu.Layer(Path("/disks/disk.qcow2"), "qcow2", writable=True)
 IMAGE = qemu.Layer(Path("/images/debian.raw"), "raw")
 
 
-def _argv(accel: qemu.Chosen = "tcg", memory: int = 1024, **parts: Any) -> list[str]:
+def _domain(memory: int = 1024, **parts: Any) -> DomainDefinition:
     nics = tuple(NicDefinition(network="lab", mac=f"52:54:00:00:00:0{i}") for i in (1, 2))
-    domain = DomainDefinition(name="web1", nics=nics, memory=memory, cpus=2, **parts)
-    return qemu.command(domain, accel, (), GIVEN)
+    return DomainDefinition(name="web1", nics=nics, memory=memory, cpus=2, **parts)
+
+
+def _argv(accel: qemu.Chosen = "tcg", memory: int = 1024, **parts: Any) -> list[str]:
+    domain = _domain(memory, **parts)
+    return qemu.command(domain, accel, qemu.Devices((), GIVEN.taps), GIVEN)
 
 
 def _nodes(*drives: qemu.Drive) -> list[dict[str, Any]]:
@@ -29,7 +33,7 @@ def _nodes(*drives: qemu.Drive) -> list[dict[str, Any]]:
     fds = tuple(tuple(next(numbers) for _ in drive.layers) for drive in drives)
     domain = DomainDefinition(name="web1", nics=(), memory=64, cpus=1)
     given = GIVEN._replace(taps=(), drives=fds)
-    argv = qemu.command(domain, "tcg", drives, given)
+    argv = qemu.command(domain, "tcg", qemu.Devices(drives, given.taps), given)
     assert set(_values(argv, "-add-fd")[1:]) == {
         f"fd={n},set={n}" for layers in fds for n in layers
     }
@@ -76,14 +80,15 @@ def test_qemu_sees_no_path_of_the_host() -> None:
     )
     given = GIVEN._replace(taps=(), drives=((20, 21),))
     drives = [qemu.Drive((OVERLAY, IMAGE))]
-    argv = qemu.command(domain, "tcg", drives, given)
+    argv = qemu.command(domain, "tcg", qemu.Devices(drives, given.taps), given)
     assert not [word for word in argv if re.search("/boot|/images|/disks", word)]
     assert [_values(argv, option) for option in ("-kernel", "-initrd", "-append")] == [
         ["/kernel"],
         ["/initrd"],
         ["a,b"],
     ]
-    assert qemu.sandbox_files(domain) == {"kernel": Path("/boot/k,1"), "initrd": Path("/boot/i")}
+    files = qemu.sandbox_files(domain, qemu.Devices((), ()))
+    assert files == {"kernel": Path("/boot/k,1"), "initrd": Path("/boot/i")}
 
 
 @pytest.mark.parametrize(
@@ -105,3 +110,13 @@ def test_the_probe_tries_the_processor_that_the_guest_gets(
 )
 def test_translated_code_has_a_quarter_of_the_memory_within_limits(memory: int, cache: int) -> None:
     assert _values(_argv("tcg", memory), "-accel") == [f"tcg,tb-size={cache}"]
+
+
+def test_what_is_secret_is_in_no_command_line() -> None:
+    devices = qemu.Devices((), GIVEN.taps, ["io.systemd.credential:a=secret"])
+    domain = _domain()
+    argv = qemu.command(domain, "tcg", devices, GIVEN)
+    assert _values(argv, "-smbios") == ["type=11,path=/credential0"]
+    assert "secret" not in " ".join(argv)
+    files = qemu.sandbox_files(domain, devices)
+    assert files == {"credential0": b"io.systemd.credential:a=secret"}

@@ -150,7 +150,7 @@ def test_what_is_linked_and_unlinked_is_what_the_package_installs() -> None:
 
 
 def test_the_links_to_sections_and_files_lead_somewhere() -> None:
-    headings = re.findall(r"^## (.*)$", readme.TEXT, re.MULTILINE)
+    headings = re.findall(r"^###? (.*)$", readme.TEXT, re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", text).lower().replace(" ", "-") for text in headings}
     for target in re.findall(r"\]\(([^)]*)\)", readme.TEXT):
         assert target[1:] in anchors if target[0] == "#" else (ROOT / target).is_file()

@@ -48,8 +48,17 @@ class _Command(click.Command):
             context_settings={"allow_interspersed_args": not any(p.rest for p in ours.params)},
         )
 
+        self._bare = {
+            word: f"{word}={param.bare}"
+            for param in ours.params
+            for word in param.words
+            if param.bare is not None
+        }
+        """Options without their value; click would take the next word for it."""
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the words; UsageError for `--disk a --disk b`: click would take the last."""
+        args = [self._bare.get(word, word) for word in args]
         if not ctx.resilient_parsing:
             _, _, order = self.make_parser(ctx).parse_args(list(args))
             for option in order:
@@ -121,8 +130,6 @@ def _param(ours: Param) -> click.Parameter:
         "metavar": ours.metavar,
         "shell_complete": ours.complete,
     }
-    if ours.bare is not None:
-        attrs["flag_value"] = ours.bare
     if not ours.words:
         return click.Argument([ours.name], nargs=-1 if ours.multiple else 1, **attrs)
     return click.Option(

@@ -56,6 +56,16 @@ def guest_files(_namespaces: None) -> GuestFiles:
     return GuestFiles(Path(built.stdout.strip()))
 
 
+@pytest.fixture(scope="session")
+def cloud_image(_namespaces: None) -> Path:
+    """Debian 12 with cloud-init, GRUB, a locked root and no host keys."""
+    script = Path(__file__).with_name("cloud_image.sh")
+    made = subprocess.run(
+        [script, "bookworm"], stdout=subprocess.PIPE, text=True, check=True, timeout=2400
+    )
+    return Path(made.stdout.strip())
+
+
 @pytest.fixture
 def started_lab(world: World) -> World:
     """A world with a started network `lab`."""

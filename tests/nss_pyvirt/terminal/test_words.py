@@ -41,8 +41,9 @@ def ssh(**given: Any) -> dict[str, Any]:
 def test_an_option_may_be_given_without_its_value(
     words: list[str], wait: str | None, names: tuple[str, ...]
 ) -> None:
-    read = start.read(words)
-    assert (read["wait"], read["names"]) == (wait, names)
+    by_click = with_click.built(start).make_context("start", list(words)).params
+    for read in (start.read(words), by_click):
+        assert (read["wait"], read["names"]) == (wait, names)
 
 
 @pytest.mark.parametrize("words", [["--wait=", "a"], ["--wait=x", "a"], ["--wait"]])

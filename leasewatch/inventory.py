@@ -7,8 +7,10 @@ In: pyvirt's run states and definitions, the settings, the files of other source
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
+
+import msgspec
 
 from leasewatch.config import Config
 from leasewatch.daemon import alive
@@ -28,6 +30,8 @@ class Inventory(NamedTuple):
     """Those that run, with all names of theirs."""
     bridges: dict[str, list[str]]
     """By network, if they are known."""
+    suffixes: dict[str, str]
+    """DNS suffix by network."""
     defined: frozenset[str]
     """Names and aliases of pyvirt's domains, running or not; folded."""
     networks: int
@@ -37,7 +41,7 @@ class Inventory(NamedTuple):
     problems: list[Problem]
 
 
-NOTHING = Inventory([], [], {}, frozenset(), 0, {}, [])
+NOTHING = Inventory([], [], {}, {}, frozenset(), 0, {}, [])
 
 
 class Scanner:
@@ -55,20 +59,31 @@ class Scanner:
         """What there is now."""
         self._networks.scan()
         self._domains.scan()
+        networks = self._networks.values.values()
         found = self._discovery.scan(
-            self._known_files(settings), settings.names.suffix, settings.off(), time.monotonic()
+            self._known_files(settings),
+            settings.names.suffix,
+            settings.off(),
+            time.monotonic(),
+            taken=[network.name for network in networks],
         )
+        ours = {network.name: [network.bridge] for network in networks}
+        others = settings.bridges() | found.bridges
+        joined = _joined(networks, others)
+        for other, network in joined.items():
+            ours[network.name] += (one for one in others[other] if one != network.bridge)
         wall = time.time()
         domains = [
             aliases.no_longer_awaited(domain, wall)
-            for domain in (*self._running_domains(), *found.domains)
+            for domain in (*self._running_domains(), *_moved(found.domains, joined))
         ]
-        networks = self._networks.values.values()
-        ours = {network.name: [network.bridge] for network in networks}
+        lease_files = [_in_joined(file, joined) for file in found.lease_files]
         return Inventory(
-            lease_files=found.lease_files,
-            domains=aliases.merge_hosts(domains, settings.hosts()),
-            bridges=ours | settings.bridges() | found.bridges,
+            lease_files=lease_files,
+            domains=aliases.merge_hosts(domains, list(_moved(settings.hosts(), joined))),
+            bridges=ours | {name: of for name, of in others.items() if name not in joined},
+            suffixes={one.network: one.suffix for one in lease_files}
+            | {one.name: one.suffix for one in networks},
             defined=frozenset(map(labels.fold, self._defined.scan())),
             networks=len(networks),
             folders=self._folders | found.folders,
@@ -91,5 +106,40 @@ class Scanner:
                 writer_born=network.dnsmasq_born,
             )
             for network in self._networks.values.values()
+            if network.lease_file
         )
         return list({file.path: file for file in (*settings.lease_files(), *ours)}.values())
+
+
+def _joined(
+    networks: Iterable[NetworkState], others: Mapping[str, Sequence[str]]
+) -> dict[str, NetworkState]:
+    """Others' networks whose bridge a bridged network of ours has joined: each is ours then.
+
+    A bridge belongs to one network, so that a lease and a neighbour there mean the same guest.
+    """
+    bridged = {each.bridge: each for each in networks if not each.lease_file}
+    found = ((other, bridged.get(one)) for other, bridges in others.items() for one in bridges)
+    return {other: ours for other, ours in found if ours is not None and ours.name != other}
+
+
+def _in_joined(file: LeaseFile, joined: Mapping[str, NetworkState]) -> LeaseFile:
+    ours = joined.get(file.network)
+    if ours is None:
+        return file
+    return msgspec.structs.replace(file, network=ours.name, suffix=ours.suffix)
+
+
+def _moved(domains: Iterable[Domain], joined: Mapping[str, NetworkState]) -> Iterator[Domain]:
+    """The domains with their cards on the networks that theirs have joined."""
+    for domain in domains:
+        if any(nic.network in joined for nic in domain.nics):
+            nics = tuple(
+                msgspec.structs.replace(nic, network=joined[nic.network].name)
+                if nic.network in joined
+                else nic
+                for nic in domain.nics
+            )
+            yield msgspec.structs.replace(domain, nics=nics)
+        else:
+            yield domain

@@ -119,8 +119,9 @@ class NetworkState(msgspec.Struct, frozen=True, kw_only=True):
     suffix: str
     """DNS suffix, e.g. `internal`; hosts are NAME.NETWORK.SUFFIX."""
     lease_file: str
+    """Empty: bridged, so guests get their addresses from others."""
     subnets: tuple[str, ...]
-    """CIDRs, e.g. `10.77.0.0/24`, `fd12:…::/64`."""
+    """CIDRs, e.g. `10.77.0.0/24`, `fd12:…::/64`; none: bridged."""
     pid: int
     """The `pyvirt network run` process."""
     started: float

@@ -181,7 +181,7 @@ class Service:
             guest_claims=names.guest_claims,
             reserved=frozenset(reserved),
             defined=there.defined,
-            suffixes={file.network: file.suffix for file in there.lease_files},
+            suffixes=there.suffixes,
             ipv6=self._neighbours.ipv6_networks(),
             prefixes=self._neighbours.prefixes(),
             unrelayed=frozenset(there.bridges.keys() - self._config.bridges()),

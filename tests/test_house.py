@@ -63,6 +63,7 @@ _PURE = (
     *(f"pyvirt/mac_filter/{name}.py" for name in ("frame_rules", "holders", "ruleset")),
     *(f"pyvirt/networks/{name}.py" for name in ("dnsmasq_conf", "firewall")),
     *("pyvirt/networks/backoff.py", "pyvirt/networks/nat.py"),
+    "pyvirt/mac_filter/rule_templates.py",
 )
 _IMPURE = {"asyncio", "fcntl", "os", "random", "subprocess", "threading", "time"}
 

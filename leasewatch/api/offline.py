@@ -106,6 +106,7 @@ def _read(paths: Paths) -> _Files:
     known = [
         LeaseFile(path=state.lease_file, network=state.name, suffix=state.suffix, kind="pyvirt")
         for state in run_states.read_all(paths.network_runs, NetworkState)
+        if state.lease_file
     ]
     discovered = Discovery(paths.root, holds=lambda _path: False).scan(
         [*known, *found.lease_files()], found.names.suffix, found.off(), 0.0

@@ -19,12 +19,15 @@ from leasewatch.neighbours.table import FAILED, PERMANENT, REACHABLE, STALE, Sig
 # linux/rtnetlink.h, linux/netlink.h, linux/if_addr.h, linux/neighbour.h, asm/socket.h
 NEWLINK, DELLINK, NEWADDR, DELADDR, NEWNEIGH, DELNEIGH = 16, 17, 20, 21, 28, 29
 _GETLINK, _SETLINK, _GETADDR, _GETNEIGH, _DONE, _ERROR = 18, 19, 22, 30, 3, 2
-_REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
+_REQUEST, _ACK, _DUMP, _CREATE = 0x1, 0x4, 0x300, 0x400
+_NTF_USE = 0x01
+"""As if a packet were sent there."""
 _GROUPS: Final = 0x1 | 0x4 | 0x10 | 0x100
 """Links, neighbours, IPv4 and IPv6 addresses."""
 _NDA_DST, _NDA_LLADDR, _NDA_CACHEINFO, _NDA_IFINDEX = 1, 2, 3, 8
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MASTER = 1, 3, 10
+_IFLA_LINKINFO, _IFLA_INFO_KIND = 18, 1
 _IFLA_PROTINFO, _IFLA_BRPORT_GROUP_FWD_MASK, _NESTED = 12, 31, 0x8000
 _IFF_UP = 0x1
 _SO_ATTACH_FILTER: Final = 26
@@ -52,6 +55,8 @@ class Interface(NamedTuple):
     """As an administrator set it."""
     master: int
     """The index of the bridge that it is a port of; 0: none."""
+    kind: str
+    """`bridge`, `veth`, … (ip-link(8)); empty: a network card."""
 
 
 def messages(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -98,6 +103,13 @@ def forget(entry: Sighting) -> None:
     list(_ask(DELNEIGH, request, _REQUEST | _ACK))
 
 
+def seek(ifindex: int, address: Address) -> None:
+    """Have the kernel find out who has an IPv4 address on a link. Needs root. Raises OSError."""
+    request = _NEIGHBOUR.pack(socket.AF_INET, ifindex, 0, _NTF_USE, 0)
+    request += _ATTRIBUTE.pack(4 + len(address), _NDA_DST) + address
+    list(_ask(NEWNEIGH, request, _REQUEST | _ACK | _CREATE))
+
+
 def links() -> dict[str, Interface]:
     """Every interface by its name; raises OSError.
 
@@ -107,11 +119,16 @@ def links() -> dict[str, Interface]:
     for _, payload in _ask(_GETLINK, _INTERFACE.pack(0, 0, 0, 0, 0)):
         _family, _type, index, flags, _change = _INTERFACE.unpack_from(payload)
         found = attributes(payload, _INTERFACE.size)
-        name = found[_IFLA_IFNAME].rstrip(b"\0").decode(errors="replace")
+        name = _text(found[_IFLA_IFNAME])
         mac = found.get(_IFLA_ADDRESS, b"").hex(":")
         (master,) = struct.unpack_from("=i", found.get(_IFLA_MASTER, bytes(4)))
-        by_name[name] = Interface(index, mac, bool(flags & _IFF_UP), master)
+        kind = attributes(found.get(_IFLA_LINKINFO, b""), 0).get(_IFLA_INFO_KIND, b"")
+        by_name[name] = Interface(index, mac, bool(flags & _IFF_UP), master, _text(kind))
     return by_name
+
+
+def _text(value: bytes) -> str:
+    return value.rstrip(b"\0").decode(errors="replace")
 
 
 def forward_groups(ifindex: int, mask: int) -> None:

@@ -72,15 +72,22 @@ class Discovery:
         self._now = 0.0
 
     def scan(
-        self, known: Iterable[LeaseFile], suffix: str, off: Collection[str], now: float
+        self,
+        known: Iterable[LeaseFile],
+        suffix: str,
+        off: Collection[str],
+        now: float,
+        taken: Iterable[str] = (),
     ) -> Found:
         """Find everything but the `known` files and the sources in `off`.
 
-        `suffix` is the networks' DNS suffix. `now` is monotonic, in seconds.
+        `suffix` is the networks' DNS suffix. `now` is monotonic, in seconds. `taken` are networks
+        of ours, so that another's gets another name.
         """
         found = Found(list(known), [], {}, [], {})
         self._now = now
-        self._networks = {labels.fold(f.network): ("", f.network) for f in found.lease_files}
+        names = (*taken, *(file.network for file in found.lease_files))
+        self._networks = {labels.fold(name): ("", name) for name in names}
         starts: dict[tuple[str, str], _Start] = {}
         sources = [source for source in registry.SOURCES if source.name not in off]
         for source in sources:

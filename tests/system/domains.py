@@ -34,11 +34,11 @@ def define(
     pyvirt(world, "domain", "create", name, "--network", "lab", *boot, *size, *options)
 
 
-def define_idle(world: World, name: str, *options: str | Path) -> None:
+def define_idle(world: World, name: str, *options: str | Path, network: str = "lab") -> None:
     """Define a domain whose guest does nothing, for tests of what pyvirt does: it costs nothing."""
     (world.root / "run/idle-kernel").write_bytes(IDLE_KERNEL)
     boot = ("--kernel", "/run/idle-kernel", "--memory", "96", "--accel", "tcg")
-    pyvirt(world, "domain", "create", name, "--network", "lab", *boot, *options)
+    pyvirt(world, "domain", "create", name, "--network", network, *boot, *options)
 
 
 def row(world: World, name: str) -> dict[str, str | int | list[str]]:

@@ -51,13 +51,17 @@ command = commands.Group(
 
 @command.command(
     Param("name", required=True),
-    Param("--subnet", default="auto", metavar="auto|CIDR", help="IPv4, e.g. 10.9.0.0/24."),
+    Param("--subnet", metavar="auto|CIDR", help="IPv4, e.g. 10.9.0.0/24 (default: auto)."),
     Param(
         "--mode",
-        kind=("nat", "isolated"),
-        default="nat",
-        help="nat: guests reach the world through the host; isolated: only the host and each "
-        "other.",
+        kind=("nat", "isolated", "bridged"),
+        help="nat (default): guests reach the world through the host; isolated: only the host and "
+        "each other; bridged: see --bridge.",
+    ),
+    Param(
+        "--bridge",
+        metavar="BRIDGE",
+        help="Join this bridge of the host; addresses come from its DHCP server.",
     ),
     Param("--suffix", default="internal", help="Hosts are GUEST.NAME.SUFFIX."),
     Param(
@@ -71,11 +75,16 @@ command = commands.Group(
         "sudo pyvirt network create lab",
         "sudo pyvirt network create lab --subnet 10.9.0.0/24 --mode isolated",
         "sudo pyvirt network create lab --suffix lab.test",
+        "sudo pyvirt network create office --bridge br0",
     ),
 )
 def create(name: str, **wanted: Any) -> None:
     """Define a network. `pyvirt network start NAME` starts it."""
     network = _networks().create(name, say=say, **wanted)
+    if network.bridge:
+        sentence = f"network {name} is defined: guests join bridge {network.bridge}"
+        frame.print_done(sentence, network=name, bridge=network.bridge)
+        return
     sentence = f"network {name} is defined: {network.subnet}, {network.subnet6}"
     frame.print_done(sentence, network=name, subnet=network.subnet, subnet6=network.subnet6)
 
@@ -103,7 +112,7 @@ def show(name: str, output: frame.Format) -> None:
         frame.write(frame.render([row], tuple(row), output, name="name"))
         return
     shown = _shown(row, output)
-    frame.write("".join(f"{key + ':':11}{shown[key]}\n" for key in _COLUMNS))
+    frame.write("".join(f"{key + ':':11}{shown[key]}\n" for key in _COLUMNS if shown[key]))
     if not row["host_access"]:
         frame.write("guests reach only DHCP, DNS and ICMP of the host\n")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar, Literal
 
 import msgspec
@@ -15,21 +16,29 @@ try:  # hashlib would load OpenSSL, which takes longer than all of this
 except ImportError:  # Python 3.11
     from _sha256 import sha256  # type: ignore[import-not-found]
 
-Mode = Literal["nat", "isolated"]
-"""`nat`: guests reach the world through the host; `isolated`: the host and each other only."""
+Mode = Literal["nat", "isolated", "bridged"]
+"""`nat`: guests reach the world through the host; `isolated`: the host and each other only;
+`bridged`: guests join a bridge of the host, where others give addresses."""
+
+_INTERFACE = re.compile(r"[!-.0-9;-~]{1,15}")
+"""Printable, without slash, colon or blank (Linux: dev_valid_name)."""
 
 
-class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Network(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """A network as its owner defined it: /etc/pyvirt/networks/NAME.toml."""
 
     word: ClassVar[str] = "network"
     name: str
     """One lower-case DNS label: hosts are GUEST.NAME.SUFFIX."""
     mode: Mode = "nat"
-    subnet: str
-    """IPv4, e.g. `10.77.0.0/24`; the host takes the first address."""
-    subnet6: str
-    """IPv6 /64, a ULA (RFC 4193) unless the owner has a better one."""
+    bridge: str = ""
+    """The host's bridge that guests join; mode `bridged` only."""
+    subnet: str = ""
+    """IPv4, e.g. `10.77.0.0/24`; the host takes the first address. Empty: `bridged`."""
+    subnet6: str = ""
+    """IPv6 /64, a ULA (RFC 4193) unless the owner has a better one. Empty: `bridged`."""
     suffix: str = "internal"
     host_access: bool = True
     """Whether guests reach the host's services; DHCP, DNS and ICMP they always do."""
@@ -49,8 +58,27 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             )
         if fault := suffix.fault(self.suffix):
             raise UserError(f'suffix: "{self.suffix}" {fault}', suffix.HINT, "invalid")
+        if self.mode == "bridged":
+            self._check_bridged()
+            return self
+        if self.bridge:
+            what = f"bridge: a network of mode {self.mode} has a bridge of its own"
+            raise UserError(what, 'mode = "bridged" joins one of the host', "invalid")
         subnet, subnet6 = subnets.check4(self.subnet), subnets.check6(self.subnet6)
         return msgspec.structs.replace(self, subnet=subnet, subnet6=subnet6)
+
+    def _check_bridged(self) -> None:
+        """UserError unless only the bridge is given."""
+        if not _INTERFACE.fullmatch(self.bridge) or self.bridge in (".", ".."):
+            what = f'bridge: "{self.bridge}" is not the name of an interface'
+            raise UserError(what, "name a bridge of the host, e.g. br0", "invalid")
+        if self.subnet or self.subnet6:
+            key = "subnet" if self.subnet else "subnet6"
+            what = f"{key}: guests of a bridged network get their addresses from others"
+            raise UserError(what, f"omit {key}, or omit the bridge", "invalid")
+        if not self.host_access:
+            what = "host_access: pyvirt adds no firewall rules to a bridge of the host"
+            raise UserError(what, "omit it, or omit the bridge", "invalid")
 
 
 class Bridge(msgspec.Struct, frozen=True):
@@ -58,11 +86,16 @@ class Bridge(msgspec.Struct, frozen=True):
 
     name: str
     mac: str
-    addresses: tuple[str, str]
+    addresses: tuple[str, ...]
+
+
+def bridge_of(network: Network) -> str:
+    """The name of the bridge that its guests are on."""
+    return network.bridge or bridge_name(network.name)
 
 
 def bridge_name(name: str) -> str:
-    """`pv-NAME`, or a shortened name with a hash where that is beyond Linux' 15 characters.
+    """That of a bridge of ours: `pv-NAME`, shortened with a hash beyond Linux' 15 characters.
 
     Short ones start with `pv-` and hashed ones with `pv_`, so that the two never meet.
     """
@@ -82,7 +115,9 @@ def bridge_mac(name: str) -> str:
 
 
 def bridge(network: Network) -> Bridge:
-    """The bridge as it should be."""
+    """The bridge as it should be; one of the host's has no address of ours."""
+    if network.bridge:
+        return Bridge(network.bridge, "", ())
     addresses = (subnets.host_address(network.subnet), subnets.host_address(network.subnet6))
     return Bridge(bridge_name(network.name), bridge_mac(network.name), addresses)
 

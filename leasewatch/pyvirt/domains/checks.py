@@ -59,7 +59,8 @@ def _check_nic(paths: Paths, nic: NicDefinition, others: Sequence[DomainDefiniti
             raise UserError(f"MAC {mac} belongs to domain {domain.name}", hint, "exists")
     if nic.address is not None:
         defined = store.read(paths.network_definitions, nic.network, Network)
-        subnets.check_guest(nic.address, nic.network, defined.subnet)
+        if defined.subnet:
+            subnets.check_guest(nic.address, nic.network, defined.subnet)
         _check_free(paths, nic.network, nic.address, mac, others)
 
 

@@ -40,7 +40,8 @@ def sweep(files: DomainFiles, why: str) -> None:
     for network in networks:
         running = network_state(NetworkFiles(files.paths, network))
         if running is not None:
-            dhcp_release.release(running, _leases(running, macs))
+            if running.lease_file:
+                dhcp_release.release(running, _leases(running, macs))
             kernel.forget_macs(running.bridge, macs)
     for socket in (files.qmp, files.console):
         socket.unlink(missing_ok=True)

@@ -20,6 +20,7 @@ from nss_pyvirt.errors import UserError
 _TUNSETIFF = 0x400454CA
 _IFF_TAP, _IFF_NO_PI, _IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCSIFHWADDR, _SIOCBRADDIF = 0x8913, 0x8914, 0x8924, 0x89A2
+_SIOCGIFMTU, _SIOCSIFMTU = 0x8921, 0x8922
 _IFF_UP = 0x1
 _ARPHRD_ETHER = 1
 _LLDP = 0x4000
@@ -61,6 +62,9 @@ def _attach(name: str, bridge: str, mac: str) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         fcntl.ioctl(control, _SIOCSIFHWADDR, _request(name, address))
         try:
+            # A bridge of the host may have another MTU, and would take the least of its ports'.
+            mtu = fcntl.ioctl(control, _SIOCGIFMTU, _request(bridge, b""))[16:20]
+            fcntl.ioctl(control, _SIOCSIFMTU, _request(name, mtu))
             fcntl.ioctl(control, _SIOCBRADDIF, _request(bridge, index))
         except OSError as error:
             why = "there is none" if error.errno == errno.ENODEV else error.strerror

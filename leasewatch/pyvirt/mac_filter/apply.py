@@ -38,8 +38,10 @@ def refresh_filter(paths: Paths, networks: Iterable[str], begun: DomainState | N
             nft.apply("".join(scripts))
 
 
-def _wire(state: NetworkState) -> Wire:
+def _wire(state: NetworkState) -> Wire | None:
     """With the host's addresses: those it has, and those it gets once the bridge has a port."""
+    if not state.subnets:
+        return None
     subnet, subnet6 = state.subnets
     mac = network.bridge_mac(state.name)
     anycast = subnet6.partition("/")[0]  # of routers (RFC 4291 2.6.1)

@@ -12,7 +12,8 @@ from collections.abc import Collection, Iterable, Sequence
 from leasewatch.model import DomainState, Nic
 from leasewatch.pyvirt.defined.network import table_name
 from leasewatch.pyvirt.mac_filter import frame_rules
-from leasewatch.pyvirt.mac_filter.frame_rules import FD_SOURCE, HOLD, MAX_HELD, Guest, Wire
+from leasewatch.pyvirt.mac_filter.frame_rules import HOLD, MAX_HELD, Guest, Wire
+from leasewatch.pyvirt.mac_filter.rule_templates import FD_SOURCE
 
 _KNOWN = "flags dynamic,timeout; timeout 30s; size 65535;"
 _USED = f"typeof {FD_SOURCE}; flags dynamic,timeout; timeout {HOLD}; size {MAX_HELD};"
@@ -52,9 +53,12 @@ def sets(network: str) -> str:
     )
 
 
-def refresh(network: str, wire: Wire, guests: Sequence[Guest], begun: Collection[str] = ()) -> str:
+def refresh(
+    network: str, wire: Wire | None, guests: Sequence[Guest], begun: Collection[str] = ()
+) -> str:
     """One transaction that replaces the rules by those for exactly these guests.
 
+    `wire` is None for a bridge of the host, whose other ports are not ours to judge.
     Held addresses stay, except those of the taps of a domain that has just `begun`: an earlier
     domain may have held them under the same name of a tap. Chains and sets of taps that are gone
     stay empty until the network stops.

@@ -1,4 +1,4 @@
-"""Make, mend and remove a network's bridge."""
+"""Make, mend and remove a network's bridge; check one of the host that it joins."""
 
 from __future__ import annotations
 
@@ -41,6 +41,17 @@ def ensure_bridge(bridge: Bridge, ports: Iterable[str]) -> bool:
         hint = error.hint if isinstance(error, UserError) else ""
         raise UserError(f"cannot make bridge {bridge.name}: {error}", hint) from error
     return link is None
+
+
+def check_joined(name: str) -> None:
+    """UserError unless the host has a bridge of this name."""
+    link = kernel.links().get(name)
+    if link is None:
+        bridges = "ip -brief link show type bridge"
+        raise UserError(f"the host has no bridge {name}", f"see which it has: {bridges}", "missing")
+    if link.kind != "bridge":
+        hint = "make one with that card as its port, e.g. br0, and name it"
+        raise UserError(f"interface {name} is not a bridge", hint, "invalid")
 
 
 @contextlib.contextmanager

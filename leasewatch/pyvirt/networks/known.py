@@ -10,11 +10,12 @@ from typing import Literal
 from leasewatch.daemon import alive
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined import store
-from leasewatch.pyvirt.defined.network import Network, bridge_name
+from leasewatch.pyvirt.defined.network import Network, bridge_of
 from leasewatch.pyvirt.files import NetworkFiles, network_state
 
-State = Literal["started", "no dnsmasq", "no address left", "stopped"]
-"""`no dnsmasq`: started, but guests get no leases: dnsmasq has ended and is being restarted."""
+State = Literal["started", "no dnsmasq", "no address left", "no bridge", "stopped"]
+"""`no dnsmasq`: started, but guests get no leases: dnsmasq has ended and is being restarted.
+`no bridge`: somebody has removed the bridge that this network has joined."""
 
 
 class KnownNetworks:
@@ -37,6 +38,8 @@ class KnownNetworks:
         state = network_state(files)
         if state is None or not alive.is_alive(state.pid, state.born):
             return "stopped"
+        if not state.lease_file:
+            return "started" if _is_there(state.bridge) else "no bridge"
         dnsmasq = state.dnsmasq_pid
         if not dnsmasq or not alive.is_alive(dnsmasq, state.dnsmasq_born):
             return "no dnsmasq"
@@ -51,9 +54,9 @@ class KnownNetworks:
             "name": name,
             "state": self.state(name),
             "mode": network.mode,
-            "subnet": network.subnet,
-            "subnet6": network.subnet6,
-            "bridge": bridge_name(name),
+            "subnet": network.subnet or None,
+            "subnet6": network.subnet6 or None,
+            "bridge": bridge_of(network),
             "suffix": network.suffix,
             "host_access": network.host_access,
             "autostart": network.autostart,
@@ -61,3 +64,12 @@ class KnownNetworks:
 
     def _files(self, name: str) -> NetworkFiles:
         return NetworkFiles(self._paths, name)
+
+
+def _is_there(bridge: str) -> bool:
+    import socket  # noqa: PLC0415  start-up time
+
+    try:
+        return socket.if_nametoindex(bridge) > 0
+    except OSError:
+        return False

@@ -63,9 +63,13 @@ class Losses:
         self._heard = True
         self.due = min(now + _REST, self.due or math.inf)
 
+    def is_due(self, now: float) -> bool:
+        """Whether `collect` will look."""
+        return self.due is not None and now >= self.due
+
     def collect(self, now: float) -> list[str]:
         """Names of the lost parts, if they are to be repaired now; nothing before `due`."""
-        if self.due is None or now < self.due:
+        if not self.is_due(now):
             return []
         self._heard = False
         try:
@@ -103,7 +107,10 @@ class Losses:
             yield FILTER
         links = kernel.links()
         link = links.get(self._bridge.name)
-        if link is None or not link.is_up:
+        if self._network.bridge:
+            if link is None:  # its taps join the next one of this name
+                return
+        elif link is None or not link.is_up:
             yield "the bridge"
         else:
             wanted = map(ip_interface, self._bridge.addresses)

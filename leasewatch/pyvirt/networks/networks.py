@@ -19,10 +19,11 @@ from leasewatch.model import DomainState
 from leasewatch.pyvirt import nft, process
 from leasewatch.pyvirt.defined import store, subnets
 from leasewatch.pyvirt.defined.domain import DomainDefinition
-from leasewatch.pyvirt.defined.network import Mode, Network, bridge_name
+from leasewatch.pyvirt.defined.network import Mode, Network, bridge_name, bridge_of
 from leasewatch.pyvirt.defined.subnets import Taken
 from leasewatch.pyvirt.files import NetworkFiles, network_state, running_domains
 from leasewatch.pyvirt.networks import firewall, iptables_legacy
+from leasewatch.pyvirt.networks.bridge import check_joined
 from leasewatch.pyvirt.networks.diversions import Diversions
 from leasewatch.pyvirt.networks.known import KnownNetworks
 from leasewatch.pyvirt.process import Say
@@ -41,25 +42,39 @@ class Networks(KnownNetworks):
     """The ruleset of the host, once a network was started."""
 
     def create(
-        self, name: str, subnet: str, mode: Mode, suffix: str, say: Say, *, host_access: bool = True
+        self,
+        name: str,
+        subnet: str | None,
+        mode: Mode | None,
+        suffix: str,
+        say: Say,
+        *,
+        bridge: str | None = None,
+        host_access: bool = True,
     ) -> Network:
-        """Define a network on `subnet`, a CIDR or `auto`; UserError says what has taken it."""
-        subnet6 = subnets.ula(os.urandom(5))
-        automatic = subnet.lower() == "auto"
-        draft = "10.77.0.0/24" if automatic else subnet
-        network = Network(
-            name=name,
-            mode=mode,
-            subnet=draft,
-            subnet6=subnet6,
-            suffix=suffix,
-            host_access=host_access,
+        """Define a network on `subnet`, a CIDR or `auto`; UserError says what has taken it.
+
+        With `bridge` it is bridged, and has no subnet.
+        """
+        mode = mode or ("nat" if bridge is None else "bridged")
+        draft = Network(
+            name=name, mode=mode, bridge=bridge or "", suffix=suffix, host_access=host_access
+        )
+        if mode == "bridged" and bridge is None:
+            raise UserError(
+                "a bridged network needs a bridge of the host", "--bridge br0", "invalid"
+            )
+        if bridge is not None:
+            network = msgspec.structs.replace(draft, subnet=subnet or "").checked()
+            return self._create_bridged(network)
+        automatic = (subnet or "auto").lower() == "auto"
+        network = msgspec.structs.replace(
+            draft,
+            subnet="10.77.0.0/24" if automatic or subnet is None else subnet,
+            subnet6=subnets.ula(os.urandom(5)),
         ).checked()
         with locks.exclusive(self._paths.locks / "networks", _PATIENCE):
-            if name in self.names():
-                raise UserError(
-                    f"network {name} already exists", f"pyvirt network show {name}", "exists"
-                )
+            self._require_new(name)
             diversions = Diversions(4)
             taken = self._taken(say) + diversions.routed()
             if automatic:
@@ -70,6 +85,31 @@ class Networks(KnownNetworks):
                 )
             store.write(self._paths.network_definitions, network)
         return network
+
+    def _create_bridged(self, network: Network) -> Network:
+        with locks.exclusive(self._paths.locks / "networks", _PATIENCE):
+            self._require_new(network.name)
+            self._check_bridge(network)
+            store.write(self._paths.network_definitions, network)
+        return network
+
+    def _require_new(self, name: str) -> None:
+        if name in self.names():
+            raise UserError(
+                f"network {name} already exists", f"pyvirt network show {name}", "exists"
+            )
+
+    def _check_bridge(self, network: Network) -> None:
+        """UserError unless a bridged network may join its bridge: the host's, and free."""
+        for other in store.readable(self._paths.network_definitions, Network):
+            if other.name != network.name and bridge_of(other) == network.bridge:
+                own = "has joined" if other.bridge else "has made"
+                raise UserError(
+                    f"bridge {network.bridge} is taken: network {other.name} {own} it",
+                    f"domain create --network {other.name}",
+                    "exists",
+                )
+        check_joined(network.bridge)
 
     def start(self, name: str) -> bool:
         """Return once guests can lease; False: it was started already, and was repaired."""
@@ -101,6 +141,10 @@ class Networks(KnownNetworks):
         from leasewatch.pyvirt.networks import run  # noqa: PLC0415  # other commands do without
 
         network = self.get(name)
+        if network.bridge:
+            self._check_bridge(network)
+            run.run(self._paths, network, ())
+            return
         diversions = Diversions(4), Diversions(6)
         self._refuse_collision(network, diversions)
         run.run(self._paths, network, diversions)
@@ -150,6 +194,8 @@ class Networks(KnownNetworks):
     def findings(self, name: str) -> list[firewall.Finding]:
         """Other rulesets that may drop this network's packets."""
         bridge, mode = bridge_name(name), self.get(name).mode
+        if mode == "bridged":
+            return []
         return [
             *firewall.judge(self._rules or nft.ruleset(), bridge, mode),
             *(
@@ -167,9 +213,11 @@ class Networks(KnownNetworks):
         defined = []
         for name in self.names():
             try:
-                defined.append(Taken(self.get(name).subnet, f"network {name}"))
+                subnet = self.get(name).subnet
             except UserError as error:
                 say(f"cannot reserve a subnet for network {name}: {error.what}")
+            else:
+                defined += [Taken(subnet, f"network {name}")] if subnet else []
         return defined
 
     def _refuse_collision(self, network: Network, diversions: Iterable[Diversions]) -> None:

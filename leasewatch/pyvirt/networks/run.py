@@ -14,13 +14,11 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterable
-
-import msgspec
+from collections.abc import Collection, Iterable
+from typing import Any
 
 from leasewatch.daemon import alive, notify
 from leasewatch.files import locks
-from leasewatch.model import DomainState, NetworkState
 from leasewatch.names.defined_names import DefinedNames
 from leasewatch.paths import Paths
 from leasewatch.pyvirt import nft, process
@@ -29,23 +27,23 @@ from leasewatch.pyvirt.files import NetworkFiles, running_domains
 from leasewatch.pyvirt.mac_filter import ruleset
 from leasewatch.pyvirt.mac_filter.apply import refresh_filter
 from leasewatch.pyvirt.mac_filter.held_addresses import HeldAddresses
-from leasewatch.pyvirt.mac_filter.ruleset import tap_owners
 from leasewatch.pyvirt.networks import dnsmasq_conf, hosts_entries, nat, sysctl, unmanaged
 from leasewatch.pyvirt.networks.backoff import Backoff
 from leasewatch.pyvirt.networks.bridge import bridge_deleted, ensure_bridge
+from leasewatch.pyvirt.networks.bridged import Bridged
 from leasewatch.pyvirt.networks.directory_notifier import DirectoryNotifier
 from leasewatch.pyvirt.networks.diversions import Diversions
 from leasewatch.pyvirt.networks.dnsmasq import SETTLED, Dnsmasq
-from leasewatch.pyvirt.networks.losses import FILTER, Losses
+from leasewatch.pyvirt.networks.losses import FILTER
+from leasewatch.pyvirt.networks.parent import Parent
 from leasewatch.pyvirt.networks.resolvers import Resolvers
-from nss_pyvirt import replacing
 from nss_pyvirt.errors import UserError
 
 _LOOK = 1.0  # seconds between looks at folders that change all the time
 _log = logging.getLogger(__name__)
 
 
-def run(paths: Paths, network: Network, diversions: Iterable[Diversions]) -> None:
+def run(paths: Paths, network: Network, diversions: Collection[Diversions]) -> None:
     """Hold the network until SIGTERM or SIGINT; SIGHUP repairs it. READY=1 once guests can lease.
 
     All or nothing: when a step fails, the earlier ones are undone and UserError gives the reason.
@@ -57,7 +55,7 @@ def run(paths: Paths, network: Network, diversions: Iterable[Diversions]) -> Non
         # First: the lock's holder may get any of them.
         signals = ours.enter_context(process.signals())
         held.acquire()
-        parent = _Parent(files, network)
+        parent = Bridged(files, network) if network.bridge else _Own(files, network)
         ours.callback(_give_back, parent, files, held)
         try:
             parent.up(diversions)
@@ -70,13 +68,13 @@ def run(paths: Paths, network: Network, diversions: Iterable[Diversions]) -> Non
         threading.Thread(target=parent.close).start()  # inotify takes 20 ms to end
 
 
-def _give_back(parent: _Parent, files: NetworkFiles, held: locks.ProcessLock) -> None:
+def _give_back(parent: Parent, files: NetworkFiles, held: locks.ProcessLock) -> None:
     """Undo everything. If that fails, the lock's file stays, and `stop` tries again."""
-    parent.dnsmasq.quit()
+    parent.quit()
     with contextlib.ExitStack() as steps:
         if not parent.is_up:  # there is nothing to stop
             steps.callback(held.release)
-        steps.callback(parent.dnsmasq.stop)
+        steps.callback(parent.stop)
         take_down(files)
     held.release()
 
@@ -95,13 +93,11 @@ def take_down(files: NetworkFiles) -> None:
         files.state.unlink(missing_ok=True)
 
 
-class _Parent:
+class _Own(Parent):
+    """A network with a bridge of its own, and dnsmasq."""
+
     def __init__(self, files: NetworkFiles, network: Network) -> None:
-        self._files = files
-        self._network = network
-        self._started = time.time()
-        self.is_up = False
-        """It was started without a failure."""
+        super().__init__(files, network)
         self._defined = DefinedNames(files.paths.domain_definitions)
         self._resolvers = Resolvers(files.paths.resolvers, files.resolvers)
         self.dnsmasq = Dnsmasq(files.run, files.leases)
@@ -112,7 +108,6 @@ class _Parent:
         """Pid and start time of the last dnsmasq; while it is dead, the service drops no lease."""
         self._hosts_changed = 0
         """When the --dhcp-hostsdir had last changed, at the last look."""
-        self._losses = Losses(files.paths, network)
         self._folders = DirectoryNotifier()
         self._heard = False
         """Something has changed in the folders since they were looked at last."""
@@ -123,8 +118,9 @@ class _Parent:
         self._look_at: float | None = self._looked
         """When to look at leases, hosts and log next; None: after the next change."""
 
-    def up(self, diversions: Iterable[Diversions]) -> None:
+    def up(self, diversions: Collection[Diversions] = ()) -> None:
         """Make what is missing; the firewall comes before the bridge."""
+        diversions = diversions or (Diversions(4), Diversions(6))
         try:
             nft.apply(nat.install(self._network, replacing=False))
         except UserError:  # replacing an earlier table takes longer, since the kernel waits
@@ -165,10 +161,18 @@ class _Parent:
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o755)
 
+    def quit(self) -> None:
+        """Ask dnsmasq to end."""
+        self.dnsmasq.quit()
+
+    def stop(self) -> None:
+        """Wait until it has ended."""
+        self.dnsmasq.stop()
+
     def close(self) -> None:
         """Stop noticing changes."""
         self._folders.close()
-        self._losses.close()
+        super().close()
 
     def watch(self, signals: int) -> None:
         """Keep dnsmasq running and its leases copied, until SIGTERM or SIGINT."""
@@ -194,23 +198,11 @@ class _Parent:
             self._look_at = max(self._looked + _LOOK, time.monotonic() + 2 * SETTLED)
 
     def _must_mend(self, *, asked: bool) -> bool:
-        """Whether something must be repaired now: it is lost, which is logged, or `asked` for."""
-        lost = self._losses.collect(time.monotonic())
-        if lost:
-            what = ", ".join(lost)
-            _log.warning("network %s has lost %s: repairing", self._network.name, what)
+        """Whether something must be repaired now: it is lost, or `asked` for."""
+        lost = self._lost(time.monotonic())
         if asked or FILTER in lost:
             self._held.reset()
         return asked or bool(lost)
-
-    def _mend(self) -> None:
-        """Repair; on failure keep what is there. The run state holds the error."""
-        try:
-            self.up((Diversions(4), Diversions(6)))
-        except (OSError, UserError) as error:
-            _log.warning("network %s is not repaired: %s", self._network.name, error)
-            with contextlib.suppress(OSError):  # a full disk: reported already
-                self._write_state(f"{error}\n{getattr(error, 'hint', '')}")
 
     def _look(self) -> None:
         """Look at all files whose changes matter."""
@@ -319,27 +311,15 @@ class _Parent:
         """Write the run state, also for a new dnsmasq: the service drops no lease of a dead one."""
         if pid := self.dnsmasq.pid:
             self._writer = pid, alive.born(pid)
-        replacing.replace(self._files.state, msgspec.json.encode(self._state(fault)))
+        super()._write_state(fault)
 
-    def _taps(self, running: Iterable[DomainState]) -> list[str]:
-        """The running domains' taps on this network, to be ports of a recreated bridge."""
-        owners = tap_owners(running)
-        return [tap for tap, (_, nic) in owners.items() if nic.network == self._network.name]
-
-    def _state(self, fault: str) -> NetworkState:
-        return NetworkState(
-            name=self._network.name,
-            bridge=bridge_name(self._network.name),
-            suffix=self._network.suffix,
-            lease_file=str(self._files.leases),
-            subnets=(self._network.subnet, self._network.subnet6),
-            pid=os.getpid(),
-            born=alive.born(os.getpid()),
-            started=self._started,
-            dnsmasq_pid=self._writer[0],
-            dnsmasq_born=self._writer[1],
-            fault=fault,
-        )
+    def _own_state(self) -> dict[str, Any]:
+        return {
+            "lease_file": str(self._files.leases),
+            "subnets": (self._network.subnet, self._network.subnet6),
+            "dnsmasq_pid": self._writer[0],
+            "dnsmasq_born": self._writer[1],
+        }
 
 
 def _first(*times: float | None) -> float | None:

@@ -56,6 +56,27 @@ BAD = [
 ]
 
 
+OFFICE = Network(name="office", mode="bridged", bridge="br0")
+BAD_BRIDGED = [
+    *(({"bridge": name}, "not the name of an interface") for name in ("", ".", "..", "a/b", "a b")),
+    *(({"bridge": name}, "not the name of an interface") for name in ("b" * 16, "br0\n", "b:0")),
+    ({"mode": "nat"}, "mode nat has a bridge of its own"),
+    ({"mode": "isolated"}, "mode isolated has a bridge of its own"),
+    ({"subnet": "10.77.0.0/24"}, "subnet: guests of a bridged network"),
+    ({"subnet6": "fd00:1:2::/64"}, "subnet6: guests of a bridged network"),
+    ({"host_access": False}, "pyvirt adds no firewall rules"),
+    ({"suffix": "local"}, '"local" is for multicast DNS'),
+]
+
+
+@pytest.mark.parametrize(("change", "says"), BAD_BRIDGED)
+def test_a_bridged_network_has_a_bridge_and_nothing_else(change: dict[str, str], says: str) -> None:
+    assert OFFICE.checked() == OFFICE
+    with pytest.raises(UserError, match=says) as caught:
+        msgspec.structs.replace(OFFICE, **change).checked()
+    assert caught.value.hint
+
+
 @pytest.mark.parametrize("change", GOOD)
 def test_a_sensible_definition_passes(change: dict[str, str]) -> None:
     msgspec.structs.replace(LAB, **change).checked()

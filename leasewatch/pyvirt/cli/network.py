@@ -37,7 +37,12 @@ def _known() -> KnownNetworks:
 
 command = commands.Group(
     "Networks for virtual machines: a bridge, addresses, DHCP and DNS.",
-    members={"autostart": "leasewatch.pyvirt.cli.autostart:network"},
+    members={
+        "autostart": "leasewatch.pyvirt.cli.autostart:network",
+        "edit": "leasewatch.pyvirt.cli.network_edit",
+        "reserve": "leasewatch.pyvirt.cli.network_reserve",
+        "set": "leasewatch.pyvirt.cli.network_set",
+    },
     aliases=halves.ALIASES,
     synonyms=halves.SYNONYMS | {"destroy": "stop"},
     epilog=frame.examples(
@@ -109,18 +114,26 @@ def show(name: str, output: frame.Format) -> None:
     """Show one network."""
     row = _known().describe(name)
     if output != "table":
-        frame.write(frame.render([row], tuple(row), output, name="name"))
+        frame.write(frame.render([_shown(row, output)], tuple(row), output, name="name"))
         return
     shown = _shown(row, output)
     frame.write("".join(f"{key + ':':11}{shown[key]}\n" for key in _COLUMNS if shown[key]))
     if not row["host_access"]:
         frame.write("guests reach only DHCP, DNS and ICMP of the host\n")
+    for one in _reserved(row):
+        frame.write(f"reserved:  {one}\n")
+
+
+def _reserved(row: dict[str, object]) -> Sequence[str]:
+    found = row.get("reserved")
+    return found if isinstance(found, list) else []
 
 
 def _shown(row: dict[str, object], output: frame.Format) -> dict[str, object]:
     """The row with `yes` for True; JSON keeps it."""
     if output == "json":
         return row
+    row = row | {"reserved": ",".join(_reserved(row))}
     return {k: halves.yes(v) if isinstance(v, bool) else v for k, v in row.items()}
 
 

@@ -8,8 +8,10 @@ from leasewatch.model import NetworkState
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined import store, subnets
 from leasewatch.pyvirt.defined.domain import DomainDefinition
+from leasewatch.pyvirt.defined.network import Network
 from leasewatch.pyvirt.files import NetworkFiles
 from leasewatch.sources import dnsmasq
+from nss_pyvirt.errors import UserError
 
 
 def is_full(paths: Paths, network: NetworkState) -> bool:
@@ -24,4 +26,7 @@ def is_full(paths: Paths, network: NetworkState) -> bool:
         return False  # domains are not read for nothing; hardly anybody reserves so many
     for domain in store.readable(paths.domain_definitions, DomainDefinition):
         taken |= {nic.address for nic in domain.nics if nic.network == network.name and nic.address}
+    with contextlib.suppress(UserError):
+        defined = store.read(paths.network_definitions, network.name, Network)
+        taken |= {one.address for one in defined.reserved}
     return len(taken) >= count

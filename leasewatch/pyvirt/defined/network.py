@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import msgspec
@@ -22,6 +23,16 @@ Mode = Literal["nat", "isolated", "bridged"]
 
 _INTERFACE = re.compile(r"[!-.0-9;-~]{1,15}")
 """Printable, without slash, colon or blank (Linux: dev_valid_name)."""
+
+
+class Reservation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A fixed address of a machine that is no domain."""
+
+    name: str
+    """The name that it gets; other guests get neither."""
+    mac: str
+    address: str
+    """IPv4."""
 
 
 class Network(
@@ -44,6 +55,7 @@ class Network(
     """Whether guests reach the host's services; DHCP, DNS and ICMP they always do."""
     autostart: bool = False
     """Whether `pyvirt up` starts it, as the host's boot does."""
+    reserved: tuple[Reservation, ...] = ()
 
     def checked(self) -> Network:
         """The same with its subnets in their usual spelling.
@@ -65,6 +77,9 @@ class Network(
             what = f"bridge: a network of mode {self.mode} has a bridge of its own"
             raise UserError(what, 'mode = "bridged" joins one of the host', "invalid")
         subnet, subnet6 = subnets.check4(self.subnet), subnets.check6(self.subnet6)
+        for number, each in enumerate(self.reserved):
+            _check_reservation(f"reserved[{number}]", each, self.reserved[:number])
+            subnets.check_guest(each.address, self.name, subnet)
         return msgspec.structs.replace(self, subnet=subnet, subnet6=subnet6)
 
     def _check_bridged(self) -> None:
@@ -76,9 +91,29 @@ class Network(
             key = "subnet" if self.subnet else "subnet6"
             what = f"{key}: guests of a bridged network get their addresses from others"
             raise UserError(what, f"omit {key}, or omit the bridge", "invalid")
+        if self.reserved:
+            what = "reserved: the DHCP server of that bridge reserves its addresses"
+            raise UserError(what, "omit it, or omit the bridge", "invalid")
         if not self.host_access:
             what = "host_access: pyvirt adds no firewall rules to a bridge of the host"
             raise UserError(what, "omit it, or omit the bridge", "invalid")
+
+
+def _check_reservation(key: str, one: Reservation, before: Sequence[Reservation]) -> None:
+    """UserError where it makes no sense, or shares something with one before."""
+    from leasewatch.pyvirt.defined.domain import parse_address, parse_mac  # noqa: PLC0415  # rare
+
+    if fault := labels.guest_fault(one.name):
+        hint = "use letters, digits and inner hyphens, e.g. printer"
+        raise UserError(f'{key}.name: "{one.name}" {fault}', hint, "invalid")
+    if parse_mac(one.mac) != one.mac or parse_address(one.address) != one.address:
+        hint = f"{parse_mac(one.mac)} and {parse_address(one.address)}"
+        raise UserError(f"{key}: write MAC and address in their usual form", hint, "invalid")
+    for other in before:
+        for what in ("name", "mac", "address"):
+            if getattr(one, what) == getattr(other, what):
+                said = f"{key}.{what}: {getattr(one, what)} is reserved for {other.name} already"
+                raise UserError(said, "give each machine its own", "exists")
 
 
 class Bridge(msgspec.Struct, frozen=True):

@@ -7,19 +7,15 @@ need no host.
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from leasewatch import addresses
-from leasewatch.model import LeaseFile
 from leasewatch.names import labels
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.defined import store, subnets
+from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition, NicDefinition, parse_mac
 from leasewatch.pyvirt.defined.network import Network
-from leasewatch.pyvirt.files import NetworkFiles
-from leasewatch.sources import dnsmasq
+from leasewatch.pyvirt.networks.free_address import check_free
 from nss_pyvirt.errors import UserError
 
 _MAX_NAME = 63  # a socket's path has at most 107 bytes (unix(7))
@@ -59,32 +55,7 @@ def _check_nic(paths: Paths, nic: NicDefinition, others: Sequence[DomainDefiniti
             raise UserError(f"MAC {mac} belongs to domain {domain.name}", hint, "exists")
     if nic.address is not None:
         defined = store.read(paths.network_definitions, nic.network, Network)
-        if defined.subnet:
-            subnets.check_guest(nic.address, nic.network, defined.subnet)
-        _check_free(paths, nic.network, nic.address, mac, others)
-
-
-def _check_free(
-    paths: Paths, network: str, address: str, mac: str, others: Iterable[DomainDefinition]
-) -> None:
-    """UserError where it is another domain's, or leased: that guest would be cut off."""
-    for domain in others:
-        if any((nic.network, nic.address) == (network, address) for nic in domain.nics):
-            what = f"{address} belongs to domain {domain.name} on network {network}"
-            raise UserError(what, f"pyvirt domain show {domain.name}", "exists")
-    file = NetworkFiles(paths, network).leases
-    data = file.read_bytes() if file.exists() else b""
-    leases, _ = dnsmasq.parse(data, LeaseFile(path=str(file), network=network, suffix=""))
-    owners = {nic.mac: f"domain {domain.name}" for domain in others for nic in domain.nics}
-    for lease in leases:
-        ended = 0 < lease.expires <= time.time()
-        if addresses.text(lease.address) == address and lease.hwaddr != mac and not ended:
-            holder = owners.get(lease.hwaddr or "", f"a machine with MAC {lease.hwaddr}")
-            raise UserError(
-                f"{address} is leased to {holder} on network {network}",
-                "use another one, or shut that machine down first",
-                "exists",
-            )
+        check_free(paths, defined, nic.address, mac, others)
 
 
 def _check_names(

@@ -67,7 +67,7 @@ def _network_of(paths: Paths, domain: DomainDefinition, address: str) -> str:
     there = []
     for network in present(domain, "network"):
         subnet = store.read(paths.network_definitions, network, Network).subnet
-        if IPv4Address(address) in IPv4Network(subnet):
+        if not subnet or IPv4Address(address) in IPv4Network(subnet):
             return network
         there.append(f"{network} has {subnet}")
     what = f"{address} is on no network of domain {domain.name}"

@@ -12,10 +12,14 @@ from leasewatch.names.labels import guest_fault
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition
+from leasewatch.pyvirt.defined.network import Network
 from leasewatch.pyvirt.files import NetworkFiles
 from leasewatch.pyvirt.networks.dnsmasq_conf import hosts_line, is_keyword
 from nss_pyvirt import replacing
 from nss_pyvirt.errors import UserError
+
+_RESERVED = "+"
+"""How the entry of a reservation begins. No domain's name begins so."""
 
 
 def update(paths: Paths, domain: DomainDefinition, *, running: bool) -> None:
@@ -41,6 +45,23 @@ def remove(paths: Paths, name: str) -> None:
     """Remove the entries of a domain that is being deleted."""
     for folder in paths.network_runs.glob("*/"):
         _write(paths, name, folder.name, None, running=False)
+
+
+def reserve(files: NetworkFiles, network: Network) -> None:
+    """Make the entries of the reservations those of a started network; no other entry changes."""
+    wanted = {
+        f"{_RESERVED}{each.name}": hosts_line(
+            each.mac, each.address, None if is_keyword(each.name) else each.name
+        )
+        for each in network.reserved
+    }
+    for entry in files.hosts.glob(f"{_RESERVED}*"):
+        if entry.name not in wanted:
+            entry.unlink(missing_ok=True)
+    for name, text in wanted.items():
+        entry = files.hosts / name
+        if files.hosts.is_dir() and not (entry.exists() and entry.read_text() == text):
+            replacing.replace(entry, text.encode())
 
 
 def complete(paths: Paths, network: str) -> None:

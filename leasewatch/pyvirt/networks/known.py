@@ -59,6 +59,7 @@ class KnownNetworks:
             "bridge": bridge_of(network),
             "suffix": network.suffix,
             "host_access": network.host_access,
+            "reserved": [f"{one.name} {one.mac} {one.address}" for one in network.reserved],
             "autostart": network.autostart,
         }
 

@@ -34,7 +34,8 @@ class Losses:
 
     def __init__(self, paths: Paths, network: Network) -> None:
         self._paths = paths
-        self._network = network
+        self.network = network
+        """The definition as it is; its name, bridge and subnets stay."""
         self._bridge = bridge(network)
         self._table: Table = (INET, table_name(network.name))
         self._filter: Table = (BRIDGE, table_name(network.name))
@@ -107,7 +108,7 @@ class Losses:
             yield FILTER
         links = kernel.links()
         link = links.get(self._bridge.name)
-        if self._network.bridge:
+        if self.network.bridge:
             if link is None:  # its taps join the next one of this name
                 return
         elif link is None or not link.is_up:
@@ -118,9 +119,9 @@ class Losses:
             if not {(each.packed, each.network.prefixlen) for each in wanted} <= set(there):
                 yield "the bridge's addresses"
         for tap, (_, nic) in tap_owners(running).items():
-            port = links.get(tap) if nic.network == self._network.name else None
+            port = links.get(tap) if nic.network == self.network.name else None
             if port is not None and (link is None or port.master != link.number):
                 yield f"the port of {tap}"
         forwards = all(Path(one).read_text().strip() != "0" for one in _FORWARDING)
-        if self._network.mode == "nat" and not forwards:
+        if self.network.mode == "nat" and not forwards:
             yield "forwarding"

@@ -16,6 +16,7 @@ import msgspec
 
 from leasewatch.files import locks, reading
 from leasewatch.model import DomainState
+from leasewatch.paths import Paths
 from leasewatch.pyvirt import nft, process
 from leasewatch.pyvirt.defined import store, subnets
 from leasewatch.pyvirt.defined.domain import DomainDefinition
@@ -75,16 +76,25 @@ class Networks(KnownNetworks):
         ).checked()
         with locks.exclusive(self._paths.locks / "networks", _PATIENCE):
             self._require_new(name)
-            diversions = Diversions(4)
-            taken = self._taken(say) + diversions.routed()
             if automatic:
-                network = msgspec.structs.replace(network, subnet=_pick(taken, diversions))
-            elif why := _hindrance(network.subnet, taken, diversions):
-                raise UserError(
-                    f"subnet {network.subnet} is taken: {why}", "--subnet auto", "exists"
-                )
+                network = msgspec.structs.replace(network, subnet=self.free_subnet(name, say))
+            else:
+                self._check_subnet(network, say)
             store.write(self._paths.network_definitions, network)
         return network
+
+    def free_subnet(self, name: str, say: Say) -> str:
+        """An IPv4 subnet for this network; UserError where there is none."""
+        diversions = Diversions(4)
+        return _pick(self._taken(name, say) + diversions.routed(bridge_name(name)), diversions)
+
+    def _check_subnet(self, network: Network, say: Say) -> None:
+        """UserError says what has taken its IPv4 subnet."""
+        diversions = Diversions(4)
+        routed = diversions.routed(bridge_name(network.name))
+        taken = self._taken(network.name, say) + routed
+        if why := _hindrance(network.subnet, taken, diversions):
+            raise UserError(f"subnet {network.subnet} is taken: {why}", "--subnet auto", "exists")
 
     def _create_bridged(self, network: Network) -> Network:
         with locks.exclusive(self._paths.locks / "networks", _PATIENCE):
@@ -117,7 +127,7 @@ class Networks(KnownNetworks):
         files = self._files(name)
         with locks.exclusive(files.commands, _PATIENCE):
             while locks.holder(files.lock):
-                if _mend(files):
+                if mend(files):
                     return False
             store.check_defined(self._paths.network_definitions, name, "network")
             files.log.unlink(missing_ok=True)
@@ -131,7 +141,7 @@ class Networks(KnownNetworks):
                     meanwhile=self._read_rules,
                 )
             except UserError:  # a `start` that was killed may have started the other one
-                if _mend(files):
+                if mend(files):
                     return False
                 raise
         return True
@@ -156,7 +166,7 @@ class Networks(KnownNetworks):
         if name not in self.names() and not files.run.exists():
             self.get(name)  # says what is there
         with locks.exclusive(files.commands, _PATIENCE):
-            if users := _on(name, running_domains(self._paths)):
+            if users := users_of(self._paths, name):
                 raise UserError(
                     f"network {name} is in use by running domains: {', '.join(users)}",
                     f"sudo pyvirt domain stop {' '.join(users)}",
@@ -180,7 +190,7 @@ class Networks(KnownNetworks):
                 )
             store.check_defined(self._paths.network_definitions, name, "network")
             defined = store.readable(self._paths.domain_definitions, DomainDefinition)
-            if users := _on(name, defined):
+            if users := _names(name, defined):
                 raise UserError(
                     f"network {name} is used by domains: {', '.join(users)}",
                     f"sudo pyvirt domain delete {' '.join(users)}",
@@ -209,9 +219,12 @@ class Networks(KnownNetworks):
         with contextlib.suppress(UserError, OSError):  # `findings` tries again
             self._rules = nft.ruleset()
 
-    def _taken(self, say: Say) -> list[Taken]:
+    def _taken(self, except_: str, say: Say) -> list[Taken]:
+        """What other networks than one have."""
         defined = []
         for name in self.names():
+            if name == except_:
+                continue
             try:
                 subnet = self.get(name).subnet
             except UserError as error:
@@ -232,7 +245,12 @@ class Networks(KnownNetworks):
                 )
 
 
-def _on(network: str, domains: Iterable[DomainDefinition | DomainState]) -> list[str]:
+def users_of(paths: Paths, network: str) -> list[str]:
+    """The names of the running domains on a network."""
+    return _names(network, running_domains(paths))
+
+
+def _names(network: str, domains: Iterable[DomainDefinition | DomainState]) -> list[str]:
     """The names of the domains with a card on a network."""
     return [each.name for each in domains if any(nic.network == network for nic in each.nics)]
 
@@ -268,7 +286,7 @@ def _hindrance(subnet: str, taken: Sequence[Taken], diversions: Diversions) -> s
     return found.what if found else ""
 
 
-def _mend(files: NetworkFiles) -> bool:
+def mend(files: NetworkFiles) -> bool:
     """Make the network's process repair what is missing; it then writes its run state.
 
     False: there is no process, or it has ended.

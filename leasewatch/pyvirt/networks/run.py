@@ -17,11 +17,14 @@ import time
 from collections.abc import Collection, Iterable
 from typing import Any
 
+import msgspec
+
 from leasewatch.daemon import alive, notify
 from leasewatch.files import locks
 from leasewatch.names.defined_names import DefinedNames
 from leasewatch.paths import Paths
 from leasewatch.pyvirt import nft, process
+from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.network import Network, bridge, bridge_mac, bridge_name
 from leasewatch.pyvirt.files import NetworkFiles, running_domains
 from leasewatch.pyvirt.mac_filter import ruleset
@@ -136,6 +139,7 @@ class _Own(Parent):
         made = made or not self._files.hosts.is_dir()
         self._open_folders()
         hosts_entries.complete(self._files.paths, self._network.name)
+        hosts_entries.reserve(self._files, self._network)
         self._resolvers.refresh()
         if made:  # dnsmasq uses the former bridge or folder
             self.dnsmasq.stop()
@@ -200,9 +204,22 @@ class _Own(Parent):
     def _must_mend(self, *, asked: bool) -> bool:
         """Whether something must be repaired now: it is lost, or `asked` for."""
         lost = self._lost(time.monotonic())
+        if asked:
+            self._take_over()
         if asked or FILTER in lost:
             self._held.reset()
         return asked or bool(lost)
+
+    def _take_over(self) -> None:
+        """Follow the definition in what a started network can change."""
+        definitions, former = self._files.paths.network_definitions, self._network
+        with contextlib.suppress(UserError):  # a broken one changes nothing
+            new = store.read(definitions, former.name, Network)
+            if not new.bridge:
+                kept = {key: getattr(former, key) for key in ("subnet", "subnet6")}
+                self._network = self._losses.network = msgspec.structs.replace(new, **kept)
+        if former.mode != self._network.mode == "isolated":
+            sysctl.restore(self._files.sysctls, former.name)
 
     def _look(self) -> None:
         """Look at all files whose changes matter."""

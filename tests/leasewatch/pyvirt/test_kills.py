@@ -158,7 +158,7 @@ def test_a_network_is_there_or_not_after_a_kill_at_any_step(
     paths: Paths, act: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     networks = Networks(paths)
-    monkeypatch.setattr(networks, "_taken", lambda _: [])
+    monkeypatch.setattr(networks, "_taken", lambda *_: [])
     monkeypatch.setattr("leasewatch.pyvirt.networks.run.take_down", lambda _: None)
 
     def create() -> None:

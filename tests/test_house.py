@@ -59,6 +59,7 @@ _PURE = (
     *("sources/registry.py", "sources/source.py"),
     *(f"pyvirt/defined/{name}.py" for name in ("domain", "login", "network", "subnets")),
     *("pyvirt/login/host_entries.py", "pyvirt/login/user_data.py", "pyvirt/domains/qemu.py"),
+    "pyvirt/domains/firmware.py",
     *(f"pyvirt/images/{name}.py" for name in ("checksums", "image_content", "names")),
     *(f"pyvirt/mac_filter/{name}.py" for name in ("frame_rules", "holders", "ruleset")),
     *(f"pyvirt/networks/{name}.py" for name in ("dnsmasq_conf", "firewall")),

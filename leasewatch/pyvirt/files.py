@@ -90,6 +90,8 @@ class DomainFiles:
         """The folder of the files that the seed holds."""
         self.seed = self.data / "seed.img"
         """The disk from which cloud-init reads."""
+        self.uefi = self.data / "uefi-vars.fd"
+        """The variables of the guest's UEFI."""
         self.unfinished = self.data / UNFINISHED
         """Exists while `create` runs, or if it was killed: the folder belongs to no domain."""
 

@@ -69,6 +69,18 @@ if TYPE_CHECKING:
         help="Size of the first disk, e.g. 20G.  [default: its image's]",
     ),
     Param(
+        "--cdrom",
+        metavar="FILE",
+        kind=values.local_path,
+        help="ISO image, e.g. an installer, that starts if no disk has a system.",
+    ),
+    Param(
+        "--firmware",
+        kind=("auto", "bios", "uefi"),
+        default="auto",
+        help="auto: UEFI if the first disk's image starts by nothing else.",
+    ),
+    Param(
         "--kernel",
         metavar="PATH",
         kind=values.local_path,
@@ -152,7 +164,7 @@ def command(
     if no_seed and asked:
         what = "--no-seed gives the guest no user, key or user-data"
         raise UserError(what, "omit --no-seed", "invalid")
-    boots_image = not options["kernel"]
+    boots_image = not (options["kernel"] or options["cdrom"])
     if asked or (boots_image and not no_seed):
         login, text = login_options.chosen(user, ssh_keys, user_data)
         options |= {"login": login, "user_data": text}
@@ -160,7 +172,11 @@ def command(
     if domain.login is not None:
         login_options.warn_without_keys(domain.login)
     first = domain.disks[0] if domain.disks else None
-    if first and not domain.kernel and not KnownImages(Paths()).may_boot(first.sha256):
+    if (
+        first
+        and not (domain.kernel or domain.cdrom)
+        and not KnownImages(Paths()).may_boot(first.sha256)
+    ):
         say(f"image {first.source} has no boot sector: the guest may not start from it")
     cards = ", ".join(f"MAC {nic.mac} on {nic.network}" for nic in domain.nics)
     macs = [nic.mac for nic in domain.nics]

@@ -57,6 +57,8 @@ KEYS: Final = {
     "size": Key(values.disk_size, "SIZE", "Enlarge the first disk, e.g. 40G."),
     "accel": Key(keys.one_of("auto", "kvm", "tcg"), "auto|kvm|tcg", "As for create."),
     "machine": Key(_machine, "TYPE", "QEMU's machine type; q35: its newest."),
+    "cdrom": Key(_file, "FILE", "ISO image that starts if no disk does; empty: none."),
+    "firmware": Key(keys.one_of("bios", "uefi"), "bios|uefi", "What starts the disk."),
     "kernel": Key(_file, "PATH", "Kernel to start; empty: the disk's own."),
     "initrd": Key(_file, "PATH", "Initial RAM disk for the kernel; empty: none."),
     "append": Key(str, "TEXT", "Kernel command line."),

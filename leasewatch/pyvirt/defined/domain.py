@@ -13,6 +13,9 @@ from leasewatch.pyvirt.defined.login import Login
 from nss_pyvirt.errors import UserError
 
 Accel = Literal["auto", "kvm", "tcg"]
+Firmware = Literal["bios", "uefi"]
+WantedFirmware = Literal["auto", "bios", "uefi"]
+"""auto: what the first disk needs."""
 Format = Literal["qcow2", "raw"]
 """Of an image."""
 
@@ -68,6 +71,9 @@ class DomainDefinition(
     """The first one is what the firmware starts from."""
     disk: str | None = None
     """The path of the image, from a version that owned none: `disks` takes its place at a start."""
+    cdrom: str | None = None
+    """The path of an ISO image, which the firmware starts if no disk has a system."""
+    firmware: Firmware = "bios"
     kernel: str | None = None
     initrd: str | None = None
     append: str = ""
@@ -87,7 +93,7 @@ class DomainDefinition(
         if self.name.endswith(".json"):
             what = f'a domain\'s name ends with .json: "{self.name}"'
             raise _fault(what, "use another one: a run state is called that")
-        if not self.disks and not self.disk and not self.kernel:
+        if not (self.disks or self.disk or self.cdrom or self.kernel):
             hint = "give --disk FILE, --image NAME, or --kernel FILE with --initrd FILE"
             raise _fault(f"domain {self.name} has nothing to start from", hint)
         if not self.kernel and (self.initrd or self.append):

@@ -20,7 +20,7 @@ from nss_pyvirt.errors import UserError
 
 _MAX_NAME = 63  # a socket's path has at most 107 bytes (unix(7))
 _RESERVED = labels.RESERVED | {"_gateway", "_outbound"}
-_FILES = {"kernel": "kernel", "initrd": "initrd", "disk": "image"}
+_FILES = {"kernel": "kernel", "initrd": "initrd", "disk": "image", "cdrom": "CD image"}
 """Keys that hold the path of a file, and what messages call it."""
 
 

@@ -68,7 +68,7 @@ def make_overlay(paths: Paths, name: str, disk: DiskDefinition) -> None:
 
 
 def drives(paths: Paths, domain: DomainDefinition) -> list[Drive]:
-    """The domain's disks, in order, then its seed; UserError where a file is gone."""
+    """Disks in order, then seed, CD and firmware; UserError where a file is gone."""
     images, files = KnownImages(paths), DomainFiles(paths, domain.name)
     found = []
     for disk in domain.disks:
@@ -81,6 +81,12 @@ def drives(paths: Paths, domain: DomainDefinition) -> list[Drive]:
         found.append(Drive(layers))
     if domain.login is not None:
         found.append(Drive((Layer(files.seed, "raw"),)))
+    if domain.cdrom is not None:
+        found.append(Drive((Layer(Path(domain.cdrom), "raw"),), "cdrom"))
+    if domain.firmware == "uefi":
+        from leasewatch.pyvirt.domains import uefi  # noqa: PLC0415  start-up time
+
+        found += uefi.drives(files)
     return found
 
 

@@ -51,6 +51,11 @@ class Domains(KnownDomains):
                 from leasewatch.pyvirt.domains.disk import take_images  # noqa: PLC0415  likewise
 
                 disks = take_images(held, self._paths, request)
+            if disks or request.firmware == "uefi":
+                from leasewatch.pyvirt.domains import uefi  # noqa: PLC0415  likewise
+
+                chosen = uefi.chosen(self._paths, request, disks)
+                request = msgspec.structs.replace(request, firmware=chosen)
             held.enter_context(locks.exclusive(lock, _PATIENCE))
             domain = plan.plan(self._paths, request, disks)
             files = self._files(domain.name)

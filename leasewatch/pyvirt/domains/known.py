@@ -25,6 +25,8 @@ _SHOWN = (
     "cpus",
     "accel",
     "machine",
+    "cdrom",
+    "firmware",
     "kernel",
     "initrd",
     "append",

@@ -19,6 +19,7 @@ from leasewatch.pyvirt.defined.domain import (
     DiskDefinition,
     DomainDefinition,
     NicDefinition,
+    WantedFirmware,
     make_mac,
     make_uuid,
     parse_address,
@@ -46,6 +47,8 @@ class DomainRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Files that the disks, or the further ones, start from."""
     size: int | None = None
     """Bytes of the first disk; None: its image's."""
+    cdrom: Path | None = None
+    firmware: WantedFirmware = "auto"
     kernel: Path | None = None
     initrd: Path | None = None
     append: str | None = None
@@ -89,6 +92,8 @@ def plan(
         accel=request.accel,
         machine=request.machine,
         disks=_expected(request) if disks is None else disks,
+        cdrom=_absolute(request.cdrom),
+        firmware="bios" if request.firmware == "auto" else request.firmware,
         kernel=_absolute(request.kernel),
         initrd=_absolute(request.initrd),
         append=append if request.append is None else request.append,

@@ -29,6 +29,14 @@ _BOOT = ("kernel", "initrd")
 """Keys of a definition that are options of QEMU."""
 
 
+_DEVICES = {"disk": "virtio-blk-pci", "cdrom": "ide-cd", "pflash": ""}
+_EXTRAS = (
+    *("-device", "pvpanic"),  # tells when the guest's kernel panics
+    *("-object", "rng-builtin,id=rng", "-device", "virtio-rng-pci,rng=rng"),
+    *("-device", f"virtio-balloon-pci,id={BALLOON},guest-stats-polling-interval=5"),
+)
+
+
 class Layer(NamedTuple):
     """A file of a drive."""
 
@@ -38,12 +46,14 @@ class Layer(NamedTuple):
 
 
 class Drive(NamedTuple):
-    """A disk of the guest: the file that it sees, then the one beneath that, and so on.
+    """A disk, CD or flash chip: the file that the guest sees, then the one beneath it, and so on.
 
-    QEMU opens no file that an image names.
+    QEMU opens no file that an image names. The first chip is the firmware, and the second one has
+    its variables.
     """
 
     layers: tuple[Layer, ...]
+    kind: Literal["disk", "cdrom", "pflash"] = "disk"
 
 
 class Devices(NamedTuple):
@@ -85,7 +95,7 @@ def command(
     argv = [SYSTEM, "-name", guest_option(domain.name), *_QUIET, "-sandbox", _SANDBOX]
     # Without graphics the firmware writes to the serial port, for example that nothing boots.
     graphics = "" if domain.kernel else ",graphics=off"
-    machine = f"{domain.machine or NEWEST}{graphics}"
+    machine = f"{domain.machine or NEWEST}{graphics}{_chips(devices.drives)}"
     argv += ["-machine", machine, *_processor(accel, domain.memory)]
     if domain.uuid:
         argv += ["-uuid", domain.uuid]
@@ -101,10 +111,7 @@ def command(
         argv += ["-netdev", f"tap,id=net{index},fd={fd}"]
         # No boot ROM: nothing here boots from the network, and loading it takes time.
         argv += ["-device", f"virtio-net-pci,netdev=net{index},mac={nic.mac},romfile="]
-    for index, (drive, fds) in enumerate(zip(devices.drives, descriptors.drives, strict=True)):
-        argv += _drive(f"disk{index}", drive, fds)
-        argv += ["-device", f"virtio-blk-pci,drive=disk{index}"]
-    argv += ["-device", f"virtio-balloon-pci,id={BALLOON},guest-stats-polling-interval=5"]
+    argv += [*_drives(devices.drives, descriptors), *_EXTRAS]
     for name in sandbox_files(domain, devices):
         option = [f"-{name}", f"/{name}"]
         argv += option if name in _BOOT else ["-smbios", f"type=11,path=/{name}"]
@@ -119,6 +126,29 @@ def sandbox_files(domain: DomainDefinition, devices: Devices) -> dict[str, Path 
     found: dict[str, Path | bytes] = {name: Path(path) for name, path in given if path is not None}
     secret = enumerate(devices.credentials)
     return found | {f"credential{index}": text.encode() for index, text in secret}
+
+
+def _chips(drives: Sequence[Drive]) -> str:
+    """The machine's options for its flash chips."""
+    count = sum(drive.kind == "pflash" for drive in drives)
+    return "".join(f",pflash{number}=pflash{number}" for number in range(count))
+
+
+def _drives(drives: Sequence[Drive], descriptors: Descriptors) -> list[str]:
+    """Drives are called disk0, disk1, …, cdrom0, pflash0, pflash1. With a CD, disks boot first."""
+    argv, numbers = [], dict.fromkeys(_DEVICES, 0)
+    ordered = any(drive.kind == "cdrom" for drive in drives)
+    disks = sum(drive.kind == "disk" for drive in drives)
+    for drive, fds in zip(drives, descriptors.drives, strict=True):
+        number = numbers[drive.kind]
+        numbers[drive.kind] += 1
+        name = f"{drive.kind}{number}"
+        argv += _drive(name, drive, fds)
+        if device := _DEVICES[drive.kind]:
+            place = number if drive.kind == "disk" else disks + number
+            boots = f",bootindex={place}" if ordered else ""
+            argv += ["-device", f"{device},drive={name}{boots}"]
+    return argv
 
 
 def _drive(name: str, drive: Drive, fds: Sequence[int]) -> list[str]:

@@ -54,6 +54,7 @@ def test_each_interface_has_its_own_tap_and_mac() -> None:
 def test_the_firmware_writes_to_the_console_where_it_boots_a_disk() -> None:
     assert _values(_argv(), "-machine") == ["q35,graphics=off"]
     assert _values(_argv(kernel="/boot/vmlinuz"), "-machine") == ["q35"]
+    assert _values(_argv(machine="pc-q35-7.2"), "-machine") == ["pc-q35-7.2,graphics=off"]
 
 
 def test_a_disk_is_an_overlay_on_its_image_which_is_only_read() -> None:
@@ -72,6 +73,33 @@ def test_qemu_follows_no_path_that_is_in_an_image() -> None:
 def test_each_disk_has_nodes_of_its_own() -> None:
     nodes = _nodes(qemu.Drive((OVERLAY, IMAGE)), qemu.Drive((OVERLAY,)))
     assert len({node["node-name"] for node in nodes}) == 3
+
+
+def _with_drives(*drives: qemu.Drive) -> list[str]:
+    fds = tuple(tuple(range(20 + 2 * n, 20 + 2 * n + len(d.layers))) for n, d in enumerate(drives))
+    domain = DomainDefinition(name="web1", nics=(), memory=64, cpus=1, cdrom="/cd.iso")
+    given = GIVEN._replace(taps=(), drives=fds)
+    return qemu.command(domain, "tcg", qemu.Devices(drives, ()), given)
+
+
+DISK, CD = qemu.Drive((OVERLAY, IMAGE)), qemu.Drive((IMAGE,), "cdrom")
+
+
+def test_disks_start_before_a_cd() -> None:
+    devices = _values(_with_drives(DISK, CD, DISK), "-device")[:3]
+    assert devices == [
+        "virtio-blk-pci,drive=disk0,bootindex=0",
+        "ide-cd,drive=cdrom0,bootindex=2",
+        "virtio-blk-pci,drive=disk1,bootindex=1",
+    ]
+    assert _values(_with_drives(DISK), "-device")[0] == "virtio-blk-pci,drive=disk0"
+
+
+def test_a_guest_with_uefi_has_two_flash_chips() -> None:
+    chips = qemu.Drive((IMAGE,), "pflash"), qemu.Drive((OVERLAY,), "pflash")
+    argv = _with_drives(DISK, *chips)
+    assert _values(argv, "-machine") == ["q35,graphics=off,pflash0=pflash0,pflash1=pflash1"]
+    assert not [value for value in _values(argv, "-device") if "pflash" in value]
 
 
 def test_qemu_sees_no_path_of_the_host() -> None:

@@ -133,6 +133,9 @@ def _remove_users(system: System) -> Iterator[str]:
         if account[4:5] != [comment]:
             yield f"kept the user {user}, which somebody else created"
             continue
+        if user == users.QEMU_USER and any(kind == "domain" for kind, _ in pieces.started(system)):
+            yield f"kept the user {user}, which runs domains: stop them, and remove again"
+            continue
         tools.delete_user(system, user)
         yield f"removed the system user {user}"
 

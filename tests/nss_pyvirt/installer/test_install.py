@@ -22,6 +22,7 @@ from nss_pyvirt.installer.pieces import System
 from nss_pyvirt.installer.remove import give_back_state, remove
 from nss_pyvirt.installer.status import status
 from nss_pyvirt.terminal import frame
+from nss_pyvirt.users import COMMENTS, QEMU_USER
 from tests.leasewatch.killing import everything, killed_at_each_step
 from tests.nss_pyvirt.installer.image import (
     LIBC,
@@ -162,6 +163,15 @@ def test_remove_names_what_is_still_started_and_how_to_stop_it(
         "nss-pyvirt: domain web1 is still started\n  hint: sudo pyvirt domain stop web1\n"
         "nss-pyvirt: network lab is still started\n  hint: sudo pyvirt network stop lab\n"
     )
+
+
+def test_the_user_of_running_domains_is_kept(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    passwd = image / "etc/passwd"
+    passwd.write_text(f"pyvirt-qemu:x:991:991:{COMMENTS[QEMU_USER]}:/:/bin/false\n")
+    monkeypatch.setattr(pieces, "started", lambda _: [("domain", "web1")])
+    (kept,) = remove(system(image))
+    assert kept == "kept the user pyvirt-qemu, which runs domains: stop them, and remove again"
+    assert "pyvirt-qemu" in passwd.read_text()
 
 
 def test_removing_gives_the_image_back_to_the_byte(image: Path) -> None:

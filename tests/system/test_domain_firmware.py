@@ -4,24 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.system.cd import SAID, bootable_cd
 from tests.system.domains import RUN, pyvirt, read, row
 from tests.system.guest import GuestFiles
 from tests.system.world import World
-
-SECTOR = 2048
-SAID = b"started from the CD\r\n"
-# mov si, text; mov dx, 0x3f8; next: lodsb; test al, al; jz end; out dx, al; jmp next; end: hlt
-CODE = bytes.fromhex("be 157c ba f803 fc ac 84c0 74 03 ee eb f8 f4 eb fd").ljust(0x15, b"\x90")
-
-
-def bootable_cd() -> bytes:
-    """An ISO image by El Torito's specification: a catalog, and a sector that writes to ttyS0."""
-    record = b"\0CD001\1EL TORITO SPECIFICATION".ljust(0x47, b"\0") + (19).to_bytes(4, "little")
-    primary, end = b"\1CD001\1", b"\xffCD001\1"
-    validation = b"\1\0\0\0" + bytes(24) + b"\xaa\x55\x55\xaa"  # its 16-bit words sum up to 0
-    entry = b"\x88\0\0\0\0\0\4\0" + (20).to_bytes(4, "little") + bytes(20)
-    sectors = [primary, record, end, validation + entry, CODE + SAID + b"\0"]
-    return bytes(16 * SECTOR) + b"".join(each.ljust(SECTOR, b"\0") for each in sectors)
 
 
 def create(world: World, name: str, *options: str | Path, check: bool = True) -> str:
@@ -38,8 +24,8 @@ def test_an_empty_disk_leaves_the_start_to_the_cd_which_is_only_read(started_lab
     lab = started_lab
     (lab.root / "run/cd.iso").write_bytes(bootable_cd())
     lab.run(["chmod", "0600", "/run/cd.iso"])
-    lab.run(["qemu-img", "create", "-q", "-f", "qcow2", "/run/empty.qcow2", "1G"])
-    create(lab, "new1", "--disk", "/run/empty.qcow2", "--cdrom", "/run/cd.iso")
+    create(lab, "new1", "--size", "1G", "--cdrom", "/run/cd.iso")
+    assert row(lab, "new1")["disks"] == ["an empty disk"]
     pyvirt(lab, "domain", "start", "new1")
     lab.wait_for("the CD to start", lambda: SAID.decode().strip() in console(lab, "new1"))
     pyvirt(lab, "domain", "stop", "--force", "new1")

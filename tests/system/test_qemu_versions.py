@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.shipped import run
+from tests.system.cd import SAID, bootable_cd
 from tests.system.domains import RUN, define, lease, log_in, pyvirt, read, row, traces
 from tests.system.guest import GuestFiles
-from tests.system.test_domain_firmware import SAID, bootable_cd
 from tests.system.world import World
 
 pytestmark = pytest.mark.long

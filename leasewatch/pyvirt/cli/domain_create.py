@@ -139,6 +139,7 @@ if TYPE_CHECKING:
         "sudo pyvirt domain create db1 --network lab --disk db.qcow2 --alias sql",
         "sudo pyvirt domain create db2 --network lab --disk db.img --address 10.7.0.5",
         "sudo pyvirt domain create tiny --network lab --kernel linux --initrd init.gz",
+        "sudo pyvirt domain create new1 --network lab --cdrom debian.iso --size 20G",
     ),
 )
 def command(

@@ -19,8 +19,13 @@ from leasewatch.pyvirt.images.known import KnownImages
 from nss_pyvirt.errors import UserError
 
 if TYPE_CHECKING:
-    from leasewatch.pyvirt.domains.plan import DomainRequest
+    from collections.abc import Iterator
 
+    from leasewatch.pyvirt.domains.plan import DomainRequest
+    from leasewatch.pyvirt.images.known import Image
+    from leasewatch.pyvirt.images.store import Images
+
+_EMPTY = "an empty disk"
 _LONG = 86400.0  # seconds to copy a whole disk
 
 
@@ -40,6 +45,8 @@ def take_images(
     for path in request.disks:
         file = path.resolve()
         found.append((held.enter_context(images.taken(file)), str(file)))
+    if request.size is not None and not found:
+        found.append((held.enter_context(_empty(images, request.size)), _EMPTY))
     disks = []
     for index, (image, source) in enumerate(found):
         size = image.size
@@ -51,6 +58,20 @@ def take_images(
         name = f"disk{index or ''}.qcow2"
         disks.append(DiskDefinition(file=name, sha256=image.sha256, source=source, size=size))
     return tuple(disks)
+
+
+@contextlib.contextmanager
+def _empty(images: Images, size: int) -> Iterator[Image]:
+    """An image without content, for an installer to write to."""
+    import tempfile  # noqa: PLC0415  # rarely needed
+
+    from leasewatch.pyvirt.images.describe import Origin  # noqa: PLC0415  start-up time
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "empty.qcow2")
+        qemu_img.run(qemu_img.empty_command(file, size), "cannot make an empty disk")
+        with images.taken(file, origin=Origin(_EMPTY, file.name)) as image:
+            yield image
 
 
 def make_overlays(paths: Paths, domain: DomainDefinition) -> None:

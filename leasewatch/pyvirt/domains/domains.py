@@ -47,7 +47,7 @@ class Domains(KnownDomains):
             if request.disks:  # copying takes long, and other commands need not wait for it
                 plan.plan(self._paths, request)
             disks: tuple[DiskDefinition, ...] = ()
-            if request.image is not None or request.disks:
+            if request.image is not None or request.disks or request.size is not None:
                 from leasewatch.pyvirt.domains.disk import take_images  # noqa: PLC0415  likewise
 
                 disks = take_images(held, self._paths, request)

@@ -46,7 +46,7 @@ class DomainRequest(msgspec.Struct, frozen=True, kw_only=True):
     disks: Sequence[Path] = ()
     """Files that the disks, or the further ones, start from."""
     size: int | None = None
-    """Bytes of the first disk; None: its image's."""
+    """Bytes of the first disk; None: its image's. With a CD alone the disk is empty."""
     cdrom: Path | None = None
     firmware: WantedFirmware = "auto"
     kernel: Path | None = None
@@ -77,8 +77,8 @@ def plan(
     if request.name in store.names(paths.domain_definitions):
         hint = f"pyvirt domain show {request.name}"
         raise UserError(f"domain {request.name} already exists", hint, "exists")
-    if request.size is not None and request.image is None and not request.disks:
-        hint = "add --disk FILE or --image NAME"
+    if request.size is not None and not (request.image or request.disks or request.cdrom):
+        hint = "add --disk FILE, --image NAME or --cdrom FILE"
         raise UserError("--size is the size of a disk", hint, "invalid")
     others = store.readable(paths.domain_definitions, DomainDefinition)
     # Without this kernel option `pyvirt domain console` would show nothing.

@@ -55,6 +55,11 @@ def overlay_command(base: Path, base_format: str, overlay: Path, size: int) -> l
     return [*argv, "-b", str(base), str(overlay), str(size)]
 
 
+def empty_command(image: Path, size: int) -> list[str]:
+    """Make a qcow2 image without content; `size` in bytes."""
+    return [PROGRAM, "create", "-q", "-f", "qcow2", str(image), str(size)]
+
+
 def convert_command(base: Path, whole: Path) -> list[str]:
     """Make one qcow2 image of all that an image refers to."""
     return [PROGRAM, "convert", "-O", "qcow2", str(base), str(whole)]

@@ -74,6 +74,8 @@ def defined(paths: Paths) -> DomainDefinition:
         ("append=", "append", ""),
         ("mac-filtering=off", "mac_filtering", False),
         ("autostart=on", "autostart", True),
+        ("firmware=uefi", "firmware", "uefi"),
+        ("cdrom=", "cdrom", None),
     ],
 )
 def test_a_key_has_its_field(paths: Paths, word: str, field: str, value: object) -> None:
@@ -127,6 +129,7 @@ USAGE = {
     "cpus=many": ('cpus: "many" is not a whole number from 1 to 255', HELP),
     "cpus=0": ('cpus: "0" is not a whole number from 1 to 255', HELP),
     "alias+=": ("alias+= has no value: write alias+=NAME", HELP),
+    "firmware=efi": ('firmware: "efi" is not one of bios, uefi', HELP),
     "accel=xen": ('accel: "xen" is not one of auto, kvm, tcg', HELP),
     "mac-filtering=no": ('mac-filtering: "no" is neither on nor off', HELP),
     "autostart=": ('autostart: "" is neither on nor off', HELP),
@@ -156,6 +159,7 @@ REFUSED = {
     "address-=10.77.0.50": "domain web1 has no address 10.77.0.50",
     "kernel=": "domain web1 has nothing to start from",
     "kernel=nowhere": "there is no kernel",
+    "cdrom=nowhere": "there is no CD image",
     "initrd=/": "there is no initrd /",
     "disk+=nowhere": "there is no image",
     "disk+=k": "image",

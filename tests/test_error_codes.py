@@ -168,7 +168,7 @@ def test_json_is_asked_for_in_each_way_that_click_takes(
         (pyvirt, ["domain", "list", "--nonsense", "--output=json"]),
         (pyvirt, ["domain", "show", "-o", "json"]),
         (pyvirt, ["domian", "-o", "json"]),
-        (pyvirt, ["list", "-o", "json"]),
+        (pyvirt, ["delete", "-o", "json"]),
         (nss_pyvirt, ["status", "-o", "json", "more"]),
         (nss_pyvirt, ["status", "-o", "json", "--root", "/no/such/folder"]),
     ],

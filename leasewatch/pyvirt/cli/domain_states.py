@@ -44,7 +44,7 @@ def stop(names: Sequence[str], *, every: bool, timeout: int | None, force: bool)
     All of them are stopped at once. A guest that goes on is left running, unless you --force it.
     """
     timeout = 0 if force and timeout is None else timeout
-    return bool(stopped(_chosen(names, every=every), timeout, force=force))
+    return 1 if stopped(_chosen(names, every=every), timeout, force=force) else 0
 
 
 @commands.command(_NAMES, _ALL, _TIMEOUT, _FORCE, check=halves.names_or_all, needs_root=True)
@@ -62,7 +62,7 @@ def restart(names: Sequence[str], *, every: bool, timeout: int | None, force: bo
         return "is restarted"
 
     timeout = 0 if force and timeout is None else timeout
-    return bool(stopped(_chosen(names, every=every), timeout, start, force=force))
+    return 1 if stopped(_chosen(names, every=every), timeout, start, force=force) else 0
 
 
 @commands.command(_NAMES, _ALL, check=halves.names_or_all, needs_root=True)

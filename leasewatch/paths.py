@@ -13,12 +13,12 @@ class _Below:
     """A path below the root."""
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self.path = path
 
     def __get__(self, paths: Paths, _: type[Paths]) -> Path:
         from pathlib import Path  # noqa: PLC0415  start-up time
 
-        return Path(paths.top, self._path)
+        return Path(paths.top, self.path)
 
 
 class Paths:
@@ -26,6 +26,10 @@ class Paths:
 
     def __init__(self, root: str | Path = "/") -> None:
         self.top = str(root)
+
+    def text(self, name: str) -> str:
+        """The path of that name as text, for commands that start without pathlib."""
+        return f"{self.top.rstrip('/')}/{vars(Paths)[name].path}"
 
     root = _Below("")
     config = _Below("etc/pyvirt/leasewatch.toml")
@@ -60,6 +64,8 @@ class Paths:
     """The domains' public host keys, which every user's ssh reads."""
     qemu = _Below("run/pyvirt/qemu.json")
     """What this host's QEMU has said about itself."""
+    domain_list = _Below("run/pyvirt/definitions.json")
+    """What `domain list` has read of definitions, for the next one."""
     locks = _Below("run/pyvirt/locks")
     """Locks by which commands exclude each other (`files.locks`); not for plain users."""
     service_run = _Below("run/leasewatch")

@@ -5,6 +5,7 @@ Times are the bench's; this says which import would spoil them.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -13,7 +14,10 @@ from pathlib import Path
 import pytest
 
 from leasewatch.paths import Paths
+from leasewatch.pyvirt.defined import store
+from leasewatch.pyvirt.defined.domain import DomainDefinition, NicDefinition
 from tests.leasewatch.cli.answering import ENTRY, answering
+from tests.waiting import wait_for
 
 HEAVY = {"asyncio", "click", "importlib.metadata", "logging", "qemu", "subprocess", "watchdog"}
 LIGHT = HEAVY | {
@@ -54,14 +58,28 @@ def test_a_query_loads_nothing_that_it_does_not_need(tmp_path: Path, words: list
     assert not found & LIGHT
 
 
-@pytest.mark.parametrize("half", ["network", "domain"])
-def test_a_list_of_pyvirt_loads_nothing_that_it_does_not_need(half: str) -> None:
-    code = f"from leasewatch.pyvirt.cli import {half}; print(*{half}._known().names())"
+def test_a_list_of_networks_loads_nothing_that_it_does_not_need() -> None:
+    code = "from leasewatch.pyvirt.cli import network; print(*network._known().names())"
     found = loaded(code)
-    assert f"leasewatch.pyvirt.{half}s.known" in found
+    assert "leasewatch.pyvirt.networks.known" in found
     assert not found & (HEAVY | NOT_FOR_LISTS)
     rest = re.compile(r"leasewatch\.pyvirt\.(networks|domains)\.(?!known)")
     assert not [name for name in found if rest.match(name)]
+
+
+def test_a_list_of_domains_that_have_not_changed_loads_next_to_nothing(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    nic = NicDefinition(network="lab", mac="52:54:00:00:00:01")
+    domain = DomainDefinition(name="web1", nics=(nic,), memory=64, cpus=1, kernel="/k")
+    store.write(paths.domain_definitions, domain)
+    os.utime(paths.domain_definitions / "web1.toml", (1, 1))
+    listing = "from leasewatch.pyvirt.domains.listing import Listing"
+    code = f"""{listing}; from leasewatch.paths import Paths
+one = Listing(Paths({str(tmp_path)!r}))
+print([one.describe(name) for name in one.names()])
+one.keep()"""
+    wait_for("the file to stand still", lambda: not loaded(code) & {"msgspec"}, 30)
+    assert not loaded(code) & LIGHT
 
 
 @pytest.mark.parametrize("half", ["network", "domain"])

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import _socket
 import time
-from _json import encode_basestring_ascii, make_scanner
+from _json import encode_basestring_ascii
 
+from nss_pyvirt import light_json
 from nss_pyvirt.errors import UserError
 
 TYPE_CHECKING = False  # the import of typing takes 4 ms
@@ -46,10 +47,7 @@ def replies(path: str, call: bytes) -> Iterator[dict[str, Any]]:
     Raises NoServiceError, or UserError.
     """
     for message in messages(path, call):
-        try:
-            reply, _ = _scan(message.decode(), 0)
-        except StopIteration:
-            raise ValueError("no JSON") from None
+        reply = light_json.loads(message.decode())
         if "error" in reply:
             raise ValueError(reply["error"])
         yield reply["parameters"]
@@ -101,14 +99,3 @@ def _received(client: _socket.socket, timeout: float, most: int) -> Iterator[byt
             received.clear()
             deadline = time.monotonic() + timeout
         received += rest
-
-
-class _Json:
-    """How json.loads reads: the settings of its scanner, which is usable without json itself."""
-
-    strict = True
-    object_hook = object_pairs_hook = None
-    parse_float, parse_int, parse_constant = float, int, float
-
-
-_scan = make_scanner(_Json)  # type: ignore[arg-type]  # it only reads the settings

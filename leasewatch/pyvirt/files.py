@@ -10,8 +10,6 @@ from leasewatch.paths import Paths
 from nss_pyvirt.errors import UserError
 
 UNFINISHED = "unfinished"
-KILLED = "its process was killed"
-"""Why a domain has stopped whose parent left no reason."""
 
 
 class DomainEnd(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,13 +102,6 @@ def network_state(files: NetworkFiles) -> NetworkState | None:
 def domain_state(files: DomainFiles) -> DomainState | None:
     """The run state; None without one. One that is not ours to read counts as none."""
     return run_states.read(files.state, DomainState)
-
-
-def domain_end(files: DomainFiles) -> DomainEnd | None:
-    """How the last run ended; None if there was none since the host's boot."""
-    if files.state.exists():  # its parent was killed, and nothing has cleaned up yet
-        return DomainEnd(why=KILLED, since=0)
-    return run_states.read(files.ended, DomainEnd)
 
 
 def running_domains(paths: Paths) -> list[DomainState]:

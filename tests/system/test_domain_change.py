@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from leasewatch.pyvirt.domains.known import lookup
+from leasewatch.pyvirt.domains.listing import lookup
 from tests.system.domains import RUN, define_idle, mac_of, pyvirt, read, row, wait_until_stopped
 from tests.system.world import World
 

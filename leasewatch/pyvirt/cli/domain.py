@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from leasewatch.pyvirt.domains.domains import Domains
-    from leasewatch.pyvirt.domains.known import KnownDomains
+    from leasewatch.pyvirt.domains.listing import Listing
     from leasewatch.pyvirt.domains.reached import Goal
 
 _COLUMNS = ("name", "state", "networks", "macs", "addresses", "autostart", "why")
@@ -33,10 +33,10 @@ def _domains() -> Domains:
     return Domains(Paths())
 
 
-def _known() -> KnownDomains:
-    from leasewatch.pyvirt.domains.known import KnownDomains  # noqa: PLC0415  start-up time
+def _listing() -> Listing:
+    from leasewatch.pyvirt.domains.listing import Listing  # noqa: PLC0415  start-up time
 
-    return KnownDomains(Paths())
+    return Listing(Paths())
 
 
 command = commands.Group(
@@ -59,6 +59,7 @@ command = commands.Group(
         **dict.fromkeys(("shutdown", "poweroff"), "stop"),
         **dict.fromkeys(("dominfo", "domstate"), "show"),
         **dict.fromkeys(("domstats", "top"), "stats"),
+        **dict.fromkeys(("shell", "exec"), "ssh"),
         "reboot": "restart",
         "suspend": "pause",
         "unpause": "resume",
@@ -75,9 +76,9 @@ command = commands.Group(
 @command.command(commands.ROWS, name="list")
 def list_(output: frame.Format) -> int:
     """List all domains."""
-    domains = _known()
+    domains = _listing()
     hint = "sudo pyvirt domain create web1 --network lab --disk IMAGE"
-    return halves.list_all(
+    code = halves.list_all(
         domains.names(),
         lambda name: _listed(domains.describe(name), output),
         _COLUMNS,
@@ -85,12 +86,14 @@ def list_(output: frame.Format) -> int:
         output,
         empty=UserError("no domains yet", hint, "not-found"),
     )
+    domains.keep()
+    return code
 
 
 @command.command(_NAME, commands.ROWS)
 def show(name: str, output: frame.Format) -> None:
     """Show everything that is known about one domain."""
-    row = _known().describe(name)
+    row = _listing().describe(name)
     if output != "table":
         frame.write(frame.render([_shown(row, output)], tuple(row), output, name="name"))
         return
@@ -130,7 +133,7 @@ def start(names: Sequence[str], wait: Goal | None, timeout: int, *, every: bool)
             done += f" and answers at {waiting.wait_shown(name, wait, timeout)}"
         return done
 
-    return each("domain", _known().names() if every else names, act)
+    return each("domain", sorted(_listing().names(), key=look.natural) if every else names, act)
 
 
 @command.command(

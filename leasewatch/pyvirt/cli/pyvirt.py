@@ -17,6 +17,7 @@ _ALIASES = {
     **dict.fromkeys(("net", "networks"), "network"),
     **dict.fromkeys(("images", "img", "template"), "image"),
     **{word: f"domain {word}" for word in _OF_DOMAINS},
+    **dict.fromkeys(("shell", "exec"), "ssh"),
 }
 _SYNONYMS = {"help": "--help"}
 

@@ -18,7 +18,8 @@ from leasewatch.pyvirt import process
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import Accel, DiskDefinition, DomainDefinition
 from leasewatch.pyvirt.domains import console, kvm
-from leasewatch.pyvirt.domains.known import KnownDomains, lookup
+from leasewatch.pyvirt.domains.known import KnownDomains
+from leasewatch.pyvirt.domains.listing import lookup
 from leasewatch.pyvirt.domains.qemu import Chosen
 from leasewatch.pyvirt.files import UNFINISHED, DomainFiles, domain_state, started_network
 from leasewatch.pyvirt.networks import hosts_entries
@@ -95,7 +96,7 @@ class Domains(KnownDomains):
                         raise
         if not fresh:
             self._let_go_on(name, say)
-        if not _is_published(self._paths.snapshot, name):
+        if not _is_published(self._paths.text("snapshot"), name):
             from nss_pyvirt.installer.pieces import start_command  # noqa: PLC0415  20 ms
 
             say(f"the name {name} is not published: is the service running? ({start_command()})")
@@ -108,7 +109,7 @@ class Domains(KnownDomains):
             unit=f"pyvirt-domain@{domain.name}.service",
             log=files.log,
             timeout=_READY,
-            meanwhile=lambda: lookup(self._paths.snapshot, domain.name),
+            meanwhile=lambda: lookup(self._paths.text("snapshot"), domain.name),
         )
         for sentence in said:
             say(sentence.removeprefix("pyvirt: "))
@@ -263,7 +264,7 @@ def _remove_data(files: DomainFiles) -> None:
         files.data.rmdir()
 
 
-def _is_published(snapshot: Path, name: str) -> bool:
+def _is_published(snapshot: str, name: str) -> bool:
     """Whether the host table holds `name`, within a second."""
     deadline = time.monotonic() + _PUBLISHED
     while lookup(snapshot, name) is None:

@@ -1,40 +1,21 @@
 """What any user may see of domains: their definitions and what runs.
 
-It imports little, so that `pyvirt domain list` starts quickly. It changes nothing, but cleans up
-after a killed `pyvirt domain run` if the user is root.
+It changes nothing, but cleans up after a killed `pyvirt domain run` if the user is root.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from pathlib import Path
 
-from leasewatch import addresses
 from leasewatch.daemon import alive
 from leasewatch.files import locks
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition
-from leasewatch.pyvirt.files import KILLED, DomainFiles, domain_end, domain_state, running_domains
+from leasewatch.pyvirt.domains.listing import KEYS, KILLED, Listing
+from leasewatch.pyvirt.files import DomainFiles, domain_state, running_domains
 from nss_pyvirt.errors import UserError
-from nss_pyvirt.terminal import show
-
-_SHOWN = (
-    "memory",
-    "cpus",
-    "accel",
-    "machine",
-    "cdrom",
-    "firmware",
-    "kernel",
-    "initrd",
-    "append",
-    "mac_filtering",
-    "autostart",
-    "stop_timeout",
-)
-"""Keys of a definition that `show` prints as they are."""
 
 
 class KnownDomains:
@@ -71,30 +52,27 @@ class KnownDomains:
 
     def describe(self, name: str) -> dict[str, object]:
         """The row of `list` and `show`."""
+        return Listing(self._paths).describe(name)
+
+    def row(self, name: str) -> dict[str, object]:
+        """The row of a domain that has never run: what its definition says."""
         domain = self.get(name)
-        files = self._files(name)
-        running = self.is_running(name)
-        if not running and os.geteuid() == 0:
-            with contextlib.suppress(UserError):  # another command is at it
-                self._clear_up(files, 0)
-        state = domain_state(files) if running else None
-        found = lookup(self._paths.snapshot, name) if running else ()
-        now = state or domain_end(files)
-        return {
-            "name": name,
+        special = {
+            "state": "stopped",
+            "why": "",
             "aliases": list(domain.aliases),
-            "state": state.state if state else "running" if running else "stopped",
-            "why": now.why if now else "",
-            "since": now.since or None if now else None,
             "networks": [nic.network for nic in domain.nics],
             "macs": [nic.mac for nic in domain.nics],
             "reserved": [nic.address for nic in domain.nics if nic.address],
-            "addresses": list(found or ()),
+            "addresses": [],
             "disks": [disk.source for disk in domain.disks] or list(filter(None, [domain.disk])),
-            **{key: getattr(domain, key) for key in _SHOWN},
-            "started": state.started if state else None,
-            "pid": state.pid if state else None,
         }
+        return {key: special.get(key, getattr(domain, key, None)) for key in KEYS}
+
+    def clear_up(self, name: str) -> None:
+        """Clean up after a killed parent, unless another command is at it."""
+        with contextlib.suppress(UserError):
+            self._clear_up(self._files(name), 0)
 
     def _require(self, name: str) -> None:
         """UserError for an unknown name.
@@ -132,17 +110,3 @@ class KnownDomains:
                 sweep(files, KILLED)
             finally:
                 held.release()
-
-
-def lookup(table: Path, name: str) -> list[str] | None:
-    """The published addresses of `name`, link-local last; None without that name."""
-    from nss_pyvirt import snapshot  # noqa: PLC0415  # the C library costs 20 ms
-
-    try:
-        answer = snapshot.lookup(table, name)
-    except snapshot.SnapshotError:
-        return None
-    if answer.status == "unknown":
-        return None
-    ordered = sorted(answer.addresses, key=lambda one: (bool(one.ifindex), one.family))
-    return [show.address(addresses.text(one.packed), one.ifindex) for one in ordered]

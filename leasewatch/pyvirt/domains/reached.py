@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.domains.known import KnownDomains, lookup
-from leasewatch.pyvirt.files import DomainFiles, domain_end
+from leasewatch.pyvirt.domains.known import KnownDomains
+from leasewatch.pyvirt.domains.listing import lookup
 from nss_pyvirt.errors import UserError
 
 TYPE_CHECKING = False  # the import of typing takes 4 ms
@@ -36,7 +36,7 @@ def wait(paths: Paths, name: str, goal: Goal, timeout: float, tell: Tell) -> str
     deadline = time.monotonic() + timeout
     deaf = time.monotonic() + _SERVICE
     while True:
-        _check_running(domains, paths, name)
+        _check_running(domains, name)
         addresses = lookup(paths.snapshot, name)
         seen = "it has no address yet"
         if addresses is not None or _service_answers(paths):
@@ -58,14 +58,12 @@ def wait(paths: Paths, name: str, goal: Goal, timeout: float, tell: Tell) -> str
         time.sleep(_PAUSE)
 
 
-def _check_running(domains: KnownDomains, paths: Paths, name: str) -> None:
+def _check_running(domains: KnownDomains, name: str) -> None:
     if domains.is_running(name):
         return
-    end = domain_end(DomainFiles(paths, name))
-    why = f": {end.why}" if end and end.why else ""
-    raise UserError(
-        f"domain {name} is not running{why}", f"sudo pyvirt domain start {name}", "not-running"
-    )
+    why = domains.describe(name)["why"]
+    what = f"domain {name} is not running{why and f': {why}'}"
+    raise UserError(what, f"sudo pyvirt domain start {name}", "not-running")
 
 
 def _service_answers(paths: Paths) -> bool:

@@ -23,11 +23,11 @@ from leasewatch.pyvirt import nft, process
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition, tap_mac
 from leasewatch.pyvirt.domains import disk, guest, live, probe, qemu, tap
+from leasewatch.pyvirt.domains.listing import KILLED
 from leasewatch.pyvirt.domains.qemu import Chosen
 from leasewatch.pyvirt.domains.status import Status
 from leasewatch.pyvirt.domains.sweep import sweep
 from leasewatch.pyvirt.files import (
-    KILLED,
     DomainFiles,
     NetworkFiles,
     domain_state,

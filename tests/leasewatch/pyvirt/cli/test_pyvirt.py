@@ -160,7 +160,7 @@ ALIASES = [
     ("resume web1", "domain resume web1"), ("info web1", "domain show web1"),
     ("domain dominfo web1", "domain show web1"), ("domain rm web1", "domain delete web1"),
     ("domain undefine web1", "domain delete web1"), ("network rm lab", "network delete lab"),
-    ("console web1", "domain console web1"),
+    ("console web1", "domain console web1"), ("shell", "ssh"), ("vm exec", "domain ssh"),
 ]  # fmt: skip
 
 
@@ -239,9 +239,12 @@ def test_parts_of_a_kernel_command_line_are_joined(words: list[str], line: str |
     assert domain_create.joined(parts) == line
 
 
-@pytest.mark.parametrize(("half", "kind"), [(network, "network"), (domain, "domain")])
+@pytest.mark.parametrize(
+    ("half", "kind", "source"),
+    [(network, "network", "_known"), (domain, "domain", "_listing")],
+)
 def test_a_broken_definition_is_an_error_and_hides_no_other(
-    capsys: pytest.CaptureFixture[str], half: ModuleType, kind: str
+    capsys: pytest.CaptureFixture[str], half: ModuleType, kind: str, source: str
 ) -> None:
     class Known:
         def names(self) -> list[str]:
@@ -252,7 +255,10 @@ def test_a_broken_definition_is_an_error_and_hides_no_other(
                 raise UserError("it is broken")
             return dict.fromkeys(half._COLUMNS, name)
 
+        def keep(self) -> None:
+            """Nothing."""
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(half, "_known", Known)
+        patch.setattr(half, source, Known)
         assert frame.run(command, "pyvirt", [kind, "list", "-o", "name"]) == 1
     assert capsys.readouterr() == ("vm2\nvm10\n", "pyvirt: it is broken\n")

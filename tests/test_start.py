@@ -82,6 +82,16 @@ one.keep()"""
     assert not loaded(code) & LIGHT
 
 
+def test_a_stop_of_domains_loads_next_to_nothing(tmp_path: Path) -> None:
+    root = f"Paths({str(tmp_path)!r})"
+    (tmp_path / "etc/pyvirt/domains").mkdir(parents=True)
+    (tmp_path / "etc/pyvirt/domains/web1.toml").touch()
+    code = f"""from leasewatch.pyvirt.cli import domain_states
+from leasewatch.pyvirt.domains.stops import DomainStops
+print(*DomainStops(domain_states.{root}).stop(["web1"], print, timeout=0, force=True))"""
+    assert not loaded(code) & LIGHT
+
+
 @pytest.mark.parametrize("half", ["network", "domain"])
 def test_a_start_or_stop_of_pyvirt_loads_nothing_that_it_does_not_need(half: str) -> None:
     found = loaded(f"from leasewatch.pyvirt.cli import {half}; {half}._{half}s()")

@@ -5,19 +5,17 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import struct
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from leasewatch.daemon import alive
+from leasewatch.files.holders import ENDING, PAUSE, holder, owner
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.replacing import is_file, open_regular
 
-_ENDING = 10.0  # seconds that a killed process may take to end
-_PAUSE = 0.005
-_FLOCK = "hhqqi4x"  # struct flock of fcntl(2): l_type, l_whence, l_start, l_len, l_pid
+__all__ = ["ProcessLock", "exclusive", "holder", "shared"]
 
 
 class ProcessLock:
@@ -38,16 +36,16 @@ class ProcessLock:
         If the holder was killed, wait until it has ended.
         """
         self._lock.parent.mkdir(parents=True, exist_ok=True)
-        deadline = time.monotonic() + _ENDING
+        deadline = time.monotonic() + ENDING
         while True:
             fd = open_regular(self._lock, 0o600)
             try:
                 fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                pid = _lock_owner(fd)
+                pid = owner(fd)
                 os.close(fd)
                 if (pid is None or alive.is_ending(pid)) and time.monotonic() < deadline:
-                    time.sleep(_PAUSE)
+                    time.sleep(PAUSE)
                     continue
                 raise UserError(
                     f"{self._lock} is held by process {pid}",
@@ -65,21 +63,6 @@ class ProcessLock:
             self._lock.unlink(missing_ok=True)
             os.close(self._fd)
             self._fd = -1
-
-
-def holder(lock: Path) -> int | None:
-    """The pid of the process that holds the lock, or None. Wait until a killed one has ended."""
-    try:
-        fd = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    deadline = time.monotonic() + _ENDING
-    try:
-        while (pid := _lock_owner(fd)) and alive.is_ending(pid) and time.monotonic() < deadline:
-            time.sleep(_PAUSE)
-        return pid
-    finally:
-        os.close(fd)
 
 
 def exclusive(lock: Path, timeout: float) -> AbstractContextManager[None]:
@@ -131,9 +114,3 @@ def _let_go(fd: int, lock: Path) -> None:
         if is_file(fd, lock):  # while it changes, the lock is free for a moment
             lock.unlink()
     os.close(fd)
-
-
-def _lock_owner(fd: int) -> int | None:
-    asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-    kind, _, _, _, pid = struct.unpack(_FLOCK, fcntl.fcntl(fd, fcntl.F_GETLK, asked))
-    return None if kind == fcntl.F_UNLCK else pid

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NoReturn, TextIO, cast
 
 from leasewatch.daemon import notify
-from leasewatch.files import locks
+from leasewatch.files import holders
 from nss_pyvirt import programs
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import frame
@@ -65,9 +65,9 @@ def _setpriv() -> str:
     return programs.find("setpriv", "util-linux")
 
 
-def end(pidfd: int, timeout: float, first: signal.Signals = signal.SIGTERM) -> bool:
-    """Send `first`, and SIGKILL after `timeout` seconds; True: the process has ended."""
-    for number, patience in ((first, timeout), (signal.SIGKILL, _KILL_GRACE)):
+def end(pidfd: int, timeout: float) -> bool:
+    """Send SIGTERM, and SIGKILL after `timeout` seconds; True: the process has ended."""
+    for number, patience in ((signal.SIGTERM, timeout), (signal.SIGKILL, _KILL_GRACE)):
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(pidfd, number)
         if programs.wait_pidfd(pidfd, patience):
@@ -326,28 +326,21 @@ def _said(log: Path, offset: int) -> list[str]:
 
 @contextlib.contextmanager
 def holder(lock: Path) -> Iterator[int | None]:
-    """A pidfd of the process that holds `lock`; None: there is none.
-
-    The holder is looked up again once the pidfd is open, so it is never of a process that took over
-    the pid.
-    """
-    pid = locks.holder(lock)
-    pidfd = None
-    with contextlib.suppress(ProcessLookupError):
-        pidfd = None if pid is None else os.pidfd_open(pid)
+    """A pidfd of the process that holds `lock`; None: there is none."""
+    pidfd = holders.pidfd(lock)
     try:
-        yield pidfd if pid == locks.holder(lock) else None
+        yield pidfd
     finally:
         if pidfd is not None:
             os.close(pidfd)
 
 
-def stop_holder(lock: Path, timeout: float, first: signal.Signals = signal.SIGTERM) -> bool:
-    """End the process that holds `lock`: `first`, and SIGKILL after `timeout` seconds.
+def stop_holder(lock: Path, timeout: float) -> bool:
+    """End the process that holds `lock`: SIGTERM, and SIGKILL after `timeout` seconds.
 
     True if there was one.
     """
     with holder(lock) as pidfd:
-        if pidfd is not None and not end(pidfd, timeout, first):
+        if pidfd is not None and not end(pidfd, timeout):
             raise UserError(f"the process that holds {lock} does not end, even when killed")
         return pidfd is not None

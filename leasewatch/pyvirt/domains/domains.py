@@ -157,7 +157,7 @@ class Domains(KnownDomains):
 
         from leasewatch.pyvirt.login import known_hosts  # noqa: PLC0415  start-up time
 
-        self._require(name)
+        self.require(name)
         files = self._files(name)
         with locks.exclusive(files.commands, _PATIENCE):
             if self.is_running(name):

@@ -69,12 +69,11 @@ class KnownDomains:
         }
         return {key: special.get(key, getattr(domain, key, None)) for key in KEYS}
 
-    def clear_up(self, name: str) -> None:
-        """Clean up after a killed parent, unless another command is at it."""
-        with contextlib.suppress(UserError):
-            self._clear_up(self._files(name), 0)
+    def clear_up(self, name: str, patience: float) -> None:
+        """Clean up after a killed parent; UserError while another command is at it."""
+        self._clear_up(self._files(name), patience)
 
-    def _require(self, name: str) -> None:
+    def require(self, name: str) -> None:
         """UserError for an unknown name.
 
         A definition that is broken, or was removed under a running domain, is enough to end that.

@@ -14,6 +14,7 @@ import time
 from leasewatch.daemon import alive
 from leasewatch.paths import Paths
 from nss_pyvirt import light_json
+from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import show
 
 TYPE_CHECKING = False  # the import of typing takes 4 ms
@@ -50,7 +51,7 @@ class Listing:
     def names(self) -> list[str]:
         """The names of all defined domains."""
         if os.path.lexists(self._paths.text("domain_rename")):
-            self._known()  # which finishes that
+            self.known()  # which finishes that
         try:
             files = os.listdir(self._folder)  # noqa: PTH208  start-up time
         except OSError:
@@ -60,7 +61,7 @@ class Listing:
     def describe(self, name: str) -> Row:
         """The row of `list` and `show`; raises UserError."""
         row = self._definition(name)
-        state = _read(f"{self._paths.text('domain_runs')}/{name}.json")
+        state = self.state(name)
         if state is None or not isinstance(state.get("pid"), int):
             ended = _read(f"{self._paths.text('domain_ends')}/{name}.json") or {}
         elif alive.is_alive(state["pid"], state.get("born", 0)):
@@ -69,9 +70,13 @@ class Listing:
             return row | {"state": "running", "addresses": found} | known
         else:
             if os.geteuid() == 0:
-                self._known().clear_up(name)
+                self._clear_up(name)
             ended = {"why": KILLED}
         return row | {key: ended[key] for key in _CHANGING if ended.get(key)}
+
+    def state(self, name: str) -> dict[str, Any] | None:
+        """The run state, also one that a killed parent has left."""
+        return _read(f"{self._paths.text('domain_runs')}/{name}.json")
 
     def keep(self) -> None:
         """Keep what had to be read, for the next time; only root may."""
@@ -88,6 +93,12 @@ class Listing:
         except OSError:
             return  # the next one reads them, too
 
+    def _clear_up(self, name: str) -> None:
+        try:
+            self.known().clear_up(name, 0)
+        except UserError:  # another command is at it
+            return
+
     def _definition(self, name: str) -> Row:
         """The row of a domain that has never run."""
         try:
@@ -99,12 +110,12 @@ class Listing:
         former, row = self._kept.get(name, (None, {}))
         if former == signature and tuple(row) == KEYS:
             return row
-        row = self._known().row(name)
+        row = self.known().row(name)
         if since < time.time() - _SETTLED:
             self._fresh[name] = signature, row
         return row
 
-    def _known(self) -> KnownDomains:
+    def known(self) -> KnownDomains:
         """What reads definitions and cleans up."""
         if self._heavy is None:
             from leasewatch.pyvirt.domains.known import KnownDomains  # noqa: PLC0415  start-up time

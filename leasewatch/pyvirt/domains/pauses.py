@@ -44,7 +44,7 @@ class DomainPauses(KnownDomains):
 
     def _now(self, name: str) -> tuple[DomainFiles, DomainState]:
         """Files and state of a running domain; UserError if it has no guest that can go on."""
-        self._require(name)
+        self.require(name)
         files = self._files(name)
         state = domain_state(files)
         if state is None or not self.is_running(name):

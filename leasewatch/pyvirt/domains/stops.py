@@ -1,75 +1,91 @@
-"""End domains, several at once: by the power button, or by force."""
+"""End domains, several at once: by the power button, or by force.
+
+It imports little: where the parents clean up after themselves, nothing else is needed.
+"""
 
 from __future__ import annotations
 
-import contextlib
+import _signal  # type: ignore[import-not-found]  # signal takes 5 ms
+import os
 import select
-import signal
 import time
-from collections.abc import Iterable, Iterator
 
-from leasewatch.pyvirt import process
-from leasewatch.pyvirt.domains import qmp
-from leasewatch.pyvirt.domains.known import KnownDomains
-from leasewatch.pyvirt.domains.status import ON_REQUEST
-from leasewatch.pyvirt.files import DomainFiles, domain_state
-from leasewatch.pyvirt.process import Say
-from nss_pyvirt import programs
+from leasewatch.files import holders
+from leasewatch.paths import Paths
+from leasewatch.pyvirt.domains.listing import Listing
 from nss_pyvirt.errors import UserError
 
-_GRACE = 60  # seconds to shut down where the definition cannot be read
-_AGAIN = 5.0  # seconds until the power button is pressed once more: a booting guest misses it
-_QUIT = 15.0  # seconds for `domain run` to end QEMU and clean up
-_KILLED = 5.0  # seconds that SIGKILL may take
-_PATIENCE = 60.0  # seconds that another command on the same domain may take
-_ANSWER = 5.0  # seconds for QEMU to answer
+TYPE_CHECKING = False  # the import of typing takes 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Final
 
-Ended = tuple[str, UserError | None]
-"""A domain's name, and why it has not ended; None: it has."""
+    Ended = tuple[str, UserError | None]
+    """A domain's name, and why it has not ended; None: it has."""
+
+_GRACE: Final = 60  # seconds to shut down where the definition cannot be read
+_AGAIN: Final = 5.0  # seconds until the button is pressed once more: a booting guest misses it
+_QUIT: Final = 15.0  # seconds for `domain run` to end QEMU and clean up
+_KILLED: Final = 5.0  # seconds that SIGKILL may take
+_PATIENCE: Final = 60.0  # seconds that another command on the same domain may take
+_ANSWER: Final = 5.0  # seconds for QEMU to answer
 
 
-class DomainStops(KnownDomains):
+class DomainStops:
     """All domains below one root."""
 
+    def __init__(self, paths: Paths) -> None:
+        self._paths, self._listing = paths, Listing(paths)
+
     def stop(
-        self, names: Iterable[str], say: Say, *, timeout: int | None = None, force: bool = False
+        self,
+        names: Iterable[str],
+        say: Callable[[str], None],
+        *,
+        timeout: int | None = None,
+        force: bool = False,
     ) -> Iterator[Ended]:
         """End guests, all at once; yields each as soon as it has ended or cannot be.
 
         Each gets `timeout` seconds to shut down; None: what its definition says. With `force` it is
         ended then. No error where it does not run.
         """
-        with contextlib.ExitStack() as held:
-            ends: dict[int, _End] = {}
+        ends: dict[int, _End] = {}
+        try:
             for name in dict.fromkeys(names):
                 try:
-                    end = self._begin(name, held, timeout, force=force)
+                    end = self._begin(name, timeout, force=force)
                 except UserError as error:
                     yield name, error
                     continue
                 if end is None:
-                    yield self._ended(self._files(name))
+                    yield self._ended(name)
                 else:
                     ends[end.pidfd] = end
             _announce([end for end in ends.values() if end.grace], say)
             yield from self._wait(ends)
+        finally:
+            for pidfd in ends:
+                os.close(pidfd)
 
-    def _begin(
-        self, name: str, held: contextlib.ExitStack, timeout: int | None, *, force: bool
-    ) -> _End | None:
+    def _begin(self, name: str, timeout: int | None, *, force: bool) -> _End | None:
         """Take the first step; None: it does not run."""
-        self._require(name)
-        files = self._files(name)
-        pidfd = held.enter_context(process.holder(files.lock))
+        if name not in self._listing.names():
+            self._listing.known().require(name)
+        run = f"{self._paths.text('domain_runs')}/{name}"
+        pidfd = holders.pidfd(f"{run}/lock")
         if pidfd is None:
             return None
-        if timeout is None:
-            timeout = self._grace(name)
-        return _End(files, pidfd, timeout, force=force)
+        try:
+            grace = self._grace(name) if timeout is None else timeout
+            return _End(name, run, pidfd, grace, self._listing.state(name) or {}, force=force)
+        except BaseException:
+            os.close(pidfd)
+            raise
 
     def _grace(self, name: str) -> int:
         try:
-            return self.get(name).stop_timeout
+            return int(self._listing.describe(name)["stop_timeout"])
         except UserError:  # broken, or removed under a running domain
             return _GRACE
 
@@ -79,35 +95,51 @@ class DomainStops(KnownDomains):
             poll.register(pidfd, select.POLLIN)
         while ends:
             left = min(end.due for end in ends.values()) - time.monotonic()
-            for pidfd, _ in poll.poll(max(0.0, left) * 1000):
-                poll.unregister(pidfd)
-                yield self._ended(ends.pop(pidfd).files)
-            for pidfd, end in [*ends.items()]:
+            over: dict[int, UserError | None]
+            over = {pidfd: None for pidfd, _ in poll.poll(max(0.0, left) * 1000)}
+            for pidfd in ends.keys() - over.keys():
                 try:
-                    end.act()
+                    ends[pidfd].act()
                 except UserError as error:
-                    poll.unregister(pidfd)
-                    del ends[pidfd]
-                    yield end.files.name, error
+                    over[pidfd] = error
+            for pidfd, fault in over.items():
+                poll.unregister(pidfd)
+                name = ends.pop(pidfd).name
+                os.close(pidfd)
+                yield (name, fault) if fault else self._ended(name)
 
-    def _ended(self, files: DomainFiles) -> Ended:
+    def _ended(self, name: str) -> Ended:
+        """Clean up after a parent that has not done so itself."""
         try:
-            self._clear_up(files, _PATIENCE)
+            if self._listing.state(name) is not None:
+                self._listing.known().clear_up(name, _PATIENCE)
         except UserError as error:
-            return files.name, error
-        return files.name, None
+            return name, error
+        return name, None
 
 
 class _End:
-    """One guest that is to end. UserError if it cannot shut down and no `force` is used."""
+    """One guest that is to end. UserError if it cannot shut down and no `force` is used.
 
-    def __init__(self, files: DomainFiles, pidfd: int, grace: int, *, force: bool) -> None:
-        self.files, self.pidfd = files, pidfd
+    `run`: the domain's folder of sockets. `state`: its run state.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        run: str,
+        pidfd: int,
+        grace: int,
+        state: dict[str, object],
+        *,
+        force: bool,
+    ) -> None:
+        self.name, self.pidfd = name, pidfd
         self.grace = grace
         """Seconds that it gets to shut down."""
-        self._force = force
+        self._run, self._force = run, force
         self._is_paused = False
-        self._look()
+        self._look(state)
         self._steps = self._steps_to_take()
         self.due = 0.0
         """When the next step is to be taken, if it has not ended by then."""
@@ -119,22 +151,22 @@ class _End:
         if now >= self.due:
             self.due = now + next(self._steps)
 
-    def _look(self) -> None:
+    def _look(self, state: dict[str, object]) -> None:
         """A guest that cannot react to the power button is not waited for."""
-        state = domain_state(self.files)
-        if state is None or state.state not in {"paused", "panicked"}:
+        if state.get("state") not in {"paused", "panicked"}:
             return
-        self._is_paused = state.why == ON_REQUEST
+        from leasewatch.pyvirt.domains.status import ON_REQUEST  # noqa: PLC0415  start-up time
+
+        self._is_paused = state["why"] == ON_REQUEST
         if self._is_paused:
             return
-        if state.state == "paused" and not self._force:
-            hint = f"resume it first, or: sudo pyvirt domain stop --force {self.files.name}"
-            raise UserError(f"{self.files.name} is paused: {state.why}", hint, "running")
+        if state["state"] == "paused" and not self._force:
+            hint = f"resume it first, or: sudo pyvirt domain stop --force {self.name}"
+            raise UserError(f"{self.name} is paused: {state['why']}", hint, "running")
         self.grace, self._force = 0, True
 
     def _steps_to_take(self) -> Iterator[float]:
         """Each yields for how many seconds to wait for its end."""
-        name = self.files.name
         if self.grace or not self._force:
             deadline = time.monotonic() + self.grace
             while True:
@@ -143,31 +175,43 @@ class _End:
                 if time.monotonic() >= deadline:
                     break
         if not self._force:
-            what = f"{name} has not shut down within {self.grace} s"
-            raise UserError(what, f"sudo pyvirt domain stop --force {name}", "timeout")
-        for number, patience in ((signal.SIGQUIT, _QUIT), (signal.SIGKILL, _KILLED)):
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self.pidfd, number)
+            what = f"{self.name} has not shut down within {self.grace} s"
+            raise UserError(what, f"sudo pyvirt domain stop --force {self.name}", "timeout")
+        for number, patience in ((_signal.SIGQUIT, _QUIT), (_signal.SIGKILL, _KILLED)):
+            _send(self.pidfd, number)
             yield patience
-        raise UserError(f"the process of {name} does not end, even when killed")
+        raise UserError(f"the process of {self.name} does not end, even when killed")
 
     def _press(self) -> None:
         """Press the power button; UserError if QEMU does not answer, and is not just ending."""
+        from pathlib import Path  # noqa: PLC0415  start-up time
+
+        from leasewatch.pyvirt.domains import qmp  # noqa: PLC0415  start-up time
+        from nss_pyvirt import programs  # noqa: PLC0415  start-up time
+
+        socket = Path(self._run, "qmp")
         try:
             if self._is_paused:
-                qmp.ask(self.files.qmp, "cont", timeout=_ANSWER)
+                qmp.ask(socket, "cont", timeout=_ANSWER)
                 self._is_paused = False
-            qmp.ask(self.files.qmp, "system_powerdown", timeout=_ANSWER)
+            qmp.ask(socket, "system_powerdown", timeout=_ANSWER)
         except UserError:
             if not self._force and not programs.wait_pidfd(self.pidfd, 1):
                 raise
 
 
-def _announce(ends: list[_End], say: Say) -> None:
+def _send(pidfd: int, number: int) -> None:
+    try:
+        _signal.pidfd_send_signal(pidfd, number)
+    except ProcessLookupError:  # it has just ended
+        return
+
+
+def _announce(ends: list[_End], say: Callable[[str], None]) -> None:
     """Say who is waited for, and for how long."""
     if not ends:
         return
-    names = [end.files.name for end in ends]
+    names = [end.name for end in ends]
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     be = "is" if len(names) == 1 else "are"
     longest = max(end.grace for end in ends)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -22,9 +23,12 @@ class UnsupportedError(UserError):
     code = "missing"
 
 
-def apply(script: str) -> None:
-    """Apply all of it or nothing; UserError (UnsupportedError) carries nft's first line."""
-    _nft(["-f", "-"], script)
+def apply(script: str, meanwhile: Callable[[], None] = lambda: None) -> None:
+    """Apply all of it or nothing; UserError (UnsupportedError) carries nft's first line.
+
+    `meanwhile` is called while nft works.
+    """
+    _nft(["-f", "-"], script, meanwhile)
 
 
 def ruleset() -> list[dict[str, Any]]:
@@ -42,12 +46,16 @@ def _list(*what: str) -> list[dict[str, Any]]:
     return listed
 
 
-def _nft(arguments: list[str], text: str) -> str:
+def _nft(arguments: list[str], text: str, meanwhile: Callable[[], None] = lambda: None) -> str:
     try:
         programs.find("nft", "nftables")
     except UserError as error:
         raise UnsupportedError(error.what, error.hint) from None
-    done = programs.run(["nft", *arguments], package="nftables", text=text)
+    tool = programs.Tool(["nft", *arguments], package="nftables", text=text)
+    try:
+        meanwhile()
+    finally:
+        done = tool.finish()
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         hint = "needs root" if "not permitted" in done.stderr else "is nf_tables in this kernel?"

@@ -36,18 +36,20 @@ def run(
     signals: int,
     report: Callable[[Status], None],
     renew: Callable[[], int],
+    prepare: Callable[[], None],
 ) -> str:
-    """Run QEMU until its guest ends; READY=1 once QMP answers. Returns why it has ended.
+    """Run QEMU until its guest ends; READY=1 once the guest runs. Returns why it has ended.
 
-    QEMU gets `devices` and never outlives this process. `Supervisor` explains the last three
-    arguments. UserError with QEMU's own last line when it fails, and if the QEMU of a killed parent
-    does not end.
+    QEMU gets `devices` and never outlives this process. `prepare` is called while QEMU starts,
+    before its guest runs. `Supervisor` explains `signals`, `report` and `renew`. UserError with
+    QEMU's own last line when it fails, and if the QEMU of a killed parent does not end.
     """
     child, logs, monitor = _start(files, domain, accel, devices)
     with contextlib.closing(_Guest(child, logs)) as guest, contextlib.closing(monitor):
         grace = domain.stop_timeout
         supervisor = Supervisor(guest, monitor, signals, files.data, grace, report, renew)
         try:
+            prepare()
             supervisor.follow()
         finally:
             stopped = not guest.has_ended

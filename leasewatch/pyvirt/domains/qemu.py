@@ -92,7 +92,7 @@ def command(
 
     QEMU inherits sockets that listen already, so a client can connect at once.
     """
-    argv = [SYSTEM, "-name", guest_option(domain.name), *_QUIET, "-sandbox", _SANDBOX]
+    argv = [SYSTEM, "-name", guest_option(domain.name), *_QUIET, "-S", "-sandbox", _SANDBOX]
     # Without graphics the firmware writes to the serial port, for example that nothing boots.
     graphics = "" if domain.kernel else ",graphics=off"
     machine = f"{domain.machine or NEWEST}{graphics}{_chips(devices.drives)}"

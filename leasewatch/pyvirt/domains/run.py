@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 import msgspec
@@ -66,8 +66,9 @@ def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None
         credentials = seed.credentials(files, domain)
         drives = disk.drives(paths, domain)
         with _started_networks(paths, domain) as networks:
-            taps, nics = _open_taps(ours, domain, networks)
-            ends = ours.enter_context(_swept(files))
+            opened = ours.enter_context(contextlib.ExitStack())
+            taps, nics = _open_taps(opened, domain, networks)
+            ends = ours.enter_context(_swept(files, opened.close))
             state = DomainState(
                 name=domain.name,
                 aliases=domain.aliases,
@@ -81,12 +82,15 @@ def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None
             )
             _write(files, state)
         hosts_entries.update(paths, domain, running=True)
-        is_filtered = _filter(paths, state, say) and domain.mac_filtering
-        known_hosts.publish(paths, domain, is_filtered=is_filtered)
+
+        def prepare() -> None:
+            is_filtered = _filter(paths, state, say) and domain.mac_filtering
+            known_hosts.publish(paths, domain, is_filtered=is_filtered)
+
         devices = qemu.Devices(drives, tuple(taps), credentials)
         record = partial(_record, files, state)
         renew = partial(_renew, files, state, domain, say)
-        ends.append(guest.run(files, domain, accel, devices, signals, record, renew))
+        ends.append(guest.run(files, domain, accel, devices, signals, record, renew, prepare))
 
 
 def _write(files: DomainFiles, state: DomainState) -> None:
@@ -116,7 +120,7 @@ def _renew(files: DomainFiles, first: DomainState, domain: DomainDefinition, say
 
 
 @contextlib.contextmanager
-def _swept(files: DomainFiles) -> Iterator[list[str]]:
+def _swept(files: DomainFiles, close_taps: Callable[[], None]) -> Iterator[list[str]]:
     """Clean up in the end, and keep the last of the reasons that were appended."""
     reasons = ["its process failed"]
     try:
@@ -125,7 +129,7 @@ def _swept(files: DomainFiles) -> Iterator[list[str]]:
         reasons.append(error.what)
         raise
     finally:
-        sweep(files, reasons[-1])
+        sweep(files, reasons[-1], close_taps)
 
 
 @contextlib.contextmanager

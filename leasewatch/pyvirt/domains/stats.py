@@ -50,7 +50,7 @@ class DomainStats(KnownDomains):
 
         UserError if it is not running.
         """
-        self._require(name)
+        self.require(name)
         files = self._files(name)
         state = domain_state(files)
         pid = _qemu(state.pid) if state and self.is_running(name) else None

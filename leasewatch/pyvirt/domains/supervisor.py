@@ -76,9 +76,10 @@ class Supervisor:
         return self.cut or self._reported.end
 
     def follow(self) -> None:
-        """READY=1 once QEMU answers; UserError if it does not."""
+        """Let the guest run; READY=1 once it does. UserError if QEMU does not answer."""
         self._monitor.ask("qmp_capabilities")
         self._monitor.ask("set-action", panic="pause")  # else a panic ends the guest unseen
+        self._monitor.ask("cont")  # QEMU was started with -S
         self._monitor.ask("query-status")
         while not self._guest.has_ended and not self.cut:
             heard = [self._monitor.fileno()] if self._monitor.is_open else []

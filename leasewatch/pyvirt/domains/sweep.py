@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -25,11 +26,12 @@ from nss_pyvirt import replacing
 from nss_pyvirt.errors import UserError
 
 
-def sweep(files: DomainFiles, why: str) -> None:
+def sweep(files: DomainFiles, why: str, close_taps: Callable[[], None] = lambda: None) -> None:
     """Release leases, and remove hosts.d entries, neighbour entries, sockets and the run state.
 
     `why` it has ended is kept in `files.ended`. The caller must hold the domain's lock. Taps vanish
-    with the process that had them open.
+    with the process that had them open; the kernel needs 10 ms for one, so `close_taps` is called
+    while nft works.
     """
     state = domain_state(files)
     if state is None:
@@ -50,7 +52,7 @@ def sweep(files: DomainFiles, why: str) -> None:
         replacing.replace(files.ended, msgspec.json.encode(ended))
     files.state.unlink()
     with contextlib.suppress(UserError):  # reported when it was made
-        refresh_filter(files.paths, networks)
+        refresh_filter(files.paths, networks, meanwhile=close_taps)
 
 
 def _leases(network: NetworkState, macs: set[str]) -> list[Lease]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from leasewatch import addresses
 from leasewatch.files import locks, run_states
@@ -20,11 +20,16 @@ from leasewatch.pyvirt.mac_filter.frame_rules import Wire
 _PATIENCE = 10.0  # seconds that another process may take
 
 
-def refresh_filter(paths: Paths, networks: Iterable[str], begun: DomainState | None = None) -> None:
+def refresh_filter(
+    paths: Paths,
+    networks: Iterable[str],
+    begun: DomainState | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> None:
     """Make the filter of those of `networks` that are started, from the run states.
 
     `begun` is the domain that has just started. The result does not depend on what was killed
-    before. UserError if the filter cannot be made.
+    before. `meanwhile` is called while nft works. UserError if the filter cannot be made.
     """
     taps = [nic.tap for nic in begun.nics] if begun else []
     with locks.exclusive(paths.locks / "mac-filter", _PATIENCE):
@@ -35,7 +40,7 @@ def refresh_filter(paths: Paths, networks: Iterable[str], begun: DomainState | N
             if (state := network_state(NetworkFiles(paths, name))) is not None
         ]
         if scripts:
-            nft.apply("".join(scripts))
+            nft.apply("".join(scripts), meanwhile)
 
 
 def _wire(state: NetworkState) -> Wire | None:

@@ -39,5 +39,7 @@ def test_what_qemu_prints_is_kept_to_its_end_and_fills_no_memory(
         process.signals() as signals,
         pytest.raises(UserError, match="QEMU ended with exit code 3: qemu: no more"),
     ):
-        guest.run(files, domain, "tcg", qemu.Devices((), ()), signals, lambda _: None, int)
+        guest.run(
+            files, domain, "tcg", qemu.Devices((), ()), signals, lambda _: None, int, lambda: None
+        )
     assert sum(log.stat().st_size for log in files.run.glob("qemu.log*")) <= 1 << 20

@@ -76,7 +76,7 @@ class Stage:
             asked = json.loads(self._lines.readline())
             if asked["execute"] == command:
                 return
-            assert asked["execute"] in {"qmp_capabilities", "set-action", "query-status"}
+            assert asked["execute"] in {"qmp_capabilities", "set-action", "cont", "query-status"}
 
     def say(self, **message: Any) -> None:
         self.qemu.sendall(json.dumps(message).encode() + b"\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
@@ -10,13 +9,11 @@ from typing import Generic, NamedTuple, TypeVar
 import msgspec
 
 from leasewatch.daemon import alive
-from leasewatch.daemon.logs import Recent, fields
 from leasewatch.errors import UNDECODABLE, ParseError
 from leasewatch.files import reading
 from leasewatch.files.run_states import names
 from leasewatch.model import DomainState, NetworkState
 
-_LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _S = TypeVar("_S", NetworkState, DomainState)
 
@@ -75,6 +72,8 @@ class StateFolder(Generic[_S]):
         self._folder = folder
         self._decoder: msgspec.json.Decoder[_S] = msgspec.json.Decoder(kind)
         self._files: SmallFiles[_S] = SmallFiles()
+        from leasewatch.daemon.logs import Recent  # noqa: PLC0415  start-up time of pyvirt
+
         self._faults = Recent()
 
     def scan(self) -> bool:
@@ -92,10 +91,17 @@ class StateFolder(Generic[_S]):
             if fault is None or isinstance(fault, FileNotFoundError):
                 continue
             why = fault.why if isinstance(fault, ParseError) else fault
-            if self._faults.is_new(shown := fields(path=path, why=why)):
-                _LOG.warning("run state unreadable %s", shown)
+            self._report(path, why)
         self._files.forget_others()
         return self.values != before
+
+    def _report(self, path: str, why: object) -> None:
+        import logging  # noqa: PLC0415  start-up time of pyvirt
+
+        from leasewatch.daemon.logs import fields  # noqa: PLC0415
+
+        if self._faults.is_new(shown := fields(path=path, why=why)):
+            logging.getLogger(__name__).warning("run state unreadable %s", shown)
 
     def _parse(self, data: bytes, path: str) -> _S:
         try:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from leasewatch.files import locks, run_states
-from leasewatch.model import DomainState, NetworkState
+from leasewatch.model import DomainState, NetworkState, Nic
 from leasewatch.paths import Paths
 from nss_pyvirt.errors import UserError
 
@@ -108,6 +110,20 @@ def running_domains(paths: Paths) -> list[DomainState]:
     """The run states of domains whose parent is alive; a killed one leaves its own behind."""
     states = run_states.read_all(paths.domain_runs, DomainState)
     return [state for state in states if locks.holder(DomainFiles(paths, state.name).lock)]
+
+
+def tap_owners(domains: Iterable[DomainState]) -> dict[str, tuple[DomainState, Nic]]:
+    """Domain and card of each tap; if two have one tap, the domain that started last.
+
+    The run state of a domain whose parent was killed is still there, but the kernel may have given
+    its tap's name to another. So pass all domains, and select taps afterwards.
+    """
+    return {
+        nic.tap: (domain, nic)
+        for domain in sorted(domains, key=lambda domain: domain.started)
+        for nic in domain.nics
+        if nic.tap
+    }
 
 
 def started_network(paths: Paths, network: str) -> NetworkState:

@@ -7,14 +7,13 @@ nothing: the network keeps running without a filter.
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
 import time
 from collections.abc import Iterable
 
 from leasewatch.files import reading, run_states
 from leasewatch.model import DomainState
-from leasewatch.pyvirt import nft
+from leasewatch.pyvirt import nft, process
 from leasewatch.pyvirt.defined.network import Network
 from leasewatch.pyvirt.files import NetworkFiles
 from leasewatch.pyvirt.mac_filter import holders, ruleset
@@ -24,7 +23,6 @@ _OFTEN = 0.02  # seconds between two looks at a file that changes all the timeâ€
 _SHARE = 2  # â€¦and how many times longer than a look it waits at least
 _SETTLED = 0.1  # seconds for which a file that stands still was not changed
 _RETRY = 1.0  # seconds between attempts to make sets that could not be made
-_log = logging.getLogger(__name__)
 
 
 class HeldAddresses:
@@ -136,7 +134,7 @@ class HeldAddresses:
                 return
             self.due = self._retry_at = time.monotonic() + _RETRY
             if str(error) != self._complaint:
-                _log.warning("the filter of network %s lacks leases: %s", self._name, error)
+                process.note(f"the filter of network {self._name} lacks leases: {error}")
             self._complaint = str(error)
 
     def _write_difference(self, there: dict[str, frozenset[str]], changed: set[str]) -> bool:

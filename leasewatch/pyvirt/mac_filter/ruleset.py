@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from leasewatch.model import DomainState, Nic
+from leasewatch.model import DomainState
 from leasewatch.pyvirt.defined.network import table_name
+from leasewatch.pyvirt.files import tap_owners
 from leasewatch.pyvirt.mac_filter import frame_rules
 from leasewatch.pyvirt.mac_filter.frame_rules import HOLD, MAX_HELD, Guest, Wire
 from leasewatch.pyvirt.mac_filter.rule_templates import FD_SOURCE
@@ -77,17 +78,3 @@ def refresh(
             *(f"add rule {table} {chain} {rule}" for chain, rule in rules),
         ]
     )
-
-
-def tap_owners(domains: Iterable[DomainState]) -> dict[str, tuple[DomainState, Nic]]:
-    """Domain and card of each tap; if two have one tap, the domain that started last.
-
-    The run state of a domain whose parent was killed is still there, but the kernel may have given
-    its tap's name to another. So pass all domains, and select taps afterwards.
-    """
-    return {
-        nic.tap: (domain, nic)
-        for domain in sorted(domains, key=lambda domain: domain.started)
-        for nic in domain.nics
-        if nic.tap
-    }

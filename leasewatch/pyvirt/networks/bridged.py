@@ -18,9 +18,8 @@ from typing import Any
 from leasewatch.neighbours import kernel
 from leasewatch.pyvirt import ip, nft
 from leasewatch.pyvirt.defined.network import Network
-from leasewatch.pyvirt.files import NetworkFiles, running_domains
+from leasewatch.pyvirt.files import NetworkFiles, running_domains, tap_owners
 from leasewatch.pyvirt.mac_filter.apply import refresh_filter
-from leasewatch.pyvirt.mac_filter.ruleset import tap_owners
 from leasewatch.pyvirt.networks import unmanaged
 from leasewatch.pyvirt.networks.arp_senders import ArpSenders
 from leasewatch.pyvirt.networks.bridge import check_joined

@@ -17,8 +17,7 @@ from leasewatch.neighbours import kernel
 from leasewatch.paths import Paths
 from leasewatch.pyvirt import nft
 from leasewatch.pyvirt.defined.network import Network, bridge, table_name
-from leasewatch.pyvirt.files import running_domains
-from leasewatch.pyvirt.mac_filter.ruleset import tap_owners
+from leasewatch.pyvirt.files import running_domains, tap_owners
 from leasewatch.pyvirt.networks.backoff import Backoff
 from leasewatch.pyvirt.networks.kernel_news import BRIDGE, INET, KernelNews, Table
 from nss_pyvirt.errors import UserError

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import time
 from collections.abc import Collection, Iterable
@@ -13,15 +12,13 @@ import msgspec
 
 from leasewatch.daemon import alive
 from leasewatch.model import DomainState, NetworkState
+from leasewatch.pyvirt import process
 from leasewatch.pyvirt.defined.network import Network, bridge_of
-from leasewatch.pyvirt.files import NetworkFiles
-from leasewatch.pyvirt.mac_filter.ruleset import tap_owners
+from leasewatch.pyvirt.files import NetworkFiles, tap_owners
 from leasewatch.pyvirt.networks.diversions import Diversions
 from leasewatch.pyvirt.networks.losses import Losses
 from nss_pyvirt import replacing
 from nss_pyvirt.errors import UserError
-
-_log = logging.getLogger(__name__)
 
 
 class Parent:
@@ -61,7 +58,7 @@ class Parent:
         lost = self._losses.collect(now)
         if lost:
             what = ", ".join(lost)
-            _log.warning("network %s has lost %s: repairing", self._network.name, what)
+            process.note(f"network {self._network.name} has lost {what}: repairing")
         return lost
 
     def _mend(self) -> None:
@@ -69,7 +66,7 @@ class Parent:
         try:
             self.up()
         except (OSError, UserError) as error:
-            _log.warning("network %s is not repaired: %s", self._network.name, error)
+            process.note(f"network {self._network.name} is not repaired: {error}")
             with contextlib.suppress(OSError):  # a full disk: reported already
                 self._write_state(f"{error}\n{getattr(error, 'hint', '')}")
 

@@ -7,12 +7,10 @@ up after a killed process are the same code.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import select
 import signal
 import socket
-import threading
 import time
 from collections.abc import Collection, Iterable
 from typing import Any
@@ -27,14 +25,9 @@ from leasewatch.pyvirt import nft, process
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.network import Network, bridge, bridge_mac, bridge_name
 from leasewatch.pyvirt.files import NetworkFiles, running_domains
-from leasewatch.pyvirt.mac_filter import ruleset
-from leasewatch.pyvirt.mac_filter.apply import refresh_filter
-from leasewatch.pyvirt.mac_filter.held_addresses import HeldAddresses
 from leasewatch.pyvirt.networks import dnsmasq_conf, hosts_entries, nat, sysctl, unmanaged
 from leasewatch.pyvirt.networks.backoff import Backoff
 from leasewatch.pyvirt.networks.bridge import bridge_deleted, ensure_bridge
-from leasewatch.pyvirt.networks.bridged import Bridged
-from leasewatch.pyvirt.networks.directory_notifier import DirectoryNotifier
 from leasewatch.pyvirt.networks.diversions import Diversions
 from leasewatch.pyvirt.networks.dnsmasq import SETTLED, Dnsmasq
 from leasewatch.pyvirt.networks.losses import FILTER
@@ -43,7 +36,6 @@ from leasewatch.pyvirt.networks.resolvers import Resolvers
 from nss_pyvirt.errors import UserError
 
 _LOOK = 1.0  # seconds between looks at folders that change all the time
-_log = logging.getLogger(__name__)
 
 
 def run(paths: Paths, network: Network, diversions: Collection[Diversions]) -> None:
@@ -51,14 +43,13 @@ def run(paths: Paths, network: Network, diversions: Collection[Diversions]) -> N
 
     All or nothing: when a step fails, the earlier ones are undone and UserError gives the reason.
     """
-    logging.basicConfig(format="%(message)s")
     files = NetworkFiles(paths, network.name)
     held = locks.ProcessLock(files.lock)
     with contextlib.ExitStack() as ours:
         # First: the lock's holder may get any of them.
         signals = ours.enter_context(process.signals())
         held.acquire()
-        parent = Bridged(files, network) if network.bridge else _Own(files, network)
+        parent = _parent(files, network)
         ours.callback(_give_back, parent, files, held)
         try:
             parent.up(diversions)
@@ -68,7 +59,17 @@ def run(paths: Paths, network: Network, diversions: Collection[Diversions]) -> N
         notify.notify("READY=1")
         parent.watch(signals)
         notify.notify("STOPPING=1")
+        import threading  # noqa: PLC0415  start-up time
+
         threading.Thread(target=parent.close).start()  # inotify takes 20 ms to end
+
+
+def _parent(files: NetworkFiles, network: Network) -> Parent:
+    if network.bridge:
+        from leasewatch.pyvirt.networks.bridged import Bridged  # noqa: PLC0415  start-up time
+
+        return Bridged(files, network)
+    return _Own(files, network)
 
 
 def _give_back(parent: Parent, files: NetworkFiles, held: locks.ProcessLock) -> None:
@@ -111,10 +112,8 @@ class _Own(Parent):
         """Pid and start time of the last dnsmasq; while it is dead, the service drops no lease."""
         self._hosts_changed = 0
         """When the --dhcp-hostsdir had last changed, at the last look."""
-        self._folders = DirectoryNotifier()
         self._heard = False
         """Something has changed in the folders since they were looked at last."""
-        self._held = HeldAddresses(files, network)
         self._is_polling = False
         """Change notification is unavailable."""
         self._looked = time.monotonic()
@@ -130,6 +129,8 @@ class _Own(Parent):
             nft.apply(nat.install(self._network, replacing=True))
         running = running_domains(self._files.paths)
         if running:
+            from leasewatch.pyvirt.mac_filter.apply import refresh_filter  # noqa: PLC0415  start-up time
+
             with contextlib.suppress(nft.UnsupportedError):  # reported when they were started
                 refresh_filter(self._files.paths, [self._network.name])
         unmanaged.write(self._files.paths, self._network.name)
@@ -180,6 +181,14 @@ class _Own(Parent):
 
     def watch(self, signals: int) -> None:
         """Keep dnsmasq running and its leases copied, until SIGTERM or SIGINT."""
+        # Not before: guests can lease already.
+        from leasewatch.pyvirt.mac_filter.held_addresses import HeldAddresses  # noqa: PLC0415
+        from leasewatch.pyvirt.networks.directory_notifier import (  # noqa: PLC0415
+            DirectoryNotifier,
+        )
+
+        self._folders = DirectoryNotifier()
+        self._held = HeldAddresses(self._files, self._network)
         while True:
             numbers = self._wait(signals)
             if signal.SIGTERM in numbers or signal.SIGINT in numbers:
@@ -224,7 +233,7 @@ class _Own(Parent):
     def _look(self) -> None:
         """Look at all files whose changes matter."""
         if not self._files.hosts.is_dir():
-            _log.warning("%s was removed: creating it again", self._files.hosts)
+            process.note(f"{self._files.hosts} was removed: creating it again")
             self._mend()
         self._look_at_leases()
         with contextlib.suppress(FileNotFoundError):  # it could not be recreated
@@ -234,12 +243,12 @@ class _Own(Parent):
             whole = self.dnsmasq.keep_leases()
             self._resolvers.refresh()
         except OSError as error:  # a full disk, say: the former copies stay
-            _log.warning("leases of network %s are not copied: %s", self._network.name, error)
+            process.note(f"leases of network {self._network.name} are not copied: {error}")
             whole = False
         try:
             self._renew_dnsmasq()
         except (OSError, UserError) as error:  # it is retried
-            _log.warning("dnsmasq of network %s: %s", self._network.name, error)
+            process.note(f"dnsmasq of network {self._network.name}: {error}")
         self._looked = time.monotonic()
         self._look_at = self._looked + _LOOK if self._is_polling or not whole else None
 
@@ -261,9 +270,8 @@ class _Own(Parent):
         except OSError as error:
             self._folders.close()
             if not self._is_polling:
-                _log.warning(
-                    "change notification is unavailable; falling back to polling: %s", error
-                )
+                what = "change notification is unavailable; falling back to polling"
+                process.note(f"{what}: {error}")
             self._is_polling = True
         else:
             self._is_polling = False
@@ -300,12 +308,12 @@ class _Own(Parent):
         """Restart dnsmasq: at once, then less and less often while it keeps dying."""
         self._retries.attempt(time.monotonic())
         if not self._complaint:
-            _log.warning("dnsmasq of network %s has ended: starting it again", self._network.name)
+            process.note(f"dnsmasq of network {self._network.name} has ended: starting it again")
         try:
             self._renew_dnsmasq()
         except (OSError, UserError) as error:
             if str(error) != self._complaint:
-                _log.warning("dnsmasq of network %s: %s", self._network.name, error)
+                process.note(f"dnsmasq of network {self._network.name}: {error}")
             self._complaint = str(error)
 
     def _renew_dnsmasq(self) -> None:
@@ -357,6 +365,8 @@ def _delete_bridge(name: str) -> None:
 
 
 def _delete_tables(name: str) -> None:
+    from leasewatch.pyvirt.mac_filter import ruleset  # noqa: PLC0415  start-up time
+
     try:
         nft.apply(ruleset.remove(name) + nat.remove(name))
     except nft.UnsupportedError:  # a kernel that cannot filter on bridges has no such table

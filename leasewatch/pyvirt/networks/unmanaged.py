@@ -7,12 +7,12 @@ and removes them when it stops. They name all bridges and taps, so one network's
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from leasewatch.paths import Paths
+from leasewatch.pyvirt import process
 from nss_pyvirt import programs, replacing
 from nss_pyvirt.errors import UserError
 
@@ -26,7 +26,6 @@ _NM_MATCH = ";".join(f"interface-name:{each}" for each in _DEVICES)
 _NM = f"[device-pyvirt-{{}}]\nmatch-device={_NM_MATCH}\nmanaged=0\n"
 _NETWORKD = ("lib/systemd/systemd-networkd", "usr/lib/systemd/systemd-networkd")
 _PATIENCE = 5.0  # seconds for a program to load its settings
-_log = logging.getLogger(__name__)
 
 
 class _Setting(NamedTuple):
@@ -50,7 +49,7 @@ def write(paths: Paths, name: str) -> None:
             if not file.exists() or file.read_text() != content:
                 replacing.replace(file, content.encode())
         except OSError as error:
-            _log.warning("other programs may take guests off their bridge: %s", error)
+            process.note(f"other programs may take guests off their bridge: {error}")
             continue
         if setting.load and not known and setting.runs.exists():
             with contextlib.suppress(OSError, UserError):  # it has just ended

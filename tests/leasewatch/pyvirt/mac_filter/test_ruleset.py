@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from leasewatch.model import DomainState, Nic
+from leasewatch.pyvirt.files import tap_owners
 from leasewatch.pyvirt.mac_filter import ruleset
 from leasewatch.pyvirt.mac_filter.frame_rules import Guest, Wire
 
@@ -45,7 +46,7 @@ def test_a_tap_has_one_owner_even_across_networks() -> None:
     killed = state("killed", Nic("lab", MAC(1), "pvtap0"), started=1)
     web1 = state("web1", Nic("dmz", MAC(2), "pvtap0"), Nic("lab", MAC(3)), started=2)
     for order in ([killed, web1], [web1, killed]):
-        assert ruleset.tap_owners(order) == {"pvtap0": (web1, web1.nics[0])}
+        assert tap_owners(order) == {"pvtap0": (web1, web1.nics[0])}
         assert ruleset.guests(order, "lab") == []
 
 

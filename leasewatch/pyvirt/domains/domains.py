@@ -141,6 +141,8 @@ class Domains(KnownDomains):
 
     def choose_accel(self, wanted: Accel, say: Say) -> Chosen:
         """What `auto` means here; reports it when KVM has just been found not to work."""
+        if wanted == "kvm":
+            kvm.check()
         if wanted != "auto":
             return wanted
         verdict = kvm.probe(self._paths.domain_runs.with_name("accel.json"))

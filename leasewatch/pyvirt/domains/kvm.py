@@ -13,6 +13,7 @@ import msgspec
 from leasewatch.errors import UNDECODABLE
 from leasewatch.pyvirt.domains import qemu, sandbox
 from nss_pyvirt import programs, replacing
+from nss_pyvirt.errors import UserError
 from nss_pyvirt.users import QEMU_USER
 
 DEVICE = sandbox.KVM
@@ -51,15 +52,27 @@ def probe(memory: Path) -> Verdict:
     return msgspec.structs.replace(verdict, fresh=True)
 
 
-def _closed() -> str:
-    """Why QEMU's user cannot open /dev/kvm; empty if it can."""
+def check() -> None:
+    """UserError unless QEMU's user can open /dev/kvm."""
     try:
         status = DEVICE.stat()
     except FileNotFoundError:
-        return f"there is no {DEVICE}"
+        raise UserError(
+            f"there is no {DEVICE}", "modprobe kvm-intel, or kvm-amd", "missing"
+        ) from None
     if status.st_mode & 0o006 == 0o006 or (status.st_gid and status.st_mode & 0o060 == 0o060):
-        return ""
-    return f"{DEVICE} is closed to {QEMU_USER}: sudo chgrp kvm {DEVICE}; sudo chmod 0660 {DEVICE}"
+        return
+    hint = f"sudo chgrp kvm {DEVICE}; sudo chmod 0660 {DEVICE}"
+    raise UserError(f"{DEVICE} is closed to {QEMU_USER}", hint, "missing")
+
+
+def _closed() -> str:
+    """Why QEMU's user cannot open /dev/kvm, and what to type; empty if it can."""
+    try:
+        check()
+    except UserError as error:
+        return f"{error.what}: {error.hint}"
+    return ""
 
 
 def try_acceleration(accel: qemu.Chosen, limit: float = _LIMIT) -> str:

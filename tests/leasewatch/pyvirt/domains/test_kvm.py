@@ -49,6 +49,22 @@ def test_a_missing_qemu_is_reported_with_its_package(monkeypatch: pytest.MonkeyP
     assert error.value.hint == "apt install qemu-system-misc"
 
 
+def test_who_wants_kvm_is_told_why_there_is_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    device = tmp_path / "kvm"
+    monkeypatch.setattr(kvm, "DEVICE", device)
+    with pytest.raises(UserError, match=f"there is no {device}") as error:
+        kvm.check()
+    assert error.value.hint == "modprobe kvm-intel, or kvm-amd"
+    device.touch(0o600)
+    with pytest.raises(UserError, match="is closed to pyvirt-qemu") as error:
+        kvm.check()
+    assert error.value.hint == f"sudo chgrp kvm {device}; sudo chmod 0660 {device}"
+    device.chmod(0o666)
+    kvm.check()
+
+
 def test_the_verdict_is_kept_until_the_next_boot_or_until_the_device_comes_or_goes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -36,6 +36,7 @@ class Asked(NamedTuple):
 
 _NAMED = "domain start -> its name is found (TCG)"
 _LOGIN = "its name is found -> ssh (TCG, 128 MiB)"
+_HUNDRED = "pyvirt domain list, 100 domains"
 ROWS = {
     "pyvirt network create": Asked(60),
     "pyvirt network start": Asked(120),
@@ -44,6 +45,7 @@ ROWS = {
     "pyvirt domain stop": Asked(120),
     "pyvirt network list": Asked(40),
     "pyvirt domain list": Asked(40),
+    _HUNDRED: Asked(80),
     "leasewatch list, 1 lease": Asked(1, "libvirt"),
     "leasewatch list, 1,000 leases": Asked(1, "libvirt"),
     "leasewatch ip, 1,000 leases": Asked(15),
@@ -147,6 +149,8 @@ def _measure_domains(folder: Path, times: Times, counts: Counts) -> None:
     with pyvirt.domain("web1", _NAME):
         whole_process(libvirt.virsh("define", described))
         times.take(counts.processes, _LISTS)
+        with pyvirt.copies("web1", 99):
+            times.take(counts.processes, {"ours": [Step(_HUNDRED, ["pyvirt", "domain", "list"])]})
         times.take(counts.processes, steps)
         for _ in range(max(1, counts.processes // 3)):
             for who, guest in guests.items():

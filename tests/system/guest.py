@@ -39,3 +39,6 @@ IDLE_KERNEL[0x202:0x206] = b"HdrS"
 IDLE_KERNEL[0x206:0x208] = b"\x04\x02"  # version 2.04
 IDLE_KERNEL[0x211] = 1  # LOADED_HIGH
 IDLE_KERNEL[0x268:0x26C] = b"\xfa\xf4\xeb\xfd"  # cli; hlt; jmp back to hlt
+PANIC_KERNEL = bytearray(IDLE_KERNEL)
+"""One that tells QEMU's pvpanic device of a panic, as Linux does, and halts."""
+PANIC_KERNEL[0x268:0x272] = bytes.fromhex("ba0505 b001 ee faf4ebfd")  # outb(1, 0x505); as above

@@ -96,6 +96,7 @@ _EXPECTED = {
         "pyvirt domain stop": 5,
         "pyvirt network list": 4,
         "pyvirt domain list": 4,
+        "pyvirt domain list, 100 domains": 3,
         "leasewatch list, 1 lease": 5,
         "leasewatch list, 1,000 leases": 5,
         "leasewatch ip, 1,000 leases": 4,

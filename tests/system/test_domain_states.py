@@ -10,12 +10,14 @@ import pytest
 from tests.system.domains import (
     RUN,
     define_idle,
+    lease,
     pyvirt,
     read,
     row,
     traces,
     wait_until_stopped,
 )
+from tests.system.guest import PANIC_KERNEL
 from tests.system.world import World
 
 
@@ -161,3 +163,38 @@ def test_how_the_last_run_ended_is_known_until_the_domain_is_deleted(idle_lab: W
     assert shown.splitlines()[-1].endswith("QEMU ended by signal 9")
     pyvirt(idle_lab, "domain", "delete", "web1")
     assert read(idle_lab, RUN.parent / "ended/web1.json") == ""
+
+
+def test_a_guest_whose_kernel_panics_is_shown_so_and_stopped_without_force(
+    idle_lab: World,
+) -> None:
+    (idle_lab.root / "run/idle-kernel").write_bytes(PANIC_KERNEL)
+    pyvirt(idle_lab, "domain", "start", "web1")
+    idle_lab.wait_for("the panic", lambda: state(idle_lab, "web1") == "panicked")
+    for verb in ("resume", "pause", "start"):
+        refused = pyvirt(idle_lab, "domain", verb, "web1", check=False)
+        assert refused.returncode == 1
+        assert refused.stderr.splitlines() == [
+            "pyvirt: the kernel of web1 has panicked",
+            "  hint: sudo pyvirt domain restart web1",
+        ]
+    pyvirt(idle_lab, "domain", "restart", "web1")
+    idle_lab.wait_for("another panic", lambda: state(idle_lab, "web1") == "panicked")
+    pyvirt(idle_lab, "domain", "stop", "web1")
+    assert row(idle_lab, "web1")["state"] == "stopped"
+
+
+def test_the_name_of_a_paused_domain_keeps_answering(lab: World) -> None:
+    lab.serve()
+    pyvirt(lab, "domain", "start", "web1")
+    address = lease(lab, "web1")
+    found: list[str | Path] = ["getent", "ahostsv4", "web1"]
+    lab.wait_for("the name", lambda: address in lab.run(found, check=False).stdout)
+    pyvirt(lab, "domain", "pause", "web1")
+    # The service reads the run state before it publishes the next claim.
+    lab.run(["pyvirt", "domain", "set", "web1", "alias+=www"])
+    lab.wait_for(
+        "its new alias", lambda: not lab.run(["getent", "hosts", "www"], check=False).returncode
+    )
+    assert address in lab.run(found).stdout
+    assert state(lab, "web1") == "paused"

@@ -12,6 +12,7 @@ import pytest
 
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined import store
+from leasewatch.pyvirt.defined.login import Login
 from leasewatch.pyvirt.defined.network import Network
 from leasewatch.pyvirt.domains.domains import Domains
 from leasewatch.pyvirt.domains.plan import DomainRequest
@@ -51,8 +52,18 @@ def forget(domains: Domains, name: str) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"size": 16 << 20, "addresses": []}, {"disks": (), "kernel": "base.qcow2"}],
-    ids=["disk and address", "enlarged disk", "no disk"],
+    [
+        {},
+        {"size": 16 << 20, "addresses": []},
+        {"disks": (), "kernel": "base.qcow2"},
+        {
+            "disks": (),
+            "kernel": "base.qcow2",
+            "login": Login(user="root"),
+            "user_data": "#!/bin/sh",
+        },
+    ],
+    ids=["disk and address", "enlarged disk", "no disk", "seed"],
 )
 def test_create_takes_what_a_killed_create_has_left(paths: Paths, changes: dict[str, Any]) -> None:
     if kernel := changes.get("kernel"):
@@ -64,7 +75,9 @@ def test_create_takes_what_a_killed_create_has_left(paths: Paths, changes: dict[
         if "web1" not in domains.names():
             domains.create(asked)
         made = domains.get("web1")
-        assert not made.disks or DomainFiles(paths, "web1").overlay.is_file()
+        files = DomainFiles(paths, "web1")
+        assert not made.disks or files.overlay.is_file()
+        assert not made.login or b"#!/bin/sh" in files.seed.read_bytes()
         domains.delete("web1")
         left = {path for path in everything(paths.root) - before if "/locks/" not in path}
         assert not {path for path in left if not Path(path).name.startswith(".")}, step

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import stat
 import subprocess
 from pathlib import Path
@@ -15,6 +16,7 @@ from leasewatch.pyvirt.defined.login import Login
 from leasewatch.pyvirt.files import DomainFiles
 from leasewatch.pyvirt.login import seed
 from nss_pyvirt.errors import UserError
+from tests.leasewatch.killing import killed_at_each_step
 
 DOMAIN = DomainDefinition(
     name="web1",
@@ -75,6 +77,25 @@ def test_a_seed_is_made_again_only_if_something_has_changed(files: DomainFiles) 
     files.seed.unlink()
     seed.refresh(files, renamed)
     assert files.seed.exists()
+
+
+def test_a_seed_that_was_being_made_when_its_command_was_killed_is_made_again(
+    files: DomainFiles,
+) -> None:
+    seed.make(files, DOMAIN)
+    names = itertools.cycle(("web2", "web1"))
+    domain = DOMAIN
+
+    def change() -> None:
+        nonlocal domain
+        domain = msgspec.structs.replace(DOMAIN, name=next(names))
+
+    kills = 0
+    for _ in killed_at_each_step(lambda: seed.refresh(files, domain), change):
+        kills += 1
+        seed.refresh(files, domain)
+        assert f'local-hostname: "{domain.name}"'.encode() in files.seed.read_bytes()
+    assert kills > 5
 
 
 def test_a_domain_without_a_login_gets_no_seed(files: DomainFiles) -> None:

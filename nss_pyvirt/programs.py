@@ -50,7 +50,6 @@ class Child:
         *,
         kept: Iterable[int] = (),
         environment: Mapping[str, str] = os.environ,
-        leads_session: bool = False,
     ) -> None:
         actions: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_DUP2, fd, fd) for fd in kept]
         for number, fd in enumerate(streams):
@@ -63,7 +62,6 @@ class Child:
             list(argv),
             environment,
             file_actions=actions,
-            setsid=leads_session,
             setsigdef=IGNORED,
         )
         self._watch(pid)

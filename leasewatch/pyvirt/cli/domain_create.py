@@ -154,8 +154,8 @@ def command(
     """Define a domain; while it runs, `ssh NAME` finds it.
 
     A guest that boots from its disk gets a seed. From it, cloud-init makes your user with your
-    public keys and sudo at the first boot. With --kernel, a guest gets a seed only if --user,
-    --ssh-key or --user-data ask for it.
+    public keys and sudo at the first boot. With --kernel or --cdrom, a guest gets a seed only if
+    --user, --ssh-key or --user-data ask for it.
     """
     from leasewatch.pyvirt.domains.domains import Domains  # noqa: PLC0415  start-up time
     from leasewatch.pyvirt.domains.plan import DomainRequest  # noqa: PLC0415  start-up time

@@ -22,6 +22,7 @@ _VARYING = {
     r"\b\d+(\.\d+)? s\b": "SPAN",
     r"\x1b\[K": "",  # a terminal's line is redrawn
     r" +": " ",
+    r"\bIPV[46] TIME\b": "ADDRESS TIME",  # history: which one a guest has first varies
 }
 
 

@@ -37,6 +37,7 @@ class Asked(NamedTuple):
 _NAMED = "domain start -> its name is found (TCG)"
 _LOGIN = "its name is found -> ssh (TCG, 128 MiB)"
 _HUNDRED = "pyvirt domain list, 100 domains"
+_LAUNCH = "pyvirt launch -> ssh (TCG, 128 MiB)"
 ROWS = {
     "pyvirt network create": Asked(60),
     "pyvirt network start": Asked(120),
@@ -52,6 +53,7 @@ ROWS = {
     "service: start on an empty host": Asked(200),
     _NAMED: None,
     _LOGIN: Asked(1.15, "bare"),
+    _LAUNCH: Asked(1.15, "bare"),
 }
 """What each row asks for."""
 
@@ -157,6 +159,9 @@ def _measure_domains(folder: Path, times: Times, counts: Counts) -> None:
                 named, login = logins.boot(guest)
                 times.add(_NAMED, who, named)
                 times.add(_LOGIN, who, login)
+                if who != "ours":
+                    times.add(_LAUNCH, who, named + login)
+            times.add(_LAUNCH, "ours", pyvirt.launch("bench-launch", _NAME))
         whole_process(libvirt.virsh("undefine", "vm1"))
 
 

@@ -36,5 +36,10 @@ def initrd() -> Path:
     return _folder() / "initrd.gz"
 
 
+def public_key() -> Path:
+    """The key to log in with, for a guest that gets it by its seed."""
+    return _folder() / "id_ed25519.pub"
+
+
 def _folder() -> Path:
     return Path(os.environ[_FILES])

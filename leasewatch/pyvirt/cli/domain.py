@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 _COLUMNS = ("name", "state", "networks", "macs", "addresses", "autostart", "why")
 _WIDE = {"networks": 60, "macs": 110, "autostart": 120}
 """The least width of a terminal that shows these."""
+_ORDER = (
+    *("create", "list", "show", "start", "stop", "restart", "pause", "resume", "console", "ssh"),
+    *("stats", "set", "edit", "rename", "autostart", "delete"),
+)
+"""Of the commands in help."""
 _EXPECTED = ("the guest shut down", "it was forced off")
 _NAME, _NAMES = halves.one_name("domain"), halves.names("domain")
 
@@ -123,7 +128,10 @@ def show(name: str, output: frame.Format) -> None:
     needs_root=True,
 )
 def start(names: Sequence[str], wait: Goal | None, timeout: int, *, every: bool) -> int:
-    """Start domains, or let paused ones go on; names resolve as soon as this returns."""
+    """Start domains, or let paused ones go on.
+
+    Their names resolve as soon as this returns.
+    """
 
     def act(name: str) -> str:
         done = "is started" if _domains().start(name, say) else "was started already"
@@ -212,3 +220,6 @@ def _first(values: list[str]) -> str:
     """The first value, and how many more `show` and the other formats have."""
     more = f" (and {len(values) - 1} more)" if len(values) > 1 else ""
     return "".join(values[:1]) + more
+
+
+command.members = {name: command.members[name] for name in (*_ORDER, *command.members)}

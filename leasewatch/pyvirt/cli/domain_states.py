@@ -67,7 +67,10 @@ def restart(names: Sequence[str], *, every: bool, timeout: int | None, force: bo
 
 @commands.command(_NAMES, _ALL, check=halves.names_or_all, needs_root=True)
 def pause(names: Sequence[str], *, every: bool) -> int:
-    """Pause guests: they keep their memory, names and addresses, and use no processor."""
+    """Pause guests.
+
+    They keep their memory, names and addresses, and use no processor.
+    """
     pauses = _pauses()
 
     def act(name: str) -> str:

@@ -29,7 +29,8 @@ class _Halves(commands.Group):
         """One of the two halves, or a command of `pyvirt domain`."""
         half = self.find("domain")
         if name not in _SYNONYMS and isinstance(half, commands.Group):
-            found = name if name in half.members else half.synonyms.get(name)
+            words = {**half.aliases, **half.synonyms}
+            found = name if name in half.members else words.get(name)
             if found:
                 return f"domain {found}"
         return super().meant(name)

@@ -36,6 +36,10 @@ WRONG = {
             "did you mean: sudo pyvirt network stop lab",
         ],
     ),
+    "rm, of a domain or a network": (
+        ["rm", "web1"],
+        ["there is no command pyvirt rm", "did you mean: sudo pyvirt domain delete web1"],
+    ),
     "delete, of a domain or a network": (
         ["delete", "web1"],
         ["there is no command pyvirt delete", "did you mean: sudo pyvirt domain delete web1"],

@@ -5,14 +5,15 @@ from __future__ import annotations
 from tests.nss_pyvirt.lines import PLACED
 from tests.system.world import World
 
-# The host's /usr is shared with the world: changes go to a layer above it. The users go so that
-# the installer has to make them.
+# The host's /usr is shared with the world: changes go to a layer above it. The installer has to
+# make the users and ssh's configuration, so those of the world go.
 BARE = r"""
 mkdir -p /run/layer/up /run/layer/work
 mount -t overlay -o lowerdir=/usr,upperdir=/run/layer/up,workdir=/run/layer/work overlay /usr
 printf 'passwd: files\nhosts:  files dns\n' >/etc/nsswitch.conf
 sed -i -E "/^(leasewatch|pyvirt-qemu):/d" /etc/passwd /etc/group /etc/shadow /etc/gshadow
 rmdir /run/leasewatch /var/lib/leasewatch /etc/pyvirt
+rm -f /etc/ssh/ssh_config.d/pyvirt.conf
 ldconfig
 """
 STATE = "cat /etc/nsswitch.conf /etc/passwd /etc/group; find /etc /run/layer/up -name '*pyvirt*'"

@@ -51,8 +51,9 @@ def test_a_cloud_image_is_launched_and_logged_in_to_without_an_option_or_a_quest
 
     pyvirt(host, "domain", "stop", "web1")
     pyvirt(host, "domain", "delete", "web1")
-    again = ["pyvirt", "launch", "web1", "--user-data", "/run/script", "--memory", "768"]
-    host.run(again, env=SUDO, timeout=400)
+    again = ["pyvirt", "launch", "web1", "--user-data", "/run/script", "--timeout", "10m"]
+    host.run(again, env=SUDO, timeout=700)
+    assert "Valid" in _ssh(host, "sudo cloud-init schema --system 2>&1")
     assert (
         _ssh(host, "cloud-init status --wait >/dev/null; cat /etc/motd") == "the owner was here\n"
     )

@@ -70,7 +70,6 @@ def _cloud_config(domain: DomainDefinition, private: str, public: str) -> str:
         "  ssh_authorized_keys:" if keys else "  ssh_authorized_keys: []",
         *(f"    - {_quoted(key)}" for key in keys),
         "ssh_deletekeys: true",
-        "ssh_genkeytypes: []",
         "ssh_keys:",
         f"  ed25519_public: {_quoted(public)}",
         "  ed25519_private: |",

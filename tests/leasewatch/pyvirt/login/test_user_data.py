@@ -40,7 +40,6 @@ def test_the_default_user_is_the_owners_and_the_host_key_the_hosts() -> None:
         '    - "ssh-rsa A"\n'
         '    - "ssh-rsa \\"B"\n'
         "ssh_deletekeys: true\n"
-        "ssh_genkeytypes: []\n"
         "ssh_keys:\n"
         '  ed25519_public: "ssh-ed25519 AAAA web1"\n'
         "  ed25519_private: |\n"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ from tests.system.guest import IDLE_KERNEL, GuestFiles
 from tests.system.installed import is_active, wait_until_it_resolves
 from tests.system.machine import Machine
 from tests.system.virtual_machines import GUEST, with_qemu
+from tests.waiting import wait_for
 
 NETWORK = "pyvirt-network@lab.service"
 CLIENT = """
@@ -184,3 +187,29 @@ def test_a_reboot_shuts_guests_down_and_brings_them_back_under_their_addresses(
         "1 network and 1 domain are stopped",
     ]
     assert is_active(host, "pyvirt-domain@web1") == is_active(host, "pyvirt-network@lab")
+
+
+CLEAN = """
+qemu-img convert -O raw /var/lib/pyvirt/domains/deb1/*.qcow2 /srv/raw
+dd if=/srv/raw of=/srv/partition bs=1M skip=1 conv=sparse status=none
+dumpe2fs -h /srv/partition 2>/dev/null | grep -E '^Filesystem (state|features):'
+rm /srv/raw /srv/partition
+"""
+
+
+@pytest.mark.long
+def test_the_file_system_of_a_debian_is_clean_after_the_host_has_shut_down(
+    host: Machine, cloud_image: Path
+) -> None:
+    shutil.copy(cloud_image, host.root / "srv/image")
+    size = ["--memory", "512", "--accel", "tcg", "--stop-timeout", "5m", "--no-seed"]
+    boot = ["--network", "lab", "--disk", "/srv/image"]
+    host.run(["pyvirt", "domain", "create", "deb1", *boot, *size])
+    host.sh("pyvirt network start lab; pyvirt domain start deb1; rm /srv/image")
+    console = "/run/pyvirt/domains/deb1/console.log"
+    wait_for("its login", lambda: "login:" in host.run(["cat", console]).stdout, 800)
+
+    host.reboot()
+    found = host.sh(CLEAN, timeout=120)
+    assert re.search(r"^Filesystem state: +clean$", found, re.MULTILINE), found
+    assert "needs_recovery" not in found

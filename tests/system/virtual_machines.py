@@ -16,7 +16,7 @@ from tests.system.guest import GuestFiles
 from tests.system.machine import Machine
 
 GUEST = "/srv/guest"
-_PROGRAMS = ("/usr/bin/qemu-system-x86_64", "/usr/bin/qemu-img")
+_PROGRAMS = ("/usr/bin/qemu-system-x86_64", "/usr/bin/qemu-img", "/usr/bin/ssh-keygen")
 _MODULES = "/usr/lib/x86_64-linux-gnu/qemu/accel-tcg-x86_64.so"
 _DATA = "/usr/share/qemu"
 _FIRMWARE = ("bios-256k.bin", "efi-virtio.rom", "kvmvapic.bin", "linuxboot_dma.bin")

@@ -30,10 +30,12 @@ _BOOT = ("kernel", "initrd")
 
 
 _DEVICES = {"disk": "virtio-blk-pci", "cdrom": "ide-cd", "pflash": ""}
+_BALLOON = "guest-stats-polling-interval=5,free-page-reporting=on"
 _EXTRAS = (
     *("-device", "pvpanic"),  # tells when the guest's kernel panics
     *("-object", "rng-builtin,id=rng", "-device", "virtio-rng-pci,rng=rng"),
-    *("-device", f"virtio-balloon-pci,id={BALLOON},guest-stats-polling-interval=5"),
+    # The guest says how much memory it uses, and gives back what it has freed.
+    *("-device", f"virtio-balloon-pci,id={BALLOON},{_BALLOON}"),
 )
 
 

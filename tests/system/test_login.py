@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.domains import define, lease, pyvirt, read
+from tests.system.domains import define, lease, pyvirt, read, row
 from tests.system.guest import GuestFiles
 from tests.system.world import World
 
@@ -54,6 +54,7 @@ def test_a_seed_makes_the_user_that_was_asked_for(
     pyvirt(keyed_lab, "domain", "start", "web1")
     lease(keyed_lab, "web1")
     assert _ssh(keyed_lab, "alice@web1", "id -un; hostname").split() == ["alice", "web1"]
+    assert row(keyed_lab, "web1")["user"] == "alice"
     another = keyed_lab.run(["ssh", "-o", "BatchMode=yes", "web1", "true"], check=False)
     assert "Permission denied" in another.stderr
 

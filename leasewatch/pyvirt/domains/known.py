@@ -65,6 +65,7 @@ class KnownDomains:
             "macs": [nic.mac for nic in domain.nics],
             "reserved": [nic.address for nic in domain.nics if nic.address],
             "addresses": [],
+            "user": domain.login.user if domain.login else None,
             "disks": [disk.source for disk in domain.disks] or list(filter(None, [domain.disk])),
         }
         return {key: special.get(key, getattr(domain, key, None)) for key in KEYS}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 KEYS: Final = (
     *("name", "aliases", "state", "why", "since", "networks", "macs", "reserved", "addresses"),
     *("disks", "memory", "cpus", "accel", "machine", "cdrom", "firmware", "kernel", "initrd"),
-    *("append", "mac_filtering", "autostart", "stop_timeout", "started", "pid"),
+    *("append", "user", "mac_filtering", "autostart", "stop_timeout", "started", "pid"),
 )
 """Of a row, in the order of `show`."""
 _CHANGING: Final = ("why", "since", "started", "pid")

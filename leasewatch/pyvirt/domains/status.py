@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -22,6 +23,18 @@ _ENDS: Final = {
     "host-signal": "QEMU was told to end by a signal",
 }
 """Why QEMU ends, by the reason of its event SHUTDOWN."""
+
+_CR0: Final = re.compile(r"\bCR0=([0-9a-f]+)")
+_PAGING: Final = 1 << 31
+
+
+def runs_no_system(registers: str) -> bool:
+    """Whether a PC's processor, by the answer to `info registers`, has not switched paging on.
+
+    Then its BIOS or boot loader runs, or nothing: no power button reaches these.
+    """
+    found = _CR0.search(registers)
+    return found is not None and not int(found[1], 16) & _PAGING
 
 
 class Status(NamedTuple):

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from leasewatch.daemon import notify
 from leasewatch.pyvirt.domains.monitor import Monitor, Report
-from leasewatch.pyvirt.domains.status import FULL, ON_REQUEST, Reported, Status
+from leasewatch.pyvirt.domains.status import FULL, ON_REQUEST, Reported, Status, runs_no_system
 from leasewatch.pyvirt.networks.backoff import Backoff
 from nss_pyvirt.errors import UserError
 
@@ -24,6 +24,7 @@ AGAIN = 5.0  # seconds until the power button is pressed once more: a booting gu
 _LOOK = 1.0  # seconds between looks whether a full disk has room again
 _ROOM = 16 << 20
 """Bytes that the file system of the disks must have free for a guest to go on."""
+_HMP = "human-monitor-command"
 _MARGIN = 15
 """Seconds, beyond those that the guest gets, which systemd allows for the rest."""
 
@@ -108,6 +109,10 @@ class Supervisor:
         if report.event:
             if self._reported.event(report.event, report.data):
                 self._monitor.ask("query-status")
+            if report.event == "POWERDOWN":
+                self._monitor.ask(_HMP, **{"command-line": "info registers"})
+        elif report.command == _HMP and runs_no_system(str(report.value)):
+            self.cut = "no system ran in it"
         elif report.command == "query-status" and isinstance(report.value, dict):
             status = self._reported.answer(str(report.value.get("status")))
             if status != self._said:

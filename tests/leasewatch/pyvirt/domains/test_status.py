@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from leasewatch.pyvirt.domains.status import FULL, ON_REQUEST, Reported, Status
+from leasewatch.pyvirt.domains.status import FULL, ON_REQUEST, Reported, Status, runs_no_system
 
 FULL_DISK = {"action": "stop", "operation": "write", "nospace": True, "reason": "No space left"}
 BROKEN_DISK = {"action": "stop", "nospace": False, "reason": "Input/output error"}
@@ -75,3 +75,17 @@ def test_the_last_event_says_why_it_ends(reason: str, why: str) -> None:
     reported = Reported()
     reported.event("SHUTDOWN", {"guest": False, "reason": reason})
     assert reported.end == why
+
+
+@pytest.mark.parametrize(
+    ("registers", "runs"),
+    [
+        ("RAX=0\r\nCR0=80050033 CR2=0000000000000000 CR3=0 CR4=0\r\n", True),
+        ("EAX=0\r\nCR0=00000010 CR2=00000000 CR3=00000000 CR4=00000000\r\n", False),  # real mode
+        ("EAX=0\r\nCR0=00000011 CR2=00000000 CR3=00000000 CR4=00000000\r\n", False),  # GRUB
+        ("X00=0 PC=0\r\n", True),  # no PC
+        ("None", True),  # QEMU has refused it
+    ],
+)
+def test_a_system_has_switched_paging_on(registers: str, runs: bool) -> None:
+    assert runs_no_system(registers) is not runs

@@ -76,7 +76,10 @@ class Stage:
             asked = json.loads(self._lines.readline())
             if asked["execute"] == command:
                 return
-            assert asked["execute"] in {"qmp_capabilities", "set-action", "cont", "query-status"}
+            assert asked["execute"] in {
+                *("qmp_capabilities", "set-action", "cont", "query-status"),
+                "human-monitor-command",
+            }
 
     def say(self, **message: Any) -> None:
         self.qemu.sendall(json.dumps(message).encode() + b"\n")
@@ -215,6 +218,17 @@ def test_a_guest_that_cannot_react_is_not_waited_for(
     stage.signal(signal.SIGTERM)
     stage.joined()
     assert why in stage.supervisor.cut
+
+
+def test_a_guest_in_which_no_system_runs_is_not_waited_for(play: Callable[..., Stage]) -> None:
+    stage = play()
+    for cr0 in ("80050033", "00000011"):
+        assert not stage.supervisor.cut
+        stage.event("POWERDOWN", "running")
+        stage.asked("human-monitor-command")
+        stage.say(**{"id": "human-monitor-command", "return": f"EAX=0\r\nCR0={cr0} CR2=0\r\n"})
+    stage.joined()
+    assert stage.supervisor.end == "no system ran in it"
 
 
 def test_a_paused_guest_goes_on_to_shut_down(play: Callable[..., Stage]) -> None:

@@ -59,7 +59,8 @@ def lease(world: World, name: str, timeout: float = 180) -> str:
         macs = row(world, name)["macs"]
         assert isinstance(macs, list)
         rows = [line.split() for line in read(world, LEASES).splitlines()]
-        return next((fields[2] for fields in rows if fields[1] in macs), "")
+        # dnsmasq may be in the middle of a line.
+        return next((f[2] for f in rows if len(f) == 5 and f[1] in macs), "")
 
     return world.wait_for(f"a lease for {name}", found, timeout)
 

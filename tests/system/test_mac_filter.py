@@ -90,7 +90,7 @@ class Town:
     def leased(self, mac: str) -> str | None:
         """The IPv4 address that dnsmasq has given to a MAC."""
         rows = (line.split() for line in read(self.world, LEASES).splitlines())
-        return next((fields[2] for fields in rows if fields[1] == mac), None)
+        return next((f[2] for f in rows if len(f) == 5 and f[1] == mac), None)
 
 
 def in_guest(world: World, guest: GuestFiles, address: str) -> Sender:

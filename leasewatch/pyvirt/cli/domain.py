@@ -82,7 +82,7 @@ command = commands.Group(
 def list_(output: frame.Format) -> int:
     """List all domains."""
     domains = _listing()
-    hint = "sudo pyvirt domain create web1 --network lab --disk IMAGE"
+    hint = "sudo pyvirt launch web1"
     code = halves.list_all(
         domains.names(),
         lambda name: _listed(domains.describe(name), output),

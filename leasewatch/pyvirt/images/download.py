@@ -85,7 +85,8 @@ def text(url: str) -> str:
         with _open(url, {}) as body:
             content = body.read(_LONGEST_TEXT + 1)
     except _CutError as error:
-        raise UserError(f"cannot download {url}: {error}", "try again", "unavailable") from None
+        hint = "try again, or add a file that you have: sudo pyvirt image add NAME FILE"
+        raise UserError(f"cannot download {url}: {error}", hint, "unavailable") from None
     if len(content) > _LONGEST_TEXT:
         raise UserError(f"{url} is too long for a text", code="invalid")
     return content.decode(errors="replace")

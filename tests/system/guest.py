@@ -26,19 +26,38 @@ class GuestFiles:
         return self.folder / "ssh_config"
 
 
-_SETUP = 0x200
-IDLE_KERNEL = bytearray(8 * 512)
-"""A kernel by its header (Linux's Documentation/arch/x86/boot.rst) that halts the processor.
+def _kernel(code: str) -> bytes:
+    """A kernel by its header (Linux's Documentation/arch/x86/boot.rst) that runs `code` (hex).
 
-The guest does nothing: it boots at once, asks for no address and does not heed the power button.
+    The code begins in real mode. QEMU puts it to address 0x10268, in the segment 0x1020.
+    """
+    image = bytearray(8 * 512)
+    image[0x1F1] = 1  # sectors of setup
+    image[0x1FE:0x200] = b"\x55\xaa"
+    image[0x200:0x202] = b"\xeb\x66"  # jmp over the header
+    image[0x202:0x206] = b"HdrS"
+    image[0x206:0x208] = b"\x04\x02"  # version 2.04
+    image[0x211] = 1  # LOADED_HIGH
+    binary = bytes.fromhex(code)
+    image[0x268 : 0x268 + len(binary)] = binary
+    return bytes(image)
+
+
+_HALT = "f4 ebfd"  # hlt; jmp back to hlt
+IDLE_KERNEL = _kernel(
+    "fa 2e660f0116c700 0f20c0 0c01 0f22c0"  # cli; lgdt %cs:0xc7; cr0 |= protected mode
+    "66ea800201000800"  # far jump to the next instruction, 32 bits
+    "66b81000 8ed8"  # 0x10280: data segment
+    "c7050000030083000000"  # a page of 4 MiB at address 0
+    "b800000300 0f22d8 0f20e0 83c810 0f22e0"  # cr3, and cr4 |= large pages
+    "0f20c0 0d00000080 0f22c0"  # cr0 |= paging
+    + _HALT
+    + "0000000000000000 ffff0000009bcf00 ffff00000093cf00"  # 0x102af: gdt
+    + "1700 af020100"  # 0x102c7: gdtr
+)
+"""It halts the processor once paging is on: a system that runs, to look at it.
+
+The guest boots at once, asks for no address and does not heed the power button.
 """
-IDLE_KERNEL[0x1F1] = 1  # sectors of setup
-IDLE_KERNEL[0x1FE:0x200] = b"\x55\xaa"
-IDLE_KERNEL[_SETUP : _SETUP + 2] = b"\xeb\x66"  # jmp over the header
-IDLE_KERNEL[0x202:0x206] = b"HdrS"
-IDLE_KERNEL[0x206:0x208] = b"\x04\x02"  # version 2.04
-IDLE_KERNEL[0x211] = 1  # LOADED_HIGH
-IDLE_KERNEL[0x268:0x26C] = b"\xfa\xf4\xeb\xfd"  # cli; hlt; jmp back to hlt
-PANIC_KERNEL = bytearray(IDLE_KERNEL)
+PANIC_KERNEL = _kernel("ba0505 b001 ee fa" + _HALT)
 """One that tells QEMU's pvpanic device of a panic, as Linux does, and halts."""
-PANIC_KERNEL[0x268:0x272] = bytes.fromhex("ba0505 b001 ee faf4ebfd")  # outb(1, 0x505); as above

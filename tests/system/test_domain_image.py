@@ -15,7 +15,7 @@ def test_a_domain_keeps_its_image_when_somebody_exchanges_the_file(idle_lab: Wor
     other = ["qemu-img", "create", "-q", "-f", "qcow2", "-u", "-F", "raw", "-b", "/etc/shadow"]
     idle_lab.run([*other, image, "8M"])
     pyvirt(idle_lab, "domain", "start", "db1")
-    pyvirt(idle_lab, "domain", "stop", "db1")
+    pyvirt(idle_lab, "domain", "stop", "--force", "db1")
     refused = pyvirt(
         *(idle_lab, "domain", "create", "db2", "--network", "lab", "--disk", image), check=False
     )

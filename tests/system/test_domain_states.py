@@ -198,3 +198,12 @@ def test_the_name_of_a_paused_domain_keeps_answering(lab: World) -> None:
     )
     assert address in lab.run(found).stdout
     assert state(lab, "web1") == "paused"
+
+
+def test_a_guest_whose_disk_does_not_boot_is_stopped_at_once(idle_lab: World) -> None:
+    idle_lab.run(["truncate", "-s", "8M", "/var/lib/empty.img"])
+    disk = ("--disk", "/var/lib/empty.img", "--no-seed", "--accel", "tcg", "--memory", "64")
+    pyvirt(idle_lab, "domain", "create", "bare1", "--network", "lab", *disk)
+    pyvirt(idle_lab, "domain", "start", "bare1")
+    pyvirt(idle_lab, "domain", "stop", "bare1")
+    assert row(idle_lab, "bare1")["why"] == "no system ran in it"

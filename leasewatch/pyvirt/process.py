@@ -249,12 +249,13 @@ def _retitle(program: Sequence[str], words: Sequence[str]) -> None:
 
 def note(sentence: str) -> None:
     """Log a sentence of a parent process, for its log alone; importing logging takes 10 ms."""
-    print(sentence, file=sys.stderr)
+    with contextlib.suppress(OSError):  # a full disk must not end the process
+        print(sentence, file=sys.stderr)
 
 
 def say(sentence: str) -> None:
     """Print a sentence in the log of a parent process; `start_detached` returns it."""
-    print(f"pyvirt: {frame.printable(sentence)}", file=sys.stderr)
+    note(f"pyvirt: {frame.printable(sentence)}")
 
 
 def _await_ready(ready: int, pidfd: int, timeout: float) -> str:

@@ -156,6 +156,7 @@ def test_a_plain_user_may_look_but_not_touch(ready: World) -> None:
             "bridge": "pv-lab",
             "suffix": "internal",
             "host_access": True,
+            "reserved": [],
             "autostart": False,
         }
     ]

@@ -57,7 +57,7 @@ IDLE_KERNEL = _kernel(
 )
 """It halts the processor once paging is on: a system that runs, to look at it.
 
-The guest boots at once, asks for no address and does not heed the power button.
+The guest boots at once, asks for no address and ignores the power button.
 """
 PANIC_KERNEL = _kernel("ba0505 b001 ee fa" + _HALT)
 """One that tells QEMU's pvpanic device of a panic, as Linux does, and halts."""

@@ -31,7 +31,7 @@ def parents(world: World) -> set[object]:
 
 @pytest.fixture
 def two(idle_lab: World) -> World:
-    """With a second domain; both run, and neither guest heeds the power button."""
+    """With a second domain; both run, and both guests ignore the power button."""
     define_idle(idle_lab, "db1")
     pyvirt(idle_lab, "domain", "start", "--all")
     return idle_lab

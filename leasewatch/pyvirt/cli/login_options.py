@@ -70,7 +70,7 @@ def chosen(user: str | None, ssh_keys: Sequence[Path], user_data: Path | None) -
 
 
 def warn_without_keys(login: Login) -> None:
-    """Print what to type if nobody can log in."""
+    """Print what to type if the guest will have no key to log in with."""
     if not login.keys:
         what = f"user {login.user} gets no key, because you have none in ~/.ssh"
         frame.print_warning("pyvirt", UserError(what, NO_KEYS, "missing"))

@@ -163,7 +163,7 @@ def _drive(name: str, drive: Drive, fds: Sequence[int]) -> list[str]:
         file = {"driver": "file", "filename": f"/dev/fdset/{fd}", **common}
         made: dict[str, object] = {"driver": layer.format, "node-name": node, "file": file}
         if layer.format == "qcow2":
-            made["backing"] = below  # null: none, whatever the image says
+            made["backing"] = below  # null: ignore the one that the image names
         argv += ["-blockdev", msgspec.json.encode(made | common).decode()]
         below = node
     return argv

@@ -1,7 +1,7 @@
 """Follow one QEMU from its first answer to its end: its state, signals, a full disk.
 
 The parent of a domain does nothing else meanwhile. It acts only through QEMU's monitor: it presses
-the power button when it is told to end, and lets a guest go on once its disks have room again.
+the power button when it gets SIGTERM, and lets a guest go on once its disks have room again.
 """
 
 from __future__ import annotations

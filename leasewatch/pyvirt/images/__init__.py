@@ -1,6 +1,6 @@
 """Images: the disks that domains start from, which pyvirt owns.
 
-In: a file of the host's owner, packed or not. Out: `Image`, and its file, which nobody writes to.
+In: a file of the host's owner, packed or not. Out: `Image`, and its file, which never changes.
 
 - An image is identified by the SHA-256 digest of its content: `sha256-HEX.qcow2` or `.raw`.
 - `index.json` holds every name and what is known about each image. It is replaced in one step.

@@ -34,7 +34,7 @@ _SILENCE = 30.0  # seconds that a server may send nothing
 _TRIES = 3
 """How often in a row a connection may break without a byte."""
 _PAUSE = 2.0  # seconds before the next try
-_OLD: Final = 7 * 86400  # seconds after which nobody goes on with a download
+_OLD: Final = 7 * 86400  # seconds after which a download is no longer continued
 _CHUNK: Final = 256 << 10
 _LONGEST_TEXT: Final = 1 << 20
 _RANGE: Final = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
@@ -262,7 +262,7 @@ def _why(error: Exception) -> str:
 
 
 def _forget_old(folder: Path) -> None:
-    """Remove downloads that nobody has continued for a week."""
+    """Remove downloads that were not continued for a week."""
     for path in folder.iterdir():
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_mtime < time.time() - _OLD:

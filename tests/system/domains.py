@@ -41,6 +41,12 @@ def define_idle(world: World, name: str, *options: str | Path, network: str = "l
     pyvirt(world, "domain", "create", name, "--network", network, *boot, *options)
 
 
+def await_idle(world: World, name: str) -> None:
+    """Wait until the system of a started `define_idle` runs."""
+    log = RUN / name / "console.log"
+    world.wait_for(f"the system of {name}", lambda: "~" in read(world, log))
+
+
 def row(world: World, name: str) -> dict[str, str | int | list[str]]:
     shown = pyvirt(world, "domain", "show", name, "-o", "json").stdout
     (only,) = json.loads(shown)

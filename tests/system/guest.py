@@ -45,19 +45,21 @@ def _kernel(code: str) -> bytes:
 
 _HALT = "f4 ebfd"  # hlt; jmp back to hlt
 IDLE_KERNEL = _kernel(
-    "fa 2e660f0116c700 0f20c0 0c01 0f22c0"  # cli; lgdt %cs:0xc7; cr0 |= protected mode
+    "fa 2e660f0116ce00 0f20c0 0c01 0f22c0"  # cli; lgdt %cs:0xce; cr0 |= protected mode
     "66ea800201000800"  # far jump to the next instruction, 32 bits
     "66b81000 8ed8"  # 0x10280: data segment
     "c7050000030083000000"  # a page of 4 MiB at address 0
     "b800000300 0f22d8 0f20e0 83c810 0f22e0"  # cr3, and cr4 |= large pages
     "0f20c0 0d00000080 0f22c0"  # cr0 |= paging
+    "66baf803 b07e ee"  # a tilde to the serial port
     + _HALT
-    + "0000000000000000 ffff0000009bcf00 ffff00000093cf00"  # 0x102af: gdt
-    + "1700 af020100"  # 0x102c7: gdtr
+    + "0000000000000000 ffff0000009bcf00 ffff00000093cf00"  # 0x102b6: gdt
+    + "1700 b6020100"  # 0x102ce: gdtr
 )
 """It halts the processor once paging is on: a system that runs, to look at it.
 
 The guest boots at once, asks for no address and ignores the power button.
+Until it has written a tilde to its console, `domain stop` finds no system in it.
 """
 PANIC_KERNEL = _kernel("ba0505 b001 ee fa" + _HALT)
 """One that tells QEMU's pvpanic device of a panic, as Linux does, and halts."""

@@ -9,6 +9,7 @@ import pytest
 
 from tests.system.domains import (
     RUN,
+    await_idle,
     define_idle,
     lease,
     pyvirt,
@@ -34,6 +35,8 @@ def two(idle_lab: World) -> World:
     """With a second domain; both run, and both guests ignore the power button."""
     define_idle(idle_lab, "db1")
     pyvirt(idle_lab, "domain", "start", "--all")
+    for name in ("web1", "db1"):
+        await_idle(idle_lab, name)
     return idle_lab
 
 
@@ -43,7 +46,7 @@ def test_a_signal_to_the_parent_ends_the_guest_and_clears_up(
 ) -> None:
     define_idle(idle_lab, "deaf1", "--stop-timeout", "1s")
     parent = idle_lab.spawn(["pyvirt", "domain", "run", "deaf1"])
-    idle_lab.wait_for("deaf1 to run", lambda: row(idle_lab, "deaf1")["state"] == "running")
+    await_idle(idle_lab, "deaf1")
     idle_lab.signal(parent, number)
     assert parent.wait(20) == 0
     assert row(idle_lab, "deaf1")["why"] == "it had not shut down within 1 s and was forced off"
@@ -55,6 +58,7 @@ def test_a_guest_that_ignores_the_power_button_is_stopped_only_if_forced(
 ) -> None:
     define_idle(idle_lab, "deaf1")
     pyvirt(idle_lab, "domain", "start", "deaf1")
+    await_idle(idle_lab, "deaf1")
     said = tmp_path / "said"
     with said.open("w") as stderr:
         waiting = idle_lab.spawn(["pyvirt", "domain", "stop", "deaf1"], stderr=stderr)
@@ -103,6 +107,7 @@ def test_all_are_stopped_at_once_and_each_has_its_own_time(two: World) -> None:
 
 def test_a_paused_guest_is_resumed_to_be_stopped(idle_lab: World) -> None:
     pyvirt(idle_lab, "domain", "start", "web1")
+    await_idle(idle_lab, "web1")
     pyvirt(idle_lab, "domain", "pause", "web1")
     pyvirt(idle_lab, "domain", "stop", "--timeout", "0", "web1", check=False)
     assert state(idle_lab, "web1") == "shutting down"
@@ -138,6 +143,7 @@ def test_a_command_that_is_killed_leaves_a_domain_that_the_next_one_can_act_on(
     idle_lab: World,
 ) -> None:
     pyvirt(idle_lab, "domain", "start", "web1")
+    await_idle(idle_lab, "web1")
     for verb in ("stop", "restart"):
         waiting = idle_lab.spawn(["pyvirt", "domain", verb, "web1"])
         idle_lab.wait_for("the button", lambda: state(idle_lab, "web1") == "shutting down")

@@ -27,7 +27,7 @@ FULL_DISK = {"action": "stop", "nospace": True, "reason": "No space left on devi
 
 
 class Guest:
-    """A QEMU that ends when it is told to."""
+    """A QEMU that ends on request."""
 
     def __init__(self) -> None:
         self.has_ended = False

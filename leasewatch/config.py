@@ -29,6 +29,11 @@ pending_wait = 20          # seconds that a lookup waits for a domain's first le
 enabled = true             # false: record nothing
 days = 90                  # delete older entries
 size = 256                 # MiB at most
+
+[api]                      # limits of the service's socket; see leasewatch admin
+connections = 1024         # of all users together; root has places of its own
+connections_of_user = 128
+waits_of_user = 112        # calls that wait: leasewatch wait, leasewatch watch
 ```
 """
 
@@ -102,6 +107,20 @@ class HistorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """MiB."""
 
 
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The `[api]` table: how many may be connected to the service, and how many may wait."""
+
+    connections: Annotated[
+        int, msgspec.Meta(ge=16, le=4096), "connections of all users together, root's apart"
+    ] = 1024
+    connections_of_user: Annotated[
+        int, msgspec.Meta(ge=2, le=4096), "connections of one user; root has as many of its own"
+    ] = 128
+    waits_of_user: Annotated[
+        int, msgspec.Meta(ge=1, le=4096), "calls of Wait and Monitor that one user has at a time"
+    ] = 112
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file; a missing file is the same as an empty one."""
 
@@ -111,6 +130,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Name in `leasewatch.sources.registry` -> whether it is discovered; default: it is."""
     names: Names = Names()
     history: HistorySettings = HistorySettings()
+    api: Limits = Limits()
 
     def off(self) -> set[str]:
         """The sources that are switched off."""
@@ -176,6 +196,7 @@ def read(data: bytes, path: str) -> tuple[Config, list[UserError]]:
         sources=reader.switches(raw.pop("sources", {})),
         names=reader.names(raw.pop("names", {})),
         history=reader.table(raw.pop("history", {}), HistorySettings, "history"),
+        api=reader.table(raw.pop("api", {}), Limits, "api"),
     )
     for key in raw:
         reader.add(key, "there is no such setting")

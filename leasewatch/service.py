@@ -19,10 +19,12 @@ import time
 from leasewatch import settings
 from leasewatch.api.answers import Answers
 from leasewatch.api.interface import SourceEntry
+from leasewatch.api.peers import Peers
 from leasewatch.api.server import VarlinkServer
 from leasewatch.api.source_entries import source_entries
 from leasewatch.daemon import memory, notify
 from leasewatch.daemon.alarm import Alarm
+from leasewatch.daemon.counters import Counters
 from leasewatch.daemon.logs import fields
 from leasewatch.history.reader import HistoryReader
 from leasewatch.history.writer import History
@@ -66,6 +68,8 @@ class Service:
         self._rescan_seconds = rescan_seconds
         self._rescan_alarm = Alarm(self._rescan)
         self._ready = False
+        self._counters = Counters()
+        self._peers = Peers(self._config.api, self._counters)
         self._policy = NamePolicy(Rules())
         self._history = History(paths.history, self._config.history)
         self._files = LeaseFiles(self._history.first_appearances())
@@ -80,6 +84,7 @@ class Service:
             Answers(self._policy, self._files.expired, self._sources),
             HistoryReader(paths.history, self._history.fault),
             self._table.generation,
+            self._peers,
         )
         self._watcher = Watcher(self._paths_changed, self._rescan)
         self._neighbours = NeighbourWatch(
@@ -215,6 +220,7 @@ class Service:
             self._config = wanted
             self._table.configure(wanted.names.pending_wait)
             self._history.configure(wanted.history)
+            self._peers.limits = wanted.api
             _LOG.info("reloaded %s", fields(path=self._paths.config))
         self._rescan()
         self._report_ready()

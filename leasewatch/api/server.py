@@ -28,14 +28,14 @@ from leasewatch.api.introspection import (
     VarlinkService,
 )
 from leasewatch.api.methods import LeaseWatch, MethodError
-from leasewatch.daemon.seats import Seats, peer_uid
+from leasewatch.api.peers import Peer, Peers
 from leasewatch.errors import UNDECODABLE
 from leasewatch.history.reader import HistoryReader
 
 IDLE_SECONDS = 30.0
 """The peer has this long to send a whole call, and to take a whole reply."""
-MAX_SESSIONS = 128
-MAX_SESSIONS_OF_USER = 16
+_BACKLOG = 512
+"""Connections that wait in the kernel until the event loop accepts them."""
 _FIELD = re.compile(r"(?:field|at) `(?:\$\.)?(\w+)")
 """The parameter that msgspec complains about."""
 
@@ -49,14 +49,15 @@ class VarlinkServer:
         answers: Answers,
         history: HistoryReader,
         generation: Callable[[], int],
+        peers: Peers,
     ) -> None:
         self._path = path
+        self._peers = peers
         self._methods: dict[str, tuple[Method, Callable[..., Any]]] = {}
         self._offer(NAME, LeaseWatch(answers, history, generation))
         self._offer(SERVICE_NAME, VarlinkService())
         self._server: asyncio.Server | None = None
         self._sessions: set[asyncio.Task[None]] = set()
-        self._seats = Seats[asyncio.StreamWriter](MAX_SESSIONS, MAX_SESSIONS_OF_USER)
 
     def _offer(self, name: str, interface: object) -> None:
         for method in methods(type(interface)):
@@ -71,7 +72,7 @@ class VarlinkServer:
             sock.bind(str(self._path))
             self._path.chmod(0o666)
             self._server = await asyncio.start_unix_server(
-                self._connected, sock=sock, limit=MAX_CALL
+                self._connected, sock=sock, limit=MAX_CALL, backlog=_BACKLOG
             )
         except OSError:
             sock.close()
@@ -88,26 +89,31 @@ class VarlinkServer:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         session = asyncio.current_task()
-        leaving = self._seats.enter(writer, peer_uid(writer.get_extra_info("socket")))
-        if leaving is not None:
-            leaving.transport.abort()  # its session ends by itself
-        if session is None or leaving is writer:
+        sock = writer.get_extra_info("socket")
+        peer = self._peers.enter(sock, writer.transport.abort)  # its session then ends by itself
+        if session is None or peer is None:
             return
         self._sessions.add(session)
         try:
-            await self._serve(reader, writer)
-        except (OSError, EOFError, asyncio.LimitOverrunError, TimeoutError, *UNDECODABLE):
-            pass  # the peer left, is too slow or does not speak Varlink
+            await self._serve(peer, reader, writer)
+        except (OSError, EOFError):
+            pass  # the peer left
+        except (asyncio.LimitOverrunError, TimeoutError, *UNDECODABLE):
+            self._peers.counters.peers_faulty += 1
         finally:
             self._sessions.discard(session)
-            self._seats.leave(writer)
+            self._peers.leave(peer)
             writer.transport.abort() if writer.transport.get_write_buffer_size() else writer.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(
+        self, peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         while True:
             async with asyncio.timeout(IDLE_SECONDS):
                 message = await reader.readuntil(b"\0")
             call = msgspec.json.decode(message[:-1], type=Call)
+            peer.calls += 1
+            self._peers.counters.calls += 1
             async with asyncio.timeout(IDLE_SECONDS):
                 await self._answer(call, writer)
             await asyncio.sleep(0)  # neither a full buffer nor a peer that reads lets others run

@@ -6,32 +6,53 @@ import socket
 import struct
 from asyncio.trsock import TransportSocket
 from collections.abc import Hashable
-from typing import Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 _T = TypeVar("_T", bound=Hashable)
 _ROOT = 0
 _UCRED = struct.Struct("3i")
 """struct ucred of unix(7): pid, uid, gid."""
+_SO_PEERGROUPS: Final = 59
+"""socket(7): one gid_t for each group. Python has no name for it."""
+_GID = struct.Struct("I")
+_MOST_GROUPS: Final = 65536
+"""Linux: NGROUPS_MAX."""
+
+
+class Credentials(NamedTuple):
+    """The process at the other end, as it was when it connected; -1: the kernel does not say."""
+
+    pid: int
+    uid: int
+    gid: int
+
+
+def credentials(sock: socket.socket | TransportSocket) -> Credentials:
+    """Who is at the other end; for a client, who listens."""
+    try:
+        found = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    except OSError:
+        return Credentials(-1, -1, -1)
+    return Credentials(*_UCRED.unpack(found))
+
+
+def groups(sock: socket.socket | TransportSocket) -> tuple[int, ...]:
+    """The supplementary groups of the process at the other end, as when it connected."""
+    try:
+        found = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _GID.size * _MOST_GROUPS)
+    except OSError:
+        return ()
+    return tuple(gid for (gid,) in _GID.iter_unpack(found))
 
 
 def peer_uid(sock: socket.socket | TransportSocket) -> int:
     """The uid of the process at the other end; -1 if the kernel does not say."""
-    return _peer(sock)[1]
+    return credentials(sock).uid
 
 
 def peer_pid(sock: socket.socket | TransportSocket) -> int:
     """The pid of the process at the other end; for a client, of the one that listens."""
-    return _peer(sock)[0]
-
-
-def _peer(sock: socket.socket | TransportSocket) -> tuple[int, int, int]:
-    """Pid, uid and gid."""
-    try:
-        credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-    except OSError:
-        return (-1, -1, -1)
-    pid, uid, gid = _UCRED.unpack(credentials)
-    return (pid, uid, gid)
+    return credentials(sock).pid
 
 
 class Seats(Generic[_T]):
@@ -41,8 +62,9 @@ class Seats(Generic[_T]):
     """
 
     def __init__(self, most: int, most_of_user: int) -> None:
-        self._most = most
-        self._most_of_user = most_of_user
+        self.most = most
+        self.most_of_user = most_of_user
+        """Both may be changed at any time; guests who have a seat keep it."""
         self._users: dict[int, dict[_T, None]] = {}
         """Each user's guests, the oldest first. A user without a guest has no entry."""
         self._uid: dict[_T, int] = {}
@@ -56,10 +78,10 @@ class Seats(Generic[_T]):
         That is `guest` itself if its user has its share already. If all seats are taken, it is the
         oldest guest of the user who has most.
         """
-        if len(self._users.get(uid, ())) >= self._most_of_user:
+        if len(self._users.get(uid, ())) >= self.most_of_user:
             return guest
         leaving = None
-        if uid != _ROOT and len(self) - len(self._users.get(_ROOT, ())) >= self._most:
+        if uid != _ROOT and len(self) - len(self._users.get(_ROOT, ())) >= self.most:
             crowds = [crowd for user, crowd in self._users.items() if user != _ROOT]
             largest = max(crowds, key=len)
             leaving = next(iter(largest))

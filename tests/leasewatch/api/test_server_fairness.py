@@ -12,15 +12,23 @@ from pathlib import Path
 import pytest
 
 from leasewatch.api import interface
-from leasewatch.api import server as varlink
+from leasewatch.api import peers as connected
 from leasewatch.api.answers import Answers
 from leasewatch.api.interface import SourceEntry
+from leasewatch.api.peers import Peers
 from leasewatch.api.server import VarlinkServer
+from leasewatch.config import Limits
+from leasewatch.daemon.counters import Counters
+from leasewatch.daemon.seats import Credentials
 from leasewatch.history.reader import HistoryReader
 from leasewatch.names.policy import NamePolicy, Rules
 
 CALLS = 500
 Peer = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+def peers(most: int) -> Peers:
+    return Peers(Limits(connections=most), Counters())
 
 
 class Turns:
@@ -53,7 +61,7 @@ class Turns:
 def test_between_two_calls_of_one_peer_everybody_else_has_a_turn(tmp_path: Path) -> None:
     path, turns = tmp_path / "socket", Turns()
     answers = Answers(NamePolicy(Rules()), list, turns.sources)
-    server = VarlinkServer(path, answers, HistoryReader(tmp_path / "none"), lambda: 0)
+    server = VarlinkServer(path, answers, HistoryReader(tmp_path / "none"), lambda: 0, peers(100))
 
     async def scenario() -> None:
         await server.start()
@@ -78,12 +86,13 @@ def test_many_users_do_not_keep_another_from_asking(
 ) -> None:
     crowd = [1001, 1001, 1001, 1002, 1003]
     uids = iter([*crowd, newcomer])
-    monkeypatch.setattr(varlink, "peer_uid", lambda _: next(uids))
-    monkeypatch.setattr(varlink, "MAX_SESSIONS", len(crowd))
+    monkeypatch.setattr(connected, "credentials", lambda _: Credentials(1, next(uids), 1))
     faults: list[object] = []
     path = tmp_path / "socket"
     answers = Answers(NamePolicy(Rules()), list, list)
-    server = VarlinkServer(path, answers, HistoryReader(tmp_path / "none"), lambda: 0)
+    server = VarlinkServer(
+        path, answers, HistoryReader(tmp_path / "none"), lambda: 0, peers(len(crowd))
+    )
 
     async def ask(peer: Peer) -> bytes:
         reader, writer = peer

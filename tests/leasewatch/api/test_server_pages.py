@@ -14,7 +14,10 @@ from leasewatch.api import interface
 from leasewatch.api.answers import Answers
 from leasewatch.api.interface import SourceEntry
 from leasewatch.api.methods import PAGE
+from leasewatch.api.peers import Peers
 from leasewatch.api.server import VarlinkServer
+from leasewatch.config import Limits
+from leasewatch.daemon.counters import Counters
 from leasewatch.history.reader import HistoryReader
 from leasewatch.history.rows import Event, HistoryParameters
 from leasewatch.names.policy import NamePolicy, Rules
@@ -45,7 +48,8 @@ def replies(
     """All that a server answers to one call until it closes the connection."""
     rows = [SourceEntry(source=f"s{number}", state="absent") for number in range(sources)]
     answers = Answers(NamePolicy(Rules()), list, lambda: rows)
-    server = VarlinkServer(folder / "socket", answers, HarmedHistory(pages), lambda: 7)
+    peers = Peers(Limits(), Counters())
+    server = VarlinkServer(folder / "socket", answers, HarmedHistory(pages), lambda: 7, peers)
 
     async def scenario() -> bytes:
         await server.start()

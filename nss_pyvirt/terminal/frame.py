@@ -190,7 +190,7 @@ def render(
     if not rows:
         return ""
     shown = {key: [key.upper(), *(c or table.NOTHING for c in cells[key])] for key in columns}
-    terminal = _terminal()
+    terminal = terminal_width()
     return table.fitted(shown, wide, terminal) if terminal else table.plain(shown)
 
 
@@ -209,7 +209,7 @@ def _csv(lines: Sequence[Sequence[str]]) -> str:
     return text.getvalue()
 
 
-def _terminal() -> int:
+def terminal_width() -> int:
     """The width of the terminal; 0 if stdout is none."""
     if sys.stdout is None or not sys.stdout.isatty():
         return 0

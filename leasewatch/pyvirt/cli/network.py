@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from leasewatch.pyvirt.networks.attached import Attached
     from leasewatch.pyvirt.networks.known import KnownNetworks
     from leasewatch.pyvirt.networks.networks import Networks
 
@@ -111,8 +112,15 @@ def list_(output: frame.Format) -> int:
 
 @command.command(_NAME, commands.ROWS)
 def show(name: str, output: frame.Format) -> None:
-    """Show one network."""
+    """Show one network.
+
+    A terminal also shows what its bridge carries: ports, guests and their
+    addresses, each with the time that its lease has left. JSON has the same.
+    """
     row = _known().describe(name)
+    if output == "json":
+        found = _attached(row)
+        row |= found.rows() if found else {"ports": [], "others": []}
     if output != "table":
         frame.write(frame.render([_shown(row, output)], tuple(row), output, name="name"))
         return
@@ -122,6 +130,25 @@ def show(name: str, output: frame.Format) -> None:
         frame.write("guests reach only DHCP, DNS and ICMP of the host\n")
     for one in _reserved(row):
         frame.write(f"reserved:  {one}\n")
+    if frame.terminal_width():
+        _draw(row)
+
+
+def _attached(row: dict[str, object]) -> Attached | None:
+    from leasewatch.pyvirt.networks import attached  # noqa: PLC0415  start-up time
+
+    return attached.look(Paths(), str(row["name"]), str(row["bridge"]))
+
+
+def _draw(row: dict[str, object]) -> None:
+    import time  # noqa: PLC0415  start-up time
+
+    from leasewatch.pyvirt.cli import network_tree  # noqa: PLC0415
+
+    found = _attached(row)
+    if found is not None:
+        drawn = network_tree.lines(str(row["bridge"]), found, time.time())
+        frame.write("\n" + "".join(f"{line}\n" for line in drawn))
 
 
 def _reserved(row: dict[str, object]) -> Sequence[str]:

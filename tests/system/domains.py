@@ -89,7 +89,21 @@ def log_in(world: World, guest: GuestFiles, address: str, command: str) -> str:
 
 
 def wait_until_stopped(world: World, name: str) -> None:
-    world.wait_for(f"{name} to stop", lambda: row(world, name)["state"] == "stopped", 20)
+    """Wait until a domain has stopped and its parent, which still cleans up then, has ended."""
+
+    def stopped() -> bool:
+        programs = world.run(["ps", "ax", "-o", "args="]).stdout
+        return row(world, name)["state"] == "stopped" and f"domain run {name}" not in programs
+
+    world.wait_for(f"{name} to stop", stopped, 60)
+
+
+def cut_power(world: World, name: str = "web1") -> None:
+    """End a domain at once, if it runs."""
+    shown = row(world, name)
+    if shown["state"] != "stopped":
+        world.run(["kill", "-QUIT", str(shown["pid"])], check=False)
+        wait_until_stopped(world, name)
 
 
 def traces(world: World) -> list[str]:

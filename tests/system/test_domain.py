@@ -106,6 +106,18 @@ def test_nothing_is_cleaned_up_while_another_command_acts_on_the_domain(idle_lab
     assert "web1.json" not in traces(idle_lab)
 
 
+def test_a_domain_that_has_only_just_stopped_can_be_started(idle_lab: World) -> None:
+    pyvirt(idle_lab, "domain", "start", "web1")
+    command_lock = idle_lab.root / "run/pyvirt/locks/domain-web1"
+    with locks.exclusive(command_lock.with_name("mac-filter"), 5):  # its parent cannot end
+        idle_lab.run(["kill", "-QUIT", str(row(idle_lab, "web1")["pid"])])
+        idle_lab.wait_for("its end", lambda: row(idle_lab, "web1")["state"] == "stopped")
+        start = idle_lab.spawn(["pyvirt", "domain", "start", "web1"])
+        idle_lab.wait_for("the command", command_lock.exists)
+    assert start.wait(60) == 0
+    assert row(idle_lab, "web1")["state"] == "running"
+
+
 def test_a_qemu_that_is_killed_is_cleared_up_and_reported(idle_lab: World) -> None:
     pyvirt(idle_lab, "domain", "start", "web1")
     pid = row(idle_lab, "web1")["pid"]

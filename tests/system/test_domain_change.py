@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from leasewatch.pyvirt.domains.listing import lookup
-from tests.system.domains import RUN, define_idle, mac_of, pyvirt, read, row, wait_until_stopped
+from tests.system.domains import RUN, cut_power, define_idle, mac_of, pyvirt, read, row
 from tests.system.world import World
 
 HOSTS = "/run/pyvirt/networks/lab/hosts.d/web1"
@@ -14,11 +14,6 @@ HOSTS = "/run/pyvirt/networks/lab/hosts.d/web1"
 def state(world: World) -> dict[str, object]:
     found: dict[str, object] = json.loads(read(world, RUN / "web1.json"))
     return found
-
-
-def cut_power(world: World) -> None:
-    world.run(["kill", "-QUIT", str(state(world)["pid"])])
-    wait_until_stopped(world, "web1")
 
 
 def processes(world: World) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.system.domains import RUN, pyvirt, read, row, traces, wait_until_stopped
+from tests.system.domains import RUN, cut_power, pyvirt, read, row, traces
 from tests.system.guest import IDLE_KERNEL
 from tests.system.world import CHECKOUT, World
 
@@ -36,13 +36,6 @@ def killed(world: World, stride: int, *words: str, end: str = "") -> Iterator[in
         if done.returncode == 0 or (end and end in done.stderr):
             return
     raise AssertionError("it never ends")
-
-
-def cut_power(world: World) -> None:
-    """End web1 at once, if it runs."""
-    if row(world, "web1")["state"] != "stopped":
-        world.run(["kill", "-QUIT", str(row(world, "web1")["pid"])], check=False)
-        wait_until_stopped(world, "web1")
 
 
 @pytest.fixture(params=[9, pytest.param(1, marks=pytest.mark.long)])

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _READY = 30.0  # seconds for `domain run` to say READY=1
 _PUBLISHED = 1.0  # seconds for the service to publish the name
+_ENDS = 10.0  # seconds that a parent needs at most from removing its run state to its end
 _PATIENCE = 60.0  # seconds that another command on the same domain may take
 
 
@@ -80,6 +81,7 @@ class Domains(KnownDomains):
         domain = self.get(name)
         files = self._files(name)
         with locks.exclusive(files.commands, _PATIENCE):
+            _await_run_state(files)
             fresh = not self.is_running(name)
             if fresh:
                 store.check_defined(self._paths.domain_definitions, name, "domain")
@@ -250,6 +252,15 @@ class Domains(KnownDomains):
                 marker.unlink()
             else:
                 _remove_data(self._files(marker.parent.name))
+
+
+def _await_run_state(files: DomainFiles) -> None:
+    """Let a parent that ends, and so has no run state any more, come to its end."""
+    deadline = time.monotonic() + _ENDS
+    while domain_state(files) is None and locks.holder(files.lock) is not None:
+        if time.monotonic() > deadline:
+            return  # the start says who holds it
+        time.sleep(0.005)
 
 
 def _remove_data(files: DomainFiles) -> None:

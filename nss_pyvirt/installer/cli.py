@@ -99,17 +99,12 @@ def remove(root: Path, *, purge: bool) -> None:
 def status(root: Path, output: Literal["table", "json"]) -> int:
     """Show which parts are installed, and how to fix the others.
 
-    Exits with 1 if a part is missing, hidden, outdated, faulty, broken or disabled.
+    Exits with 1 if a part is bad: missing, outdated, faulty or disabled.
     """
     from nss_pyvirt.installer.status import status as look  # noqa: PLC0415  start-up time
+    from nss_pyvirt.terminal import report  # noqa: PLC0415  start-up time
 
-    pieces = look(_system(root))
-    rows = [piece._asdict() for piece in pieces]
-    frame.write(frame.render(rows, ["piece", "state", "detail"], output, name="piece"))
-    wrong = [piece for piece in pieces if piece.fix]
-    for fix in dict.fromkeys(piece.fix for piece in wrong):
-        frame.print_hint(fix)
-    return 1 if wrong else 0
+    return report.write(look(_system(root)), output)
 
 
 def _say(done: list[str], nothing: str) -> None:

@@ -13,6 +13,7 @@ from nss_pyvirt.installer import pieces
 from nss_pyvirt.installer.pieces import UNIT, System
 
 _TIMEOUT: Final = 90  # seconds, for every command that is run
+_CHECK_TIMEOUT: Final = 20  # seconds, for one that changes nothing
 
 
 @contextmanager
@@ -59,7 +60,7 @@ def succeeds(*command: str, timeout: float = _TIMEOUT) -> bool:
 
 def complaint(*command: str) -> UserError | None:
     """The first error and hint that one of our own programs prints; None if it succeeds."""
-    done = programs.run(command, timeout=_TIMEOUT)
+    done = programs.run(command, timeout=_CHECK_TIMEOUT)
     if done.returncode == 0:
         return None
     lines = [*done.stderr.splitlines(), "", ""]

@@ -68,7 +68,7 @@ def test_both_ways_fill_a_terminal_alike(
     monkeypatch: pytest.MonkeyPatch,
     columns: int,
 ) -> None:
-    monkeypatch.setattr(frame, "_terminal", lambda: columns)
+    monkeypatch.setattr(frame, "terminal_width", lambda: columns)
     with answering(paths, ENTRIES):
         quick, slow = run(paths, capsys, "list"), by_click(paths, capsys, ["list"])
     assert quick == slow

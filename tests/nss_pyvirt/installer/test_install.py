@@ -47,7 +47,7 @@ def test_every_piece_goes_in_and_the_status_is_good(image: Path) -> None:
     assert {file.name: str(file.readlink()) for file in wants.iterdir()} == {
         name: f"/etc/systemd/system/{name}" for name in ("leasewatch.service", "pyvirt.service")
     }
-    assert [(piece.piece, piece.state) for piece in status(system(image))] == [
+    assert [(piece.subject, piece.state) for piece in status(system(image))] == [
         ("nsswitch", "ok"), ("module", "ok"), ("unit", "ok"), ("boot", "ok"), ("user", "ok"),
         ("ssh", "ok"),
     ]  # fmt: skip
@@ -67,7 +67,8 @@ def test_another_version_is_seen_and_renews_what_the_former_wrote(
     files = [image / place.lstrip("/") for place in pieces.SYSTEM_FILES.values()]
     monkeypatch.setattr(pieces, "__version__", "99")
     (old,) = [piece for piece in status(system(image)) if piece.fix]
-    assert (old.piece, old.state) == ("unit", "outdated")
+    assert (old.subject, old.state) == ("unit", "bad")
+    assert old.detail.endswith("was written by another version")
     assert install(system(image)) == [f"installed {file}" for file in files]
     assert not [piece for piece in status(system(image)) if piece.fix]
 
@@ -99,13 +100,14 @@ def test_the_status_says_which_of_two_installations_the_service_runs(image: Path
     (other,) = [piece for piece in status(system(image, "/opt/b/bin/leasewatch")) if piece.fix]
     unit = image / pieces.SYSTEM_FILES[pieces.UNIT][1:]
     assert (other.state, other.detail, other.fix) == (
-        "other",
+        "bad",
         f"{unit} runs /opt/pyvirt/bin/leasewatch; this nss-pyvirt belongs to /opt/b/bin/leasewatch",
         "/opt/pyvirt/bin/nss-pyvirt status",
     )
     (image / "opt/pyvirt/bin/leasewatch").unlink()
     (gone,) = [piece for piece in status(system(image, "/opt/b/bin/leasewatch")) if piece.fix]
-    assert (gone.state, "nss-pyvirt install" in gone.fix) == ("outdated", True)
+    assert "was written by another version" in gone.detail
+    assert "nss-pyvirt install" in gone.fix
 
 
 def add_manuals(image: Path) -> Path:
@@ -196,7 +198,7 @@ def test_what_somebody_else_changed_is_left_alone(image: Path) -> None:
     nsswitch = image / "etc/nsswitch.conf"
     nsswitch.write_text(nsswitch.read_text().replace("dns", "resolve dns"))
     assert install(system(image)) == [f"kept {unit}, which was changed by hand"]
-    (found,) = [piece for piece in status(system(image)) if piece.piece == "unit"]
+    (found,) = [piece for piece in status(system(image)) if piece.subject == "unit"]
     assert (found.state, found.detail) == (
         "ok",
         f"{unit} and pyvirt*; changed by hand: leasewatch.service",
@@ -278,11 +280,12 @@ def test_the_status_of_a_bare_image_says_what_is_missing_and_what_to_type(
     assert frame.run(command, "nss-pyvirt", ["status", "--root", str(image), "-o", "json"]) == 1
     output = capsys.readouterr()
     rows = json.loads(output.out)
-    assert [(row["piece"], row["state"]) for row in rows] == [
-        ("nsswitch", "missing"), ("module", "missing"), ("unit", "missing"), ("boot", "disabled"),
-        ("user", "ok"), ("ssh", "missing"),
-    ]  # fmt: skip
-    assert json.loads(output.err) == {"hint": f"sudo nss-pyvirt install --root {image}"}
+    assert {row["subject"]: row["state"] for row in rows} == {
+        **dict.fromkeys(("nsswitch", "module", "unit", "boot", "ssh"), "bad"), "user": "ok",
+    }  # fmt: skip
+    install_it = f"sudo nss-pyvirt install --root {image}"
+    assert {row["fix"] for row in rows} == {install_it, None}
+    assert not output.err
 
 
 def test_a_start_by_hand_is_not_refused_after_failures_and_a_reload_checks_first() -> None:

@@ -36,7 +36,7 @@ def test_nothing_is_put_where_ssh_would_not_read_it(image: Path, main: str | Non
     if main is not None:
         (image / "etc/ssh/ssh_config").write_text(main)
     assert _install(image) == []
-    assert "ssh" not in [piece.piece for piece in status(system(image))]
+    assert "ssh" not in [piece.subject for piece in status(system(image))]
 
 
 def test_a_file_changed_by_hand_stays_and_is_good(image: Path) -> None:
@@ -46,15 +46,16 @@ def test_a_file_changed_by_hand_stays_and_is_good(image: Path) -> None:
     assert list(ssh_config.remove(system(image))) == [
         f"kept {_place(image)}, which was changed by hand"
     ]
-    assert ("ssh", "ok") in [(piece.piece, piece.state) for piece in status(system(image))]
+    assert ("ssh", "ok") in [(piece.subject, piece.state) for piece in status(system(image))]
 
 
 def test_the_status_says_what_is_missing_or_old_and_install_mends_it(image: Path) -> None:
-    def states() -> list[str]:
-        return [piece.state for piece in status(system(image)) if piece.piece == "ssh"]
+    def found() -> tuple[str, str]:
+        (row,) = [row for row in status(system(image)) if row.subject == "ssh"]
+        return row.state, row.detail
 
-    assert states() == ["missing"]
+    assert found() == ("bad", f"{ssh_config.PLACE} does not exist")
     _place(image).write_bytes(pieces.sealed(b"an older one\n"))
-    assert states() == ["outdated"]
+    assert found() == ("bad", f"{ssh_config.PLACE} was written by another version")
     _install(image)
-    assert states() == ["ok"]
+    assert found()[0] == "ok"

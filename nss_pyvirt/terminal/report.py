@@ -1,0 +1,50 @@
+"""Print the rows of checks: aligned, one below the other, each with what to type."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from nss_pyvirt.checks import Row
+from nss_pyvirt.terminal import frame
+
+_HEADING = ("STATE", "SUBJECT", "DETAIL")
+_KEYS = tuple(word.lower() for word in _HEADING)
+_LEAST = 24
+"""Characters of a detail, however narrow the terminal is."""
+
+
+def write(rows: Sequence[Row], output: str, again: str = "") -> int:
+    """Print the rows as `table` or `json`. The result is the exit code: 1 if one is bad.
+
+    `again`: the command that root types to check the rest.
+    """
+    if output == "json":
+        found = [row._asdict() | {"fix": row.fix or None} for row in rows]
+        frame.write(frame.render(found, _KEYS, "json", name="subject"))
+    else:
+        frame.write("".join(f"{line}\n" for line in _lines(rows, frame.terminal_width())))
+    if again and any(row.state == "root" for row in rows):
+        frame.print_hint(again)
+    return int(any(row.state == "bad" for row in rows))
+
+
+def _lines(rows: Sequence[Row], terminal: int) -> Iterator[str]:
+    """`terminal`: the characters of a line; 0: any number."""
+    wide = max(len(row.subject) for row in (*rows, Row("ok", _HEADING[1], "")))
+    start = len(_HEADING[0]) + 2 + wide + 2
+    yield "  ".join([_HEADING[0], _HEADING[1].ljust(wide), _HEADING[2]])
+    for at, row in enumerate(rows):
+        head = f"{row.state.ljust(len(_HEADING[0]))}  {row.subject.ljust(wide)}  "
+        for line in _wrapped(frame.printable(row.detail), terminal - start if terminal else 0):
+            yield f"{head.ljust(start)}{line}".rstrip()
+            head = ""
+        following = rows[at + 1].fix if at + 1 < len(rows) else ""
+        if row.fix and row.fix != following:  # rows with the same remedy share one line
+            yield f"{' ' * start}hint: {frame.printable(row.fix)}"
+
+
+def _wrapped(sentence: str, width: int) -> Sequence[str]:
+    if not width or len(sentence) <= width:
+        return [sentence]
+    return textwrap.wrap(sentence, max(_LEAST, width), break_long_words=False) or [""]

@@ -64,8 +64,9 @@ class Paths:
     """The domains' public host keys, which every user's ssh reads."""
     qemu = _Below("run/pyvirt/qemu.json")
     """What this host's QEMU has said about itself."""
-    domain_list = _Below("run/pyvirt/definitions.json")
-    """What `domain list` has read of definitions, for the next one."""
+    network_list = _Below("run/pyvirt/network-list.json")
+    domain_list = _Below("run/pyvirt/domain-list.json")
+    """What `network list` and `domain list` have read of definitions, for the next one."""
     locks = _Below("run/pyvirt/locks")
     """Locks by which commands exclude each other (`files.locks`); not for plain users."""
     service_run = _Below("run/leasewatch")

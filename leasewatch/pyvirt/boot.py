@@ -8,6 +8,7 @@ from leasewatch.files import run_states
 from leasewatch.model import DomainState, NetworkState
 from leasewatch.pyvirt.domains.known import KnownDomains
 from leasewatch.pyvirt.networks.known import KnownNetworks
+from leasewatch.pyvirt.networks.listing import Listing
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import show
 
@@ -36,6 +37,7 @@ class Wanted(NamedTuple):
 def wanted(paths: Paths) -> Wanted:
     """Domains with `autostart` and their networks, and networks with `autostart`."""
     networks, domains = KnownNetworks(paths), KnownDomains(paths)
+    states = Listing(paths)
     names: tuple[set[str], set[str]] = set(), set()
     errors = []
     for name in networks.names():
@@ -54,7 +56,7 @@ def wanted(paths: Paths) -> Wanted:
             names[1].add(name)
             names[0].update(nic.network for nic in domain.nics)
     stopped = Names(
-        _sorted(name for name in names[0] if networks.state(name) == "stopped"),
+        _sorted(name for name in names[0] if states.state(name) == "stopped"),
         _sorted(name for name in names[1] if not domains.is_running(name)),
     )
     return Wanted(stopped, Names(*map(_sorted, names)), errors)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from leasewatch.pyvirt.networks.attached import Attached
-    from leasewatch.pyvirt.networks.known import KnownNetworks
+    from leasewatch.pyvirt.networks.listing import Listing
     from leasewatch.pyvirt.networks.networks import Networks
 
 _COLUMNS = ("name", "state", "mode", "subnet", "subnet6", "bridge", "suffix", "autostart")
@@ -30,10 +30,10 @@ def _networks() -> Networks:
     return Networks(Paths())
 
 
-def _known() -> KnownNetworks:
-    from leasewatch.pyvirt.networks.known import KnownNetworks  # noqa: PLC0415  start-up time
+def _listing() -> Listing:
+    from leasewatch.pyvirt.networks.listing import Listing  # noqa: PLC0415  start-up time
 
-    return KnownNetworks(Paths())
+    return Listing(Paths())
 
 
 command = commands.Group(
@@ -98,9 +98,9 @@ def create(name: str, **wanted: Any) -> None:
 @command.command(commands.ROWS, name="list")
 def list_(output: frame.Format) -> int:
     """List all networks."""
-    networks = _known()
+    networks = _listing()
     empty = UserError("no networks yet", "sudo pyvirt network create lab", "not-found")
-    return halves.list_all(
+    code = halves.list_all(
         networks.names(),
         lambda name: _shown(networks.describe(name), output),
         _COLUMNS,
@@ -108,6 +108,8 @@ def list_(output: frame.Format) -> int:
         output,
         empty=empty,
     )
+    networks.keep()
+    return code
 
 
 @command.command(_NAME, commands.ROWS)
@@ -117,7 +119,7 @@ def show(name: str, output: frame.Format) -> None:
     A terminal also shows what its bridge carries: ports, guests and their
     addresses, each with the time that its lease has left. JSON has the same.
     """
-    row = _known().describe(name)
+    row = _listing().describe(name)
     if output == "json":
         found = _attached(row)
         row |= found.rows() if found else {"ports": [], "others": []}

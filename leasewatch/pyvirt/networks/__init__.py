@@ -12,6 +12,7 @@ In: a network's definition. Out: a running bridge with DHCP and DNS, /run/pyvirt
 - A bridged network has none of this but the run state, the MAC filter of its guests and their ports
   on a bridge of the host, which is never changed (`bridged`). It has the kernel look for guests
   that show themselves by ARP (`arp_senders`).
+- `pyvirt network list` reads definitions once and keeps their rows (`defined.kept_rows`).
 - systemd-networkd, udev and NetworkManager leave our bridges and taps alone (`unmanaged`).
 - Sysctls change only where needed; the last network's stop restores them unless somebody changed
   them since. IPv6 forwarding makes the kernel ignore routers, so interfaces that listen to one

@@ -20,7 +20,7 @@ from leasewatch.files.small_files import StateFolder
 from leasewatch.model import DomainState, NetworkState, Nic
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.domains.domains import Domains
-from leasewatch.pyvirt.networks.networks import Networks
+from leasewatch.pyvirt.networks.listing import Listing
 from nss_pyvirt import snapshot
 from tests.leasewatch.serving import Dnsmasq, Served
 
@@ -162,7 +162,7 @@ def test_a_plain_user_sees_no_dead_network_or_domain_as_running(
     monkeypatch.setattr(locks, "holder", closed)
     write(paths.network_runs, msgspec.structs.replace(LAB, born=BORNS[born]))
     write(paths.domain_runs, msgspec.structs.replace(WEB1, born=BORNS[born]))
-    assert (Networks(paths).state("lab") != "stopped") == alive_
+    assert (Listing(paths).state("lab") != "stopped") == alive_
     assert Domains(paths).is_running("web1") == alive_
 
 

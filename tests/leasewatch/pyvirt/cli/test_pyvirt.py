@@ -243,12 +243,9 @@ def test_parts_of_a_kernel_command_line_are_joined(words: list[str], line: str |
     assert domain_create.joined(parts) == line
 
 
-@pytest.mark.parametrize(
-    ("half", "kind", "source"),
-    [(network, "network", "_known"), (domain, "domain", "_listing")],
-)
+@pytest.mark.parametrize(("half", "kind"), [(network, "network"), (domain, "domain")])
 def test_a_broken_definition_is_an_error_and_hides_no_other(
-    capsys: pytest.CaptureFixture[str], half: ModuleType, kind: str, source: str
+    capsys: pytest.CaptureFixture[str], half: ModuleType, kind: str
 ) -> None:
     class Known:
         def names(self) -> list[str]:
@@ -263,6 +260,6 @@ def test_a_broken_definition_is_an_error_and_hides_no_other(
             """Nothing."""
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(half, source, Known)
+        patch.setattr(half, "_listing", Known)
         assert frame.run(command, "pyvirt", [kind, "list", "-o", "name"]) == 1
     assert capsys.readouterr() == ("vm2\nvm10\n", "pyvirt: it is broken\n")

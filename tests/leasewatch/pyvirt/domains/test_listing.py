@@ -12,9 +12,8 @@ import pytest
 from leasewatch.daemon import alive
 from leasewatch.model import DomainState
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.defined import store
+from leasewatch.pyvirt.defined import kept_rows, store
 from leasewatch.pyvirt.defined.domain import DomainDefinition, NicDefinition
-from leasewatch.pyvirt.domains import listing
 from leasewatch.pyvirt.domains.known import KnownDomains
 from leasewatch.pyvirt.domains.listing import KEYS, KILLED, Listing
 from leasewatch.pyvirt.files import DomainEnd, DomainFiles
@@ -26,7 +25,7 @@ NIC = NicDefinition(network="lab", mac="52:54:00:00:00:01", address="10.77.0.50"
 @pytest.fixture
 def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     """A root with a domain web1; files count as settled at once, and root calls."""
-    monkeypatch.setattr(listing, "_SETTLED", -60.0)
+    monkeypatch.setattr(kept_rows, "SETTLED", -60.0)
     monkeypatch.setattr("os.geteuid", lambda: 0)
     made = Paths(tmp_path)
     define(made)
@@ -79,7 +78,7 @@ def test_a_definition_that_has_changed_is_read_again(paths: Paths) -> None:
 def test_a_definition_that_may_still_change_is_not_kept(
     paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "_SETTLED", 60.0)
+    monkeypatch.setattr(kept_rows, "SETTLED", 60.0)
     listed(paths)
     assert not paths.domain_list.exists()
 

@@ -31,12 +31,22 @@ def _words(guest: GuestFiles, name: str, *options: str) -> list[str]:
 
 
 def test_one_command_leads_from_nothing_to_a_login(host: World, guest_files: GuestFiles) -> None:
-    done = pyvirt(host, *_words(guest_files, "web1"))
+    image = "/run/disk.img"
+    host.run(["truncate", "-s", "2M", image])
+    words = _words(guest_files, "web1", "--image", image, "--disk-size", "3M")
+    done = pyvirt(host, *words)
     assert re.fullmatch(r"web1 is ready after [\d.]+ s: ssh web1\n", done.stdout)
     assert host.run(["ssh", *VERIFIED, "web1", "hostname"]).stdout == "web1\n"
     said = [line.removeprefix("pyvirt: ") for line in done.stderr.splitlines()]
-    assert said[:3] == ["creating web1", "starting network default", "starting web1"]
+    before = [f"copying {image}", "creating web1"]
+    assert said[:4] == [*before, "starting network default", "starting web1"]
     assert row(host, "web1")["autostart"] is True
+    assert row(host, "web1")["disks"] == [image]
+
+    host.run(["rm", image])
+    assert "is ready" in pyvirt(host, *words[:2], "--image", image).stdout
+    other = pyvirt(host, *words[:2], "--image", "/run/other.img", check=False)
+    assert "domain web1 exists already, with another image" in other.stderr
 
     again = pyvirt(host, "launch", "web1", "-o", "json")
     assert json.loads(again.stdout)["login"] == "ssh web1"
@@ -106,6 +116,9 @@ def test_without_the_service_a_launch_ends_soon_and_says_how_to_start_it(
 WRONG = [
     (["Web1"], "upper-case"),
     (["web1", "--image", "nothing-like-it"], "nothing-like-it"),
+    (["web1", "--image", "./none.img"], "there is no image /"),
+    (["web1", "--image", "/etc/hostname"], "image /etc/hostname is a text file"),
+    (["web1", "--image", "ftp://host/a.img"], "is not an http or https URL"),
     (["web1", "--network", "lba", "--kernel", "/bin/sh"], 'there is no network "lba"'),
     (["web1", "--kernel", "/nowhere"], "there is no kernel /nowhere"),
     (["web1", "--ssh-key", "/nowhere"], "cannot read /nowhere"),
@@ -119,7 +132,8 @@ def test_what_cannot_be_launched_is_one_line_and_leaves_nothing(host: World) -> 
     for words, why in WRONG:
         refused = pyvirt(host, "launch", *words, check=False)
         assert refused.returncode in {1, 2}, words
-        what, *hint = [line for line in refused.stderr.splitlines() if "creating" not in line]
+        said = refused.stderr.splitlines()
+        what, *hint = [line for line in said if not re.match("pyvirt: (creat|copy)ing ", line)]
         assert why in what
         assert len(hint) <= 1
         assert pyvirt(host, "domain", "list", "-o", "name").stdout == ""

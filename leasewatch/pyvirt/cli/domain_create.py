@@ -11,9 +11,11 @@ from nss_pyvirt.terminal.commands import Param
 
 TYPE_CHECKING = False  # the import of typing takes 4 ms
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from typing import Any
+
+    from leasewatch.pyvirt.defined.domain import DomainDefinition
 
 
 @commands.command(
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     Param(
         "--image",
         metavar="NAME",
+        kind=values.image_name,
         complete=halves.complete_images,
         help="Image of the first disk, as `pyvirt image list` shows it.",
     ),
@@ -159,7 +162,6 @@ def command(
     """
     from leasewatch.pyvirt.domains.domains import Domains  # noqa: PLC0415  start-up time
     from leasewatch.pyvirt.domains.plan import DomainRequest  # noqa: PLC0415  start-up time
-    from leasewatch.pyvirt.images.known import KnownImages  # noqa: PLC0415  start-up time
 
     asked = user or ssh_keys or user_data
     if no_seed and asked:
@@ -172,16 +174,21 @@ def command(
     domain = Domains(Paths()).create(DomainRequest(append=joined(append), **options))
     if domain.login is not None:
         login_options.warn_without_keys(domain.login)
-    first = domain.disks[0] if domain.disks else None
-    if (
-        first
-        and not (domain.kernel or domain.cdrom)
-        and not KnownImages(Paths()).may_boot(first.sha256)
-    ):
-        say(f"image {first.source} has no boot sector: the guest may not start from it")
+    warn_unbootable(domain, say)
     cards = ", ".join(f"MAC {nic.mac} on {nic.network}" for nic in domain.nics)
     macs = [nic.mac for nic in domain.nics]
     frame.print_done(f"domain {domain.name} is defined: {cards}", domain=domain.name, macs=macs)
+
+
+def warn_unbootable(domain: DomainDefinition, say: Callable[[str], None]) -> None:
+    """Say it if a new domain is to start from a disk that has no boot sector."""
+    if not domain.disks or domain.kernel or domain.cdrom:
+        return
+    from leasewatch.pyvirt.images.known import KnownImages  # noqa: PLC0415  start-up time
+
+    first = domain.disks[0]
+    if not KnownImages(Paths()).may_boot(first.sha256):
+        say(f"image {first.source} has no boot sector: the guest may not start from it")
 
 
 def joined(append: Sequence[str]) -> str | None:

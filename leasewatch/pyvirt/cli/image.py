@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.cli import halves
-from leasewatch.pyvirt.cli.halves import each, say
+from leasewatch.pyvirt.cli.halves import each
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame
 from nss_pyvirt.terminal import show as look
@@ -12,13 +14,13 @@ from nss_pyvirt.terminal.commands import Param
 
 TYPE_CHECKING = False  # the import of typing takes 4 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Final
 
     from leasewatch.pyvirt.images.checksums import Checksum
     from leasewatch.pyvirt.images.known import Image, KnownImages
     from leasewatch.pyvirt.images.store import Images
-    from nss_pyvirt.terminal.progress import Progress
+    from nss_pyvirt.terminal.status_line import StatusLine, Transfer
 
 _COLUMNS = ("name", "size", "format", "added", "used_by", "source")
 _WIDE = {"added": 80, "source": 90}
@@ -74,18 +76,26 @@ def _checksum(algorithm: str) -> Callable[[str], Checksum]:
     return convert
 
 
-def fetch(name: str, get: Callable[[Progress], Image]) -> Image:
-    """What `get` returns. It gets the function that shows how far a download is."""
-    from nss_pyvirt.terminal.progress import Progress  # noqa: PLC0415  start-up time
+@contextlib.contextmanager
+def downloading(name: str, line: StatusLine) -> Iterator[Transfer]:
+    """A function that shows how far a download is; Ctrl-C says that it is kept."""
+    from nss_pyvirt.terminal.status_line import Transfer  # noqa: PLC0415  start-up time
 
-    progress = Progress("pyvirt", f"downloading {name}")
+    transfer = Transfer(line, f"downloading {name}")
     try:
-        with progress:
-            return get(progress)
+        yield transfer
     except KeyboardInterrupt:
-        if progress.was_called:
-            say(f"the download of {name} is kept: the same command continues it")
+        if transfer.has_begun:
+            line.note(f"the download of {name} is kept: the same command continues it")
         raise
+
+
+def _fetched(name: str, get: Callable[[Transfer], Image]) -> Image:
+    """What `get` returns; it gets the function that shows how far a download is."""
+    from nss_pyvirt.terminal.status_line import StatusLine  # noqa: PLC0415  start-up time
+
+    with StatusLine("pyvirt") as line, downloading(name, line) as transfer:
+        return get(transfer)
 
 
 def _complete_available(_ctx: object, _param: object, incomplete: str) -> list[str]:
@@ -120,7 +130,7 @@ def add(name: str, source: str, sha256: Checksum | None, sha512: Checksum | None
     if sha256 and sha512:
         raise UserError("--sha256 and --sha512 are both given", "omit one", "invalid")
     wanted = sha256 or sha512
-    image = fetch(name, lambda progress: pulling.add(Paths(), name, source, wanted, progress))
+    image = _fetched(name, lambda progress: pulling.add(Paths(), name, source, wanted, progress))
     _print_added(name, image)
 
 
@@ -138,7 +148,7 @@ def pull(names: Sequence[str]) -> int:
 
     def act(name: str) -> str:
         before = [image.sha256 for image in _known().known() if name in image.names]
-        image = fetch(name, lambda progress: pulling.pull(Paths(), name, progress))
+        image = _fetched(name, lambda progress: pulling.pull(Paths(), name, progress))
         if image.sha256 in before:
             return "is up to date"
         return f"is here: {image.format}, {look.size(image.size)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from leasewatch.paths import Paths
@@ -31,9 +32,9 @@ _OF_CREATE: Final = {param.name: param for param in domain_create.command.params
     Param("name", required=True),
     Param(
         "--image",
-        metavar="NAME",
+        metavar="NAME|FILE|URL",
         complete=halves.complete_images,
-        help="Image to start from, downloaded if it is missing.  [default: debian-12]",
+        help="Image to start from; a name or URL is downloaded once.  [default: debian-12]",
     ),
     Param(
         "--network",
@@ -67,7 +68,7 @@ _OF_CREATE: Final = {param.name: param for param in domain_create.command.params
     epilog=frame.examples(
         "sudo pyvirt launch web1 && ssh web1",
         "sudo pyvirt launch db1 --image ubuntu-24.04 --memory 4G --disk-size 40G",
-        "sudo pyvirt launch web2 --user-data setup.sh",
+        "sudo pyvirt launch web2 --image ./web.qcow2 --user-data setup.sh",
     ),
 )
 def command(name: str, network: str, timeout: int, **options: Any) -> None:
@@ -112,7 +113,7 @@ def _check_same(domain: DomainDefinition, options: dict[str, Any]) -> None:
     wanted = {key: options[key] for key in ("memory", "cpus") if options[key] is not None}
     differs = [key for key, value in wanted.items() if getattr(domain, key) != value]
     image, user = options["image"], options["user"]
-    if image and image not in {disk.source for disk in domain.disks}:
+    if image and _source(image) not in {disk.source for disk in domain.disks}:
         differs.append("image")
     if user and (domain.login is None or domain.login.user != user):
         differs.append("user")
@@ -130,11 +131,13 @@ def _request(name: str, network: str, options: dict[str, Any]) -> DomainRequest:
         what = f"user {login.user} could not log in: you have no key in ~/.ssh"
         raise UserError(what, login_options.NO_KEYS, "missing")
     image = options["image"] or (None if options["kernel"] else _IMAGE)
+    source = _source(image, check=True) if image else ""
     return DomainRequest(
         name=name,
         networks=[network],
         image=image,
-        size=options["disk_size"] or (_DISK if image else None),
+        image_source=source,
+        size=options["disk_size"],
         memory=options["memory"] or _MEMORY,
         cpus=options["cpus"] or min(2, os.cpu_count() or 1),
         kernel=options["kernel"],
@@ -158,21 +161,34 @@ def _create(domains: Domains, request: DomainRequest, line: StatusLine) -> None:
     if _NETWORK in request.networks and _NETWORK not in networks.names():
         networks.create(_NETWORK, "auto", "nat", "internal", line.note)
     plan(Paths(), request)  # before an image is downloaded
-    if request.image is not None:
-        image = _image(request.image, line)
-        if request.size == _DISK:
-            request = msgspec.structs.replace(request, size=max(_DISK, image.size))
-    line(f"creating {request.name}")
-    domains.create(request)
+    with contextlib.ExitStack() as held:
+        if request.image is not None:
+            image = _image(held, request.image_source, line)
+            size = request.size or max(_DISK, image.size)
+            request = msgspec.structs.replace(request, image=image.sha256, size=size)
+        line(f"creating {request.name}")
+        domain_create.warn_unbootable(domains.create(request), line.note)
 
 
-def _image(name: str, line: StatusLine) -> Image:
-    """The image, downloaded where it is missing and the catalogue has it."""
+def _source(image: str, *, check: bool = False) -> str:
+    """What the definition calls the image that is asked for; `check`: it must be there."""
+    from leasewatch.pyvirt.images import pull  # noqa: PLC0415  start-up time
+
+    source = pull.source_of(Paths(), image)
+    if check:
+        pull.check(source)
+    return source
+
+
+def _image(held: contextlib.ExitStack, source: str, line: StatusLine) -> Image:
+    """The image, copied or downloaded where it is missing; it stays while `held` lasts."""
     from leasewatch.pyvirt.cli import image  # noqa: PLC0415  start-up time
     from leasewatch.pyvirt.images import pull  # noqa: PLC0415  start-up time
 
-    line.clear()  # the download has a line of its own
-    return image.fetch(name, lambda progress: pull.find_or_pull(Paths(), name, progress))
+    if source.startswith("/"):
+        line(f"copying {source}")
+    with image.downloading(source, line) as progress:
+        return held.enter_context(pull.found(Paths(), source, progress))
 
 
 def _start_network(name: str, line: StatusLine) -> None:

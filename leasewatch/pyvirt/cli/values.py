@@ -70,6 +70,15 @@ def seconds(text: str) -> int:
     return int(number) * unit
 
 
+def image_name(text: str) -> str:
+    """The name of an image; ValueError for a path or a URL says how to use that."""
+    if "://" in text:
+        raise ValueError(f"{text} is a URL: use pyvirt image add, then --image NAME")
+    if "/" in text:
+        raise ValueError(f"{text} is a path: use --disk {text}")
+    return text
+
+
 def image_path(text: str) -> Path:
     """The path of an image on this host; ValueError for a URL says how to use that."""
     return _path(text, "use pyvirt image add, then --image")

@@ -41,7 +41,8 @@ def take_images(
     images = Images(paths)
     found = []
     if request.image is not None:
-        found.append((held.enter_context(images.held(request.image)), request.image))
+        source = request.image_source or request.image
+        found.append((held.enter_context(images.held(request.image)), source))
     for path in request.disks:
         file = path.resolve()
         found.append((held.enter_context(images.taken(file)), str(file)))

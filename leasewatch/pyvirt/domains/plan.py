@@ -42,7 +42,9 @@ class DomainRequest(msgspec.Struct, frozen=True, kw_only=True):
     addresses: Sequence[str] = ()
     aliases: Sequence[str] = ()
     image: str | None = None
-    """The name of the image that the first disk starts from."""
+    """The image that the first disk starts from, by its name or digest."""
+    image_source: str = ""
+    """What the definition calls it; empty: as `image` does."""
     disks: Sequence[Path] = ()
     """Files that the disks, or the further ones, start from."""
     size: int | None = None

@@ -66,8 +66,9 @@ def get(paths: Paths, name: str = "deb") -> Image:
     return pull.pull(paths, name, lambda *_: None)
 
 
-def find(paths: Paths, name: str) -> Image:
-    return pull.find_or_pull(paths, name, lambda *_: None)
+def find(paths: Paths, wanted: str) -> Image:
+    with pull.found(paths, pull.source_of(paths, wanted), lambda *_: None) as image:
+        return image
 
 
 def asked(web: Web) -> list[str]:
@@ -177,6 +178,54 @@ def test_a_file_here_is_checked_too(paths: Paths, tmp_path: Path, content: bytes
     with pytest.raises(UserError, match="is not an http or https URL"):
         pull.add(paths, "deb", "ftp://x/deb.qcow2", None, lambda *_: None)
     assert not paths.images.exists()
+
+
+def test_a_file_or_url_is_taken_without_a_name_and_stays_while_it_is_used(
+    web: Web, paths: Paths, tmp_path: Path, content: bytes
+) -> None:
+    web.files["/other.qcow2"] = newer(content)
+    file = tmp_path / "deb.qcow2"
+    file.write_bytes(content)
+    for source in (str(file), f"{web.base}/other.qcow2"):
+        with pull.found(paths, pull.source_of(paths, source), lambda *_: None) as image:
+            assert (image.names, image.source) == ((), source)
+            Images(paths).forget_unused()
+            assert Images(paths).get(image.sha256) == image
+            assert find(paths, source) == image
+        assert not paths.images.exists()
+    assert asked(web).count("/other.qcow2") == 1
+
+
+def test_a_name_is_that_of_an_image_before_that_of_a_file(
+    web: Web, paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert web.base
+    monkeypatch.chdir(tmp_path)
+    for name in ("deb", "mine.qcow2"):
+        Path(name).touch()
+    file = str(tmp_path / "mine.qcow2")
+    assert pull.source_of(paths, "deb") == "deb"
+    assert pull.source_of(paths, "./deb") == str(tmp_path / "deb")
+    assert pull.source_of(paths, "mine.qcow2") == pull.source_of(paths, file) == file
+
+
+@pytest.mark.parametrize(
+    ("wanted", "what", "hint"),
+    [
+        ("dbe", 'there is no image "dbe"', "did you mean deb?"),
+        ("", 'there is no image ""', "pyvirt image list --available"),
+        ("./none.qcow2", "there is no image /.*/none.qcow2", "give the path of a file"),
+        ("ftp://host/a.qcow2", '"ftp://host/a.qcow2" is not an http or https URL', ""),
+        ("https://host/", "https://host/ is the URL of a folder", "give the URL of a file"),
+    ],
+)
+def test_what_is_no_image_is_refused_before_anything_is_made(
+    web: Web, paths: Paths, wanted: str, what: str, hint: str
+) -> None:
+    with pytest.raises(UserError, match=what) as error:
+        pull.check(pull.source_of(paths, wanted))
+    assert error.value.hint == hint
+    assert asked(web) == []
 
 
 def test_pull_takes_what_a_killed_pull_has_left(web: Web, paths: Paths, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""How a long download shows that it goes on."""
+"""How a command that takes long, such as a download, shows that it goes on."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from nss_pyvirt.terminal import commands, progress
-from nss_pyvirt.terminal.progress import Progress
+from nss_pyvirt.terminal import commands, status_line
+from nss_pyvirt.terminal.status_line import StatusLine, Transfer
 
 MIB = 1 << 20
 
@@ -33,13 +33,14 @@ class Terminal(io.StringIO):
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """In place of the module's."""
     made = Clock()
-    monkeypatch.setattr(progress, "time", made)
+    monkeypatch.setattr(status_line, "time", made)
     return made
 
 
 def download(clock: Clock) -> None:
     """100 MiB, of which 20 are here already, in 40 seconds."""
-    with Progress("pyvirt", "downloading deb") as shown:
+    with StatusLine("pyvirt") as line:
+        shown = Transfer(line, "downloading deb")
         for second in range(41):
             shown((20 + 2 * second) * MIB, 100 * MIB)
             clock.now += 1
@@ -69,16 +70,31 @@ def test_a_terminal_has_one_line_that_is_gone_in_the_end(
     assert all(len(line) < 80 for line in written.split("\r"))
 
 
+def test_a_terminal_shows_the_seconds_and_keeps_a_note(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with StatusLine("pyvirt") as line:
+        clock.now += 3
+        line("starting web1")
+        line("starting web1")
+        line.note("guests are emulated")
+    gone = "\r\x1b[K"
+    shown = f"\rstarting web1 (3 s)\x1b[K{gone}pyvirt: guests are emulated\n"
+    assert terminal.getvalue() == shown
+
+
 def test_json_gets_notes(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     monkeypatch.setattr(commands.Command, "prints_json", True)
-    Progress("pyvirt", "downloading deb")(3 * MIB, None)
+    Transfer(StatusLine("pyvirt"), "downloading deb")(3 * MIB, None)
     assert clock.now == 100
     assert capsys.readouterr().err == '{"note": "downloading deb: 3M"}\n'
 
 
 def test_what_needs_no_download_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress("pyvirt", "downloading deb") as shown:
-        assert not shown.was_called
+    with StatusLine("pyvirt") as line:
+        assert not Transfer(line, "downloading deb").has_begun
     assert capsys.readouterr().err == ""

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     Complete = Callable[[Any, Any, str], list[str]]  # click's context, its parameter, the text
 
 
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
+
+
 class Param:
     """An option of a command, or an argument if its one word has no `-`.
 
@@ -264,3 +267,13 @@ def whole_number(least: int, most: int, unit: str = "") -> Callable[[str], int]:
         return number
 
     return convert
+
+
+def seconds(text: str) -> int:
+    """Whole seconds of `90`, `90s`, `2m` or `1h`, a day at most; raises ValueError."""
+    number, unit = text, 1
+    if text[-1:] in _SECONDS:
+        number, unit = text[:-1], _SECONDS[text[-1:]]
+    if not (number.isascii() and number.isdigit()) or not int(number[:9]) * unit <= 86400:
+        raise ValueError(f'"{text}" is not a time like 90s, 2m or 1h, 24h at most')
+    return int(number) * unit

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.cli import halves, values
+from leasewatch.pyvirt.cli import halves
 from leasewatch.pyvirt.cli.halves import each, say
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame
@@ -119,7 +119,7 @@ def show(name: str, output: frame.Format) -> None:
     ),
     Param(
         "--timeout",
-        kind=values.seconds,
+        kind=commands.seconds,
         metavar="TIME",
         default="300s",
         help="How long --wait waits for each.",

@@ -130,7 +130,7 @@ if TYPE_CHECKING:
     Param(
         "--stop-timeout",
         metavar="TIME",
-        kind=values.seconds,
+        kind=commands.seconds,
         default="60s",
         help="How long it may take to shut down, also when the host does.",
     ),

@@ -64,7 +64,7 @@ KEYS: Final = {
     "append": Key(str, "TEXT", "Kernel command line."),
     "mac-filtering": Key(keys.switch, "on|off", "off for a guest that bridges."),
     "autostart": Key(keys.switch, "on|off", "Whether it starts when the host boots."),
-    "stop-timeout": Key(values.seconds, "TIME", "How long it may take to shut down, e.g. 2m."),
+    "stop-timeout": Key(commands.seconds, "TIME", "How long it may take to shut down, e.g. 2m."),
 }
 
 

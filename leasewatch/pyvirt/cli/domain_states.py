@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.cli import halves, values
+from leasewatch.pyvirt.cli import halves
 from leasewatch.pyvirt.cli.halves import say
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _NAMES, _ALL = halves.names("domain"), halves.every("Act on all running domains.")
 _TIMEOUT = Param(
     "--timeout",
-    kind=values.seconds,
+    kind=commands.seconds,
     metavar="TIME",
     help="How long to wait, e.g. 90s or 2m.  [default: the domain's stop-timeout]",
 )

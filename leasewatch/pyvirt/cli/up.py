@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.cli import values
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame
 from nss_pyvirt.terminal.commands import Param
@@ -50,7 +49,7 @@ def up() -> int:
 @commands.command(
     Param(
         "--timeout",
-        kind=values.seconds,
+        kind=commands.seconds,
         metavar="TIME",
         help="How long guests may take; default: the --stop-timeout of each.",
     ),

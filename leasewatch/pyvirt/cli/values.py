@@ -1,4 +1,4 @@
-"""The values of pyvirt's options: sizes and times with units, paths. Opens no file."""
+"""The values of pyvirt's options: sizes with units, paths. Opens no file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 _SIZE: Final = r"(\d{1,15})(?:\.(\d{1,3}))?\s*([KMGT]?)(?:I?B)?"
 _LARGEST_DISK: Final = 1 << 50
 """Bytes; a qcow2 file holds twice as much at most."""
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600}
 _POWERS: Final = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 
 
@@ -58,16 +57,6 @@ def disk_size(text: str) -> int:
     if found > _LARGEST_DISK:
         raise ValueError(f'"{text}" is more than 1024T')
     return found
-
-
-def seconds(text: str) -> int:
-    """Whole seconds of `90`, `90s`, `2m` or `1h`, a day at most; raises ValueError."""
-    number, unit = text, 1
-    if text[-1:] in _UNITS:
-        number, unit = text[:-1], _UNITS[text[-1:]]
-    if not (number.isascii() and number.isdigit()) or not int(number[:9]) * unit <= 86400:
-        raise ValueError(f'"{text}" is not a time like 90s, 2m or 1h, 24h at most')
-    return int(number) * unit
 
 
 def image_name(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.cli import values
+from nss_pyvirt.terminal import commands
 from nss_pyvirt.terminal.commands import Param
 from nss_pyvirt.terminal.status_line import StatusLine
 
@@ -21,7 +21,7 @@ def timeout(help: str) -> Param:  # noqa: A002  click's word
     """The option that says how long to wait."""
     return Param(
         "--timeout",
-        kind=values.seconds,
+        kind=commands.seconds,
         metavar="TIME",
         default=DEFAULT,
         help=help,

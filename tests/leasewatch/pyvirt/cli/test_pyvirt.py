@@ -217,10 +217,10 @@ TIMES = [
 @pytest.mark.parametrize(("text", "count"), TIMES)
 def test_a_time_is_seconds_or_has_a_unit(text: str, count: int | None) -> None:
     if count is not None:
-        assert values.seconds(text) == count
+        assert commands.seconds(text) == count
         return
     with pytest.raises(ValueError, match="is not a time like 90s, 2m or 1h, 24h at most"):
-        values.seconds(text)
+        commands.seconds(text)
 
 
 @pytest.mark.parametrize(("text", "mebibytes"), [("2048", 2048), ("2G", 2048), ("512MiB", 512)])

@@ -34,6 +34,9 @@ size = 256                 # MiB at most
 connections = 1024         # of all users together; root has places of its own
 connections_of_user = 128
 waits_of_user = 112        # calls that wait: leasewatch wait, leasewatch watch
+
+[log]
+level = "info"             # or error, warning, notice, debug
 ```
 """
 
@@ -47,6 +50,7 @@ from typing import Annotated, Final, Literal, TypeVar
 import msgspec
 
 from leasewatch import addresses
+from leasewatch.daemon.logs import Level
 from leasewatch.errors import UNDECODABLE, ParseError
 from leasewatch.model import Domain, LeaseFile, Nic
 from leasewatch.names import labels, suffix
@@ -107,18 +111,22 @@ class HistorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """MiB."""
 
 
+Places = Annotated[int, msgspec.Meta(ge=16, le=4096)]
+Share = Annotated[int, msgspec.Meta(ge=2, le=4096)]
+
+
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The `[api]` table: how many may be connected to the service, and how many may wait."""
 
-    connections: Annotated[
-        int, msgspec.Meta(ge=16, le=4096), "connections of all users together, root's apart"
-    ] = 1024
-    connections_of_user: Annotated[
-        int, msgspec.Meta(ge=2, le=4096), "connections of one user; root has as many of its own"
-    ] = 128
-    waits_of_user: Annotated[
-        int, msgspec.Meta(ge=1, le=4096), "calls of Wait and Monitor that one user has at a time"
-    ] = 112
+    connections: Annotated[Places, "of all users together, beside root's"] = 1024
+    connections_of_user: Annotated[Share, "of one user; root has as many of its own"] = 128
+    waits_of_user: Annotated[Share, "calls of Wait and Monitor that one user has at a time"] = 112
+
+
+class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The `[log]` table."""
+
+    level: Level = "info"
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -131,6 +139,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     names: Names = Names()
     history: HistorySettings = HistorySettings()
     api: Limits = Limits()
+    log: LogSettings = LogSettings()
 
     def off(self) -> set[str]:
         """The sources that are switched off."""
@@ -197,6 +206,7 @@ def read(data: bytes, path: str) -> tuple[Config, list[UserError]]:
         names=reader.names(raw.pop("names", {})),
         history=reader.table(raw.pop("history", {}), HistorySettings, "history"),
         api=reader.table(raw.pop("api", {}), Limits, "api"),
+        log=reader.table(raw.pop("log", {}), LogSettings, "log"),
     )
     for key in raw:
         reader.add(key, "there is no such setting")

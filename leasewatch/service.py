@@ -10,6 +10,7 @@ Everything runs in one event loop; only the history writes in a thread of its ow
 from __future__ import annotations
 
 import asyncio
+import grp
 import logging
 import os
 import signal
@@ -17,12 +18,14 @@ import socket
 import time
 
 from leasewatch import settings
+from leasewatch.api.admin import Admin
+from leasewatch.api.admin_interface import ADMIN, StatusReply
 from leasewatch.api.answers import Answers
 from leasewatch.api.interface import SourceEntry
 from leasewatch.api.peers import Peers
 from leasewatch.api.server import VarlinkServer
 from leasewatch.api.source_entries import source_entries
-from leasewatch.daemon import memory, notify
+from leasewatch.daemon import logs, memory, notify
 from leasewatch.daemon.alarm import Alarm
 from leasewatch.daemon.counters import Counters
 from leasewatch.daemon.logs import fields
@@ -39,6 +42,8 @@ from leasewatch.names.policy import NamePolicy, Rules
 from leasewatch.neighbours.given_back import unseen
 from leasewatch.neighbours.watch import NeighbourWatch
 from leasewatch.paths import Paths
+from nss_pyvirt import __version__
+from nss_pyvirt.users import GROUP
 
 RESCAN_SECONDS = 5.0
 """How long a change that inotify did not report can stay unseen."""
@@ -68,16 +73,21 @@ class Service:
         self._rescan_seconds = rescan_seconds
         self._rescan_alarm = Alarm(self._rescan)
         self._ready = False
+        self._began = time.monotonic()
         self._counters = Counters()
-        self._peers = Peers(self._config.api, self._counters)
+        self._peers = Peers(self._config.api, self._counters, _admins())
         self._policy = NamePolicy(Rules())
-        self._history = History(paths.history, self._config.history)
-        self._files = LeaseFiles(self._history.first_appearances())
+        self._history = History(paths.history, self._config.history, counters=self._counters)
+        self._files = LeaseFiles(self._history.first_appearances(), self._counters)
         self._scanner = Scanner(paths, self._files.holds)
         self._inventory = NOTHING
-        self._pending = PendingServer(paths.pending, paths.snapshot)
+        self._pending = PendingServer(paths.pending, paths.snapshot, counters=self._counters)
         self._table = HostTable(
-            self._policy, paths.snapshot, self._history.decided, self._pending.published
+            self._policy,
+            paths.snapshot,
+            self._history.decided,
+            self._pending.published,
+            self._counters,
         )
         self._varlink = VarlinkServer(
             paths.varlink,
@@ -86,6 +96,8 @@ class Service:
             self._table.generation,
             self._peers,
         )
+        self._varlink.offer(ADMIN, Admin(self._peers, self._status, self._reload))
+        logs.set_level(self._config.log.level)
         self._watcher = Watcher(self._paths_changed, self._rescan)
         self._neighbours = NeighbourWatch(
             self._neighbours_changed, self._apply_rules, self._policy.knows, **times
@@ -196,6 +208,27 @@ class Service:
     def _sources(self) -> list[SourceEntry]:
         return source_entries(self._files.states(), self._inventory.problems, self._config.off())
 
+    def _status(self) -> StatusReply:
+        files = list(self._files.states())
+        waiting = [peer.waiting for peer in self._peers]
+        return StatusReply(
+            version=__version__,
+            pid=os.getpid(),
+            uptime=round(time.monotonic() - self._began, 3),
+            generation=self._table.generation(),
+            names=len(self._table),
+            leases=sum(state.leases for state in files),
+            networks=len({state.file.network for state in files}),
+            sources=len(files),
+            sources_unreadable=sum(state.unreadable is not None for state in files),
+            clients=len(self._peers),
+            waiting=waiting.count("Wait"),
+            watching=waiting.count("Monitor"),
+            lookups_waiting=len(self._pending),
+            log_level=logs.level(),
+            counters=self._counters,
+        )
+
     def _neighbours_changed(self, changes: list[NeighbourChange]) -> None:
         self._table.neighbours_changed(changes)
         self._history.neighbours_changed(changes)
@@ -210,8 +243,8 @@ class Service:
         self._history.tick()
         self._table.check()
 
-    def _reload(self) -> None:
-        """Reload the settings on SIGHUP; if they have an error, log it and keep the old ones."""
+    def _reload(self) -> list[str]:
+        """Reload the settings. If they have faults, keep the old ones; returns what was logged."""
         notify.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         wanted, faults = settings.load(self._paths.config)
         for fault in faults:
@@ -220,12 +253,22 @@ class Service:
             self._config = wanted
             self._table.configure(wanted.names.pending_wait)
             self._history.configure(wanted.history)
-            self._peers.limits = wanted.api
+            self._peers.limits, self._peers.admins = wanted.api, _admins()
+            logs.set_level(wanted.log.level)
             _LOG.info("reloaded %s", fields(path=self._paths.config))
         self._rescan()
         self._report_ready()
+        return [fault.what for fault in faults]
 
     def _report_ready(self) -> None:
         if self._ready:  # a reload may come before
             names, networks = len(self._table), self._inventory.networks
             notify.notify("READY=1", f"STATUS={names} names of {networks} networks")
+
+
+def _admins() -> int | None:
+    """The group that may administer the service; None: there is none."""
+    try:
+        return grp.getgrnam(GROUP).gr_gid
+    except KeyError:
+        return None

@@ -7,9 +7,19 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from types import NoneType, UnionType
-from typing import Annotated, Any, Final, Literal, NamedTuple, Union, get_args, get_origin
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    NamedTuple,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+)
 from typing import get_type_hints as hints
 
 import msgspec
@@ -18,6 +28,9 @@ _PLAIN: Final = {str: "string", int: "int", float: "float", bool: "bool"}
 _WIDTH: Final = 100
 _STREAMS: Final = "[Supports 'more' flag]"
 """How systemd's interfaces say so."""
+_PRIVILEGED: Final = "[Only for root and members of the group pyvirt]"
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class Method(NamedTuple):
@@ -31,6 +44,14 @@ class Method(NamedTuple):
     reply: type[msgspec.Struct]
     streams: bool
     """Its reply is a list, which comes in pages."""
+    privileged: bool
+    """Only root and the group pyvirt may call it."""
+
+
+def privileged(function: _F) -> _F:
+    """Mark a method that only root and the group pyvirt may call."""
+    function.__dict__["privileged"] = True
+    return function
 
 
 def methods(interface: type) -> Iterator[Method]:
@@ -52,6 +73,7 @@ def methods(interface: type) -> Iterator[Method]:
             parameters=next(iter(types.values()), None),
             reply=get_args(reply)[0] if streams else reply,
             streams=streams,
+            privileged="privileged" in vars(function),
         )
 
 
@@ -68,7 +90,8 @@ def describe(name: str, interface: type, errors: tuple[type[msgspec.Struct], ...
 
 
 def _method(method: Method) -> str:
-    comment = f"{method.comment}\n{_STREAMS}" if method.streams else method.comment
+    notes = [_STREAMS] * method.streams + [_PRIVILEGED] * method.privileged
+    comment = "\n".join([method.comment, *notes])
     takes = _fields(method.parameters) if method.parameters else "()"
     return _comment(comment) + f"method {method.name}{takes} -> {_fields(method.reply)}\n"
 

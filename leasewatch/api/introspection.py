@@ -5,8 +5,14 @@ https://varlink.org/Service fixes its methods, errors and text.
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from typing import Final
+
 import msgspec
 
+from leasewatch.api.admin import ADMIN_ERRORS, Admin
+from leasewatch.api.admin_interface import ADMIN
 from leasewatch.api.description import describe
 from leasewatch.api.interface import NAME, SERVICE_NAME
 from leasewatch.api.methods import ERRORS, LeaseWatch, MethodError
@@ -53,7 +59,11 @@ class InvalidParameter(msgspec.Struct, frozen=True, kw_only=True):
     parameter: str
 
 
-SERVICE_ERRORS = (InterfaceNotFound, MethodNotFound, InvalidParameter)
+class PermissionDenied(msgspec.Struct, frozen=True, kw_only=True):
+    """Client is denied access."""
+
+
+SERVICE_ERRORS = (InterfaceNotFound, MethodNotFound, InvalidParameter, PermissionDenied)
 
 
 class VarlinkService:
@@ -66,14 +76,30 @@ class VarlinkService:
             product="leasewatch",
             version=__version__,
             url="",
-            interfaces=[SERVICE_NAME, NAME],
+            interfaces=list(INTERFACES),
         )
 
     async def get_interface_description(self, asked: WantedInterface) -> Description:
         """The text of an interface."""
-        if asked.interface == NAME:
-            return Description(description=describe(NAME, LeaseWatch, ERRORS))
-        if asked.interface == SERVICE_NAME:
-            text = describe(SERVICE_NAME, VarlinkService, SERVICE_ERRORS)
-            return Description(description=text)
-        raise MethodError(InterfaceNotFound(interface=asked.interface))
+        if asked.interface not in INTERFACES:
+            raise MethodError(InterfaceNotFound(interface=asked.interface))
+        return Description(description=describe(asked.interface, *INTERFACES[asked.interface]))
+
+
+INTERFACES: Final[dict[str, tuple[type, tuple[type[msgspec.Struct], ...]]]] = {
+    SERVICE_NAME: (VarlinkService, SERVICE_ERRORS),
+    NAME: (LeaseWatch, ERRORS),
+    ADMIN: (Admin, ADMIN_ERRORS),
+}
+"""What the service offers: the methods of each interface, and its errors."""
+
+
+def write_files(folder: Path) -> None:
+    """Write the text of each interface of ours, for programs that want to read it as a file."""
+    for name, parts in INTERFACES.items():
+        if name != SERVICE_NAME:
+            (folder / f"{name}.varlink").write_text(describe(name, *parts))
+
+
+if __name__ == "__main__":
+    write_files(Path(sys.argv[1]))

@@ -57,13 +57,13 @@ class LeaseWatch:
 
     async def sources(self) -> AsyncIterator[SourcesReply]:
         """Where leases come from, and what is wrong there."""
-        for page in _pages(self._answers.sources()):
+        for page in pages(self._answers.sources()):
             yield SourcesReply(sources=page)
 
     async def list(self) -> AsyncIterator[ListReply]:
         """Every candidate for a name, and the generation of the published host table."""
         generation = self._generation()
-        for page in _pages(self._answers.entries()):
+        for page in pages(self._answers.entries()):
             yield ListReply(entries=page, generation=generation)
 
     async def resolve(self, asked: ResolveParameters) -> ResolveReply:
@@ -84,7 +84,7 @@ class LeaseWatch:
             yield EventsReply(events=page)
 
 
-def _pages(rows: Iterable[_T]) -> Iterator[list[_T]]:
+def pages(rows: Iterable[_T]) -> Iterator[list[_T]]:
     """Lists of PAGE rows; one empty list if there are none."""
     left = iter(rows)
     yield list(islice(left, PAGE))

@@ -41,10 +41,14 @@ class Peer:
 
 
 class Peers:
-    """The connections, by number. `limits` may be replaced at any time; who is here may stay."""
+    """The connections, by number. `limits` may be replaced at any time; who is here may stay.
 
-    def __init__(self, limits: Limits, counters: Counters) -> None:
+    `admins`: the group whose members may do what root may; None: there is no such group.
+    """
+
+    def __init__(self, limits: Limits, counters: Counters, admins: int | None = None) -> None:
         self.counters = counters
+        self.admins = admins
         self._peers: dict[int, Peer] = {}
         self._seats = Seats[Peer](limits.connections, limits.connections_of_user)
         self._waits = Counter[int]()
@@ -89,6 +93,10 @@ class Peers:
         self.counters.connections += 1
         self._peers[peer.number] = peer
         return peer
+
+    def may_change(self, peer: Peer) -> bool:
+        """Whether a peer may call what is privileged."""
+        return peer.uid == 0 or (self.admins is not None and peer.is_in(self.admins))
 
     def leave(self, peer: Peer) -> None:
         """Forget a connection that has ended."""

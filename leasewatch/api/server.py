@@ -8,6 +8,7 @@ reply per page, or without, and gets one reply that is sent page by page.
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -21,14 +22,17 @@ from leasewatch.api.answers import Answers
 from leasewatch.api.description import Method, methods
 from leasewatch.api.interface import MAX_CALL, NAME, SERVICE_NAME, Call, Reply
 from leasewatch.api.introspection import (
+    INTERFACES,
     SERVICE_ERRORS,
     InterfaceNotFound,
     InvalidParameter,
     MethodNotFound,
+    PermissionDenied,
     VarlinkService,
 )
 from leasewatch.api.methods import LeaseWatch, MethodError
 from leasewatch.api.peers import Peer, Peers
+from leasewatch.daemon.logs import fields
 from leasewatch.errors import UNDECODABLE
 from leasewatch.history.reader import HistoryReader
 
@@ -38,6 +42,7 @@ _BACKLOG = 512
 """Connections that wait in the kernel until the event loop accepts them."""
 _FIELD = re.compile(r"(?:field|at) `(?:\$\.)?(\w+)")
 """The parameter that msgspec complains about."""
+_LOG = logging.getLogger(__name__)
 
 
 class VarlinkServer:
@@ -54,12 +59,13 @@ class VarlinkServer:
         self._path = path
         self._peers = peers
         self._methods: dict[str, tuple[Method, Callable[..., Any]]] = {}
-        self._offer(NAME, LeaseWatch(answers, history, generation))
-        self._offer(SERVICE_NAME, VarlinkService())
+        self.offer(NAME, LeaseWatch(answers, history, generation))
+        self.offer(SERVICE_NAME, VarlinkService())
         self._server: asyncio.Server | None = None
         self._sessions: set[asyncio.Task[None]] = set()
 
-    def _offer(self, name: str, interface: object) -> None:
+    def offer(self, name: str, interface: object) -> None:
+        """Answer the calls of one of INTERFACES with these methods."""
         for method in methods(type(interface)):
             function = getattr(interface, method.attribute)
             self._methods[f"{name}.{method.name}"] = (method, function)
@@ -114,15 +120,17 @@ class VarlinkServer:
             call = msgspec.json.decode(message[:-1], type=Call)
             peer.calls += 1
             self._peers.counters.calls += 1
+            if _LOG.isEnabledFor(logging.DEBUG):
+                _LOG.debug("call %s", fields(method=call.method, pid=peer.pid, uid=peer.uid))
             async with asyncio.timeout(IDLE_SECONDS):
-                await self._answer(call, writer)
+                await self._answer(call, peer, writer)
             await asyncio.sleep(0)  # neither a full buffer nor a peer that reads lets others run
 
-    async def _answer(self, call: Call, writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, call: Call, peer: Peer, writer: asyncio.StreamWriter) -> None:
         if call.oneway:
             return
         try:
-            method, answer = self._call(call)
+            method, answer = self._call(call, peer)
             if not method.streams:
                 await _send(await answer, writer)
                 return
@@ -130,17 +138,19 @@ class VarlinkServer:
                 await (_send_pages if call.more else _send_whole)(pages, writer)
         except MethodError as error:
             kind = type(error.parameters)
-            name = f"{SERVICE_NAME if kind in SERVICE_ERRORS else NAME}.{kind.__name__}"
-            await _send(error.parameters, writer, error=name)
+            of = SERVICE_NAME if kind in SERVICE_ERRORS else call.method.rpartition(".")[0]
+            await _send(error.parameters, writer, error=f"{of}.{kind.__name__}")
 
-    def _call(self, call: Call) -> tuple[Method, Any]:
+    def _call(self, call: Call, peer: Peer) -> tuple[Method, Any]:
         """The method, and what it returns; raises MethodError."""
         interface = call.method.rpartition(".")[0]
-        if interface not in {NAME, SERVICE_NAME}:
+        if interface not in INTERFACES:
             raise MethodError(InterfaceNotFound(interface=interface))
         if call.method not in self._methods:
             raise MethodError(MethodNotFound(method=call.method))
         method, function = self._methods[call.method]
+        if method.privileged and not self._peers.may_change(peer):
+            raise MethodError(PermissionDenied())
         if method.parameters is None:
             return method, function()
         try:

@@ -12,12 +12,26 @@ import os
 import re
 import sys
 from collections.abc import Hashable
-from typing import Final, TextIO
+from typing import Final, Literal, TextIO
 
 NOTICE: Final = 25
 """Level of what an administrator may want to know, between INFO and WARNING."""
 
-_PRIORITIES: Final = {logging.INFO: 6, NOTICE: 5, logging.WARNING: 4, logging.ERROR: 3}
+Level = Literal["error", "warning", "notice", "info", "debug"]
+LEVELS: Final[dict[Level, int]] = {
+    "error": logging.ERROR,
+    "warning": logging.WARNING,
+    "notice": NOTICE,
+    "info": logging.INFO,
+    "debug": logging.DEBUG,
+}
+_PRIORITIES: Final = {
+    logging.DEBUG: 7,
+    logging.INFO: 6,
+    NOTICE: 5,
+    logging.WARNING: 4,
+    logging.ERROR: 3,
+}
 _PLAIN = re.compile(r"[A-Za-z0-9_.,:;/@%+\[\]()<>*-]+")
 _PACKAGE = logging.getLogger("leasewatch")
 _PACKAGE.addHandler(logging.NullHandler())  # a command that reads as the service does says nothing
@@ -36,6 +50,17 @@ def start(stream: TextIO | None = None, *, priorities: bool | None = None) -> lo
     _PACKAGE.addHandler(handler)
     _PACKAGE.setLevel(logging.INFO)
     return handler
+
+
+def level() -> Level:
+    """The least level that is logged."""
+    now = _PACKAGE.getEffectiveLevel()
+    return next((name for name, number in LEVELS.items() if now >= number), "debug")
+
+
+def set_level(name: Level) -> None:
+    """Log what has that level or a worse one."""
+    _PACKAGE.setLevel(LEVELS[name])
 
 
 def fields(**values: object) -> str:

@@ -15,8 +15,8 @@ _UCRED = struct.Struct("3i")
 _SO_PEERGROUPS: Final = 59
 """socket(7): one gid_t for each group. Python has no name for it."""
 _GID = struct.Struct("I")
-_MOST_GROUPS: Final = 65536
-"""Linux: NGROUPS_MAX."""
+_MOST_BYTES: Final = 1024
+"""What Python's getsockopt takes at most. A user with more than 256 groups seems to have none."""
 
 
 class Credentials(NamedTuple):
@@ -39,7 +39,7 @@ def credentials(sock: socket.socket | TransportSocket) -> Credentials:
 def groups(sock: socket.socket | TransportSocket) -> tuple[int, ...]:
     """The supplementary groups of the process at the other end, as when it connected."""
     try:
-        found = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _GID.size * _MOST_GROUPS)
+        found = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _MOST_BYTES)
     except OSError:
         return ()
     return tuple(gid for (gid,) in _GID.iter_unpack(found))

@@ -9,6 +9,7 @@ import logging
 from typing import Final
 
 from leasewatch import addresses
+from leasewatch.daemon.counters import Counters
 from leasewatch.daemon.logs import NOTICE, Recent, fields
 from leasewatch.leases.allowance import Allowance
 from leasewatch.model import Claim
@@ -26,7 +27,8 @@ _LOG = logging.getLogger(__name__)
 class ClaimLog:
     """Logs each failed claim once, within the limits."""
 
-    def __init__(self) -> None:
+    def __init__(self, counters: Counters | None = None) -> None:
+        self._counters = counters or Counters()
         self._failed = Recent(_MEMORY)
         """The last claims that failed, whether they were logged or not."""
         self._of_client = Allowance(*OF_CLIENT)
@@ -42,6 +44,10 @@ class ClaimLog:
         what = (claim.verdict, claim.name, claim.network, claim.mac, address, claim.reason)
         if not self._failed.is_new(*what):
             return
+        if claim.verdict == "conflict":
+            self._counters.claims_in_conflict += 1
+        else:
+            self._counters.claims_refused += 1
         who = f"{claim.mac or address} on {claim.network}"
         if not (self._of_client.take(who, now) and self._of_all.take("", now)):
             self._left_out, self._last = self._left_out + 1, who

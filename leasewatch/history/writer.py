@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from leasewatch.config import HistorySettings
+from leasewatch.daemon.counters import Counters
 from leasewatch.daemon.logs import NOTICE, fields
 from leasewatch.files.reading import identity
 from leasewatch.history.claim_log import ClaimLog
@@ -67,13 +68,20 @@ class History:
     Before `start` it takes in only claims: `start` compares the leases with the file.
     """
 
-    def __init__(self, path: Path, settings: HistorySettings, pace: Pace | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        settings: HistorySettings,
+        pace: Pace | None = None,
+        counters: Counters | None = None,
+    ) -> None:
+        counters = counters or Counters()
         self.past: list[Past] = []
         """Earlier leases: they may contradict what the bridges see now."""
         self._path = path
-        self._claim_log = ClaimLog()
+        self._claim_log = ClaimLog(counters)
         self._intake = Intake()
-        self._writer = _Writer(path, settings, pace or Pace(), self._catch_up)
+        self._writer = _Writer(path, settings, pace or Pace(), self._catch_up, counters)
         self._held: Callable[[], Iterable[LeaseChange | Neighbour]] = tuple
         self._started = False
         self._counted = 0.0
@@ -160,7 +168,12 @@ class _Writer:
     """The thread and its queue. It calls `catch_up` in the event loop when it needs a `CatchUp`."""
 
     def __init__(
-        self, path: Path, settings: HistorySettings, pace: Pace, catch_up: Callable[[int], None]
+        self,
+        path: Path,
+        settings: HistorySettings,
+        pace: Pace,
+        catch_up: Callable[[int], None],
+        counters: Counters,
     ) -> None:
         self.settings = settings
         self.fault = ""
@@ -168,6 +181,7 @@ class _Writer:
         self._path = path
         self._pace = pace
         self._catch_up = catch_up
+        self._counters = counters
         self._queue: queue.SimpleQueue[Happened | CatchUp | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
         self._stopping = threading.Event()
@@ -199,6 +213,7 @@ class _Writer:
                 self._queue.put(item)
         else:
             lost = len(self._drain()) + len(items)
+            self._counters.history_dropped += lost
             _LOG.error("too much to write, history entries dropped %s", fields(changes=lost))
             self._catch_up(lost)
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from leasewatch.daemon.counters import Counters
 from leasewatch.daemon.seats import Seats, peer_uid
 from nss_pyvirt import snapshot
 from nss_pyvirt.snapshot import SnapshotError
@@ -53,7 +54,14 @@ class _Waiter:
 class PendingServer:
     """Serves `path` (mode 0666) from `start` until `stop`; `table` is the published host table."""
 
-    def __init__(self, path: Path, table: Path, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        table: Path,
+        limits: Limits | None = None,
+        counters: Counters | None = None,
+    ) -> None:
+        self._counters = counters or Counters()
         self._path = path
         self._table = table
         self._limits = limits or Limits()
@@ -61,6 +69,10 @@ class PendingServer:
         self._waiters: set[_Waiter] = set()
         self._seats = Seats[_Waiter](self._limits.waiters, self._limits.waiters_of_user)
         self._timer: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._waiters)
 
     def start(self) -> None:
         """Create the socket, replacing one that a killed service left. Raises OSError."""
@@ -142,7 +154,9 @@ class PendingServer:
         waiter.name = name.decode("ascii", "replace")
         waiter.family = _FAMILIES.get(family, socket.AF_UNSPEC)
         waiter.until = asyncio.get_running_loop().time() + self._limits.wait
-        self._answer(waiter, self._word_for(waiter.name, waiter.family))
+        word = self._word_for(waiter.name, waiter.family)
+        self._counters.lookups_waited += not word
+        self._answer(waiter, word)
 
     def _word_for(self, name: str, family: int) -> bytes:
         """The answer for a name; empty while it is pending, or unknown to us."""

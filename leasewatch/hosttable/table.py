@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from leasewatch.daemon.alarm import Alarm
+from leasewatch.daemon.counters import Counters
 from leasewatch.daemon.logs import Recent, fields
 from leasewatch.hosttable.publisher import Publisher
 from leasewatch.model import Claim, LeaseChange, NeighbourChange
@@ -32,11 +33,13 @@ class HostTable:
         path: Path,
         decided: Callable[[Claim], None],
         published: Callable[[], None],
+        counters: Counters | None = None,
     ) -> None:
         self._policy = policy
         self._publisher = Publisher(path)
         self._decided = decided
         self._published = published
+        self._counters = counters or Counters()
         self._pending_wait = 0
         self._touched: set[str] = set()
         """Names to decide again."""
@@ -125,12 +128,15 @@ class HostTable:
         self._refresh.set_at(self._publisher.refresh_at)
         if not self._due:
             return
+        began = time.perf_counter()
         try:
             lost = self._publisher.publish(time.time(), self._pending_wait)
         except (OSError, ValueError, UserError) as error:
+            self._counters.publish_failures += 1
             self._log_once("publishing failed, keeping the previous table", why=error)
             return
         self._due = False
+        self._counters.published(time.perf_counter() - began)
         self._published()
         for name, host, other in lost:
             self._log_once("name left out", name=name, of=host, why=f"{other} answers to it")

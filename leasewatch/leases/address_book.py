@@ -84,6 +84,10 @@ class AddressBook:
         self._wall = 0.0
         """The latest time that is known: a clock may be set back."""
 
+    def __len__(self) -> int:
+        """How many leases hold."""
+        return len(self._entries)
+
     def leases(self) -> Iterator[Lease]:
         """Those that hold."""
         return (entry.lease for entry in self._entries.values())

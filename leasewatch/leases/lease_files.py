@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from leasewatch.daemon import alive
 from leasewatch.daemon.alarm import Alarm
+from leasewatch.daemon.counters import Counters
 from leasewatch.daemon.logs import fields
 from leasewatch.files import reading
 from leasewatch.leases.address_book import FirstSeen
@@ -49,8 +50,9 @@ class FileState(NamedTuple):
 class LeaseFiles:
     """The files, by path. Each subscriber gets every list of changes, in the order they joined."""
 
-    def __init__(self, first_seen: FirstSeen) -> None:
+    def __init__(self, first_seen: FirstSeen, counters: Counters | None = None) -> None:
         self._first_seen = first_seen
+        self._counters = counters or Counters()
         self._watched: dict[str, _Watched] = {}
         self._subscribers: list[Subscriber] = []
         self._expiry = Alarm(self.expire)
@@ -76,7 +78,8 @@ class LeaseFiles:
                 watched.tracker.file = file
         for path, file in wanted.items():
             if path not in self._watched:
-                watched = self._watched[path] = _Watched(file, self._first_seen, self._publish)
+                watched = _Watched(file, self._first_seen, self._publish, self._counters)
+                self._watched[path] = watched
                 watched.look()
 
     def look(self, paths: set[str]) -> set[str]:
@@ -113,7 +116,7 @@ class LeaseFiles:
     def holds(self, path: str) -> bool:
         """Whether the file has a lease that has not ended."""
         watched = self._watched.get(path)
-        return watched is not None and any(True for _ in watched.tracker.book.leases())
+        return watched is not None and len(watched.tracker.book) > 0
 
     def known_networks(self) -> set[str]:
         """The networks whose leases are all known: every file of theirs could be read."""
@@ -138,8 +141,11 @@ class LeaseFiles:
 class _Watched:
     """One file, read until its tracker knows its leases."""
 
-    def __init__(self, file: LeaseFile, first_seen: FirstSeen, changed: Subscriber) -> None:
+    def __init__(
+        self, file: LeaseFile, first_seen: FirstSeen, changed: Subscriber, counters: Counters
+    ) -> None:
         self._first_seen = first_seen
+        self._counters = counters
         self._changed = changed
         self._last = reading.Read(b"", (), torn=False)
         self._unreadable: str | None = None
@@ -165,7 +171,7 @@ class _Watched:
         """How the file stands."""
         return FileState(
             file=self.tracker.file,
-            leases=sum(1 for _ in self.tracker.book.leases()),
+            leases=len(self.tracker.book),
             source=self._source.name,
             modified=reading.modified(self.signature) if self.signature else None,
             unreadable=self._unreadable,
@@ -187,7 +193,7 @@ class _Watched:
 
     def _read(self) -> float | None:
         """Read once; returns the seconds until the next read is due, None: none is."""
-        file = self.tracker.file
+        file, began = self.tracker.file, time.perf_counter()
         try:
             read = self._reader(self._last.data)
         except OSError as error:
@@ -206,6 +212,7 @@ class _Watched:
         now = time.monotonic()
         dead = self._writer_is_dead()
         outcome = self.tracker.observe(read.data, now, time.time(), writer_dead=dead)
+        self._counters.parsed(time.perf_counter() - began)
         if outcome.changes:
             self._changed(outcome.changes)
         self._last = read
@@ -214,6 +221,7 @@ class _Watched:
         return outcome.again
 
     def _note_unreadable(self, error: OSError) -> None:
+        self._counters.parse_failures += 1
         self.signature = None
         why = error.strerror or str(error)
         if why != self._unreadable:

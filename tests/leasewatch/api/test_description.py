@@ -9,26 +9,31 @@ import msgspec
 import pytest
 from varlink.scanner import Interface
 
-from leasewatch.api import interface
+from leasewatch.api import admin_interface, interface
 from leasewatch.api.description import describe, methods
-from leasewatch.api.introspection import SERVICE_ERRORS, VarlinkService
-from leasewatch.api.methods import ERRORS, LeaseWatch
+from leasewatch.api.introspection import INTERFACES
 
-EXPECTED = Path(__file__).with_name("org.pyvirt.LeaseWatch.varlink")
-NAMES = {value for name, value in vars(interface).items() if name.isupper()}
+SHIPPED = Path(__file__).parents[3] / "packaging/varlink"
+NAMES = {
+    value
+    for module in (interface, admin_interface)
+    for name, value in vars(module).items()
+    if name.isupper()
+}
+OURS = {name: parts for name, parts in INTERFACES.items() if name != interface.SERVICE_NAME}
 
 
-def test_the_interface_is_what_others_rely_on() -> None:
-    """A change of this text is a change for every client: add to it, but break nothing."""
-    assert describe(interface.NAME, LeaseWatch, ERRORS) == EXPECTED.read_text()
+def test_a_file_is_shipped_for_each_interface() -> None:
+    """A change of this text is a change for every client: add to it, but break nothing.
+
+    To write the files: `python -m leasewatch.api.introspection packaging/varlink`.
+    """
+    shipped = {path.stem: path.read_text() for path in SHIPPED.glob("*.varlink")}
+    assert shipped == {name: describe(name, *parts) for name, parts in OURS.items()}
 
 
 @pytest.mark.parametrize(
-    ("name", "described", "errors"),
-    [
-        (interface.NAME, LeaseWatch, ERRORS),
-        (interface.SERVICE_NAME, VarlinkService, SERVICE_ERRORS),
-    ],
+    ("name", "described", "errors"), [(name, *parts) for name, parts in INTERFACES.items()]
 )
 def test_another_implementation_reads_it(
     name: str, described: type, errors: tuple[type[msgspec.Struct], ...]
@@ -37,7 +42,7 @@ def test_another_implementation_reads_it(
     members = {method.name for method in methods(described)} | {e.__name__ for e in errors}
     assert read.name == name
     assert members <= set(read.members)
-    if name == interface.NAME:  # which clients call
+    if name in OURS:  # which clients call
         assert {f"{name}.{member}" for member in members} <= NAMES
 
 
@@ -48,7 +53,13 @@ def values(hint: object) -> set[str]:
     return {value for part in get_args(hint) for value in values(part)}
 
 
-@pytest.mark.parametrize("kind", [interface.Entry, interface.SourceEntry, interface.Address])
+KINDS = [
+    *(interface.Entry, interface.SourceEntry, interface.Address),
+    *(admin_interface.ClientEntry, admin_interface.LogLevel),
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_comment_lists_every_value_that_a_field_can_have(kind: type[msgspec.Struct]) -> None:
     for field, hint in get_type_hints(kind, include_extras=True).items():
         comment = " ".join(part for part in get_args(hint) if isinstance(part, str))

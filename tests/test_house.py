@@ -18,7 +18,7 @@ _ROOMS = (
     *("addresses", "model", "errors", "paths"),
     *("daemon", "files", "names", "sources", "config", "settings"),
     *("leases", "neighbours", "history"),
-    *("hosttable", "api", "inventory", "service", "cli", "pyvirt"),
+    *("hosttable", "api", "inventory", "service", "cli", "pyvirt", "doctor"),
 )
 _PYVIRT = (
     *("process", "nft", "ip", "files"),
@@ -65,6 +65,9 @@ _PURE = (
     *(f"pyvirt/networks/{name}.py" for name in ("dnsmasq_conf", "firewall")),
     *("pyvirt/networks/backoff.py", "pyvirt/networks/nat.py"),
     "pyvirt/mac_filter/rule_templates.py",
+    *(f"doctor/{name}.py" for name in ("clones", "conflicts", "dnsmasq", "firewall", "host_keys")),
+    *(f"doctor/{name}.py" for name in ("hosts_file", "networks", "nscd", "old_leases", "port53")),
+    *(f"doctor/{name}.py" for name in ("publishing", "resolved", "routes", "sources")),
 )
 _IMPURE = {"asyncio", "fcntl", "os", "random", "subprocess", "threading", "time"}
 

@@ -23,6 +23,7 @@ command = commands.Group(
         "resolve": "leasewatch.cli.resolve",
         "history": "leasewatch.cli.history",
         "sources": "leasewatch.cli.sources",
+        "doctor": "leasewatch.doctor.cli",
     },
     epilog=frame.examples(
         "leasewatch list                     every lease, and whether its name is published",

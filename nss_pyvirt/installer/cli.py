@@ -36,16 +36,13 @@ _ROOT = Param(
 
 
 def _system(root: Path) -> System:
-    """The system below `root`; its service is the `leasewatch` that was installed with us."""
-    import sysconfig  # noqa: PLC0415  start-up time
-    from pathlib import Path  # noqa: PLC0415  start-up time
+    from nss_pyvirt.installer.pieces import this_system  # noqa: PLC0415  start-up time
 
-    from nss_pyvirt.installer.pieces import System  # noqa: PLC0415  start-up time
+    return this_system(root)
 
-    program = Path(sysconfig.get_path("scripts"), "leasewatch")
-    inside = Path("/", program.relative_to(root)) if program.is_relative_to(root) else program
-    return System(root=root, program=str(inside))
 
+_DOCTOR = "leasewatch.doctor.cli"
+"""The package leasewatch uses this one, so it is not imported before it is needed."""
 
 command = commands.Group(
     "Install or remove the NSS module pyvirt.",
@@ -97,14 +94,20 @@ def remove(root: Path, *, purge: bool) -> None:
 
 @command.command(_ROOT, commands.output("table", "json", help="How to print the parts."))
 def status(root: Path, output: Literal["table", "json"]) -> int:
-    """Show which parts are installed, and how to fix the others.
+    """Show what is installed and whether it works, and what to type where it does not.
 
-    Exits with 1 if a part is bad: missing, outdated, faulty or disabled.
+    On the running system these are the checks of `leasewatch doctor`. Exits with 1 if one is bad.
     """
+    from importlib import import_module  # noqa: PLC0415  start-up time
+
     from nss_pyvirt.installer.status import status as look  # noqa: PLC0415  start-up time
     from nss_pyvirt.terminal import report  # noqa: PLC0415  start-up time
 
-    return report.write(look(_system(root)), output)
+    system = _system(root)
+    if not system.running:
+        return report.write(look(system), output)
+    rows = import_module(_DOCTOR).rows()  # only there are the service's packages needed
+    return report.write(rows, output, "sudo nss-pyvirt status")
 
 
 def _say(done: list[str], nothing: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+import sysconfig
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -65,6 +66,13 @@ class System:
     def at(self, path: str) -> Path:
         """Where one of its absolute paths leads to."""
         return rootfs.locate(self.root, path)
+
+
+def this_system(root: Path) -> System:
+    """The system below `root`; its service is the `leasewatch` that was installed with us."""
+    program = Path(sysconfig.get_path("scripts"), "leasewatch")
+    inside = Path("/", program.relative_to(root)) if program.is_relative_to(root) else program
+    return System(root=root, program=str(inside))
 
 
 def _booted() -> bool:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_interface
 from pathlib import Path
 
+from leasewatch.model import DomainState
 from leasewatch.neighbours import kernel
 from leasewatch.paths import Paths
 from leasewatch.pyvirt import nft
@@ -35,7 +36,6 @@ class Losses:
         self._paths = paths
         self.network = network
         """The definition as it is; its name, bridge and subnets stay."""
-        self._bridge = bridge(network)
         self._table: Table = (INET, table_name(network.name))
         self._filter: Table = (BRIDGE, table_name(network.name))
         try:
@@ -105,22 +105,28 @@ class Losses:
             yield "nftables rules"
         if self._filter in self._lost:
             yield FILTER
-        links = kernel.links()
-        link = links.get(self._bridge.name)
-        if self.network.bridge:
-            if link is None:  # its taps join the next one of this name
-                return
-        elif link is None or not link.is_up:
-            yield "the bridge"
-        else:
-            wanted = map(ip_interface, self._bridge.addresses)
-            there = kernel.addresses().get(link.number, ())
-            if not {(each.packed, each.network.prefixlen) for each in wanted} <= set(there):
-                yield "the bridge's addresses"
-        for tap, (_, nic) in tap_owners(running).items():
-            port = links.get(tap) if nic.network == self.network.name else None
-            if port is not None and (link is None or port.master != link.number):
-                yield f"the port of {tap}"
-        forwards = all(Path(one).read_text().strip() != "0" for one in _FORWARDING)
-        if self.network.mode == "nat" and not forwards:
-            yield "forwarding"
+        yield from missing(self.network, running)
+
+
+def missing(network: Network, running: Iterable[DomainState]) -> Iterator[str]:
+    """What any user can see that a started network lacks; `running`: the domains that run."""
+    wanted = bridge(network)
+    links = kernel.links()
+    link = links.get(wanted.name)
+    if network.bridge:
+        if link is None:  # its taps join the next one of this name
+            return
+    elif link is None or not link.is_up:
+        yield "the bridge"
+    else:
+        there = set(kernel.addresses().get(link.number, ()))
+        own = map(ip_interface, wanted.addresses)
+        if not {(each.packed, each.network.prefixlen) for each in own} <= there:
+            yield "the bridge's addresses"
+    for tap, (_, nic) in tap_owners(running).items():
+        port = links.get(tap) if nic.network == network.name else None
+        if port is not None and (link is None or port.master != link.number):
+            yield f"the port of {tap}"
+    forwards = all(Path(one).read_text().strip() != "0" for one in _FORWARDING)
+    if network.mode == "nat" and not forwards:
+        yield "forwarding"

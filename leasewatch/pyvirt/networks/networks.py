@@ -9,7 +9,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -206,14 +206,7 @@ class Networks(KnownNetworks):
         bridge, mode = bridge_name(name), self.get(name).mode
         if mode == "bridged":
             return []
-        return [
-            *firewall.judge(self._rules or nft.ruleset(), bridge, mode),
-            *(
-                finding
-                for found in iptables_legacy.tables()
-                for finding in firewall.judge_legacy(*found, bridge, mode)
-            ),
-        ]
+        return dropping(self._rules or nft.ruleset(), bridge, mode)
 
     def _read_rules(self) -> None:
         with contextlib.suppress(UserError, OSError):  # `findings` tries again
@@ -243,6 +236,14 @@ class Networks(KnownNetworks):
                     f"change it in {self._files(network.name).definition}",
                     "exists",
                 )
+
+
+def dropping(rules: Iterable[Mapping[str, Any]], bridge: str, mode: Mode) -> list[firewall.Finding]:
+    """Rulesets that may drop packets of `bridge`: nftables' and those of iptables-legacy."""
+    found = firewall.judge(rules, bridge, mode)
+    for tables in iptables_legacy.tables():
+        found += firewall.judge_legacy(*tables, bridge, mode)
+    return found
 
 
 def users_of(paths: Paths, network: str) -> list[str]:

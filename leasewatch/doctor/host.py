@@ -1,0 +1,295 @@
+"""What the checks look at. It reads each thing when it is first asked for, and judges nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+import time
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from leasewatch import inventory, settings
+from leasewatch.api import client, offline
+from leasewatch.api.client import NoServiceError
+from leasewatch.api.interface import Entry, ListReply, SourceEntry
+from leasewatch.doctor.port53 import Listener, listeners
+from leasewatch.files import run_states
+from leasewatch.history.rows import HistoryParameters, Holding
+from leasewatch.model import DomainState
+from leasewatch.names import on_link
+from leasewatch.neighbours import kernel
+from leasewatch.paths import Paths
+from leasewatch.pyvirt import nft
+from leasewatch.pyvirt.defined import store
+from leasewatch.pyvirt.defined.network import Network
+from leasewatch.pyvirt.files import NetworkFiles, network_state
+from leasewatch.pyvirt.networks import losses
+from leasewatch.pyvirt.networks.diversions import Diversions
+from leasewatch.pyvirt.networks.firewall import Finding
+from leasewatch.pyvirt.networks.known import KnownNetworks
+from leasewatch.pyvirt.networks.listing import Listing
+from leasewatch.pyvirt.networks.networks import dropping
+from nss_pyvirt import programs, snapshot
+from nss_pyvirt.checks import Row
+from nss_pyvirt.errors import UserError
+from nss_pyvirt.installer import pieces, status
+
+DEADLINE: Final = 5.0
+"""Seconds that a program may take."""
+_RECENT: Final = 86400.0
+"""Seconds of history that matter."""
+_MOST_HOLDINGS: Final = 2000
+_CHANGELOGS: Final = ("changelog.Debian.gz", "changelog.gz")
+
+
+class StartedNetwork:
+    """A network of pyvirt: its definition, and what its process and the host say of it."""
+
+    def __init__(self, paths: Paths, definition: Network, state: str) -> None:
+        self.definition, self.state = definition, state
+        self.name = definition.name
+        files = NetworkFiles(paths, self.name)
+        run = network_state(files)
+        self.log = files.log
+        self.was_killed = state == "stopped" and run is not None
+        self.fault = run.fault if run is not None and state != "stopped" else ""
+
+    @property
+    def is_up(self) -> bool:
+        """Whether its process runs."""
+        return self.state != "stopped"
+
+
+class Host:
+    """The host, as far as the user who asks may see it."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.paths = paths
+        self.is_root = os.geteuid() == 0
+        self.now = time.time()
+
+    # The service and what it publishes.
+
+    @cached_property
+    def installation(self) -> list[Row]:
+        """The rows of `nss-pyvirt status`."""
+        return status.status(pieces.this_system(self.paths.root))
+
+    @cached_property
+    def listed(self) -> ListReply:
+        """Every candidate for a name; from the files if the service does not run."""
+        try:
+            return client.list_entries(self.paths.varlink)
+        except NoServiceError:
+            return offline.list_entries(self.paths, self.now)
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """The candidates alone."""
+        return self.listed.entries
+
+    @cached_property
+    def served_generation(self) -> int | None:
+        """The generation that the service has published; None: it does not run."""
+        try:
+            return client.list_entries(self.paths.varlink).generation
+        except NoServiceError:
+            return None
+
+    def published_generation(self) -> int:
+        """The generation of the published file now; 0: there is none."""
+        return snapshot.check(self.paths.snapshot).generation if self.paths.snapshot.exists() else 0
+
+    @cached_property
+    def sources(self) -> Sequence[SourceEntry] | None:
+        """How each source stands; None: the service does not run."""
+        try:
+            return client.sources(self.paths.varlink).sources
+        except NoServiceError:
+            return None
+
+    @cached_property
+    def holdings(self) -> Sequence[Holding]:
+        """Who had which address in the last day; none without a history."""
+        asked = HistoryParameters(since=self.now - _RECENT, limit=_MOST_HOLDINGS)
+        with contextlib.suppress(UserError):
+            return client.history(self.paths.varlink, asked, DEADLINE).holdings
+        return []
+
+    @cached_property
+    def table(self) -> Sequence[snapshot.Host]:
+        """The published hosts; none without a file."""
+        return snapshot.read(self.paths.snapshot).hosts if self.paths.snapshot.exists() else ()
+
+    @cached_property
+    def domain_names(self) -> set[str]:
+        """The names of pyvirt's domains, running or not."""
+        return run_states.names(self.paths.domain_definitions, ".toml") or set()
+
+    # Networks.
+
+    @cached_property
+    def network_names(self) -> list[str]:
+        """The names of pyvirt's networks."""
+        return store.names(self.paths.network_definitions)
+
+    def network(self, name: str) -> StartedNetwork:
+        """One of pyvirt's networks; UserError if its definition is bad."""
+        definition = KnownNetworks(self.paths).get(name)
+        return StartedNetwork(self.paths, definition, Listing(self.paths).state(name))
+
+    @cached_property
+    def networks(self) -> list[StartedNetwork]:
+        """Those whose definition can be read."""
+        found = []
+        for name in self.network_names:
+            with contextlib.suppress(UserError):
+                found.append(self.network(name))
+        return found
+
+    @cached_property
+    def domains(self) -> list[DomainState]:
+        """The domains whose process runs."""
+        from leasewatch.daemon import alive  # noqa: PLC0415
+
+        states = run_states.read_all(self.paths.domain_runs, DomainState)
+        return [state for state in states if alive.is_alive(state.pid, state.born)]
+
+    def missing(self, network: Network) -> list[str]:
+        """What a started network lacks: its bridge, addresses, ports, forwarding."""
+        return list(losses.missing(network, self.domains))
+
+    @cached_property
+    def _ruleset(self) -> list[dict[str, object]]:
+        return nft.ruleset()
+
+    def dropping(self, bridge: str, *, forwarded: bool) -> list[Finding]:
+        """Rulesets that may drop packets of a bridge. Needs root."""
+        return dropping(self._ruleset, bridge, "nat" if forwarded else "isolated")
+
+    @cached_property
+    def bridge_netfilter(self) -> bool:
+        """Whether frames between two ports of a bridge pass the rulesets for IP."""
+        keys = ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables")
+        return any(_text(Path("/proc/sys/net/bridge", key)).strip() == "1" for key in keys)
+
+    def diversions(self, version: int) -> Diversions:
+        """The host's rules and routes of IPv4 or IPv6."""
+        return self._diversions[version]
+
+    @cached_property
+    def _diversions(self) -> dict[int, Diversions]:
+        return {version: Diversions(version) for version in (4, 6)}
+
+    @cached_property
+    def on_link(self) -> dict[str, on_link.Networks]:
+        """The IP networks of each network whose bridges are known and there."""
+        known, _ = settings.load(self.paths.config)
+        bridges = inventory.Scanner(self.paths, lambda _path: True).scan(known).bridges
+        by_number = kernel.addresses()
+        links = {name: link.number for name, link in kernel.links().items()}
+        found: dict[str, on_link.Networks] = {}
+        for network, names in bridges.items():
+            there = [links[name] for name in names if name in links]
+            prefixes = [prefix for number in there for prefix in by_number.get(number, ())]
+            if prefixes:
+                found[network] = on_link.Networks(prefixes)
+        return found
+
+    # Other programs.
+
+    @cached_property
+    def hosts_file(self) -> list[str]:
+        """The lines of /etc/hosts."""
+        return _text(self.paths.root / "etc/hosts").splitlines()
+
+    @cached_property
+    def port53(self) -> list[Listener]:
+        """Who listens on port 53. Only root sees the programs."""
+        found: list[Listener] = []
+        for table in ("udp", "udp6", "tcp", "tcp6"):
+            found += listeners(_text(Path("/proc/net", table)), table)
+        holders = _holders({one.inode for one in found}) if self.is_root and found else {}
+        return [one._replace(program=holders.get(one.inode, "")) for one in found]
+
+    @cached_property
+    def nscd(self) -> str:
+        """The program that looks names up for glibc; empty: none, `?`: unknown."""
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(DEADLINE)
+            try:
+                sock.connect(str(self.paths.root / "run/nscd/socket"))
+                peer = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+            except OSError:
+                return ""
+        (pid, _, _) = struct.unpack("=iII", peer)
+        return _text(Path("/proc", str(pid), "comm")).strip() or "?"
+
+    @cached_property
+    def nscd_settings(self) -> str:
+        """nscd.conf(5)."""
+        return _text(self.paths.root / "etc/nscd.conf")
+
+    @cached_property
+    def has_resolve_hooks(self) -> bool:
+        """Whether this systemd-resolved asks hooks."""
+        return (self.paths.root / "run/systemd/resolve.hook").is_dir()
+
+    def ssh(self, name: str) -> dict[str, str] | None:
+        """What `ssh -G` prints for a host; None: there is no ssh. UserError if it fails."""
+        try:
+            programs.find("ssh")
+        except UserError:
+            return None
+        done = programs.run(["ssh", "-G", "--", name], timeout=DEADLINE)
+        if done.returncode:
+            raise UserError((done.stderr.strip().splitlines() or ["ssh -G fails"])[0])
+        lines = (line.partition(" ") for line in done.stdout.splitlines())
+        return {key: value for key, _, value in lines}
+
+    @cached_property
+    def dnsmasq(self) -> str:
+        """The first line of `dnsmasq --version`; empty: it is not installed."""
+        try:
+            done = programs.run(["dnsmasq", "--version"], timeout=DEADLINE)
+        except UserError:
+            return ""
+        return (done.stdout.splitlines() or [""])[0]
+
+    @cached_property
+    def dnsmasq_changelog(self) -> str:
+        """What the distribution says that it has changed in dnsmasq."""
+        import gzip  # noqa: PLC0415
+
+        for name in _CHANGELOGS:
+            with contextlib.suppress(OSError, EOFError):
+                path = f"/usr/share/doc/dnsmasq-base/{name}"
+                with gzip.open(path, "rt", encoding="utf-8", errors="replace") as file:
+                    return str(file.read())
+        return ""
+
+
+def _text(path: Path) -> str:
+    """A file's text; empty if it cannot be read."""
+    with contextlib.suppress(OSError):
+        return path.read_text(errors="replace")
+    return ""
+
+
+def _holders(inodes: set[int]) -> dict[int, str]:
+    """By socket, `NAME (pid N)` of a process that has it."""
+    found: dict[int, str] = {}
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            for fd in (process / "fd").iterdir():
+                target = str(fd.readlink())
+                inode = int(target[8:-1]) if target.startswith("socket:[") else -1
+                if inode in inodes:
+                    found[inode] = f"{_text(process / 'comm').strip()} (pid {process.name})"
+    return found

@@ -211,3 +211,7 @@ class Claim(msgspec.Struct, frozen=True):
     """The MAC that the host saw: the DHCP server, or the bridge."""
     ifindex: int = 0
     """The bridge of an IPv6 link-local address."""
+    first_seen: float = 0.0
+    """When its client was first seen under its hostname, in Unix seconds; 0: no address."""
+    renewed: float = 0.0
+    """When its lease last changed, or its neighbour was last seen, in Unix seconds."""

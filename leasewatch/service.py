@@ -21,10 +21,13 @@ from leasewatch import settings
 from leasewatch.api.admin import Admin
 from leasewatch.api.admin_interface import ADMIN, StatusReply
 from leasewatch.api.answers import Answers
+from leasewatch.api.feed import Feed
 from leasewatch.api.interface import SourceEntry
+from leasewatch.api.methods import LeaseWatch
 from leasewatch.api.peers import Peers
 from leasewatch.api.server import VarlinkServer
 from leasewatch.api.source_entries import source_entries
+from leasewatch.api.waits import Waits
 from leasewatch.daemon import logs, memory, notify
 from leasewatch.daemon.alarm import Alarm
 from leasewatch.daemon.counters import Counters
@@ -89,13 +92,16 @@ class Service:
             self._pending.published,
             self._counters,
         )
-        self._varlink = VarlinkServer(
-            paths.varlink,
-            Answers(self._policy, self._files.expired, self._sources),
+        answers = Answers(self._policy, self._files.expired, self._sources)
+        self._feed = Feed(self._policy, self._table.followers, self._files)
+        lease_watch = LeaseWatch(
+            answers,
+            self._feed,
+            Waits(answers, self._table.followers),
             HistoryReader(paths.history, self._history.fault),
             self._table.generation,
-            self._peers,
         )
+        self._varlink = VarlinkServer(paths.varlink, lease_watch, self._peers)
         self._varlink.offer(ADMIN, Admin(self._peers, self._status, self._reload))
         logs.set_level(self._config.log.level)
         self._watcher = Watcher(self._paths_changed, self._rescan)
@@ -170,6 +176,7 @@ class Service:
         self._neighbours.stop()
         self._pending.stop()
         await self._varlink.stop()
+        self._feed.stop()
         await self._history.stop()
 
     def _paths_changed(self, paths: set[str]) -> None:

@@ -45,6 +45,7 @@ _PURE = (
         "paths.py",
         "config.py",
         "api/answers.py",
+        "api/changes.py",
     ),
     *("api/description.py", "api/interface.py", "api/published.py"),
     *("history/holdings.py", "history/intake.py", "history/rows.py"),

@@ -6,6 +6,8 @@ buffer, is large. What to do without the service is the caller's matter.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -18,9 +20,13 @@ from leasewatch.api.interface import (
     EventsReply,
     HistoryReply,
     ListReply,
+    MonitorParameters,
+    MonitorReply,
     ResolveParameters,
     ResolveReply,
     SourcesReply,
+    WaitParameters,
+    WaitReply,
 )
 from leasewatch.errors import UNDECODABLE
 from leasewatch.history.rows import HistoryParameters
@@ -88,6 +94,26 @@ def events(path: Path, asked: HistoryParameters, timeout: float = exchange.TIMEO
     return EventsReply(events=[event for page in pages for event in page.events])
 
 
+def monitor(
+    path: Path, since: int | None = None, timeout: float | None = None
+) -> Iterator[MonitorReply]:
+    """Every candidate, then each event as it comes; raises NoServiceError or UserError.
+
+    It ends after `timeout` seconds; None: it goes on until the service ends (NoServiceError).
+    """
+    asked = MonitorParameters(since=since)
+    until = math.inf if timeout is None else time.monotonic() + timeout
+    return _pages(path, interface.MONITOR, asked, MonitorReply, until=until)
+
+
+def wait(path: Path, asked: WaitParameters) -> WaitReply:
+    """Whether a name got an address, or lost the last one; raises NoServiceError or UserError."""
+    most = interface.MAX_WAIT if asked.timeout is None else asked.timeout
+    timeout = most + exchange.TIMEOUT
+    (reply,) = _pages(path, interface.WAIT, asked, WaitReply, more=False, timeout=timeout)
+    return reply
+
+
 def _pages(
     path: Path,
     method: str,
@@ -96,6 +122,7 @@ def _pages(
     *,
     more: bool = True,
     timeout: float = exchange.TIMEOUT,
+    until: float | None = None,
 ) -> Iterator[_T]:
     """The parameters of each reply to one call; the last one is the only one without `more`."""
     try:
@@ -104,7 +131,8 @@ def _pages(
         hint = "leasewatch list shows every lease"
         raise UserError("the name is not UTF-8", hint, "invalid") from None
     call = interface.Call(method=method, parameters=asked, more=more)
-    for message in exchange.messages(str(path), msgspec.json.encode(call), timeout=timeout):
+    encoded = msgspec.json.encode(call)
+    for message in exchange.messages(str(path), encoded, timeout=timeout, until=until):
         reply = _decode(message, interface.Reply)
         if reply.error is not None:
             raise _refusal(method, reply.error, reply.parameters)
@@ -121,6 +149,9 @@ def _refusal(method: str, error: str, parameters: msgspec.Raw) -> UserError:
     if error == interface.NO_HISTORY:
         why = _decode(parameters, interface.NoHistory).why
         return NoHistoryError(why, "see journalctl -u leasewatch")
+    if error == interface.TOO_MANY_WAITS:
+        hint = "end some of them, or raise waits_of_user in leasewatch.toml"
+        return UserError("too many commands of this user wait already", hint, "unavailable")
     return UserError(f"the service refused {method}: {error}")
 
 

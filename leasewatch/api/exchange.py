@@ -21,6 +21,8 @@ TIMEOUT: Final = 5.0
 """Seconds to connect, ask and read a reply, or the next page of a list."""
 MAX_REPLY: Final = 256 * 1024 * 1024
 """The most bytes of all replies to a question; 100,000 entries take about 50 MB."""
+_LONGEST: Final = 1e9
+"""A timeout that is longer is none."""
 LIST: Final = b'{"method":"org.pyvirt.LeaseWatch.List","more":true}'
 _RESOLVE: Final = '{"method":"org.pyvirt.LeaseWatch.Resolve","parameters":{"query":%s}}'
 
@@ -56,9 +58,17 @@ def replies(path: str, call: bytes) -> Iterator[dict[str, Any]]:
 
 
 def messages(
-    path: str, call: bytes, *, timeout: float = TIMEOUT, most: int = MAX_REPLY
+    path: str,
+    call: bytes,
+    *,
+    timeout: float = TIMEOUT,
+    most: int = MAX_REPLY,
+    until: float | None = None,
 ) -> Iterator[bytes]:
     """Send a call, and yield each message that comes back, without its NUL, until you stop.
+
+    Each may take `timeout` seconds. With `until` (by the monotonic clock; infinite: for ever) they
+    come when they come, any number, and end then.
 
     Raises NoServiceError, or UserError for more than `most` bytes.
     """
@@ -67,7 +77,7 @@ def messages(
         client.settimeout(timeout)
         client.connect(path)
         client.sendall(call + b"\0")
-        yield from _received(client, timeout, most)
+        yield from _received(client, timeout, most, until)
     except (FileNotFoundError, ConnectionRefusedError):
         from nss_pyvirt.installer.pieces import start_command  # noqa: PLC0415  start-up time
 
@@ -82,20 +92,29 @@ def messages(
         client.close()
 
 
-def _received(client: _socket.socket, timeout: float, most: int) -> Iterator[bytes]:
+def _received(
+    client: _socket.socket, timeout: float, most: int, until: float | None
+) -> Iterator[bytes]:
     received, size = bytearray(), 0
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + timeout if until is None else until
     while True:
-        client.settimeout(max(0.001, deadline - time.monotonic()))
-        piece = client.recv(1 << 20)
+        left = max(0.001, deadline - time.monotonic())
+        client.settimeout(left if left < _LONGEST else None)
+        try:
+            piece = client.recv(1 << 20)
+        except TimeoutError:
+            if until is None:
+                raise
+            return
         if not piece:
             raise NoServiceError("the leasewatch service ended while it answered")
-        size += len(piece)
-        if size > most:
-            raise UserError(f"the service's reply is over {most} bytes")
         *ends, rest = piece.split(b"\0")
         for end in ends:
             yield bytes(received + end)
             received.clear()
-            deadline = time.monotonic() + timeout
+            if until is None:
+                deadline = time.monotonic() + timeout
         received += rest
+        size = size + len(piece) if until is None else len(received)
+        if size > most:
+            raise UserError(f"the service's reply is over {most} bytes")

@@ -23,11 +23,17 @@ RESOLVE: Final = f"{NAME}.Resolve"
 SOURCES: Final = f"{NAME}.Sources"
 HISTORY: Final = f"{NAME}.History"
 EVENTS: Final = f"{NAME}.Events"
+MONITOR: Final = f"{NAME}.Monitor"
+WAIT: Final = f"{NAME}.Wait"
 NO_SUCH_NAME: Final = f"{NAME}.NoSuchName"
 NO_HISTORY: Final = f"{NAME}.NoHistory"
+TOO_MANY_WAITS: Final = f"{NAME}.TooManyWaits"
 
 MAX_CALL: Final = 64 * 1024
 """The most bytes of one call, NUL included. Replies have no limit."""
+
+MAX_WAIT: Final = 86400
+"""The most seconds that `Wait` takes."""
 
 Seconds = Annotated[int | None, "Unix seconds; null: never, or no lease"]
 Ifindex = Annotated[int, "the interface of a link-local address, else 0"]
@@ -129,6 +135,73 @@ class ResolveReply(msgspec.Struct, frozen=True, kw_only=True):
     candidates: list[Entry]
 
 
+class MonitorParameters(msgspec.Struct, frozen=True, kw_only=True):
+    """Parameters of `Monitor`."""
+
+    since: Annotated[
+        int | None, "the number of the last event that the client knows; null: none"
+    ] = None
+
+
+Kind = Literal["snapshot", "synced", "resumed", "added", "changed", "renewed", "removed"]
+
+
+class MonitorReply(msgspec.Struct, frozen=True, kw_only=True):
+    """Reply of `Monitor`.
+
+    Two entries are the same candidate if their name, network, address and source are equal, and
+    without an address also their domain.
+    """
+
+    number: Annotated[int, "of the last event so far; a later service goes on with larger numbers"]
+    kind: Annotated[
+        Kind,
+        "snapshot (an entry that is there), synced (the snapshot is complete), resumed (no"
+        " snapshot, the events since follow), added, changed, renewed (only its times changed) or"
+        " removed",
+    ]
+    time: Annotated[float, "when it happened, in Unix seconds"]
+    entry: Annotated[
+        Entry | None, "as it is now; removed: as it was, but why it went; null: synced, resumed"
+    ] = None
+    first_seen: Annotated[
+        float | None, "when the client was first seen under its hostname, in Unix seconds"
+    ] = None
+    renewed: Annotated[
+        float | None, "when the lease last changed, or the neighbour was last seen, in Unix seconds"
+    ] = None
+
+
+Wish = Literal["address", "ipv4", "ipv6", "gone"]
+
+
+class WaitParameters(msgspec.Struct, frozen=True, kw_only=True):
+    """Parameters of `Wait`."""
+
+    name: str
+    what: Annotated[
+        Wish,
+        "address (of either family), ipv4, ipv6, or gone (no address). A link-local address does"
+        " not count while a better one may still come",
+    ] = "address"
+    after: Annotated[
+        float | None, "Unix seconds: only a lease that appeared or was renewed later counts"
+    ] = None
+    timeout: Annotated[
+        Annotated[float, msgspec.Meta(ge=0, le=MAX_WAIT)] | None,
+        f"seconds, {MAX_WAIT} at most; null: that many",
+    ] = None
+
+
+class WaitReply(msgspec.Struct, frozen=True, kw_only=True):
+    """Reply of `Wait`."""
+
+    met: Annotated[bool, "false: the time is over"]
+    name: Annotated[str, "the name as programs get it; as asked if it does not answer"]
+    addresses: Annotated[list[Address], "those that were waited for, the best first"]
+    candidates: Annotated[list[Entry], "all that claim the name now; none: it is unknown"]
+
+
 class HistoryReply(msgspec.Struct, frozen=True, kw_only=True):
     """Reply of `History`."""
 
@@ -145,6 +218,10 @@ class NoHistory(msgspec.Struct, frozen=True, kw_only=True):
     """No history is kept, or it cannot be read."""
 
     why: str
+
+
+class TooManyWaits(msgspec.Struct, frozen=True, kw_only=True):
+    """Too many calls of this user wait (`limits` in leasewatch.toml)."""
 
 
 class NoSuchName(msgspec.Struct, frozen=True, kw_only=True):
@@ -212,12 +289,13 @@ def resolve_reply(
         aliases=list(record.names[1:]),
         trust=record.trust,
         pending_until=record.pending_until or None,
-        addresses=list(map(_answer_address, answered)),
+        addresses=list(map(answer_address, answered)),
         candidates=candidates,
     )
 
 
-def _answer_address(address: HostAddress) -> Address:
+def answer_address(address: HostAddress) -> Address:
+    """The address as the interface shows it."""
     return Address(
         address=addresses.text(address.address),
         family=addresses.family(address.address),

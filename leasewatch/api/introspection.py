@@ -63,7 +63,17 @@ class PermissionDenied(msgspec.Struct, frozen=True, kw_only=True):
     """Client is denied access."""
 
 
-SERVICE_ERRORS = (InterfaceNotFound, MethodNotFound, InvalidParameter, PermissionDenied)
+class ExpectedMore(msgspec.Struct, frozen=True, kw_only=True):
+    """The method must be called with `more`."""
+
+
+SERVICE_ERRORS = (
+    InterfaceNotFound,
+    MethodNotFound,
+    InvalidParameter,
+    PermissionDenied,
+    ExpectedMore,
+)
 
 
 class VarlinkService:

@@ -15,23 +15,30 @@ from typing import Final, TypeVar
 import msgspec
 
 from leasewatch.api.answers import Answers
+from leasewatch.api.feed import Feed
 from leasewatch.api.interface import (
     EventsReply,
     HistoryReply,
     ListReply,
+    MonitorParameters,
+    MonitorReply,
     NoHistory,
     NoSuchName,
     ResolveParameters,
     ResolveReply,
     SourcesReply,
+    TooManyWaits,
+    WaitParameters,
+    WaitReply,
 )
+from leasewatch.api.waits import Waits
 from leasewatch.history.reader import HistoryReader
 from leasewatch.history.rows import HistoryParameters
 from nss_pyvirt.errors import UserError
 
 PAGE: Final = 200
 """Rows of a page, except the history's, whose reader has its own size."""
-ERRORS: Final = (NoHistory, NoSuchName)
+ERRORS: Final = (NoHistory, NoSuchName, TooManyWaits)
 """What a method may answer instead of its reply."""
 
 _T = TypeVar("_T")
@@ -49,9 +56,16 @@ class LeaseWatch:
     """The leases of the virtual machines on this host, and the names they answer to."""
 
     def __init__(
-        self, answers: Answers, history: HistoryReader, generation: Callable[[], int]
+        self,
+        answers: Answers,
+        feed: Feed,
+        waits: Waits,
+        history: HistoryReader,
+        generation: Callable[[], int],
     ) -> None:
         self._answers = answers
+        self._feed = feed
+        self._waits = waits
         self._history = history
         self._generation = generation
 
@@ -72,6 +86,17 @@ class LeaseWatch:
         if isinstance(found, NoSuchName):
             raise MethodError(found)
         return found
+
+    def monitor(self, asked: MonitorParameters) -> AsyncIterator[MonitorReply]:
+        """Every candidate for a name, and then each event as it comes.
+
+        A client that does not read is cut off.
+        """
+        return self._feed.watch(asked.since)
+
+    async def wait(self, asked: WaitParameters) -> WaitReply:
+        """Answers as soon as the name has an address, or none any more, at the latest in time."""
+        return await self._waits.wait(asked)
 
     async def history(self, asked: HistoryParameters) -> AsyncIterator[HistoryReply]:
         """Who held which address when, the newest first."""

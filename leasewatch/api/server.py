@@ -14,16 +14,26 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 import msgspec
 
-from leasewatch.api.answers import Answers
 from leasewatch.api.description import Method, methods
-from leasewatch.api.interface import MAX_CALL, NAME, SERVICE_NAME, Call, Reply
+from leasewatch.api.interface import (
+    MAX_CALL,
+    MONITOR,
+    NAME,
+    SERVICE_NAME,
+    TOO_MANY_WAITS,
+    WAIT,
+    Call,
+    Reply,
+    TooManyWaits,
+)
 from leasewatch.api.introspection import (
     INTERFACES,
     SERVICE_ERRORS,
+    ExpectedMore,
     InterfaceNotFound,
     InvalidParameter,
     MethodNotFound,
@@ -34,32 +44,26 @@ from leasewatch.api.methods import LeaseWatch, MethodError
 from leasewatch.api.peers import Peer, Peers
 from leasewatch.daemon.logs import fields
 from leasewatch.errors import UNDECODABLE
-from leasewatch.history.reader import HistoryReader
 
 IDLE_SECONDS = 30.0
 """The peer has this long to send a whole call, and to take a whole reply."""
 _BACKLOG = 512
 """Connections that wait in the kernel until the event loop accepts them."""
+_WAITING: Final[dict[str, Literal["Wait", "Monitor"]]] = {MONITOR: "Monitor", WAIT: "Wait"}
+"""The calls that take as long as they take."""
 _FIELD = re.compile(r"(?:field|at) `(?:\$\.)?(\w+)")
 """The parameter that msgspec complains about."""
 _LOG = logging.getLogger(__name__)
 
 
 class VarlinkServer:
-    """Serves `path` (mode 0666) from `start` until `stop`; `generation()` is the table's."""
+    """Serves `path` (mode 0666) from `start` until `stop`."""
 
-    def __init__(
-        self,
-        path: Path,
-        answers: Answers,
-        history: HistoryReader,
-        generation: Callable[[], int],
-        peers: Peers,
-    ) -> None:
+    def __init__(self, path: Path, lease_watch: LeaseWatch, peers: Peers) -> None:
         self._path = path
         self._peers = peers
         self._methods: dict[str, tuple[Method, Callable[..., Any]]] = {}
-        self.offer(NAME, LeaseWatch(answers, history, generation))
+        self.offer(NAME, lease_watch)
         self.offer(SERVICE_NAME, VarlinkService())
         self._server: asyncio.Server | None = None
         self._sessions: set[asyncio.Task[None]] = set()
@@ -122,9 +126,38 @@ class VarlinkServer:
             self._peers.counters.calls += 1
             if _LOG.isEnabledFor(logging.DEBUG):
                 _LOG.debug("call %s", fields(method=call.method, pid=peer.pid, uid=peer.uid))
+            waits = _WAITING.get(call.method)
+            if waits is not None:
+                await self._answer_late(call, waits, peer, reader, writer)
+                continue
             async with asyncio.timeout(IDLE_SECONDS):
                 await self._answer(call, peer, writer)
             await asyncio.sleep(0)  # neither a full buffer nor a peer that reads lets others run
+
+    async def _answer_late(
+        self,
+        call: Call,
+        waits: Literal["Wait", "Monitor"],
+        peer: Peer,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        """Answer a call that waits, until the peer leaves or sends another one."""
+        if not self._peers.begin_waiting(peer, waits):
+            await _send(TooManyWaits(), writer, error=TOO_MANY_WAITS)
+            return
+        answering = asyncio.create_task(self._answer(call, peer, writer))
+        leaving = asyncio.create_task(reader.read(1))
+        try:
+            await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if not answering.done():
+                raise EOFError
+            answering.result()
+        finally:
+            for task in (answering, leaving):
+                task.cancel()
+            await asyncio.gather(answering, leaving, return_exceptions=True)
+            self._peers.end_waiting(peer)
 
     async def _answer(self, call: Call, peer: Peer, writer: asyncio.StreamWriter) -> None:
         if call.oneway:
@@ -135,7 +168,10 @@ class VarlinkServer:
                 await _send(await answer, writer)
                 return
             async with aclosing(answer) as pages:
-                await (_send_pages if call.more else _send_whole)(pages, writer)
+                if call.method == MONITOR:
+                    await _send_events(pages, writer, more=call.more)
+                else:
+                    await (_send_pages if call.more else _send_whole)(pages, writer)
         except MethodError as error:
             kind = type(error.parameters)
             of = SERVICE_NAME if kind in SERVICE_ERRORS else call.method.rpartition(".")[0]
@@ -173,6 +209,17 @@ async def _send(
     reply = Reply(parameters=raw, continues=continues, error=error)
     writer.write(msgspec.json.encode(reply) + b"\0")
     await writer.drain()
+
+
+async def _send_events(
+    events: AsyncIterator[msgspec.Struct], writer: asyncio.StreamWriter, *, more: bool
+) -> None:
+    """A reply for each event as it comes."""
+    if not more:
+        raise MethodError(ExpectedMore())
+    async for event in events:
+        async with asyncio.timeout(IDLE_SECONDS):
+            await _send(event, writer, continues=True)
 
 
 async def _send_pages(pages: AsyncIterator[msgspec.Struct], writer: asyncio.StreamWriter) -> None:

@@ -17,10 +17,11 @@ from leasewatch.daemon.counters import Counters
 from leasewatch.daemon.logs import Recent, fields
 from leasewatch.hosttable.publisher import Publisher
 from leasewatch.model import Claim, LeaseChange, NeighbourChange
-from leasewatch.names.policy import NamePolicy
+from leasewatch.names.policy import Decision, NamePolicy
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.snapshot import SnapshotError
 
+Follower = Callable[[str, Decision], None]
 _LOG = logging.getLogger(__name__)
 
 
@@ -40,6 +41,8 @@ class HostTable:
         self._decided = decided
         self._published = published
         self._counters = counters or Counters()
+        self.followers: list[Follower] = []
+        """Each is called with every name that was decided, maybe as before, and its decision."""
         self._pending_wait = 0
         self._touched: set[str] = set()
         """Names to decide again."""
@@ -113,6 +116,8 @@ class HostTable:
             decision = self._policy.decide(name)
             for claim in decision.claims:
                 self._decided(claim)
+            for follower in self.followers:
+                follower(name, decision)
             try:
                 self._due |= self._publisher.set(name, decision.records, wall)
             except ValueError as error:

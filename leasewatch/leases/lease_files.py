@@ -61,6 +61,10 @@ class LeaseFiles:
         """Call `subscriber` with all changes from now on."""
         self._subscribers.append(subscriber)
 
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Call it no more."""
+        self._subscribers.remove(subscriber)
+
     def paths(self) -> Iterable[str]:
         """The paths of the watched files."""
         return self._watched.keys()

@@ -67,6 +67,8 @@ class Held(msgspec.Struct, eq=False, gc=False):
             domain=self.owner,
             mac=self.mac or None,
             ifindex=self.ifindex,
+            first_seen=self.first_seen,
+            renewed=self.renewed if self.lease or not self.neighbour else self.neighbour.seen,
         )
 
     @property
@@ -185,9 +187,9 @@ class Ledger:
             elif held.neighbour is not None and held.neighbour.known:
                 yield held.neighbour
 
-    def unclaiming(self) -> Iterator[Held]:
-        """The leases that claim no name and belong to no running domain."""
-        for held in self._all():
+    def unclaiming(self, address: Address | None = None) -> Iterator[Held]:
+        """The leases, at `address` if given, that claim no name and belong to no domain."""
+        for held in self._all() if address is None else self.by_address.get(address, ()):
             if held.lease is not None and held.owner is None and held.guest is None:
                 yield held
 

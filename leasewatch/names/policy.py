@@ -122,9 +122,9 @@ class NamePolicy:
         yield from (h.owner for h in held if h.owner is not None)
         yield from (h.guest for h in held if h.guest is not None)
 
-    def unnamed(self) -> Iterator[Claim]:
-        """The leases that claim no name and belong to no running domain."""
-        for held in self._ledger.unclaiming():
+    def unnamed(self, address: Address | None = None) -> Iterator[Claim]:
+        """The leases, at `address` if given, that claim no name and belong to no domain."""
+        for held in self._ledger.unclaiming(address):
             yield held.claim(None, None, "unnamed", "the guest gave no hostname")
 
     def decide(self, name: str, *, records: bool = True) -> Decision:

@@ -22,6 +22,7 @@ from leasewatch.daemon.counters import Counters
 from leasewatch.daemon.seats import Credentials
 from leasewatch.history.reader import HistoryReader
 from leasewatch.names.policy import NamePolicy, Rules
+from tests.leasewatch.api.methods import methods
 
 CALLS = 500
 Peer = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -61,7 +62,7 @@ class Turns:
 def test_between_two_calls_of_one_peer_everybody_else_has_a_turn(tmp_path: Path) -> None:
     path, turns = tmp_path / "socket", Turns()
     answers = Answers(NamePolicy(Rules()), list, turns.sources)
-    server = VarlinkServer(path, answers, HistoryReader(tmp_path / "none"), lambda: 0, peers(100))
+    server = VarlinkServer(path, methods(answers, HistoryReader(tmp_path / "none")), peers(100))
 
     async def scenario() -> None:
         await server.start()
@@ -91,7 +92,7 @@ def test_many_users_do_not_keep_another_from_asking(
     path = tmp_path / "socket"
     answers = Answers(NamePolicy(Rules()), list, list)
     server = VarlinkServer(
-        path, answers, HistoryReader(tmp_path / "none"), lambda: 0, peers(len(crowd))
+        path, methods(answers, HistoryReader(tmp_path / "none")), peers(len(crowd))
     )
 
     async def ask(peer: Peer) -> bytes:

@@ -22,6 +22,7 @@ from leasewatch.history.reader import HistoryReader
 from leasewatch.history.rows import Event, HistoryParameters
 from leasewatch.names.policy import NamePolicy, Rules
 from nss_pyvirt.errors import UserError
+from tests.leasewatch.api.methods import methods
 
 EVENT = Event(
     seq=1, time=0.0, kind="added", name=None, network=None, address=None, mac=None, why=None,
@@ -49,7 +50,7 @@ def replies(
     rows = [SourceEntry(source=f"s{number}", state="absent") for number in range(sources)]
     answers = Answers(NamePolicy(Rules()), list, lambda: rows)
     peers = Peers(Limits(), Counters())
-    server = VarlinkServer(folder / "socket", answers, HarmedHistory(pages), lambda: 7, peers)
+    server = VarlinkServer(folder / "socket", methods(answers, HarmedHistory(pages), 7), peers)
 
     async def scenario() -> bytes:
         await server.start()

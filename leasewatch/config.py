@@ -111,8 +111,11 @@ class HistorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """MiB."""
 
 
-Places = Annotated[int, msgspec.Meta(ge=16, le=4096)]
-Share = Annotated[int, msgspec.Meta(ge=2, le=4096)]
+PLACES: Final = 16, 4096
+SHARE: Final = 2, 4096
+"""The least and the most that a limit may be; leasewatch.service may open more files than that."""
+Places = Annotated[int, msgspec.Meta(ge=PLACES[0], le=PLACES[1])]
+Share = Annotated[int, msgspec.Meta(ge=SHARE[0], le=SHARE[1])]
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

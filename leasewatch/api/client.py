@@ -44,6 +44,15 @@ class NoHistoryError(UserError):
     code = "unavailable"
 
 
+class RefusedError(UserError):
+    """The service answered with the error `name`, which has these parameters."""
+
+    def __init__(self, method: str, name: str, parameters: msgspec.Raw) -> None:
+        super().__init__(f"the service refused {method}: {name}")
+        self.name = name
+        self.parameters = parameters
+
+
 class NoSuchNameError(UserError):
     """Nothing answers to the query; `candidates` were refused. The exit code is 3."""
 
@@ -62,21 +71,21 @@ class NoSuchNameError(UserError):
 
 def list_entries(path: Path) -> ListReply:
     """Every candidate, from the service at `path`; raises NoServiceError or UserError."""
-    pages = list(_pages(path, interface.LIST, None, ListReply))
+    pages = list(replies(path, interface.LIST, None, ListReply))
     entries = [entry for page in pages for entry in page.entries]
     return ListReply(entries=entries, generation=pages[-1].generation)
 
 
 def sources(path: Path) -> SourcesReply:
     """How each source stands, from the service at `path`; raises NoServiceError or UserError."""
-    pages = _pages(path, interface.SOURCES, None, SourcesReply)
+    pages = replies(path, interface.SOURCES, None, SourcesReply)
     return SourcesReply(sources=[source for page in pages for source in page.sources])
 
 
 def resolve(path: Path, query: str) -> ResolveReply:
     """What a name or an address answers; raises NoSuchNameError, NoServiceError or UserError."""
     asked = ResolveParameters(query=query)
-    (reply,) = _pages(path, interface.RESOLVE, asked, ResolveReply, more=False)
+    (reply,) = replies(path, interface.RESOLVE, asked, ResolveReply, more=False)
     return reply
 
 
@@ -84,13 +93,13 @@ def history(
     path: Path, asked: HistoryParameters, timeout: float = exchange.TIMEOUT
 ) -> HistoryReply:
     """Who held which address when; raises NoHistoryError, NoServiceError or UserError."""
-    pages = _pages(path, interface.HISTORY, asked, HistoryReply, timeout=timeout)
+    pages = replies(path, interface.HISTORY, asked, HistoryReply, timeout=timeout)
     return HistoryReply(holdings=[holding for page in pages for holding in page.holdings])
 
 
 def events(path: Path, asked: HistoryParameters, timeout: float = exchange.TIMEOUT) -> EventsReply:
     """What happened; raises NoHistoryError, NoServiceError or UserError."""
-    pages = _pages(path, interface.EVENTS, asked, EventsReply, timeout=timeout)
+    pages = replies(path, interface.EVENTS, asked, EventsReply, timeout=timeout)
     return EventsReply(events=[event for page in pages for event in page.events])
 
 
@@ -103,18 +112,18 @@ def monitor(
     """
     asked = MonitorParameters(since=since)
     until = math.inf if timeout is None else time.monotonic() + timeout
-    return _pages(path, interface.MONITOR, asked, MonitorReply, until=until)
+    return replies(path, interface.MONITOR, asked, MonitorReply, until=until)
 
 
 def wait(path: Path, asked: WaitParameters) -> WaitReply:
     """Whether a name got an address, or lost the last one; raises NoServiceError or UserError."""
     most = interface.MAX_WAIT if asked.timeout is None else asked.timeout
     timeout = most + exchange.TIMEOUT
-    (reply,) = _pages(path, interface.WAIT, asked, WaitReply, more=False, timeout=timeout)
+    (reply,) = replies(path, interface.WAIT, asked, WaitReply, more=False, timeout=timeout)
     return reply
 
 
-def _pages(
+def replies(
     path: Path,
     method: str,
     parameters: msgspec.Struct | None,
@@ -124,7 +133,10 @@ def _pages(
     timeout: float = exchange.TIMEOUT,
     until: float | None = None,
 ) -> Iterator[_T]:
-    """The parameters of each reply to one call; the last one is the only one without `more`."""
+    """The parameters of each reply to one call; the last one is the only one without `more`.
+
+    Raises NoServiceError, RefusedError or another UserError.
+    """
     try:
         asked = msgspec.Raw(msgspec.json.encode(parameters or {}))
     except UnicodeEncodeError:
@@ -152,7 +164,7 @@ def _refusal(method: str, error: str, parameters: msgspec.Raw) -> UserError:
     if error == interface.TOO_MANY_WAITS:
         hint = "end some of them, or raise waits_of_user in leasewatch.toml"
         return UserError("too many commands of this user wait already", hint, "unavailable")
-    return UserError(f"the service refused {method}: {error}")
+    return RefusedError(method, error, parameters)
 
 
 def _decode(message: bytes | msgspec.Raw, kind: type[_T]) -> _T:

@@ -24,6 +24,7 @@ command = commands.Group(
         "history": "leasewatch.cli.history",
         "sources": "leasewatch.cli.sources",
         "doctor": "leasewatch.doctor.cli",
+        "admin": "leasewatch.cli.admin",
     },
     epilog=frame.examples(
         "leasewatch list                     every lease, and whether its name is published",

@@ -185,7 +185,7 @@ class Group:
     `members`: name -> module whose `command` it is, imported when it is used; `MODULE:ATTRIBUTE`
     names another attribute. `aliases`: a word that does what these words of ours do, e.g. `rm` ->
     `delete`; help does not list it. `synonyms`: a word of other tools -> the words to suggest.
-    `version`: of a whole program.
+    `version`: of a whole program. `default`: the member that is meant if none is named.
     """
 
     def __init__(
@@ -197,8 +197,9 @@ class Group:
         aliases: Mapping[str, str] | None = None,
         synonyms: Mapping[str, str] | None = None,
         version: str = "",
+        default: str = "",
     ) -> None:
-        self.help, self.epilog, self.version = help, epilog, version
+        self.help, self.epilog, self.version, self.default = help, epilog, version, default
         self.members: dict[str, str | Group | Command] = {**(members or {})}
         self.aliases, self.synonyms = aliases or {}, synonyms or {}
 
@@ -214,7 +215,11 @@ class Group:
         return add
 
     def ours(self, words: Sequence[str]) -> list[str]:
-        """The words with ours in place of an alias."""
+        """The words with ours in place of an alias, and the default before its own options."""
+        if self.default and (not words or (words[0][:1] == "-" and words[0] != "--help")):
+            return [self.default, *words]
+        if not words:
+            return []
         first, *rest = words
         return [*self.aliases[first].split(), *rest] if first in self.aliases else [*words]
 
@@ -242,7 +247,7 @@ def read(top: Group | Command, prog: str, words: Sequence[str]) -> Callable[[obj
     """The command that the words call, to be called with its `obj`; None: it is click's turn."""
     path, left, found = [prog], [*words], top
     while isinstance(found, Group):
-        left = found.ours(left) if left else left
+        left = found.ours(left)
         member = found.find(left[0]) if left else None
         if member is None:
             return None

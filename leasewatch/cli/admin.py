@@ -67,7 +67,7 @@ def status(paths: Paths, output: str) -> None:
         frame.write(table.plain({"what": [*lines], "how": [*lines.values()]}))
 
 
-@command.command(commands.ROWS)
+@command.command(*commands.rows(*dict.fromkeys((*_COLUMNS, *_CSV))))
 def clients(paths: Paths, output: frame.Format) -> None:
     """List who is connected to the service.
 

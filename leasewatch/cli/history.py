@@ -16,6 +16,7 @@ from nss_pyvirt.terminal.commands import Param
 
 _HOLDINGS = ("name", "network", "address", "mac", "since", "until", "state")
 _EVENTS = ("time", "event", "name", "network", "address", "mac", "why")
+_MORE = ("claim", "domain", "hostname", "client_id", "from", "expires", "seq")
 _HOLDINGS_WIDE = {"network": 80, "until": 100, "mac": 130}
 _EVENTS_WIDE = {"network": 100, "mac": 130}
 """The least width of a terminal that shows these."""
@@ -48,7 +49,7 @@ def _moment(text: str) -> float:
         default=10_000,
         help="Show only the newest rows.",
     ),
-    commands.ROWS,
+    *commands.rows(*dict.fromkeys((*_HOLDINGS, *_EVENTS, *_MORE))),
     epilog=frame.examples(
         "leasewatch history 10.77.0.12                     who had it, and when",
         "leasewatch history web1 --since yesterday",

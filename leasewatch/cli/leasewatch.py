@@ -26,6 +26,8 @@ command = commands.Group(
         "doctor": "leasewatch.doctor.cli",
         "admin": "leasewatch.cli.admin",
     },
+    unlisted={"net-dhcp-leases": "leasewatch.cli.net_dhcp_leases"},
+    aliases={"domifaddr": "list"},
     epilog=frame.examples(
         "leasewatch list                     every lease, and whether its name is published",
         "leasewatch ip web1                  its addresses, one per line",

@@ -17,14 +17,23 @@ if TYPE_CHECKING:
     from typing import Any
 
 _COLUMNS = ("name", "network", "address", "mac", "from", "expires", "trust", "state")
+_MORE = (*("reason", "domain", "hostname", "client_id", "iaid", "family", "ifindex", "source"),)
+"""What only JSON and CSV have unless -c names it."""
 _WIDE = {"network": 70, "mac": 100, "from": 120, "trust": 120}
 """The least width of a terminal that shows these."""
 _EVIDENT = {"published", "unnamed"}
 """States that explain themselves."""
+_VIRSH = {"arp": "neighbour"}
+"""What virsh domifaddr calls a source."""
 _STATES = ("published", "pending", "refused", "conflict", "ended", "expired", "unnamed")
 
 
-def _complete_network(ctx: Any, _param: object, incomplete: str) -> list[str]:
+ALL = (*_COLUMNS, *_MORE)
+ROWS = commands.rows(*ALL)
+
+
+def complete_network(ctx: Any, _param: object, incomplete: str) -> list[str]:
+    """Shell completion: the networks that have leases."""
     return ask.complete(ctx, "network", incomplete)
 
 
@@ -35,7 +44,7 @@ def _complete_network(ctx: Any, _param: object, incomplete: str) -> list[str]:
         name="networks",
         multiple=True,
         metavar="NETWORK",
-        complete=_complete_network,
+        complete=complete_network,
         help="Only leases on this network (repeatable).",
     ),
     Param(
@@ -45,12 +54,22 @@ def _complete_network(ctx: Any, _param: object, incomplete: str) -> list[str]:
         multiple=True,
         help="Only leases in this state (repeatable).",
     ),
-    commands.ROWS,
+    Param(
+        "--source",
+        name="sources",
+        multiple=True,
+        metavar="SOURCE",
+        help="Only addresses from there: lease, neighbour, a kind of DHCP server like libvirt (see "
+        "leasewatch sources), or a lease file (repeatable).",
+    ),
+    Param("--mac", name="macs", multiple=True, metavar="MAC", hidden=True),
+    *ROWS,
     epilog=frame.examples(
         "leasewatch list",
         "leasewatch list web1",
         "leasewatch list --network lab --state refused",
         "leasewatch list -o name",
+        "leasewatch list -c name,address --no-header",
         "leasewatch list -o json | jq '.[] | select(.state == \"conflict\")'",
     ),
 )
@@ -59,6 +78,8 @@ def command(
     wanted: Sequence[str],
     networks: Sequence[str],
     states: Sequence[str],
+    sources: Sequence[str],
+    macs: Sequence[str],
     output: frame.Format,
 ) -> None:
     """List every lease, and whether its name is published.
@@ -75,20 +96,24 @@ def command(
     expired    the lease has expired
     unnamed    the guest gave no hostname
 
-    `-o name` prints the published names. JSON and CSV give expiry in Unix
-    seconds; none: the lease never expires. Exits with 3 if a name, address,
-    MAC or option leaves nothing to list.
+    `-o name` prints the published names, `-c` the columns that you want, also
+    further ones. JSON and CSV give expiry in Unix seconds; none: the lease
+    never expires. Exits with 3 if a name, address, MAC or option leaves
+    nothing to list.
     """  # noqa: D301  click means the character
-    asked = {word.lower().removesuffix(".") for word in wanted}
-    now = time.time()
+    asked = {word.lower().removesuffix(".") for word in (*wanted, *macs)}
+    origins = _origins(paths, sources)
+    columns, now = commands.Command.rows.columns, time.time()
 
     def shown(entry: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
         if not _is_chosen(entry, asked, networks, states):
             return None
-        return _order(entry), _row(entry, output, now)
+        if origins and entry["origin"] not in origins and entry["source"] not in origins:
+            return None
+        return _order(entry), _row(entry, output, columns, now)
 
     chosen = [row for row in ask.entries(paths, shown) if row is not None]
-    if not chosen and (wanted or networks or states):
+    if not chosen and (asked or networks or states or origins):
         hint = "leasewatch list shows every lease"
         raise UserError("no lease matches", hint, "not-found", exit_code=3)
     if not chosen and output == "table":
@@ -100,8 +125,23 @@ def command(
     if output == "name":
         published = (row["name"] for row in rows if row["state"] == "published" and row["name"])
         rows = [{"name": name} for name in dict.fromkeys(published)]
-    columns = (*_COLUMNS, "reason") if output == "csv" else _COLUMNS
-    frame.write(frame.render(rows, columns, output, name="name", wide=_WIDE))
+    headed = (*_COLUMNS, "reason") if output == "csv" else _COLUMNS
+    frame.write(frame.render(rows, headed, output, name="name", wide=_WIDE))
+
+
+def _origins(paths: Paths, sources: Collection[str]) -> set[str]:
+    """What --source accepts: `lease`, `neighbour`, and paths of lease files; empty: all."""
+    found = {_VIRSH.get(word, word) for word in sources}
+    kinds = {word for word in found if not word.startswith("/")} - {"lease", "neighbour"}
+    if not kinds:
+        return found
+    from leasewatch.api import client  # noqa: PLC0415  start-up time
+
+    known = client.sources(paths.varlink).sources
+    if strange := kinds - {entry.source for entry in known}:
+        what = f'"{min(strange)}" is not lease, neighbour, a lease file or a kind of DHCP server'
+        raise UserError(what, "leasewatch sources", "usage", exit_code=2)
+    return found | {entry.path for entry in known if entry.source in kinds and entry.path}
 
 
 def _is_chosen(
@@ -125,7 +165,9 @@ def _order(entry: dict[str, Any]) -> tuple[object, ...]:
     return (name is None, show.natural(name or ""), network, family, packed)
 
 
-def _row(entry: dict[str, Any], output: frame.Format, now: float) -> dict[str, Any]:
+def _row(
+    entry: dict[str, Any], output: frame.Format, columns: Sequence[str], now: float
+) -> dict[str, Any]:
     if output == "json":
         return words.row(entry)
     if output == "name":
@@ -136,7 +178,7 @@ def _row(entry: dict[str, Any], output: frame.Format, now: float) -> dict[str, A
     if output == "csv":
         return words.row(entry) | {"address": address}
     is_lease = address is not None and origin != "neighbour"
-    return {
+    row = {
         "name": entry["name"],
         "network": entry["network"],
         "address": address,
@@ -144,5 +186,8 @@ def _row(entry: dict[str, Any], output: frame.Format, now: float) -> dict[str, A
         "from": origin,
         "expires": show.expiry(entry["expires"], now) if is_lease else None,
         "trust": entry["trust"],
-        "state": verdict if verdict in _EVIDENT else f"{verdict}: {entry['reason']}",
+        "state": verdict
+        if verdict in _EVIDENT or "reason" in columns
+        else f"{verdict}: {entry['reason']}",
     }
+    return words.row(entry) | row if columns else row

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 
@@ -30,7 +29,7 @@ _CANDIDATES_WIDE = {"mac": 110, "trust": 130, "from": 130, "source": 150}
         flag=True,
         help="List each candidate, and why it was or was not chosen.",
     ),
-    commands.ROWS,
+    *commands.rows(*dict.fromkeys((*_ANSWER, *_CANDIDATES))),
     epilog=frame.examples(
         "leasewatch resolve web1",
         "leasewatch resolve 10.77.0.12",
@@ -52,7 +51,7 @@ def command(paths: Paths, query: str, output: frame.Format, *, explain: bool) ->
             error.hint = "leasewatch list shows every lease"
         raise
     if output == "json":
-        frame.write(json.dumps(_object(reply), indent=2) + "\n")
+        frame.write(frame.render_object(_object(reply)))
     elif explain:
         _print_candidates(reply.candidates, output)
     else:

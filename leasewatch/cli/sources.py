@@ -18,7 +18,7 @@ _CSV = tuple("modified" if column == "age" else column for column in _COLUMNS)
 
 
 @commands.command(
-    commands.ROWS,
+    *commands.rows(*_COLUMNS, "modified", "hint"),
     epilog=frame.examples(
         "leasewatch sources",
         "leasewatch sources -o json | jq '.[] | select(.error)'",

@@ -31,7 +31,8 @@ class Param:
     texts, or a function that makes the value of a text or raises ValueError with the reason; None:
     any text. `flag`: an option without a value; `--x/--no-x` can be switched off. `bare`: the value
     of an option that is given as `--x` rather than `--x=VALUE`. `multiple`: the value is a tuple.
-    `rest`: the argument takes all words from there on, also those that begin with `-`.
+    `rest`: the argument takes all words from there on, also those that begin with `-`. `hidden`:
+    neither help nor completion lists it.
     """
 
     def __init__(  # noqa: PLR0913  one for each attribute
@@ -48,12 +49,14 @@ class Param:
         metavar: str | None = None,
         help: str = "",  # noqa: A002  click's word
         complete: Complete | None = None,
+        hidden: bool = False,
     ) -> None:
         self.name = name or words[-1].split("/")[0].lstrip("-").replace("-", "_")
         self.words = words if words[0][0] == "-" else ()
         self.kind, self.flag, self.bare, self.rest = kind, flag, bare, rest
         self.multiple, self.required, self.default = multiple, required, default
         self.metavar, self.help, self.complete = metavar, help, complete
+        self.hidden = hidden
 
     def convert(self, text: str) -> Any:
         """The value of a text; raises ValueError."""
@@ -83,11 +86,44 @@ def output(*formats: str, help: str) -> Param:  # noqa: A002  click's word
     return Param("-o", "--output", kind=formats, default=formats[0], help=help)
 
 
-ROWS: Final = output(
-    *("table", "json", "csv", "name"),
-    help="How to print the rows. A wide terminal shows more columns of a table.",
-)
+def rows(*columns: str) -> tuple[Param, ...]:
+    """The options of a command that prints rows. `columns`: all that `-c` may name."""
+
+    def chosen(text: str) -> tuple[str, ...]:
+        names = tuple(name.strip().lower() for name in text.split(","))
+        for name in names:
+            if name not in columns:
+                raise ValueError(f'there is no column "{name}", only: {", ".join(columns)}')
+        return names
+
+    return (
+        output(
+            *("table", "wide", "json", "jsonl", "csv", "name"),
+            help="How to print the rows. A wide terminal shows more columns of a table; wide: all.",
+        ),
+        Param(
+            "-c",
+            "--columns",
+            kind=chosen,
+            metavar="COLUMN,...",
+            help=f"Show these columns, in this order, of: {', '.join(columns)}.",
+        ),
+        Param("--no-header", flag=True, help="Omit the heading of a table or of CSV."),
+    )
+
+
 _RESULTS: Final = output("text", "json", help="How to print results and errors.")
+
+
+class Rows:
+    """How the running command prints rows."""
+
+    def __init__(self, output: str = "", columns: Sequence[str] = (), *, header: bool = True):
+        self.columns = columns
+        """Those that `-c` names; empty: the command's own."""
+        self.header = header
+        self.are_lines = output == "jsonl"
+        self.are_wide = output == "wide"
 
 
 class Command:
@@ -95,11 +131,13 @@ class Command:
 
     `check`: gets the words of the command and its values first, and raises UserError.
     `needs_root`: refuse to do anything for other users, and print the command to type.
-    A command that has no option `-o` of its own takes `-o text|json`.
+    A command that has no option `-o` of its own takes `-o text|json`. The function is told `json`
+    for `jsonl` and `table` for `wide`; `frame.render` knows the difference.
     """
 
     prints_json: ClassVar[bool] = False
-    """Whether the running command was given `-o json`."""
+    """Whether the running command was given `-o json` or `-o jsonl`."""
+    rows: ClassVar[Rows] = Rows()
 
     def __init__(
         self,
@@ -159,9 +197,14 @@ class Command:
 
         `path`: the words of the command, for messages.
         """
-        Command.prints_json = values["output"] == "json"
-        if not self._prints_rows:
-            del values["output"]
+        asked = values.pop("output")
+        Command.prints_json = asked in {"json", "jsonl"}
+        if "no_header" in values:
+            columns, bare = values.pop("columns") or (), values.pop("no_header")
+            Command.rows = Rows(asked, columns, header=not bare)
+            asked = {"jsonl": "json", "wide": "table"}.get(asked, asked)
+        if self._prints_rows:
+            values["output"] = asked
         try:
             self._check(path, values)
             if self.needs_root and os.geteuid() != 0:
@@ -171,7 +214,7 @@ class Command:
                 raise UserError(f"{path} needs root", f"sudo {typed}", "needs-root")
             return self.act(**values) if obj is None else self.act(obj, **values)
         finally:
-            Command.prints_json = False
+            Command.prints_json, Command.rows = False, Rows()
 
 
 def command(*params: Param, **attrs: Any) -> Callable[[Callable[..., Any]], Command]:
@@ -183,9 +226,10 @@ class Group:
     """A group of commands.
 
     `members`: name -> module whose `command` it is, imported when it is used; `MODULE:ATTRIBUTE`
-    names another attribute. `aliases`: a word that does what these words of ours do, e.g. `rm` ->
-    `delete`; help does not list it. `synonyms`: a word of other tools -> the words to suggest.
-    `version`: of a whole program. `default`: the member that is meant if none is named.
+    names another attribute. `unlisted`: further ones, which help omits. `aliases`: a word that does
+    what these words of ours do, e.g. `rm` -> `delete`; help does not list it. `synonyms`: a word of
+    other tools -> the words to suggest. `version`: of a whole program.
+    `default`: the member that is meant if none is named.
     """
 
     def __init__(
@@ -194,6 +238,7 @@ class Group:
         *,
         epilog: str,
         members: Mapping[str, str] | None = None,
+        unlisted: Mapping[str, str] | None = None,
         aliases: Mapping[str, str] | None = None,
         synonyms: Mapping[str, str] | None = None,
         version: str = "",
@@ -201,6 +246,7 @@ class Group:
     ) -> None:
         self.help, self.epilog, self.version, self.default = help, epilog, version, default
         self.members: dict[str, str | Group | Command] = {**(members or {})}
+        self._unlisted = unlisted or {}
         self.aliases, self.synonyms = aliases or {}, synonyms or {}
 
     def command(
@@ -225,12 +271,13 @@ class Group:
 
     def find(self, name: str) -> Group | Command | None:
         """The member of that name, imported now."""
-        found = self.members.get(name)
+        found = self.members.get(name) or self._unlisted.get(name)
         if isinstance(found, str):
             module, _, attribute = found.partition(":")
             found = getattr(__import__(module, fromlist=[""]), attribute or "command")
             assert isinstance(found, Group | Command)  # noqa: S101  for mypy
-            self.members[name] = found
+            if name in self.members:
+                self.members[name] = found
         return found
 
     def meant(self, name: str) -> str | None:

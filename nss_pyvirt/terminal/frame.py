@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     Format = Literal["table", "json", "csv", "name"]
 
+SCHEMA: Final = 1
+"""Of our JSON: another number if a key goes or means something else. Keys may be added."""
 _UNWRITTEN: Final = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
@@ -61,14 +63,15 @@ def run(
 
 def asks_for_json(words: Sequence[str]) -> bool:
     """Whether the arguments hold `-o json`, also where click could not read them to the end."""
+    formats = {"json", "jsonl"}
     asked = False
     for word, following in zip(words, [*words[1:], ""], strict=True):
         if word == "--":
             break
         if word in {"-o", "--output"}:
-            asked = following == "json"
+            asked = following in formats
         elif word.startswith(("-o", "--output=")):
-            asked = word in {"-ojson", "--output=json"}
+            asked = word.removeprefix("--output=").removeprefix("-o") in formats
     return asked
 
 
@@ -173,25 +176,52 @@ def render(
 ) -> str:
     """The rows as text.
 
-    `columns` are keys, which a table heads in capitals; `name` is the key for `-o name`. JSON keeps
-    every key of the rows and their types; None prints as `-` in a table, as nothing in CSV. A
-    terminal shows a `wide` column only if it has at least so many characters a line. A table
-    without rows has no heading either.
+    `columns` are keys, which a table heads in capitals; `-c` names others. `name` is the key for
+    `-o name`. JSON keeps every key of the rows and their types; None prints as `-` in a table, as
+    nothing in CSV. A terminal shows a `wide` column only if it has at least so many characters a
+    line. A table without rows has no heading either.
     """
+    asked = commands.Command.rows
     if output == "json":
-        import json  # noqa: PLC0415  start-up time
-
-        return json.dumps(list(rows), indent=2) + "\n"
+        return _as_json(rows, asked)
     if output == "name":
         return "".join(f"{printable(str(row[name]))}\n" for row in rows if row[name] is not None)
+    if asked.columns:
+        columns = asked.columns
+        rows = [{key: row.get(key) for key in columns} for row in rows]
     cells = {key: _texts([row[key] for row in rows]) for key in columns}
     if output == "csv":
-        return _csv([columns, *zip(*cells.values(), strict=True)])
+        return _csv([*[[*cells]] * asked.header, *zip(*cells.values(), strict=True)])
     if not rows:
         return ""
-    shown = {key: [key.upper(), *(c or table.NOTHING for c in cells[key])] for key in columns}
-    terminal = terminal_width()
-    return table.fitted(shown, wide, terminal) if terminal else table.plain(shown)
+    shown = {
+        key: [*[key.upper()] * asked.header, *(text or table.NOTHING for text in texts)]
+        for key, texts in cells.items()
+    }
+    terminal = 0 if asked.are_wide else terminal_width()
+    if not terminal:
+        return table.plain(shown)
+    return table.fitted(shown, {} if asked.columns else wide, terminal)
+
+
+def _as_json(rows: Sequence[Mapping[str, object]], asked: commands.Rows) -> str:
+    """A list of objects or, for `-o jsonl`, one object a line."""
+    import json  # noqa: PLC0415  start-up time
+
+    if asked.columns:
+        rows = [{key: row[key] for key in asked.columns if key in row} for row in rows]
+    versioned = [{"schema": SCHEMA, **row} for row in rows]
+    if asked.are_lines:
+        return "".join([f"{json.dumps(row)}\n" for row in versioned])
+    return json.dumps(versioned, indent=2) + "\n"
+
+
+def render_object(value: Mapping[str, object]) -> str:
+    """One object as JSON, in one line for `-o jsonl`."""
+    import json  # noqa: PLC0415  start-up time
+
+    indent = None if commands.Command.rows.are_lines else 2
+    return json.dumps({"schema": SCHEMA, **value}, indent=indent) + "\n"
 
 
 def _texts(values: Sequence[object]) -> list[str]:

@@ -39,7 +39,7 @@ def fitted(table: Table, wide: Mapping[str, int], terminal: int) -> str:
     widths = [max(map(len, column)) for column in shown.values()]
     if _CHOSEN in shown:
         lengths = [n for n in map(len, shown[_CHOSEN]) if n <= max(terminal // 6, len(_CHOSEN))]
-        widths[[*shown].index(_CHOSEN)] = max(lengths)
+        widths[[*shown].index(_CHOSEN)] = max(lengths, default=0)
     rows = zip(*shown.values(), strict=True)
     return "".join(f"{line}\n" for row in rows for line in _lines(row, widths, terminal))
 

@@ -92,7 +92,7 @@ class _Group(click.Group):
         """Find the command of the first word; UserError with the command to type instead."""
         args = self._ours.ours(args)
         name = args[0]
-        if name in self._ours.members or name[:1] == "-" or ctx.resilient_parsing:
+        if self._ours.find(name) or name[:1] == "-" or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
         hint = f"{ctx.command_path} --help"
         if meant := self._ours.meant(name):
@@ -139,6 +139,7 @@ def _param(ours: Param) -> click.Parameter:
         default=bool(ours.default) if ours.flag else ours.default,
         show_default=ours.default is not None,
         help=ours.help,
+        hidden=ours.hidden,
         **attrs,
     )
 

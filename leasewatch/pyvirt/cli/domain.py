@@ -7,6 +7,7 @@ import sys
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.cli import halves
 from leasewatch.pyvirt.cli.halves import each, say
+from leasewatch.pyvirt.domains.listing import KEYS, Listing
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame
 from nss_pyvirt.terminal import show as look
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from leasewatch.pyvirt.domains.domains import Domains
-    from leasewatch.pyvirt.domains.listing import Listing
     from leasewatch.pyvirt.domains.reached import Goal
 
 _COLUMNS = ("name", "state", "networks", "macs", "addresses", "autostart", "why")
@@ -29,6 +29,7 @@ _ORDER = (
 )
 """Of the commands in help."""
 _EXPECTED = ("the guest shut down", "it was forced off")
+_ROWS = commands.rows(*KEYS)
 _NAME, _NAMES = halves.one_name("domain"), halves.names("domain")
 
 
@@ -39,8 +40,6 @@ def _domains() -> Domains:
 
 
 def _listing() -> Listing:
-    from leasewatch.pyvirt.domains.listing import Listing  # noqa: PLC0415  start-up time
-
     return Listing(Paths())
 
 
@@ -62,7 +61,7 @@ command = commands.Group(
     aliases=halves.ALIASES
     | {
         **dict.fromkeys(("shutdown", "poweroff"), "stop"),
-        **dict.fromkeys(("dominfo", "domstate"), "show"),
+        **dict.fromkeys(("dominfo", "domstate", "domifaddr"), "show"),
         **dict.fromkeys(("domstats", "top"), "stats"),
         **dict.fromkeys(("shell", "exec"), "ssh"),
         "reboot": "restart",
@@ -78,7 +77,7 @@ command = commands.Group(
 )
 
 
-@command.command(commands.ROWS, name="list")
+@command.command(*_ROWS, name="list")
 def list_(output: frame.Format) -> int:
     """List all domains."""
     domains = _listing()
@@ -95,11 +94,11 @@ def list_(output: frame.Format) -> int:
     return code
 
 
-@command.command(_NAME, commands.ROWS)
+@command.command(_NAME, *_ROWS)
 def show(name: str, output: frame.Format) -> None:
     """Show everything that is known about one domain."""
     row = _listing().describe(name)
-    if output != "table":
+    if output != "table" or commands.Command.rows.columns:
         frame.write(frame.render([_shown(row, output)], tuple(row), output, name="name"))
         return
     for key, value in row.items():

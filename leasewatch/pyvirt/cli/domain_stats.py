@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shlex
 import sys
@@ -58,7 +57,7 @@ def _check(path: str, values: Mapping[str, Any]) -> None:
     halves.names("domain"),
     Param("--watch", flag=True, help="Look once a second until Ctrl-C; a table shows rates."),
     Param("--perf", flag=True, help="Count perf events of QEMU, each second."),
-    commands.ROWS,
+    *commands.rows(*dict.fromkeys((*_COLUMNS, *_CSV, *EVENTS, "time"))),
     check=_check,
     epilog=frame.examples(
         "sudo pyvirt domain stats",
@@ -152,7 +151,6 @@ class _Shown:
         self._output, self._perf, self._watch = output, perf, watch
         on_terminal = sys.stdout is not None and sys.stdout.isatty()
         self._redraws = watch and output == "table" and on_terminal
-        self._first = True
 
     def print(self, rows: Sequence[Row], before: Sequence[Row]) -> None:
         """Print what domains have used or, in a table, their rates since the rows `before`."""
@@ -171,14 +169,12 @@ class _Shown:
             now = time.strftime("%H:%M:%S") if is_table else round(time.time(), 3)
             rows = [{"time": now, **row} for row in rows]
         if self._watch and self._output == "json":
-            frame.write("".join(f"{json.dumps(row)}\n" for row in rows))
-            return
+            commands.Command.rows.are_lines = True
         text = frame.render(rows, columns, self._output, name="name", wide=_WIDE)
         if self._redraws:
             text = f"\x1b[H\x1b[2J{text or 'no domain is running'}"
-        elif not self._first and self._output != "name":
-            text = text.partition("\n")[2]  # without the heading
-        self._first = self._first and not rows
+        elif rows:
+            commands.Command.rows.header = False  # from the next look on
         frame.write(text)
 
     def end(self) -> None:

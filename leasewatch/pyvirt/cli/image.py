@@ -157,7 +157,7 @@ def pull(names: Sequence[str]) -> int:
 
 
 @command.command(
-    commands.ROWS,
+    *commands.rows(*_COLUMNS, "user"),
     Param("--available", flag=True, help="List the images that `pull` can download."),
     name="list",
 )
@@ -181,7 +181,7 @@ def list_(output: frame.Format, *, available: bool) -> None:
     frame.write(frame.render(rows, _COLUMNS, output, name="name", wide=_WIDE))
 
 
-@command.command(_NAME, commands.ROWS)
+@command.command(_NAME, *commands.rows(*_COLUMNS, "sha256", "checksum", "on_disk", "file"))
 def show(name: str, output: frame.Format) -> None:
     """Show everything that is known about one image."""
     images = _known()
@@ -196,7 +196,7 @@ def show(name: str, output: frame.Format) -> None:
         "file": str(file),
         "source": image.source,
     }
-    if output != "table":
+    if output != "table" or commands.Command.rows.columns:
         frame.write(frame.render([row], tuple(row), output, name="name"))
         return
     for key, value in row.items():

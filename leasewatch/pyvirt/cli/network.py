@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _COLUMNS = ("name", "state", "mode", "subnet", "subnet6", "bridge", "suffix", "autostart")
 _WIDE = {"subnet6": 80, "suffix": 100, "autostart": 110}
 """The least width of a terminal that shows these."""
+_ROWS = commands.rows(*_COLUMNS, "host_access", "reserved")
 _NAME, _NAMES = halves.one_name("network"), halves.names("network")
 
 
@@ -95,7 +96,7 @@ def create(name: str, **wanted: Any) -> None:
     frame.print_done(sentence, network=name, subnet=network.subnet, subnet6=network.subnet6)
 
 
-@command.command(commands.ROWS, name="list")
+@command.command(*_ROWS, name="list")
 def list_(output: frame.Format) -> int:
     """List all networks."""
     networks = _listing()
@@ -112,7 +113,7 @@ def list_(output: frame.Format) -> int:
     return code
 
 
-@command.command(_NAME, commands.ROWS)
+@command.command(_NAME, *_ROWS)
 def show(name: str, output: frame.Format) -> None:
     """Show one network.
 
@@ -123,7 +124,7 @@ def show(name: str, output: frame.Format) -> None:
     if output == "json":
         found = _attached(row)
         row |= found.rows() if found else {"ports": [], "others": []}
-    if output != "table":
+    if output != "table" or commands.Command.rows.columns:
         frame.write(frame.render([_shown(row, output)], tuple(row), output, name="name"))
         return
     shown = _shown(row, output)

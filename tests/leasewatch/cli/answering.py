@@ -21,7 +21,7 @@ ENTRY = {
 
 @contextmanager
 def answering(paths: Paths, entries: Sequence[dict[str, Any]], page: int = 3) -> Iterator[None]:
-    """Serve `List`, in pages, and `Resolve` until the block ends. Other names are unknown."""
+    """Serve `List`, in pages, `Resolve` and `Sources`. Other names are unknown."""
     paths.service_run.mkdir(parents=True, exist_ok=True)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(paths.socket)
@@ -60,6 +60,11 @@ def _replies(
         for at in starts:
             shown = {"entries": entries[at : at + page], "generation": 7}
             yield {"parameters": shown, "continues": at != starts[-1]}
+        return
+    if call["method"].endswith(".Sources"):
+        files = {"pyvirt": ENTRY["source"], "libvirt": "/other"}
+        sources = [{"source": k, "state": "watched", "path": path} for k, path in files.items()]
+        yield {"parameters": {"sources": sources}}
         return
     query = call["parameters"]["query"]
     own = [entry for entry in entries if query in {entry["name"], entry["address"]}]

@@ -15,6 +15,7 @@ from nss_pyvirt import snapshot
 from nss_pyvirt.terminal import show
 from tests.leasewatch.cli.asking import DOWN, LATER, LOOPBACK, STARTS, publish, run, v4
 
+LAB = {f"10.77.0.{host}" for host in range(5, 10)}
 # what is asked for, the addresses that are listed
 FILTERS = {
     "a name": (["web1"], {"10.77.0.5", "fd12::5", "fe80::5"}),
@@ -25,6 +26,9 @@ FILTERS = {
     "a state": (["--state", "refused"], {"10.77.0.7"}),
     "two states": (["--state", "expired", "--state", "unnamed"], {"10.77.0.8", "10.77.0.9"}),
     "a name and a network": (["web1", "--network", "lab"], {"10.77.0.5"}),
+    "leases": (["WEB1", "--source", "lease"], {"10.77.0.5"}),
+    "a lease file": (["--source", "{root}/var/lib/pyvirt/leases/lab.leases"], LAB),
+    "virsh's word for a MAC": (["--mac", "52:54:00:00:00:09"], {"10.77.0.9"}),
 }
 
 
@@ -57,11 +61,14 @@ def test_the_list_shows_every_lease_and_why_it_does_not_answer(
 def test_the_list_can_be_limited(
     paths: Paths, capsys: pytest.CaptureFixture[str], argv: list[str], addresses: set[str]
 ) -> None:
+    argv = [word.format(root=paths.root) for word in argv]
     code, out, _ = run(paths, capsys, "list", *argv, "-o", "json")
     assert (code, {entry["address"] for entry in json.loads(out)}) == (0, addresses)
 
 
-@pytest.mark.parametrize("argv", [["web9"], ["--network", "lan"], ["wpad", "--state", "published"]])
+@pytest.mark.parametrize(
+    "argv", [["web9"], ["--network", "lan"], ["--source", "arp"], ["wpad", "--state", "published"]]
+)
 def test_a_list_of_what_is_not_there_fails(
     paths: Paths, capsys: pytest.CaptureFixture[str], argv: list[str]
 ) -> None:

@@ -75,27 +75,35 @@ def _install_users(system: System, undo: ExitStack) -> Iterator[str]:
     missing = [user for user in users.COMMENTS if not pieces.account(system, user)]
     for user in missing:
         undo.callback(tools.delete_user, system, user)
-    if missing:
-        _add_users(system, missing)
+    lacks_group = not pieces.account(system, users.GROUP, "group")
+    if lacks_group:
+        undo.callback(tools.delete_group, system, users.GROUP)
+    if missing or lacks_group:
+        _add_users(system, missing, lacks_group=lacks_group)
     for user in missing:
         yield f"added the system user {user}"
+    if lacks_group:
+        yield f"added the system group {users.GROUP}: its members may administer the service"
 
 
-def _add_users(system: System, missing: Sequence[str]) -> None:
+def _add_users(system: System, missing: Sequence[str], *, lacks_group: bool) -> None:
     rules = Path(__file__).parent / "system" / "nss-pyvirt.sysusers"
     if shutil.which("systemd-sysusers"):
         root = [] if system.running else [f"--root={system.root}"]
         tools.run("systemd-sysusers", *root, str(rules))
     elif shutil.which("useradd"):
+        if lacks_group:
+            tools.run("groupadd", *tools.prefix(system), "--system", users.GROUP)
         for user in missing:
             home = HISTORY if user == users.USER else "/"
             tools.run("useradd", *tools.prefix(system), "--system", "--user-group",
                  "--no-create-home", "--home-dir", home, "--shell", "/usr/sbin/nologin",
                  "--comment", users.COMMENTS[user], user)  # fmt: skip
     else:
+        what = f"user {missing[0]}" if missing else f"group {users.GROUP}"
         raise UserError(
-            f"found neither systemd-sysusers nor useradd to add the user {missing[0]}",
-            f"add a system user {missing[0]} by hand, then: sudo nss-pyvirt install",
+            f"found neither systemd-sysusers nor useradd to add {what}",
+            f"add a system {what} by hand, then: sudo nss-pyvirt install",
             "missing",
         )
 

@@ -126,8 +126,15 @@ def give_back_state(system: System) -> Iterator[str]:
 
 
 def _remove_users(system: System) -> Iterator[str]:
+    """Remove the users that have our comment, and the group, which came with them."""
+    accounts = {user: pieces.account(system, user) for user in users.COMMENTS}
+    are_ours = any(accounts[user][4:5] == [comment] for user, comment in users.COMMENTS.items())
+    group = pieces.account(system, users.GROUP, "group")
+    if group and are_ours and not _is_primary(system, group[2]):
+        tools.delete_group(system, users.GROUP)
+        yield f"removed the system group {users.GROUP}"
     for user, comment in users.COMMENTS.items():
-        account = pieces.account(system, user)
+        account = accounts[user]
         if not account:
             continue
         if account[4:5] != [comment]:
@@ -138,6 +145,12 @@ def _remove_users(system: System) -> Iterator[str]:
             continue
         tools.delete_user(system, user)
         yield f"removed the system user {user}"
+
+
+def _is_primary(system: System, gid: str) -> bool:
+    """Whether some user's own group has that number."""
+    lines = system.at("/etc/passwd").read_text(errors="replace").splitlines()
+    return any(line.split(":")[3:4] == [gid] for line in lines)
 
 
 def _tmpfiles_folders() -> list[str]:

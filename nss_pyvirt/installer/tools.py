@@ -78,8 +78,13 @@ def delete_user(system: System, user: str) -> None:
     """Remove a user and its group, if they exist."""
     if pieces.account(system, user):
         run("userdel", *prefix(system), user)
-    if pieces.account(system, user, "group"):
-        run("groupdel", *prefix(system), user)
+    delete_group(system, user)
+
+
+def delete_group(system: System, group: str) -> None:
+    """Remove a group, if it exists."""
+    if pieces.account(system, group, "group"):
+        run("groupdel", *prefix(system), group)
 
 
 def prefix(system: System) -> list[str]:

@@ -13,7 +13,7 @@ BARE = r"""
 mkdir -p /run/layer/up /run/layer/work
 mount -t overlay -o lowerdir=/usr,upperdir=/run/layer/up,workdir=/run/layer/work overlay /usr
 printf 'passwd: files\nhosts:  files dns\n' >/etc/nsswitch.conf
-sed -i -E "/^(leasewatch|pyvirt-qemu):/d" /etc/passwd /etc/group /etc/shadow /etc/gshadow
+sed -i -E "/^(leasewatch|pyvirt-qemu|pyvirt):/d" /etc/passwd /etc/group /etc/shadow /etc/gshadow
 rmdir /run/leasewatch /var/lib/leasewatch /etc/pyvirt
 rm -f /etc/ssh/ssh_config.d/pyvirt.conf
 ldconfig
@@ -41,6 +41,7 @@ def test_a_running_system_gets_every_piece_and_gives_it_back(world: World) -> No
     installed = world.run(["nss-pyvirt", "install"]).stdout
     assert "added the system user leasewatch" in installed
     assert "added the system user pyvirt-qemu" in installed
+    assert "added the system group pyvirt" in installed
     world.run(["python", "-c", PUBLISH])
     assert world.run(["getent", "hosts", "web1"]).stdout.split() == ["10.77.0.5", "web1"]
     status = world.run(["nss-pyvirt", "status"], check=False).stdout

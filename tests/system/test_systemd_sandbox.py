@@ -67,7 +67,7 @@ def test_the_sandbox_lets_through_what_the_service_needs_and_nothing_else(
         )
 
 
-SEEN_OF_ETC = {"alternatives", "ld.so.cache", "localtime", "pyvirt"}
+SEEN_OF_ETC = {"alternatives", "group", "ld.so.cache", "localtime", "pyvirt"}
 
 
 def test_what_is_replaced_or_comes_later_in_etc_is_hidden_from_the_running_service(
@@ -109,3 +109,34 @@ def test_a_lease_file_named_in_the_settings_is_followed_after_a_reload(installed
 
 def test_systemd_itself_rates_the_unit_as_safe(installed: Machine) -> None:
     installed.run(["systemd-analyze", "security", "--no-pager", "--threshold=16", "leasewatch"])
+
+
+def test_the_group_pyvirt_may_administer_the_service_and_others_may_look(
+    installed: Machine,
+) -> None:
+    user = ["setpriv", "--reuid=1001", "--regid=1001"]
+    shown = installed.run([*user, "--clear-groups", "leasewatch", "admin", "clients"]).stdout
+    assert "leasewatch admin clients" in shown
+    words = ["leasewatch", "admin", "log", "notice"]
+    refused = installed.run([*user, "--clear-groups", *words], check=False)
+    assert refused.returncode == 1
+    assert "only root and members of the group pyvirt may change the service" in refused.stderr
+    gid = installed.run(["getent", "group", "pyvirt"]).stdout.split(":")[2]
+    done = installed.run([*user, f"--groups={gid}", *words]).stdout
+    assert done == "the service logs notice and worse\n"
+    installed.run([*user, f"--groups={gid}", "leasewatch", "admin", "reload"])
+
+
+def test_varlinkctl_finds_the_service_in_the_registry_while_it_runs(installed: Machine) -> None:
+    registry, socket = "/run/varlink/registry", "/run/leasewatch/org.pyvirt.LeaseWatch"
+    links = f"cd {registry} && for name in *; do echo $name $(readlink $name); done"
+    installed.run(["mkdir", "-p", registry])
+    try:
+        installed.run(["systemctl", "restart", "leasewatch"])
+        found = installed.sh(links).split()
+        assert found == ["org.pyvirt.Admin", socket, "org.pyvirt.LeaseWatch", socket]
+        installed.run(["systemctl", "stop", "leasewatch"])
+        assert installed.sh(f"ls {registry}") == ""
+    finally:
+        installed.run(["rm", "-r", "/run/varlink"])
+        installed.run(["systemctl", "start", "leasewatch"])

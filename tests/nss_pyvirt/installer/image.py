@@ -13,6 +13,7 @@ USERS = """root:x:0:0::/root:/bin/sh
 leasewatch:x:990:990:a user of the image:/:/bin/false
 pyvirt-qemu:x:991:991:a user of the image:/:/bin/false
 """
+GROUPS = "root:x:0:\npyvirt:x:992:\n"
 PROGRAM = "/opt/pyvirt/bin/leasewatch"
 LIBC = next(Path("/lib").glob("*-linux-gnu/libc.so.6"))
 LIBS = f"usr/lib/{LIBC.parent.name}"
@@ -26,6 +27,7 @@ def make_image(folder: Path) -> Path:
     (root / "etc/systemd/system").mkdir(parents=True)
     (root / "etc/nsswitch.conf").write_text(NSSWITCH)
     (root / "etc/passwd").write_text(USERS)
+    (root / "etc/group").write_text(GROUPS)
     shutil.copy(LIBC, root / LIBS / "libc.so.6")
     (root / "etc/ssh/ssh_config.d").mkdir(parents=True)
     (root / "etc/ssh/ssh_config").write_text("Include /etc/ssh/ssh_config.d/*.conf\n")

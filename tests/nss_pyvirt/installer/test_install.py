@@ -15,14 +15,14 @@ import pytest
 from leasewatch.pyvirt.domains import domains
 from leasewatch.pyvirt.networks import networks
 from nss_pyvirt.errors import UserError
-from nss_pyvirt.installer import glibc, pieces, rootfs
+from nss_pyvirt.installer import glibc, pieces, rootfs, tools
 from nss_pyvirt.installer.cli import command
 from nss_pyvirt.installer.install import install
 from nss_pyvirt.installer.pieces import System
 from nss_pyvirt.installer.remove import give_back_state, remove
 from nss_pyvirt.installer.status import status
 from nss_pyvirt.terminal import frame
-from nss_pyvirt.users import COMMENTS, QEMU_USER
+from nss_pyvirt.users import COMMENTS, QEMU_USER, USER
 from tests.leasewatch.killing import everything, killed_at_each_step
 from tests.nss_pyvirt.installer.image import (
     LIBC,
@@ -170,10 +170,24 @@ def test_remove_names_what_is_still_started_and_how_to_stop_it(
 def test_the_user_of_running_domains_is_kept(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     passwd = image / "etc/passwd"
     passwd.write_text(f"pyvirt-qemu:x:991:991:{COMMENTS[QEMU_USER]}:/:/bin/false\n")
+    (image / "etc/group").unlink()
     monkeypatch.setattr(pieces, "started", lambda _: [("domain", "web1")])
     (kept,) = remove(system(image))
     assert kept == "kept the user pyvirt-qemu, which runs domains: stop them, and remove again"
     assert "pyvirt-qemu" in passwd.read_text()
+
+
+@pytest.mark.parametrize(("primary", "goes"), [("1000", True), ("992", False)])
+def test_the_group_goes_with_our_users_unless_it_is_a_users_own(
+    image: Path, monkeypatch: pytest.MonkeyPatch, primary: str, goes: bool
+) -> None:
+    ours = f"leasewatch:x:990:990:{COMMENTS[USER]}:/:/bin/false\n"
+    (image / "etc/passwd").write_text(f"{ours}pyvirt:x:1000:{primary}::/:/bin/sh\n")
+    ran: list[str] = []
+    monkeypatch.setattr(tools, "run", lambda *words: ran.append(f"{words[0]} {words[-1]}"))
+    remove(system(image))
+    assert ("groupdel pyvirt" in ran) == goes
+    assert "userdel leasewatch" in ran
 
 
 def test_removing_gives_the_image_back_to_the_byte(image: Path) -> None:

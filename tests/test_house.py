@@ -18,7 +18,7 @@ _ROOMS = (
     *("addresses", "model", "errors", "paths"),
     *("daemon", "files", "names", "sources", "config", "settings"),
     *("leases", "neighbours", "history"),
-    *("hosttable", "api", "inventory", "service", "cli", "pyvirt", "doctor"),
+    *("hosttable", "api", "reach", "inventory", "service", "cli", "pyvirt", "doctor"),
 )
 _PYVIRT = (
     *("process", "nft", "ip", "files"),
@@ -34,6 +34,7 @@ _PYVIRT_USES = {
     "names",
     "sources",
     "neighbours",
+    "reach",
 }
 
 # Pure modules: no file, socket, process or clock. socket is there for inet_pton alone.
@@ -59,7 +60,8 @@ _PURE = (
     *(f"sources/{name}.py" for name in ("json_records", "kea", "libvirt", "networkd")),
     *("sources/registry.py", "sources/source.py"),
     *(f"pyvirt/defined/{name}.py" for name in ("domain", "login", "network", "subnets")),
-    *("pyvirt/login/host_entries.py", "pyvirt/login/user_data.py", "pyvirt/domains/qemu.py"),
+    *(f"pyvirt/login/{name}.py" for name in ("booting_hosts", "host_entries", "user_data")),
+    "pyvirt/domains/qemu.py",
     "pyvirt/domains/firmware.py",
     *(f"pyvirt/images/{name}.py" for name in ("checksums", "image_content", "names")),
     *(f"pyvirt/mac_filter/{name}.py" for name in ("frame_rules", "holders", "ruleset")),

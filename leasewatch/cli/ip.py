@@ -8,18 +8,35 @@ from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame, show
 from nss_pyvirt.terminal.commands import Command, Param
 
+TYPE_CHECKING = False  # the import of typing takes 4 ms
+if TYPE_CHECKING:
+    from leasewatch.reach.addresses import What
+
 
 @commands.command(
     Param("name", required=True, complete=ask.complete_name),
     Param("-4", name="ipv4", flag=True, help="IPv4 only."),
     Param("-6", name="ipv6", flag=True, help="IPv6 only."),
-    epilog=frame.examples("leasewatch ip web1", "ping $(leasewatch ip -4 web1 | head -n 1)"),
+    Param(
+        "--wait",
+        kind=commands.seconds,
+        bare="30s",
+        metavar="TIME",
+        help="Wait until there is one; --wait=30s says how long at most.",
+    ),
+    epilog=frame.examples(
+        "leasewatch ip web1",
+        "leasewatch ip web1 --wait",
+        "ping $(leasewatch ip -4 web1 --wait=2m | head -n 1)",
+    ),
 )
-def command(paths: Paths, name: str, *, ipv4: bool, ipv6: bool) -> None:
+def command(paths: Paths, name: str, wait: int | None, *, ipv4: bool, ipv6: bool) -> None:
     """Print the addresses of NAME, one per line, best first.
 
-    Exits with 3 if there is no such name, or no such address yet.
+    Exits with 3 if there is no such name, or no such address yet; with 4 if --wait was in vain.
     """
+    if wait is not None:
+        _wait(paths, name, wait, "address" if ipv4 == ipv6 else "ipv4" if ipv4 else "ipv6")
     canonical, addresses = ask.answer(paths, name)
     wanted = [family for family, only in ((4, ipv4), (6, ipv6)) if only or ipv4 == ipv6]
     found = [(text, ifindex) for text, family, ifindex in addresses if family in wanted]
@@ -36,3 +53,14 @@ def command(paths: Paths, name: str, *, ipv4: bool, ipv6: bool) -> None:
 
         shown = [json.dumps(shown)]
     frame.write("".join(f"{line}\n" for line in shown))  # at once: `| head -n 1` breaks no pipe
+
+
+def _wait(paths: Paths, name: str, seconds: int, what: What) -> None:
+    import time  # noqa: PLC0415  start-up time
+
+    from leasewatch.cli import waiting  # noqa: PLC0415  start-up time
+    from leasewatch.reach.addresses import Awaited  # noqa: PLC0415  start-up time
+
+    with waiting.Shown() as shown:
+        awaited = Awaited(paths, name, time.monotonic() + seconds, what)
+        awaited.addresses(lambda seen: shown(name, seen))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 command = commands.Group(
     """Which virtual machine has which address, and under which name.
 
-    Exit codes: 0 found, 1 error, 2 wrong usage, 3 no such name.
+    Exit codes: 0 found, 1 error, 2 wrong usage, 3 no such name, 4 timed out.
     """,
     version=__version__,
     members={
@@ -21,6 +21,8 @@ command = commands.Group(
         "list": "leasewatch.cli.list_leases",
         "ip": "leasewatch.cli.ip",
         "resolve": "leasewatch.cli.resolve",
+        "wait": "leasewatch.cli.wait",
+        "connect": "leasewatch.cli.connect",
         "history": "leasewatch.cli.history",
         "sources": "leasewatch.cli.sources",
         "doctor": "leasewatch.doctor.cli",

@@ -94,7 +94,7 @@ def test_what_is_waited_for_in_vain_is_named(host: World) -> None:
         late = pyvirt(host, "domain", *words, "--timeout", "1", "web1", check=False)
         assert late.returncode == 1
         what, hint = late.stderr.splitlines()[-2:]
-        assert what.endswith("of web1 within 1 s: it has no address yet")
+        assert what.endswith("of web1 within 1 s: no traffic since the start")
         assert "pyvirt domain console web1" in hint
     pyvirt(host, "domain", "shutdown", "--timeout", "1", "--force", "web1")
     gone = pyvirt(host, "ssh", "web1", check=False)
@@ -108,7 +108,7 @@ def test_without_the_service_a_launch_ends_soon_and_says_how_to_start_it(
     world.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/root/.ssh/id_ed25519"])
     failed = pyvirt(world, *_words(guest_files, "web1"), check=False)
     assert failed.stderr.splitlines()[-2:] == [
-        "pyvirt: leasewatch does not run: no name is found",
+        "pyvirt: the leasewatch service is not running",
         "  hint: sudo leasewatch serve",
     ]
 

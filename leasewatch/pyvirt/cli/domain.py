@@ -17,8 +17,8 @@ TYPE_CHECKING = False  # the import of typing takes 4 ms
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from leasewatch.pyvirt.cli.waiting import Goal
     from leasewatch.pyvirt.domains.domains import Domains
-    from leasewatch.pyvirt.domains.reached import Goal
 
 _COLUMNS = ("name", "state", "networks", "macs", "addresses", "autostart", "why")
 _WIDE = {"networks": 60, "macs": 110, "autostart": 120}

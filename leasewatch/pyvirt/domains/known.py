@@ -45,6 +45,14 @@ class KnownDomains:
             state = domain_state(files)
             return state is not None and alive.is_alive(state.pid, state.born)
 
+    def check_running(self, name: str) -> None:
+        """UserError with the reason if it does not run."""
+        if self.is_running(name):
+            return
+        why = self.describe(name)["why"]
+        what = f"domain {name} is not running{why and f': {why}'}"
+        raise UserError(what, f"sudo pyvirt domain start {name}", "not-running")
+
     def running(self, state: str = "") -> list[str]:
         """The names of all domains that run, also of undefined ones, or are in this state."""
         states = running_domains(self._paths)

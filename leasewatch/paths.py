@@ -62,6 +62,8 @@ class Paths:
     """NAME.json for each domain that has run: how its last run ended."""
     ssh_known_hosts = _Below("run/pyvirt/ssh_known_hosts")
     """The domains' public host keys, which every user's ssh reads."""
+    ssh_config = _Below("run/pyvirt/ssh_config")
+    """By which every user's ssh waits for a domain that boots (`nss-pyvirt install --ssh`)."""
     qemu = _Below("run/pyvirt/qemu.json")
     """What this host's QEMU has said about itself."""
     network_list = _Below("run/pyvirt/network-list.json")

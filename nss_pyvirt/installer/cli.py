@@ -48,7 +48,7 @@ command = commands.Group(
     "Install or remove the NSS module pyvirt.",
     version=__version__,
     epilog=frame.examples(
-        "sudo nss-pyvirt install",
+        "sudo nss-pyvirt install --ssh",
         "nss-pyvirt status",
         "sudo nss-pyvirt remove",
         "nss-pyvirt install --root /mnt/image",
@@ -56,8 +56,13 @@ command = commands.Group(
 )
 
 
-@command.command(_ROOT)
-def install(root: Path) -> None:
+@command.command(
+    _ROOT,
+    Param(
+        "--ssh", flag=True, help="Let ssh wait for domains of pyvirt that have just been started."
+    ),
+)
+def install(root: Path, *, ssh: bool) -> None:
     """Install the module, its nsswitch.conf entry and the service.
 
     Puts libnss_pyvirt.so.2 into glibc's folder and `pyvirt [TRYAGAIN=return]` into the hosts line
@@ -72,7 +77,7 @@ def install(root: Path) -> None:
     """
     from nss_pyvirt.installer.install import install as put  # noqa: PLC0415  start-up time
 
-    _say(put(_system(root)), "everything is installed already")
+    _say(put(_system(root), ssh=ssh), "everything is installed already")
 
 
 @command.command(_ROOT, Param("--purge", flag=True, help="Delete the lease history, too."))

@@ -22,15 +22,18 @@ _WHERE: Final = "install the package with the system's Python, e.g. in a venv /o
 _RUNNING: Final = {"active", "activating", "reloading"}
 
 
-def install(system: System) -> list[str]:
+def install(system: System, *, ssh: bool = False) -> list[str]:
     """Install every piece that is missing or outdated; one line for each change, none: no change.
 
-    Raises UserError, with nothing left changed, if a piece cannot be installed.
+    `ssh`: let ssh wait for domains that boot, from now on. Raises UserError, with nothing left
+    changed, if a piece cannot be installed.
     """
     tools.need_root(system, "install")
     with tools.plain_errors(), ExitStack() as undo:
         _check(system)
         done = [line for step in _INSTALL for line in step(system, undo)]
+        done += ssh_config.install(system, undo, wait=ssh)
+        done += _install_nsswitch(system, undo)
         undo.pop_all()
     return done
 
@@ -206,6 +209,4 @@ _INSTALL: Final[tuple[Callable[[System, ExitStack], Iterator[str]], ...]] = (
     _install_users,
     _install_service,
     _link_manuals,
-    ssh_config.install,
-    _install_nsswitch,
 )

@@ -1,4 +1,7 @@
-"""The file of /etc/ssh/ssh_config.d by which ssh(1) knows the host keys of pyvirt's domains."""
+"""The file of /etc/ssh/ssh_config.d by which ssh(1) knows the host keys of pyvirt's domains.
+
+With `waits`, ssh also waits for a domain that boots. It keeps to that until it is removed.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Final
 
+from nss_pyvirt.errors import UserError
 from nss_pyvirt.installer import pieces, rootfs
 from nss_pyvirt.installer.pieces import System
 
 PLACE: Final = "/etc/ssh/ssh_config.d/pyvirt.conf"
 _MAIN: Final = ("/etc/ssh/ssh_config", "/usr/etc/ssh/ssh_config")  # openSUSE: the second
+_WAITS: Final = "Include /run/pyvirt/ssh_config"
 _INCLUDES: Final = "include /etc/ssh/ssh_config.d/"
 
 
@@ -27,16 +32,38 @@ def is_current(system: System) -> bool | None:
     if not path.exists():
         return None
     content = path.read_bytes()
-    return content == _content() or not pieces.is_ours(content)
+    return content == _content(waits=_waits(content)) or not pieces.is_ours(content)
 
 
-def install(system: System, undo: ExitStack) -> Iterator[str]:
-    """Put the file there, if ssh would read it."""
-    if not is_read(system) or is_current(system):
-        return
+def waits(system: System) -> bool:
+    """Whether ssh waits for domains that boot."""
     path = system.at(PLACE)
+    return path.exists() and _waits(path.read_bytes())
+
+
+def install(system: System, undo: ExitStack, *, wait: bool = False) -> Iterator[str]:
+    """Put the file there, if ssh would read it; with `wait`, ssh waits for domains that boot.
+
+    UserError if it is to wait and cannot be made to.
+    """
+    path = system.at(PLACE)
+    if not is_read(system):
+        if wait:
+            what = f"ssh does not read {path.parent}, or is not installed"
+            hint = f'{system.at(_MAIN[0])} needs the line "Include /etc/ssh/ssh_config.d/*.conf"'
+            raise UserError(what, hint, "missing")
+        return
+    wait = wait or waits(system)
+    former = path.read_bytes() if path.exists() else None
+    if former is not None and not pieces.is_ours(former):
+        if wait and not _waits(former):
+            what = f"{path} was changed by hand"
+            raise UserError(what, f"add the line yourself: {_WAITS}", "exists")
+        return
+    if former == _content(waits=wait):
+        return
     undo.callback(rootfs.make_folders(path.parent))
-    undo.callback(rootfs.replace(path, _content(), 0o644))
+    undo.callback(rootfs.replace(path, _content(waits=wait), 0o644))
     yield f"installed {path}"
 
 
@@ -52,5 +79,10 @@ def remove(system: System) -> Iterator[str]:
     yield f"removed {path}"
 
 
-def _content() -> bytes:
-    return pieces.sealed(pieces.packaged("ssh.conf"))
+def _content(*, waits: bool) -> bytes:
+    parts = ["ssh.conf", *["ssh-wait.conf"] * waits]
+    return pieces.sealed(b"".join(map(pieces.packaged, parts)))
+
+
+def _waits(content: bytes) -> bool:
+    return _WAITS.encode() in content.splitlines()

@@ -70,7 +70,8 @@ def _ssh(system: System) -> Row:
     if not current:
         fault = f"{ssh_config.PLACE} was written by another version"
         return Row("bad", "ssh", fault, _install(system))
-    return Row("ok", "ssh", "the first login to a domain is verified")
+    waits = ", and ssh waits for one that boots" * ssh_config.waits(system)
+    return Row("ok", "ssh", f"the first login to a domain is verified{waits}")
 
 
 def _settings(system: System) -> Row:

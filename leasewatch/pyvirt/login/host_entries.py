@@ -7,7 +7,7 @@ whoever answers there is the guest that has the address now. No lease has to be 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from leasewatch import addresses
 from leasewatch.model import NetworkState
@@ -19,22 +19,26 @@ _INTERFACE_IDS = (bytes.fromhex("505400fffe000001"), bytes.fromhex("000000000000
 """One without and one with leading zeros, which an address is spelt without."""
 
 
+def names(domain: DomainDefinition, networks: Iterable[NetworkState]) -> list[str]:
+    """Every name of the domain, its own first."""
+    qualified = (f"{domain.name}.{network.name}.{network.suffix}" for network in networks)
+    return [domain.name, *domain.aliases, *qualified]
+
+
 def line(
     domain: DomainDefinition,
-    networks: Iterable[NetworkState],
+    networks: Sequence[NetworkState],
     public: str,
     *,
     is_filtered: bool,
 ) -> str:
     """The domain's line. A guest that may send from any address gets its fixed ones alone."""
-    names = [domain.name, *domain.aliases]
     places = [nic.address for nic in domain.nics if nic.address]
     for network in networks:
-        names.append(f"{domain.name}.{network.name}.{network.suffix}")
         if is_filtered:
             places += (one for subnet in network.subnets for one in _patterns(subnet))
     kind, key = public.split()[:2]
-    return f"{','.join([*names, *places])} {kind} {key} {_comment(domain.name)}\n"
+    return f"{','.join([*names(domain, networks), *places])} {kind} {key} {_comment(domain.name)}\n"
 
 
 def replaced(text: str, name: str, new: str) -> str:

@@ -24,5 +24,5 @@ def loads(text: str) -> Any:
     """The value with which the text begins; ValueError if that is no JSON."""
     try:
         return _scan(text, 0)[0]
-    except StopIteration:
+    except (StopIteration, SystemError):  # Python 3.11 cannot say what is wrong without json
         raise ValueError("no JSON") from None

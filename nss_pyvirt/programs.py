@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, Self
 
+from nss_pyvirt import pidfds
 from nss_pyvirt.errors import UserError
 
 IGNORED: Final = (signal.SIGPIPE, signal.SIGXFSZ)
@@ -27,13 +27,6 @@ def find(name: str, package: str = "") -> str:
             return str(program)
     hint = f"apt install {package}" if package else ""
     raise UserError(f"{name} is not installed", hint, "missing")
-
-
-def wait_pidfd(pidfd: int, timeout: float) -> bool:
-    """Whether the process has ended within `timeout` seconds."""
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(max(0, round(timeout * 1000))))
 
 
 class Child:
@@ -122,7 +115,7 @@ class Tool:
 
     def has_ended(self, timeout: float) -> bool:
         """Whether it has ended within `timeout` seconds."""
-        return wait_pidfd(self._child.pidfd, timeout)
+        return pidfds.wait(self._child.pidfd, timeout)
 
     def finish(self, timeout: float = 10.0) -> Done:
         """Wait for its end. UserError after `timeout` seconds; it is killed then."""

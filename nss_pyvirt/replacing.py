@@ -6,8 +6,11 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Callable
-from pathlib import Path
+
+TYPE_CHECKING = False  # the import of typing takes 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 
 def replace(
@@ -63,20 +66,20 @@ def _temporary(path: Path) -> tuple[int, Path]:
     import tempfile  # noqa: PLC0415  # 5 ms, and seldom needed
 
     fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    return fd, Path(name)
+    return fd, path.with_name(os.path.basename(name))  # noqa: PTH119  start-up time
 
 
-def is_file(fd: int, path: Path) -> bool:
+def is_file(fd: int, path: str | Path) -> bool:
     """Whether the file at `path`, which must not be a link, is the one that is open as `fd`."""
     mine = os.fstat(fd)
     try:
-        there = path.lstat()
+        there = os.lstat(path)
     except FileNotFoundError:
         return False
     return (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino)
 
 
-def open_regular(path: Path, mode: int) -> int:
+def open_regular(path: str | Path, mode: int) -> int:
     """A descriptor to read and write a regular file; a missing one is made with `mode`.
 
     Safe in a folder of another user: follows no link and waits for no FIFO. Raises OSError.

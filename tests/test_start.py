@@ -17,6 +17,7 @@ from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition, NicDefinition
 from leasewatch.pyvirt.defined.network import Network
 from tests.leasewatch.cli.answering import ENTRY, answering
+from tests.leasewatch.holding import holding
 from tests.waiting import wait_for
 
 HEAVY = {"asyncio", "click", "importlib.metadata", "logging", "qemu", "subprocess", "watchdog"}
@@ -79,8 +80,24 @@ print(*DomainStops(domain_states.{root}).stop(["web1"], print, timeout=0, force=
     assert not loaded(code) & LIGHT
 
 
+def test_a_stop_of_a_network_loads_next_to_nothing(tmp_path: Path) -> None:
+    (tmp_path / "etc/pyvirt/networks").mkdir(parents=True)
+    (tmp_path / "etc/pyvirt/networks/lab.toml").touch()
+    lock = tmp_path / "run/pyvirt/networks/lab/lock"
+    with holding(lock) as parent:
+        code = f"""import os
+from leasewatch.files import holders
+from leasewatch.paths import Paths
+from leasewatch.pyvirt.networks import stops
+stop = holders.stop
+holders.stop = lambda lock, timeout: stop(lock, timeout) and not os.unlink(lock)
+stops.stop(Paths({str(tmp_path)!r}), "lab")"""
+        assert not loaded(code) & LIGHT
+        assert parent.wait(60) == -15
+
+
 @pytest.mark.parametrize("half", ["network", "domain"])
-def test_a_start_or_stop_of_pyvirt_loads_nothing_that_it_does_not_need(half: str) -> None:
+def test_a_start_of_pyvirt_loads_nothing_that_it_does_not_need(half: str) -> None:
     found = loaded(f"from leasewatch.pyvirt.cli import {half}; {half}._{half}s()")
     assert f"leasewatch.pyvirt.{half}s.{half}s" in found
     assert not found & (HEAVY | {"dataclasses", "hashlib", "json", "netaddr", "shutil"})

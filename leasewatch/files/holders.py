@@ -1,4 +1,4 @@
-"""Which process holds a lock of `locks`. It imports little, so that commands start quickly."""
+"""Which process holds a lock of `locks`, and its end. Imports little, for a quick start."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import struct
 import time
 
 from leasewatch.daemon import alive
+from nss_pyvirt import pidfds
+from nss_pyvirt.errors import UserError
 
 TYPE_CHECKING = False  # the import of typing takes 4 ms
 if TYPE_CHECKING:
@@ -50,6 +52,22 @@ def pidfd(lock: str | os.PathLike[str]) -> int | None:
         return opened
     os.close(opened)
     return None
+
+
+def stop(lock: str | os.PathLike[str], timeout: float) -> bool:
+    """End the process that holds the lock: SIGTERM, and SIGKILL after `timeout` seconds.
+
+    True if there was one.
+    """
+    opened = pidfd(lock)
+    if opened is None:
+        return False
+    try:
+        if not pidfds.end(opened, timeout):
+            raise UserError(f"the process that holds {lock} does not end, even when killed")
+    finally:
+        os.close(opened)
+    return True
 
 
 def owner(fd: int) -> int | None:

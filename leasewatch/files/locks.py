@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from pathlib import Path
 
 from leasewatch.daemon import alive
 from leasewatch.files.holders import ENDING, PAUSE, holder, owner
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.replacing import is_file, open_regular
+
+TYPE_CHECKING = False  # the import of typing takes 4 ms
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["ProcessLock", "exclusive", "holder", "shared"]
 
@@ -65,52 +65,57 @@ class ProcessLock:
             self._fd = -1
 
 
-def exclusive(lock: Path, timeout: float) -> AbstractContextManager[None]:
+def exclusive(lock: str | Path, timeout: float) -> _Held:
     """Keep other commands out by the file `lock`; the last holder removes it.
 
     UserError after `timeout` seconds.
     """
-    return _hold(lock, fcntl.LOCK_EX, timeout)
+    return _Held(str(lock), fcntl.LOCK_EX, timeout)
 
 
-def shared(lock: Path, timeout: float) -> AbstractContextManager[None]:
+def shared(lock: str | Path, timeout: float) -> _Held:
     """Like `exclusive`, but several may hold it at once."""
-    return _hold(lock, fcntl.LOCK_SH, timeout)
+    return _Held(str(lock), fcntl.LOCK_SH, timeout)
 
 
-@contextlib.contextmanager
-def _hold(lock: Path, how: int, timeout: float) -> Iterator[None]:
-    deadline = time.monotonic() + timeout
-    while (fd := _lock_file(lock, how)) is None:
-        if time.monotonic() > deadline:
-            what = f"another command has held {lock} for {timeout:.0f} s"
-            raise UserError(what, "try again", "timeout")
-        time.sleep(0.02)
+class _Held:
+    """Holds a lock as a context."""
+
+    def __init__(self, lock: str, how: int, timeout: float) -> None:
+        self._lock, self._how, self._timeout = lock, how, timeout
+        self._fd = -1
+
+    def __enter__(self) -> None:
+        deadline = time.monotonic() + self._timeout
+        while not self._take():
+            if time.monotonic() > deadline:
+                what = f"another command has held {self._lock} for {self._timeout:.0f} s"
+                raise UserError(what, "try again", "timeout")
+            time.sleep(0.02)
+
+    def _take(self) -> bool:
+        """Whether it is ours now; False: others hold it, or have just removed the file.
+
+        Every user who can open a file can flock(2) it, so only its owner can open this one.
+        """
+        os.makedirs(os.path.dirname(self._lock), 0o700, exist_ok=True)  # noqa: PTH103, PTH120
+        self._fd = open_regular(self._lock, 0o600)
+        if _flocked(self._fd, self._how) and is_file(self._fd, self._lock):
+            return True
+        os.close(self._fd)
+        return False
+
+    def __exit__(self, *_: object) -> None:
+        # The last holder removes the file. While the lock changes, it is free for a moment.
+        if _flocked(self._fd, fcntl.LOCK_EX) and is_file(self._fd, self._lock):
+            os.unlink(self._lock)  # noqa: PTH108  start-up time
+        os.close(self._fd)
+
+
+def _flocked(fd: int, how: int) -> bool:
+    """Whether the flock(2) is ours at once."""
     try:
-        yield
-    finally:
-        _let_go(fd, lock)
-
-
-def _lock_file(lock: Path, how: int) -> int | None:
-    """A descriptor that holds the lock; None: others hold it, or have just removed the file.
-
-    Every user who can open a file can flock(2) it, so only its owner can open this one.
-    """
-    lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fd = open_regular(lock, 0o600)
-    with contextlib.suppress(BlockingIOError):
         fcntl.flock(fd, how | fcntl.LOCK_NB)
-        if is_file(fd, lock):
-            return fd
-    os.close(fd)
-    return None
-
-
-def _let_go(fd: int, lock: Path) -> None:
-    """Drop the lock; the last holder removes the file."""
-    with contextlib.suppress(BlockingIOError):
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if is_file(fd, lock):  # while it changes, the lock is free for a moment
-            lock.unlink()
-    os.close(fd)
+    except BlockingIOError:
+        return False
+    return True

@@ -21,11 +21,10 @@ from typing import NoReturn, TextIO, cast
 
 from leasewatch.daemon import notify
 from leasewatch.files import holders
-from nss_pyvirt import programs
+from nss_pyvirt import pidfds, programs
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import frame
 
-_KILL_GRACE = 5.0  # seconds that SIGKILL may take
 _NOT_INSTALLED = 5  # systemctl(1): there is no such unit
 _SAYS = 3  # the descriptor through which a parent process reports READY=1
 
@@ -63,16 +62,6 @@ def confined(
 
 def _setpriv() -> str:
     return programs.find("setpriv", "util-linux")
-
-
-def end(pidfd: int, timeout: float) -> bool:
-    """Send SIGTERM, and SIGKILL after `timeout` seconds; True: the process has ended."""
-    for number, patience in ((signal.SIGTERM, timeout), (signal.SIGKILL, _KILL_GRACE)):
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(pidfd, number)
-        if programs.wait_pidfd(pidfd, patience):
-            return True
-    return False
 
 
 @contextlib.contextmanager
@@ -199,7 +188,7 @@ def _fork(
             failure = _await_ready(ready, pidfd, timeout)
         finally:
             if failure:
-                end(pidfd, _KILL_GRACE)
+                pidfds.end(pidfd, pidfds.KILL_GRACE)
                 os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
             os.close(pidfd)
     finally:
@@ -283,7 +272,7 @@ def _start_unit(unit: str, timeout: float) -> str | None:
     """
     argv = ["systemctl", "--quiet", "--no-ask-password", "start", unit]
     try:
-        done = programs.run(argv, package="systemd", timeout=timeout + 2 * _KILL_GRACE)
+        done = programs.run(argv, package="systemd", timeout=timeout + 2 * pidfds.KILL_GRACE)
     except UserError as error:
         return f"could not be started: {error.what}"
     if done.returncode == _NOT_INSTALLED:
@@ -339,14 +328,3 @@ def holder(lock: Path) -> Iterator[int | None]:
     finally:
         if pidfd is not None:
             os.close(pidfd)
-
-
-def stop_holder(lock: Path, timeout: float) -> bool:
-    """End the process that holds `lock`: SIGTERM, and SIGKILL after `timeout` seconds.
-
-    True if there was one.
-    """
-    with holder(lock) as pidfd:
-        if pidfd is not None and not end(pidfd, timeout):
-            raise UserError(f"the process that holds {lock} does not end, even when killed")
-        return pidfd is not None

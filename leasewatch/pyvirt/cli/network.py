@@ -7,6 +7,7 @@ from leasewatch.pyvirt.cli import halves
 from leasewatch.pyvirt.cli.halves import each, say
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame
+from nss_pyvirt.terminal import show as look
 from nss_pyvirt.terminal.commands import Param
 
 TYPE_CHECKING = False  # the import of typing takes 4 ms
@@ -204,8 +205,13 @@ def _report_firewall(networks: Networks, name: str) -> None:
 )
 def stop(names: Sequence[str], *, every: bool) -> int:
     """Stop networks. Leases are kept, so that guests get their addresses again."""
-    networks = _networks()
-    return each("network", networks.names() if every else names, networks.stop, "is stopped")
+    from leasewatch.pyvirt.networks import stops  # noqa: PLC0415  start-up time
+
+    def act(name: str) -> None:
+        stops.stop(Paths(), name)
+
+    chosen = sorted(_listing().names(), key=look.natural) if every else names
+    return each("network", chosen, act, "is stopped")
 
 
 @command.command(_NAMES, check=halves.names_or_all, needs_root=True)

@@ -68,7 +68,7 @@ def down(timeout: int | None) -> int:
         frame.print_done("nothing is started", networks=0, domains=0)
         return 0
     from leasewatch.pyvirt.cli.domain_states import stopped  # noqa: PLC0415  start-up time
-    from leasewatch.pyvirt.networks import networks  # noqa: F401, PLC0415  once, not in each fork
+    from leasewatch.pyvirt.networks import stops  # noqa: F401, PLC0415  once, not in each fork
 
     failed = stopped(started.domains, timeout, force=True)
     failed += _each("network", ["stop"], started.networks, None)

@@ -11,6 +11,7 @@ import time
 
 from leasewatch.paths import Paths
 from nss_pyvirt import light_json
+from nss_pyvirt.errors import UserError
 
 TYPE_CHECKING = False  # the import of typing takes 4 ms
 if TYPE_CHECKING:
@@ -81,10 +82,15 @@ class KeptRows:
 
 
 def read_object(path: str) -> dict[str, Any] | None:
-    """The JSON object in a file of root's; None: it is missing or cannot be read."""
+    """The JSON object in a file; None if it is missing, invalid, or not readable for this user.
+
+    UserError for any other failure: what runs must not be taken for stopped.
+    """
     try:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123  start-up time
             value = light_json.loads(file.read())
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError, ValueError):
         return None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
     return value if isinstance(value, dict) else None

@@ -12,7 +12,7 @@ import msgspec
 
 from leasewatch.errors import UNDECODABLE
 from leasewatch.pyvirt.domains import qemu, sandbox
-from nss_pyvirt import programs, replacing
+from nss_pyvirt import pidfds, programs, replacing
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.users import QEMU_USER
 
@@ -90,9 +90,9 @@ def try_acceleration(accel: qemu.Chosen, limit: float = _LIMIT) -> str:
 
 
 def _outcome(guest: programs.Child, limit: float) -> str:
-    if not programs.wait_pidfd(guest.pidfd, limit):
+    if not pidfds.wait(guest.pidfd, limit):
         guest.kill()
-        if programs.wait_pidfd(guest.pidfd, 1):  # else it is stuck in the kernel until that lets it
+        if pidfds.wait(guest.pidfd, 1):  # else it is stuck in the kernel until that lets it
             guest.reap()
         return f"a trial guest had not run 10 million instructions after {limit:g} s"
     code = guest.reap()

@@ -19,7 +19,7 @@ from leasewatch.pyvirt.files import DomainFiles, domain_state
 from leasewatch.pyvirt.login import known_hosts
 from leasewatch.pyvirt.mac_filter.apply import refresh_filter
 from leasewatch.pyvirt.networks import hosts_entries
-from nss_pyvirt import programs
+from nss_pyvirt import pidfds
 from nss_pyvirt.errors import UserError
 
 _PATIENCE = 5.0  # seconds for the parent to write its run state
@@ -107,7 +107,7 @@ def _renewed_by_parent(
             raise UserError(what, f"sudo pyvirt domain stop {files.name}", "running")
         signal.pidfd_send_signal(pidfd, signal.SIGHUP)
         while (state := domain_state(files)) is None or renewed(state, domain) != state:
-            if programs.wait_pidfd(pidfd, 0.001):
+            if pidfds.wait(pidfd, 0.001):
                 return None
             if time.monotonic() > deadline:
                 what = f"domain {files.name} has not taken over its definition"

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
-from nss_pyvirt import programs
+from nss_pyvirt import pidfds, programs
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.users import QEMU_USER
 
@@ -186,7 +186,7 @@ class _Sandbox:
         self._call("prctl", _NO_NEW_PRIVS, 1, 0, 0, 0)
         # A change of user clears it. Whoever died before this would not be noticed.
         self._call("prctl", _PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if programs.wait_pidfd(self._parent, 0):
+        if pidfds.wait(self._parent, 0):
             os._exit(FAILED)
 
     def _mount(

@@ -13,6 +13,7 @@ import time
 from leasewatch.files import holders
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.domains.listing import Listing
+from nss_pyvirt import pidfds
 from nss_pyvirt.errors import UserError
 
 TYPE_CHECKING = False  # the import of typing takes 4 ms
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 _GRACE: Final = 60  # seconds to shut down where the definition cannot be read
 _AGAIN: Final = 5.0  # seconds until the button is pressed once more: a booting guest misses it
 _QUIT: Final = 15.0  # seconds for `domain run` to end QEMU and clean up
-_KILLED: Final = 5.0  # seconds that SIGKILL may take
 _PATIENCE: Final = 60.0  # seconds that another command on the same domain may take
 _ANSWER: Final = 5.0  # seconds for QEMU to answer
 
@@ -177,8 +177,8 @@ class _End:
         if not self._force:
             what = f"{self.name} has not shut down within {self.grace} s"
             raise UserError(what, f"sudo pyvirt domain stop --force {self.name}", "timeout")
-        for number, patience in ((_signal.SIGQUIT, _QUIT), (_signal.SIGKILL, _KILLED)):
-            _send(self.pidfd, number)
+        for number, patience in ((_signal.SIGQUIT, _QUIT), (_signal.SIGKILL, pidfds.KILL_GRACE)):
+            pidfds.send(self.pidfd, number)
             yield patience
         raise UserError(f"the process of {self.name} does not end, even when killed")
 
@@ -187,7 +187,6 @@ class _End:
         from pathlib import Path  # noqa: PLC0415  start-up time
 
         from leasewatch.pyvirt.domains import qmp  # noqa: PLC0415  start-up time
-        from nss_pyvirt import programs  # noqa: PLC0415  start-up time
 
         socket = Path(self._run, "qmp")
         try:
@@ -196,15 +195,8 @@ class _End:
                 self._is_paused = False
             qmp.ask(socket, "system_powerdown", timeout=_ANSWER)
         except UserError:
-            if not self._force and not programs.wait_pidfd(self.pidfd, 1):
+            if not self._force and not pidfds.wait(self.pidfd, 1):
                 raise
-
-
-def _send(pidfd: int, number: int) -> None:
-    try:
-        _signal.pidfd_send_signal(pidfd, number)
-    except ProcessLookupError:  # it has just ended
-        return
 
 
 def _announce(ends: list[_End], say: Callable[[str], None]) -> None:

@@ -15,9 +15,9 @@ from leasewatch.files import locks
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition, parse_address, parse_mac
 from leasewatch.pyvirt.defined.network import Network, Reservation
-from leasewatch.pyvirt.networks import hosts_entries
+from leasewatch.pyvirt.networks import hosts_entries, stops
 from leasewatch.pyvirt.networks.free_address import check_free
-from leasewatch.pyvirt.networks.networks import Networks, mend, users_of
+from leasewatch.pyvirt.networks.networks import Networks, mend
 from nss_pyvirt import replacing
 from nss_pyvirt.errors import UserError
 
@@ -105,7 +105,7 @@ class NetworkChanges(Networks):
             hint = f"sudo pyvirt network create NAME {'' if old.bridge else '--bridge BRIDGE'}"
             raise UserError("mode: a network does not change its kind", hint.strip(), "invalid")
         moved = [key for key in _RESTART if getattr(old, key, None) != getattr(new, key)]
-        if moved and (users := users_of(self._paths, new.name)):
+        if moved and (users := stops.users(self._paths, new.name)):
             raise UserError(
                 f"{moved[0]}: guests are on network {new.name}: {', '.join(users)}",
                 f"sudo pyvirt domain stop {' '.join(users)}",

@@ -16,7 +16,7 @@ from pathlib import Path
 from leasewatch.files import reading
 from leasewatch.pyvirt import process
 from leasewatch.pyvirt.networks import dnsmasq_conf
-from nss_pyvirt import programs, replacing
+from nss_pyvirt import pidfds, programs, replacing
 from nss_pyvirt.errors import UserError
 
 _READY = 5.0  # seconds until it listens
@@ -53,7 +53,7 @@ class Dnsmasq:
 
     def is_running(self) -> bool:
         """Whether it was started and has not ended."""
-        return self.pidfd >= 0 and not programs.wait_pidfd(self.pidfd, 0)
+        return self.pidfd >= 0 and not pidfds.wait(self.pidfd, 0)
 
     def ensure(
         self, conf: str, kept: Collection[str], meanwhile: Callable[[], None] = lambda: None
@@ -99,7 +99,7 @@ class Dnsmasq:
         """End it; its leases stay. True: it has exited normally, with all of them written."""
         if self._process is None:
             return False
-        process.end(self.pidfd, _QUIT)
+        pidfds.end(self.pidfd, _QUIT)
         ended, self._process = self._process, None
         return ended.reap() == 0
 
@@ -108,9 +108,8 @@ class Dnsmasq:
         self._send(signal.SIGHUP)
 
     def _send(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            if self._process:
-                signal.pidfd_send_signal(self.pidfd, number)
+        if self._process:
+            pidfds.send(self.pidfd, number)
 
     def keep_leases(self) -> bool:
         """Copy the lease file if it has changed and is whole; `ensure` repairs it from the copy.
@@ -124,7 +123,7 @@ class Dnsmasq:
         if not still or not self.is_running():
             return False
         content = self._lease_file.read_bytes()
-        if reading.signature(self._lease_file) != before or programs.wait_pidfd(self.pidfd, 0):
+        if reading.signature(self._lease_file) != before or pidfds.wait(self.pidfd, 0):
             return False
         if not content.endswith(b"\n"):  # dnsmasq stands still within a rewrite
             return True
@@ -152,7 +151,7 @@ class Dnsmasq:
     def _await_ready(self) -> None:
         deadline = time.monotonic() + _READY
         while _STARTED not in (said := self._log.read_text(errors="replace")):
-            ended = programs.wait_pidfd(self.pidfd, 0.001)  # an inotify instance costs 20 ms
+            ended = pidfds.wait(self.pidfd, 0.001)  # an inotify instance costs 20 ms
             if ended or time.monotonic() > deadline:
                 said = self._log.read_text(errors="replace").strip()
                 self.stop()

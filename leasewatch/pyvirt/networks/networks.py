@@ -7,32 +7,28 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from leasewatch.files import locks, reading
-from leasewatch.model import DomainState
-from leasewatch.paths import Paths
-from leasewatch.pyvirt import nft, process
+from leasewatch.files import locks
 from leasewatch.pyvirt.defined import store, subnets
 from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.defined.network import Mode, Network, bridge_name, bridge_of
 from leasewatch.pyvirt.defined.subnets import Taken
-from leasewatch.pyvirt.files import NetworkFiles, network_state, running_domains
-from leasewatch.pyvirt.networks import firewall, iptables_legacy
-from leasewatch.pyvirt.networks.bridge import check_joined
+from leasewatch.pyvirt.files import NetworkFiles, network_state
+from leasewatch.pyvirt.networks import stops
 from leasewatch.pyvirt.networks.diversions import Diversions
 from leasewatch.pyvirt.networks.known import KnownNetworks
-from leasewatch.pyvirt.process import Say
-from nss_pyvirt import programs
 from nss_pyvirt.errors import UserError
 
+if TYPE_CHECKING:
+    from leasewatch.pyvirt.networks.firewall import Finding
+    from leasewatch.pyvirt.process import Say
+
 _READY = 15.0  # seconds for `network run` to say READY=1, or to mend what is missing
-_QUIT = 10.0  # seconds for `network run` to take everything back
 _PATIENCE = 30.0  # seconds to wait for another command on networks
 
 
@@ -119,10 +115,14 @@ class Networks(KnownNetworks):
                     f"domain create --network {other.name}",
                     "exists",
                 )
+        from leasewatch.pyvirt.networks.bridge import check_joined  # noqa: PLC0415  start-up time
+
         check_joined(network.bridge)
 
     def start(self, name: str) -> bool:
         """Return once guests can lease; False: it was started already, and was repaired."""
+        from leasewatch.pyvirt import process  # noqa: PLC0415  start-up time
+
         self.get(name)
         files = self._files(name)
         with locks.exclusive(files.commands, _PATIENCE):
@@ -159,26 +159,6 @@ class Networks(KnownNetworks):
         self._refuse_collision(network, diversions)
         run.run(self._paths, network, diversions)
 
-    def stop(self, name: str) -> None:
-        """Undo everything, also what a killed process has left; leases stay."""
-        store.check_name(name, "network")
-        files = self._files(name)
-        if name not in self.names() and not files.run.exists():
-            self.get(name)  # says what is there
-        with locks.exclusive(files.commands, _PATIENCE):
-            if users := users_of(self._paths, name):
-                raise UserError(
-                    f"network {name} is in use by running domains: {', '.join(users)}",
-                    f"sudo pyvirt domain stop {' '.join(users)}",
-                    "running",
-                )
-            # A process that undoes everything removes its lock last; else its work is left.
-            if not process.stop_holder(files.lock, _QUIT) or files.lock.exists():
-                _take_down(files)
-                files.lock.unlink(missing_ok=True)
-            if name not in self.names():  # deleted, perhaps just now by another command
-                _remove_run(files)
-
     def delete(self, name: str) -> None:
         """Remove a stopped network that no domain uses: its leases, then its definition."""
         store.check_defined(self._paths.network_definitions, name, "network")
@@ -190,25 +170,30 @@ class Networks(KnownNetworks):
                 )
             store.check_defined(self._paths.network_definitions, name, "network")
             defined = store.readable(self._paths.domain_definitions, DomainDefinition)
-            if users := _names(name, defined):
+            on_it = [each.name for each in defined if any(nic.network == name for nic in each.nics)]
+            if on_it:
                 raise UserError(
-                    f"network {name} is used by domains: {', '.join(users)}",
-                    f"sudo pyvirt domain delete {' '.join(users)}",
+                    f"network {name} is used by domains: {', '.join(on_it)}",
+                    f"sudo pyvirt domain delete {' '.join(on_it)}",
                     "running",
                 )
-            _take_down(files)
+            stops.take_down(self._paths, name)
             files.leases.unlink(missing_ok=True)
             files.definition.unlink()
-            _remove_run(files)
+            stops.remove_run(self._paths, name)
 
-    def findings(self, name: str) -> list[firewall.Finding]:
+    def findings(self, name: str) -> list[Finding]:
         """Other rulesets that may drop this network's packets."""
+        from leasewatch.pyvirt import nft  # noqa: PLC0415  start-up time
+
         bridge, mode = bridge_name(name), self.get(name).mode
         if mode == "bridged":
             return []
         return dropping(self._rules or nft.ruleset(), bridge, mode)
 
     def _read_rules(self) -> None:
+        from leasewatch.pyvirt import nft  # noqa: PLC0415  start-up time
+
         with contextlib.suppress(UserError, OSError):  # `findings` tries again
             self._rules = nft.ruleset()
 
@@ -238,34 +223,14 @@ class Networks(KnownNetworks):
                 )
 
 
-def dropping(rules: Iterable[Mapping[str, Any]], bridge: str, mode: Mode) -> list[firewall.Finding]:
+def dropping(rules: Iterable[Mapping[str, Any]], bridge: str, mode: Mode) -> list[Finding]:
     """Rulesets that may drop packets of `bridge`: nftables' and those of iptables-legacy."""
+    from leasewatch.pyvirt.networks import firewall, iptables_legacy  # noqa: PLC0415  start-up time
+
     found = firewall.judge(rules, bridge, mode)
     for tables in iptables_legacy.tables():
         found += firewall.judge_legacy(*tables, bridge, mode)
     return found
-
-
-def users_of(paths: Paths, network: str) -> list[str]:
-    """The names of the running domains on a network."""
-    return _names(network, running_domains(paths))
-
-
-def _names(network: str, domains: Iterable[DomainDefinition | DomainState]) -> list[str]:
-    """The names of the domains with a card on a network."""
-    return [each.name for each in domains if any(nic.network == network for nic in each.nics)]
-
-
-def _take_down(files: NetworkFiles) -> None:
-    from leasewatch.pyvirt.networks import run  # noqa: PLC0415  # other commands do without
-
-    run.take_down(files)
-
-
-def _remove_run(files: NetworkFiles) -> None:
-    import shutil  # noqa: PLC0415  # start-up time
-
-    shutil.rmtree(files.run, ignore_errors=True)
 
 
 def _pick(taken: Sequence[Taken], diversions: Diversions) -> str:
@@ -292,6 +257,12 @@ def mend(files: NetworkFiles) -> bool:
 
     False: there is no process, or it has ended.
     """
+    import signal  # noqa: PLC0415  start-up time
+
+    from leasewatch.files import reading  # noqa: PLC0415
+    from leasewatch.pyvirt import process  # noqa: PLC0415
+    from nss_pyvirt import pidfds  # noqa: PLC0415
+
     before = reading.signature(files.state)
     said = files.log.stat().st_size if files.log.exists() else 0
     with process.holder(files.lock) as pidfd:
@@ -300,7 +271,7 @@ def mend(files: NetworkFiles) -> bool:
         signal.pidfd_send_signal(pidfd, signal.SIGHUP)
         deadline = time.monotonic() + _READY
         while reading.signature(files.state) in (None, before):
-            if programs.wait_pidfd(pidfd, 0.001):
+            if pidfds.wait(pidfd, 0.001):
                 return False
             if time.monotonic() > deadline:
                 raise process.last_error(files.log, said, f"network {files.name} was not repaired")

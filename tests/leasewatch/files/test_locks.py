@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from leasewatch.daemon import alive
-from leasewatch.files import locks
-from leasewatch.pyvirt import process
+from leasewatch.files import holders, locks
 from nss_pyvirt.errors import UserError
 from tests.leasewatch.holding import holding
 
@@ -79,15 +78,15 @@ def test_a_released_place_leaves_no_file_and_can_be_taken_again(tmp_path: Path) 
 
 
 def test_without_a_holder_nothing_is_stopped(tmp_path: Path) -> None:
-    assert not process.stop_holder(tmp_path / "lock", 1)
+    assert not holders.stop(tmp_path / "lock", 1)
     (tmp_path / "lock").write_text("1")
-    assert not process.stop_holder(tmp_path / "lock", 1)
+    assert not holders.stop(tmp_path / "lock", 1)
 
 
 def test_a_holder_is_stopped(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
     with holding(lock) as first:
-        assert process.stop_holder(lock, 5)
+        assert holders.stop(lock, 5)
         assert first.wait(60) == -15
 
 

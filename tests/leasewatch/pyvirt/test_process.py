@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from leasewatch.daemon import notify
-from leasewatch.files import locks
+from leasewatch.files import holders, locks
 from leasewatch.pyvirt import process
-from nss_pyvirt import programs
+from nss_pyvirt import pidfds, programs
 from nss_pyvirt.errors import UserError
 
 HOLD = """
@@ -96,7 +96,7 @@ def test_a_detached_parent_leads_its_own_session_and_holds_its_place(tmp_path: P
     pid = locks.holder(lock)
     assert pid is not None
     assert os.getsid(pid) == pid
-    assert process.stop_holder(lock, 5)
+    assert holders.stop(lock, 5)
     assert locks.holder(lock) is None
     os.waitpid(pid, 0)
 
@@ -218,7 +218,7 @@ child.wait()
             comm = Path(f"/proc/{mark.read_text()}/comm")
             until(lambda: comm.read_text() == "sleep\n", "setpriv to become sleep")
             parent.kill()
-            assert programs.wait_pidfd(child, 5)
+            assert pidfds.wait(child, 5)
         finally:
             os.close(child)
 
@@ -258,7 +258,7 @@ def test_end_kills_what_ignores_the_first_word() -> None:
         assert deaf.stdout is not None
         deaf.stdout.readline()
         pidfd = os.pidfd_open(deaf.pid)
-        assert process.end(pidfd, 0.1)
+        assert pidfds.end(pidfd, 0.1)
         os.close(pidfd)
     assert deaf.returncode == -signal.SIGKILL
 

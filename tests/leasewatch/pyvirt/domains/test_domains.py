@@ -254,15 +254,15 @@ def test_deleting_removes_disk_and_definition_but_never_the_image(paths: Paths) 
 @pytest.fixture
 def somebody_waits(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Set once a command has failed to get the lock."""
-    waits, lock_file = threading.Event(), locks._lock_file
+    waits, flocked = threading.Event(), locks._flocked
 
-    def try_once(lock: Path, how: int) -> int | None:
-        fd = lock_file(lock, how)
-        if fd is None:
-            waits.set()
-        return fd
+    def try_once(fd: int, how: int) -> bool:
+        if flocked(fd, how):
+            return True
+        waits.set()
+        return False
 
-    monkeypatch.setattr(locks, "_lock_file", try_once)
+    monkeypatch.setattr(locks, "_flocked", try_once)
     return waits
 
 

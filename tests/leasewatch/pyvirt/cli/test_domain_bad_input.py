@@ -70,7 +70,7 @@ CREATE = {
     "web1 --disk a.qcow2 --size -5G": '--size: "-5G" is not a size like 20G or 512M',
     "web1 --disk a.qcow2 --size 1025T": '--size: "1025T" is more than 1024T',
     "web1 -k --size 10G": "--size is the size of a disk",
-    "web1 --image ../x": 'there is no image "../x"',
+    "web1 --image ../x": "--image: ../x is a path: use --disk ../x",
     "web1 -k --memory 31": '--memory: "31" is not from 32 to 4194304 MiB',
     "web1 -k --memory ٣G": '--memory: "٣G" is not a size like 2048 (MiB), 512M or 2G',
     "web1 -k --cpus 1.5": '--cpus: "1.5" is not a whole number from 1 to 255',

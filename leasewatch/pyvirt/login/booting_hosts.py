@@ -25,9 +25,8 @@ def replaced(text: str, name: str, hosts: Iterable[str], program: str) -> str:
     """
     lines = (line for line in text.splitlines() if line.startswith(_DOMAIN))
     known = {words[0]: words[1:] for words in (line[len(_DOMAIN) :].split() for line in lines)}
-    known.pop(name, None)
-    if kept := [host for host in hosts if _PLAIN.fullmatch(host)]:
-        known[name] = kept
+    known[name] = [host for host in hosts if _PLAIN.fullmatch(host)]
+    known = {each: of for each, of in known.items() if of}
     rows = [f"{_DOMAIN}{' '.join([each, *of])}\n" for each, of in known.items()]
     names = ",".join(dict.fromkeys(host for of in known.values() for host in of))
     wait = f"{program} wait --booting --timeout 5m --for tcp:%p %n"

@@ -29,7 +29,7 @@ def test_one_line_has_the_names_of_all_domains_and_each_may_change_or_go() -> No
     assert replaced(one, "web1", NAMES, PROGRAM) == one
     two = replaced(one, "db1", ("db1",), PROGRAM)
     assert _match(two) == [*NAMES, "db1"]
-    assert _match(replaced(two, "web1", ("web1",), PROGRAM)) == ["db1", "web1"]
+    assert _match(replaced(two, "web1", ("web1",), PROGRAM)) == ["web1", "db1"]
     assert _match(replaced(two, "web1", (), PROGRAM)) == ["db1"]
     assert _match(replaced(one, "web1", (), PROGRAM)) == []
 

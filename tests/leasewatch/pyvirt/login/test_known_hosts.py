@@ -1,4 +1,4 @@
-"""When /run/pyvirt/ssh_known_hosts is written."""
+"""When /run/pyvirt/ssh_known_hosts and ssh_config are written."""
 
 from __future__ import annotations
 
@@ -59,3 +59,21 @@ def test_without_a_login_no_file_is_made(paths: Paths) -> None:
     _publish(paths, "web1", login=None)
     known_hosts.forget(paths, "web1")
     assert not paths.ssh_known_hosts.exists()
+
+
+def test_ssh_waits_for_each_domain_also_without_a_login_until_it_is_deleted(paths: Paths) -> None:
+    def domains() -> list[str]:
+        lines = paths.ssh_config.read_text().splitlines()
+        return [line.removeprefix("# domain:") for line in lines if line.startswith("# domain:")]
+
+    known_hosts.forget(paths, "web1")
+    assert not paths.ssh_config.exists()
+    _publish(paths, "web1", login=None)
+    _publish(paths, "web2")
+    before = paths.ssh_config.stat()
+    assert stat.S_IMODE(before.st_mode) == 0o644
+    assert domains() == ["web1 web1", "web2 web2"]
+    _publish(paths, "web1")
+    assert paths.ssh_config.stat().st_ino == before.st_ino  # not written again
+    known_hosts.forget(paths, "web1")
+    assert domains() == ["web2 web2"]

@@ -38,8 +38,8 @@ def _connect(root: Path, *words: str) -> tuple[int, list[int], str]:
     with closing(ours), closing(theirs):
         done = subprocess.run(
             [sys.executable, "-c", PROGRAM, str(root), "connect", *words],
-            stdin=theirs,
-            stdout=theirs,
+            stdin=theirs.fileno(),
+            stdout=theirs.fileno(),
             stderr=subprocess.PIPE,
             text=True,
             check=False,

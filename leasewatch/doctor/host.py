@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
-import struct
 import time
 from collections.abc import Sequence
 from functools import cached_property
@@ -16,7 +13,7 @@ from leasewatch import inventory, settings
 from leasewatch.api import client, offline
 from leasewatch.api.client import NoServiceError
 from leasewatch.api.interface import Entry, ListReply, SourceEntry
-from leasewatch.doctor.port53 import Listener, listeners
+from leasewatch.doctor.other_programs import DEADLINE, OtherPrograms, read_text
 from leasewatch.files import run_states
 from leasewatch.history.rows import HistoryParameters, Holding
 from leasewatch.model import DomainState
@@ -33,17 +30,14 @@ from leasewatch.pyvirt.networks.firewall import Finding
 from leasewatch.pyvirt.networks.known import KnownNetworks
 from leasewatch.pyvirt.networks.listing import Listing
 from leasewatch.pyvirt.networks.networks import dropping
-from nss_pyvirt import programs, snapshot
+from nss_pyvirt import snapshot
 from nss_pyvirt.checks import Row
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.installer import pieces, status
 
-DEADLINE: Final = 5.0
-"""Seconds that a program may take."""
 _RECENT: Final = 86400.0
 """Seconds of history that matter."""
 _MOST_HOLDINGS: Final = 2000
-_CHANGELOGS: Final = ("changelog.Debian.gz", "changelog.gz")
 
 
 class StartedNetwork:
@@ -64,12 +58,11 @@ class StartedNetwork:
         return self.state != "stopped"
 
 
-class Host:
+class Host(OtherPrograms):
     """The host, as far as the user who asks may see it."""
 
     def __init__(self, paths: Paths) -> None:
-        self.paths = paths
-        self.is_root = os.geteuid() == 0
+        super().__init__(paths)
         self.now = time.time()
 
     # The service and what it publishes.
@@ -125,6 +118,12 @@ class Host:
         """The published hosts; none without a file."""
         return snapshot.read(self.paths.snapshot).hosts if self.paths.snapshot.exists() else ()
 
+    def answer(self, name: str) -> snapshot.Answer:
+        """What the published file has for a name now."""
+        if not self.paths.snapshot.exists():
+            return snapshot.Answer("unknown")
+        return snapshot.lookup(self.paths.snapshot, name, now=self.now)
+
     @cached_property
     def domain_names(self) -> set[str]:
         """The names of pyvirt's domains, running or not."""
@@ -175,7 +174,7 @@ class Host:
     def bridge_netfilter(self) -> bool:
         """Whether frames between two ports of a bridge pass the rulesets for IP."""
         keys = ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables")
-        return any(_text(Path("/proc/sys/net/bridge", key)).strip() == "1" for key in keys)
+        return any(read_text(Path("/proc/sys/net/bridge", key)).strip() == "1" for key in keys)
 
     def diversions(self, version: int) -> Diversions:
         """The host's rules and routes of IPv4 or IPv6."""
@@ -199,97 +198,3 @@ class Host:
             if prefixes:
                 found[network] = on_link.Networks(prefixes)
         return found
-
-    # Other programs.
-
-    @cached_property
-    def hosts_file(self) -> list[str]:
-        """The lines of /etc/hosts."""
-        return _text(self.paths.root / "etc/hosts").splitlines()
-
-    @cached_property
-    def port53(self) -> list[Listener]:
-        """Who listens on port 53. Only root sees the programs."""
-        found: list[Listener] = []
-        for table in ("udp", "udp6", "tcp", "tcp6"):
-            found += listeners(_text(Path("/proc/net", table)), table)
-        holders = _holders({one.inode for one in found}) if self.is_root and found else {}
-        return [one._replace(program=holders.get(one.inode, "")) for one in found]
-
-    @cached_property
-    def nscd(self) -> str:
-        """The program that looks names up for glibc; empty: none, `?`: unknown."""
-        with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(DEADLINE)
-            try:
-                sock.connect(str(self.paths.root / "run/nscd/socket"))
-                peer = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-            except OSError:
-                return ""
-        (pid, _, _) = struct.unpack("=iII", peer)
-        return _text(Path("/proc", str(pid), "comm")).strip() or "?"
-
-    @cached_property
-    def nscd_settings(self) -> str:
-        """nscd.conf(5)."""
-        return _text(self.paths.root / "etc/nscd.conf")
-
-    @cached_property
-    def has_resolve_hooks(self) -> bool:
-        """Whether this systemd-resolved asks hooks."""
-        return (self.paths.root / "run/systemd/resolve.hook").is_dir()
-
-    def ssh(self, name: str) -> dict[str, str] | None:
-        """What `ssh -G` prints for a host; None: there is no ssh. UserError if it fails."""
-        try:
-            programs.find("ssh")
-        except UserError:
-            return None
-        done = programs.run(["ssh", "-G", "--", name], timeout=DEADLINE)
-        if done.returncode:
-            raise UserError((done.stderr.strip().splitlines() or ["ssh -G fails"])[0])
-        lines = (line.partition(" ") for line in done.stdout.splitlines())
-        return {key: value for key, _, value in lines}
-
-    @cached_property
-    def dnsmasq(self) -> str:
-        """The first line of `dnsmasq --version`; empty: it is not installed."""
-        try:
-            done = programs.run(["dnsmasq", "--version"], timeout=DEADLINE)
-        except UserError:
-            return ""
-        return (done.stdout.splitlines() or [""])[0]
-
-    @cached_property
-    def dnsmasq_changelog(self) -> str:
-        """What the distribution says that it has changed in dnsmasq."""
-        import gzip  # noqa: PLC0415
-
-        for name in _CHANGELOGS:
-            with contextlib.suppress(OSError, EOFError):
-                path = f"/usr/share/doc/dnsmasq-base/{name}"
-                with gzip.open(path, "rt", encoding="utf-8", errors="replace") as file:
-                    return str(file.read())
-        return ""
-
-
-def _text(path: Path) -> str:
-    """A file's text; empty if it cannot be read."""
-    with contextlib.suppress(OSError):
-        return path.read_text(errors="replace")
-    return ""
-
-
-def _holders(inodes: set[int]) -> dict[int, str]:
-    """By socket, `NAME (pid N)` of a process that has it."""
-    found: dict[int, str] = {}
-    for process in Path("/proc").iterdir():
-        if not process.name.isdigit():
-            continue
-        with contextlib.suppress(OSError):
-            for fd in (process / "fd").iterdir():
-                target = str(fd.readlink())
-                inode = int(target[8:-1]) if target.startswith("socket:[") else -1
-                if inode in inodes:
-                    found[inode] = f"{_text(process / 'comm').strip()} (pid {process.name})"
-    return found

@@ -38,4 +38,6 @@ def hiding(lines: Sequence[str], known: Mapping[str, Iterable[bytes]]) -> Iterat
             if known[name]:
                 detail += " and hides its own"
             state: State = "bad" if known[name] else "warn"
-            yield name, Row(state, SUBJECT, detail, f"sudo sed -i {number}d {_FILE}")
+            alone = f"sudo sed -i {number}d {_FILE}"
+            fix = f"remove {name} from line {number} of {_FILE}" if names[1:] else alone
+            yield name, Row(state, SUBJECT, detail, fix)

@@ -10,6 +10,7 @@ from leasewatch.doctor import (
     conflicts,
     dnsmasq,
     firewall,
+    following,
     host_keys,
     hosts_file,
     networks,
@@ -51,13 +52,20 @@ def run(host: Host) -> list[Row]:
     return [row for subject, check in CHECKS.items() for row in one(subject, check, host)]
 
 
+def follow(host: Host, name: str) -> list[Row]:
+    """The rows of one name, up to where it ends."""
+    return one("lookup", lambda host: following.follow(host, name), host)
+
+
 def one(subject: str, check: Check, host: Host) -> list[Row]:
-    """The rows of one check; one row if it fails."""
+    """The rows of one check; the last one says so if it fails."""
+    found: list[Row] = []
     try:
-        return list(check(host))
+        found += check(host)
     except UserError as error:
-        return [Row("warn", subject, f"cannot be checked: {error.what}", error.hint)]
+        found.append(Row("warn", subject, f"cannot be checked: {error.what}", error.hint))
     except PermissionError as error:
-        return [Row("root", subject, f"not checked: only root can read {error.filename}")]
+        found.append(Row("root", subject, f"not checked: only root can read {error.filename}"))
     except OSError as error:
-        return [Row("warn", subject, f"cannot be checked: {error}")]
+        found.append(Row("warn", subject, f"cannot be checked: {error}"))
+    return found

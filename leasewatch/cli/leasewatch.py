@@ -27,6 +27,7 @@ command = commands.Group(
         "sources": "leasewatch.cli.sources",
         "doctor": "leasewatch.doctor.cli",
         "admin": "leasewatch.cli.admin",
+        "top": "leasewatch.cli.top.command",
     },
     unlisted={"net-dhcp-leases": "leasewatch.cli.net_dhcp_leases"},
     aliases={"domifaddr": "list"},

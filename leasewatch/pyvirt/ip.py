@@ -35,23 +35,33 @@ def finish(tool: programs.Tool) -> None:
         raise UserError(f"ip: {_reason(done.stderr)}")
 
 
-def ask(family: int, commands: Sequence[str]) -> list[Answer | str]:
-    """Each command's answer, or in one line why it failed; `family` is 4 or 6.
+class Question:
+    """Commands that ask ip(8), which works from now on; `family` is 4 or 6.
 
-    Tables, actions and types are numbers. UserError where ip cannot be run or understood.
+    Tables, actions and types are numbers. UserError where ip cannot be run.
     """
-    argv = ["ip", f"-{family}", "-N", "-json", "-force", "-batch", "-"]
-    done = programs.run(argv, package="iproute2", text="\n".join(commands))
-    reasons: dict[int, str] = {}
-    said = 0
-    for failed in _FAILED.finditer(done.stderr):
-        reasons[int(failed[1])] = _reason(done.stderr[said : failed.start()])
-        said = failed.end()
-    answers = [msgspec.json.decode(line) for line in done.stdout.splitlines()]  # one a command
-    if len(answers) != len(commands) - len(reasons):
-        raise UserError(f"ip: {_reason(done.stderr)}")
-    left = iter(answers)
-    return [reasons[n] if n in reasons else next(left) for n in range(1, len(commands) + 1)]
+
+    def __init__(self, family: int, commands: Sequence[str]) -> None:
+        self._count = len(commands)
+        argv = ["ip", f"-{family}", "-N", "-json", "-force", "-batch", "-"]
+        self._tool = programs.Tool(argv, package="iproute2", text="\n".join(commands))
+
+    def answers(self) -> list[Answer | str]:
+        """Each command's answer, or in one line why it failed; call it once.
+
+        UserError where ip cannot be understood.
+        """
+        done = self._tool.finish()
+        reasons: dict[int, str] = {}
+        said = 0
+        for failed in _FAILED.finditer(done.stderr):
+            reasons[int(failed[1])] = _reason(done.stderr[said : failed.start()])
+            said = failed.end()
+        answers = [msgspec.json.decode(line) for line in done.stdout.splitlines()]  # one a command
+        if len(answers) != self._count - len(reasons):
+            raise UserError(f"ip: {_reason(done.stderr)}")
+        left = iter(answers)
+        return [reasons[n] if n in reasons else next(left) for n in range(1, self._count + 1)]
 
 
 def _reason(said: str) -> str:

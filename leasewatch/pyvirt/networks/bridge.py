@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from leasewatch.neighbours import kernel
@@ -12,8 +12,8 @@ from leasewatch.pyvirt.defined.network import Bridge
 from nss_pyvirt.errors import UserError
 
 
-def ensure_bridge(bridge: Bridge, ports: Iterable[str]) -> bool:
-    """Make the bridge, or mend it, and attach those of `ports` that exist; True: it was made.
+def make_bridge(bridge: Bridge) -> bool:
+    """Make the bridge, which passes no packet yet; False: it is there.
 
     UserError where it cannot be made, and where the name is that of somebody else's interface.
     """
@@ -23,24 +23,37 @@ def ensure_bridge(bridge: Bridge, ports: Iterable[str]) -> bool:
             "boot without ipv6.disable=1",
             "missing",
         )
-    there = kernel.links()
-    link = there.get(bridge.name)
+    link = kernel.links().get(bridge.name)
     if link is not None and link.mac != bridge.mac:
         raise UserError(
             f"interface {bridge.name} already exists and is not ours",
             f"ip link delete {bridge.name}, if nothing else uses it",
             "exists",
         )
-    try:
-        if link is None:
-            made = f"address {bridge.mac} type bridge stp_state 0 forward_delay 0"
-            ip.apply([f"link add name {bridge.name} {made}"])
-        _quiet_ipv6(bridge.name)
-        ip.apply([*_configuration(bridge), *_attach(bridge, filter(there.__contains__, ports))])
-    except (UserError, OSError) as error:
-        hint = error.hint if isinstance(error, UserError) else ""
-        raise UserError(f"cannot make bridge {bridge.name}: {error}", hint) from error
+    if link is None:
+        made = f"address {bridge.mac} type bridge stp_state 0 forward_delay 0"
+        _apply(bridge, [f"link add name {bridge.name} {made}"])
     return link is None
+
+
+def configure_bridge(bridge: Bridge, ports: Iterable[str]) -> None:
+    """Give the bridge its addresses and those of `ports` that exist, and start it.
+
+    UserError where that fails.
+    """
+    there = kernel.links()
+    try:
+        _quiet_ipv6(bridge.name)
+    except OSError as error:
+        raise UserError(f"cannot make bridge {bridge.name}: {error}") from error
+    _apply(bridge, [*_configuration(bridge), *_attach(bridge, filter(there.__contains__, ports))])
+
+
+def _apply(bridge: Bridge, commands: Sequence[str]) -> None:
+    try:
+        ip.apply(commands)
+    except UserError as error:
+        raise UserError(f"cannot make bridge {bridge.name}: {error}", error.hint) from error
 
 
 def check_joined(name: str) -> None:

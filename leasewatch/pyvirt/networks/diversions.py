@@ -8,8 +8,9 @@ behind main leads to is free.
 from __future__ import annotations
 
 import errno
+import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Any
 
@@ -38,20 +39,36 @@ class Diversion(msgspec.Struct, frozen=True):
 
 
 class Diversions:
-    """The rules and routes of IPv4 or IPv6 as they are now. UserError where ip(8) cannot tell."""
+    """The rules and routes of IPv4 or IPv6 as they are now. UserError where ip(8) cannot tell.
+
+    It works in the background until they are needed.
+    """
 
     def __init__(self, version: int) -> None:
         self._version = version
-        rules, routes = ip.ask(version, ["rule show", "route show table all"])
+        self._question = ip.Question(version, ["rule show", "route show table all"])
+
+    @functools.cached_property
+    def _rules_and_routes(self) -> tuple[dict[str, int], list[tuple[str, str, _Network]]]:
+        """The tables that rules ask before main, and the routes of these and of main."""
+        rules, routes = self._question.answers()
         if isinstance(rules, str) or isinstance(routes, str):
-            raise UserError(f"cannot list the host's IPv{version} rules and routes")
-        self._earlier = _earlier_tables(rules)
-        tables = {*self._earlier, _MAIN}
-        self._routes = [
+            raise UserError(f"cannot list the host's IPv{self._version} rules and routes")
+        earlier = _earlier_tables(rules)
+        tables = {*earlier, _MAIN}
+        return earlier, [
             (route.get("table", _MAIN), route.get("dev", ""), ip_network(route["dst"]))
             for route in routes
             if route["dst"] != "default" and route.get("table", _MAIN) in tables
         ]
+
+    @property
+    def _earlier(self) -> dict[str, int]:
+        return self._rules_and_routes[0]
+
+    @property
+    def _routes(self) -> list[tuple[str, str, _Network]]:
+        return self._rules_and_routes[1]
 
     def routed(self, except_device: str = "") -> list[Taken]:
         """The subnets that table main routes, without default routes."""
@@ -66,13 +83,23 @@ class Diversions:
 
         Without one the routes of table main count for nothing: `subnets.clash` looks at those.
         """
+        return self.look(subnet, bridge)()
+
+    def look(self, subnet: str, bridge: str) -> Callable[[], Diversion | None]:
+        """Begin to `find`; call what this returns for the result."""
         network = ip_network(subnet)
         addresses = [network[each] for each in sorted(set(self._samples(network, bridge)))]
-        answers = ip.ask(self._version, [f"route get fibmatch {each}" for each in addresses])
-        for address, answer in zip(addresses, answers, strict=True):
-            if found := self._judge(answer, address, network, bridge):
-                return found
-        return None
+        asked = [f"route get fibmatch {each}" for each in addresses]
+        question = ip.Question(self._version, asked)
+
+        def found() -> Diversion | None:
+            judged = (
+                self._judge(answer, address, network, bridge)
+                for address, answer in zip(addresses, question.answers(), strict=True)
+            )
+            return next(filter(None, judged), None)
+
+        return found
 
     def _samples(self, network: _Network, bridge: str) -> Iterator[int]:
         """The ends of what guests can have, and of each other route's part of that.
@@ -113,6 +140,11 @@ class Diversions:
             return None
         before = f"ip -{self._version} rule add to {network} lookup main priority {priority - 1}"
         return Diversion(f"ip rule {priority} sends {address} to {name} (table {table})", before)
+
+
+def both_diversions() -> tuple[Diversions, Diversions]:
+    """Those of IPv4 and of IPv6."""
+    return Diversions(4), Diversions(6)
 
 
 def _earlier_tables(rules: Sequence[dict[str, Any]]) -> dict[str, int]:

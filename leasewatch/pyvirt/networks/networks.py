@@ -20,7 +20,7 @@ from leasewatch.pyvirt.defined.network import Mode, Network, bridge_name, bridge
 from leasewatch.pyvirt.defined.subnets import Taken
 from leasewatch.pyvirt.files import NetworkFiles, network_state
 from leasewatch.pyvirt.networks import stops
-from leasewatch.pyvirt.networks.diversions import Diversions
+from leasewatch.pyvirt.networks.diversions import Diversions, both_diversions
 from leasewatch.pyvirt.networks.known import KnownNetworks
 from nss_pyvirt.errors import UserError
 
@@ -148,15 +148,14 @@ class Networks(KnownNetworks):
 
     def run(self, name: str) -> None:
         """Hold the network until SIGTERM."""
+        network = self.get(name)
+        diversions = () if network.bridge else both_diversions()
         from leasewatch.pyvirt.networks import run  # noqa: PLC0415  # other commands do without
 
-        network = self.get(name)
         if network.bridge:
             self._check_bridge(network)
-            run.run(self._paths, network, ())
-            return
-        diversions = Diversions(4), Diversions(6)
-        self._refuse_collision(network, diversions)
+        else:
+            self._refuse_collision(network, diversions)
         run.run(self._paths, network, diversions)
 
     def delete(self, name: str) -> None:

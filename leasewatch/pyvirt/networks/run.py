@@ -12,7 +12,7 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -27,8 +27,8 @@ from leasewatch.pyvirt.defined.network import Network, bridge, bridge_mac, bridg
 from leasewatch.pyvirt.files import NetworkFiles, running_domains
 from leasewatch.pyvirt.networks import dnsmasq_conf, hosts_entries, nat, sysctl, unmanaged
 from leasewatch.pyvirt.networks.backoff import Backoff
-from leasewatch.pyvirt.networks.bridge import bridge_deleted, ensure_bridge
-from leasewatch.pyvirt.networks.diversions import Diversions
+from leasewatch.pyvirt.networks.bridge import bridge_deleted, configure_bridge, make_bridge
+from leasewatch.pyvirt.networks.diversions import Diversions, both_diversions
 from leasewatch.pyvirt.networks.dnsmasq import SETTLED, Dnsmasq
 from leasewatch.pyvirt.networks.losses import FILTER
 from leasewatch.pyvirt.networks.parent import Parent
@@ -121,50 +121,58 @@ class _Own(Parent):
         """When to look at leases, hosts and log next; None: after the next change."""
 
     def up(self, diversions: Collection[Diversions] = ()) -> None:
-        """Make what is missing; the firewall comes before the bridge."""
-        diversions = diversions or (Diversions(4), Diversions(6))
+        """Make what is missing. The bridge passes no packet before the firewall is there."""
+        wanted, made = bridge(self._network), list[bool]()
+
+        def prepare() -> None:
+            unmanaged.write(self._files.paths, self._network.name)
+            is_new = not self._files.hosts.is_dir()
+            self._write_files()
+            made.append(make_bridge(wanted) or is_new)
+
         try:
-            nft.apply(nat.install(self._network, replacing=False))
+            nft.apply(nat.install(self._network, replacing=False), prepare)
         except UserError:  # replacing an earlier table takes longer, since the kernel waits
             nft.apply(nat.install(self._network, replacing=True))
+        if not made:
+            prepare()
         running = running_domains(self._files.paths)
         if running:
             from leasewatch.pyvirt.mac_filter.apply import refresh_filter  # noqa: PLC0415  start-up time
 
             with contextlib.suppress(nft.UnsupportedError):  # reported when they were started
                 refresh_filter(self._files.paths, [self._network.name])
-        unmanaged.write(self._files.paths, self._network.name)
-        made = ensure_bridge(bridge(self._network), self._taps(running))
+        configure_bridge(wanted, self._taps(running))
         if self._network.mode == "nat":
             sysctl.apply(self._files.sysctls, self._network.name, sysctl.forwarding())
-        made = made or not self._files.hosts.is_dir()
-        self._open_folders()
-        hosts_entries.complete(self._files.paths, self._network.name)
-        hosts_entries.reserve(self._files, self._network)
-        self._resolvers.refresh()
-        if made:  # dnsmasq uses the former bridge or folder
+        if any(made):  # dnsmasq uses the former bridge or folder
             self.dnsmasq.stop()
         self.dnsmasq.ensure(*self._settings(), lambda: self._check_reached(diversions))
         self._write_state()
 
-    def _check_reached(self, diversions: Iterable[Diversions]) -> None:
+    def _check_reached(self, diversions: Collection[Diversions]) -> None:
         """UserError if the host sends packets for guests anywhere but to the bridge."""
-        subnets = self._network.subnet, self._network.subnet6
-        for each, subnet in zip(diversions, subnets, strict=True):
-            if found := each.find(subnet, bridge_name(self._network.name)):
+        name, subnets = self._network.name, (self._network.subnet, self._network.subnet6)
+        pairs = zip(diversions or both_diversions(), subnets, strict=True)
+        looks = [each.look(subnet, bridge_name(name)) for each, subnet in pairs]
+        for found in [look() for look in looks]:
+            if found:
                 raise UserError(
-                    f"guests of network {self._network.name} cannot be reached: {found.what}",
+                    f"guests of network {name} cannot be reached: {found.what}",
                     found.hint or f"change it in {self._files.definition}",
                 )
 
-    def _open_folders(self) -> None:
-        """Make the folders that dnsmasq, which is not root, must enter, ignoring the umask."""
+    def _write_files(self) -> None:
+        """Write what dnsmasq reads, in folders that it may enter without root."""
         files = self._files
         runs = files.paths.network_runs
         state = files.leases.parent
         for folder in (runs.parent, runs, files.run, files.hosts, state.parent, state):
             folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(0o755)
+            folder.chmod(0o755)  # whatever the umask
+        hosts_entries.complete(files.paths, files.name)
+        hosts_entries.reserve(files, self._network)
+        self._resolvers.refresh()
 
     def quit(self) -> None:
         """Ask dnsmasq to end."""

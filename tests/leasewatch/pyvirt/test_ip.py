@@ -27,7 +27,7 @@ def test_each_command_gets_its_own_answer_or_its_own_reason(
         """echo '[{"dst":"a"}]'; echo '[]'\n"""
         "echo 'Error: no.' >&2; echo 'Command failed -:4' >&2; exit 1",
     )
-    answers = ip.ask(4, ["one", "two", "three", "four"])
+    answers = ip.Question(4, ["one", "two", "three", "four"]).answers()
     assert answers == ["Permission denied", [{"dst": "a"}], [], "no."]
 
 
@@ -37,7 +37,7 @@ def test_an_ip_that_answers_otherwise_is_an_error_in_its_own_words(
 ) -> None:
     put_ip(tmp_path, monkeypatch, script)
     with pytest.raises(UserError, match=r"^ip: oh$"):
-        ip.ask(4, ["rule show"])
+        ip.Question(4, ["rule show"]).answers()
 
 
 def test_a_change_that_fails_is_an_error_with_the_kernels_reason(

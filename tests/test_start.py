@@ -55,6 +55,17 @@ def test_a_query_loads_nothing_that_it_does_not_need(tmp_path: Path, words: list
     assert not found & LIGHT
 
 
+@pytest.mark.parametrize("words", [["ip", "we"], ["list", "--network", "l"], ["li"]])
+def test_a_shell_that_completes_loads_nothing_that_it_does_not_need(
+    tmp_path: Path, words: list[str]
+) -> None:
+    asks = "import os; os.environ['_NSS_PYVIRT_COMPLETE'] = 'zsh'"
+    with answering(Paths(tmp_path), [ENTRY]):
+        found = loaded(f"{asks}; {LEASEWATCH}; main({words!r}, Paths({str(tmp_path)!r}))")
+    assert "nss_pyvirt.terminal.complete" in found
+    assert not found & LIGHT
+
+
 @pytest.mark.parametrize("half", ["network", "domain"])
 def test_a_list_of_what_has_not_changed_loads_next_to_nothing(tmp_path: Path, half: str) -> None:
     paths = Paths(tmp_path)

@@ -43,12 +43,12 @@ def resolve(name: str) -> bytes:
     return (_RESOLVE % encode_basestring_ascii(name)).encode()
 
 
-def replies(path: str, call: bytes) -> Iterator[dict[str, Any]]:
+def replies(path: str, call: bytes, *, timeout: float = TIMEOUT) -> Iterator[dict[str, Any]]:
     """The parameters of each reply, unchecked; ValueError or KeyError: an error, or no reply.
 
     Raises NoServiceError, or UserError.
     """
-    for message in messages(path, call):
+    for message in messages(path, call, timeout=timeout):
         reply = light_json.loads(message.decode())
         if "error" in reply:
             raise ValueError(reply["error"])

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T")
 
+_HURRY: Final = 1.0
+"""Seconds that a shell which completes a word waits for the service."""
 _NOT_UNDERSTOOD: Final = (
     AttributeError,
     LookupError,
@@ -34,21 +36,21 @@ _NOT_UNDERSTOOD: Final = (
 )
 
 
-def complete_name(ctx: Any, _param: object, incomplete: str) -> list[str]:
+def complete_name(paths: Paths, _given: object) -> list[str]:
     """Shell completion: the names of all leases and running domains."""
-    return complete(ctx, "name", incomplete)
+    return _field(paths, "name")
 
 
-def complete(ctx: Any, field: str, incomplete: str) -> list[str]:
-    """Shell completion: the values of a field of `list`; none without the service."""
-    from leasewatch.api import client  # noqa: PLC0415  start-up time
+def complete_network(paths: Paths, _given: object) -> list[str]:
+    """Shell completion: the networks of all leases."""
+    return _field(paths, "network")
 
-    try:
-        found = client.list_entries((ctx.obj or Paths()).varlink).entries
-    except UserError:
-        return []
-    values = {str(getattr(entry, field) or "") for entry in found}
-    return sorted((v for v in values if v and v.startswith(incomplete)), key=show.natural)
+
+def _field(paths: Paths, field: str) -> list[str]:
+    """The values of a field of `list`; an error without the service, or if it is slow."""
+    pages = exchange.replies(paths.socket, exchange.LIST, timeout=_HURRY)
+    values = {entry[field] for page in pages for entry in page["entries"]}
+    return sorted((value for value in values if value), key=show.natural)
 
 
 def entries(paths: Paths, shown: Callable[[dict[str, Any]], _T]) -> list[_T]:

@@ -32,11 +32,6 @@ ALL = (*_COLUMNS, *_MORE)
 ROWS = commands.rows(*ALL)
 
 
-def complete_network(ctx: Any, _param: object, incomplete: str) -> list[str]:
-    """Shell completion: the networks that have leases."""
-    return ask.complete(ctx, "network", incomplete)
-
-
 @commands.command(
     Param("wanted", multiple=True, metavar="[NAME|ADDRESS|MAC]...", complete=ask.complete_name),
     Param(
@@ -44,7 +39,7 @@ def complete_network(ctx: Any, _param: object, incomplete: str) -> list[str]:
         name="networks",
         multiple=True,
         metavar="NETWORK",
-        complete=complete_network,
+        complete=ask.complete_network,
         help="Only leases on this network (repeatable).",
     ),
     Param(
@@ -59,6 +54,7 @@ def complete_network(ctx: Any, _param: object, incomplete: str) -> list[str]:
         name="sources",
         multiple=True,
         metavar="SOURCE",
+        complete=lambda _paths, _given: ("lease", "neighbour"),
         help="Only addresses from there: lease, neighbour, a kind of DHCP server like libvirt (see "
         "leasewatch sources), or a lease file (repeatable).",
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leasewatch.cli import list_leases
+from leasewatch.cli import ask, list_leases
 from leasewatch.paths import Paths
 from nss_pyvirt.terminal import commands, frame
 from nss_pyvirt.terminal.commands import Param
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @commands.command(
-    Param("network", complete=list_leases.complete_network),
+    Param("network", complete=ask.complete_network),
     Param("--mac", name="macs", multiple=True, metavar="MAC", help="Only this client's leases."),
     *list_leases.ROWS,
     hidden=True,

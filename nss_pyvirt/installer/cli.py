@@ -69,8 +69,8 @@ def install(root: Path, *, ssh: bool) -> None:
     of /etc/nsswitch.conf, after `files` and before everything that would hide it. Adds the system
     users leasewatch and pyvirt-qemu, the group pyvirt (see `leasewatch admin`) and, if systemd is
     present, leasewatch.service and the units of pyvirt, which start networks and domains at boot.
-    Links the man pages of a virtual environment into /usr/local/share/man. Lets ssh verify the
-    first login to a domain of pyvirt.
+    Links the man pages of a virtual environment and tab completion for bash, zsh and fish to where
+    these look. Lets ssh verify the first login to a domain of pyvirt.
 
     Running it again is harmless. After an upgrade it updates outdated files and restarts the
     service; names keep resolving. If a step fails, the earlier ones are undone.

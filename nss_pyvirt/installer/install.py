@@ -14,7 +14,16 @@ from typing import Final
 
 from nss_pyvirt import users
 from nss_pyvirt.errors import UserError
-from nss_pyvirt.installer import authselect, glibc, nsswitch, pieces, rootfs, ssh_config, tools
+from nss_pyvirt.installer import (
+    authselect,
+    glibc,
+    links,
+    nsswitch,
+    pieces,
+    rootfs,
+    ssh_config,
+    tools,
+)
 from nss_pyvirt.installer.pieces import HISTORY, NSSWITCH, SYSTEM_FILES, UNIT, UP, System
 from nss_pyvirt.installer.remove import give_back_state
 
@@ -149,21 +158,6 @@ def _install_nsswitch(system: System, undo: ExitStack) -> Iterator[str]:
     yield f"added {nsswitch.MODULE} to the hosts line of {path}"
 
 
-def _link_manuals(system: System, undo: ExitStack) -> Iterator[str]:
-    """Put the man pages of a virtual environment where `man` looks; what is there stays."""
-    linked = []
-    for link, page in pieces.manual_pages(system).items():
-        if system.at(f"/{link.relative_to(system.root)}").exists():
-            continue
-        undo.callback(rootfs.make_folders(link.parent))
-        link.unlink(missing_ok=True)  # it leads nowhere
-        link.symlink_to(page)
-        undo.callback(link.unlink)
-        linked.append(link)
-    if linked:
-        yield f"linked {len(linked)} man pages into {linked[0].parents[1]}"
-
-
 def _start_service(system: System, undo: ExitStack, state: str, *, changed: bool) -> Iterator[str]:
     """Start what is installed, now and at each boot; `state`: the service's before the install."""
     disabled = [unit for unit in (UNIT, UP) if not pieces.boot_link(system, unit).is_symlink()]
@@ -208,5 +202,5 @@ _INSTALL: Final[tuple[Callable[[System, ExitStack], Iterator[str]], ...]] = (
     _install_module,
     _install_users,
     _install_service,
-    _link_manuals,
+    links.install,
 )

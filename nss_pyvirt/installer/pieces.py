@@ -162,19 +162,6 @@ def program_of(unit: bytes) -> str:
     return command.removeprefix("ExecStart=").removesuffix(" serve")
 
 
-def manual_pages(system: System) -> dict[Path, str]:
-    """Where `man` looks for each page of this installation -> where the page is.
-
-    Empty if `man` finds them anyway or the installation has none.
-    """
-    prefix = PurePosixPath(system.program).parents[1]
-    if str(prefix) in {"/usr", "/usr/local"}:
-        return {}
-    pages = system.at(f"{prefix}/share/man").glob("man[18]/*")
-    within = sorted(f"share/man/{page.parent.name}/{page.name}" for page in pages)
-    return {system.at("/usr/local") / path: f"{prefix}/{path}" for path in within}
-
-
 def boot_link(system: System, unit: str) -> Path:
     """The link that `systemctl enable` makes and any user can see: the unit starts at boot."""
     return system.at("/etc/systemd/system/multi-user.target.wants") / unit

@@ -12,7 +12,16 @@ from typing import Final
 
 from nss_pyvirt import users
 from nss_pyvirt.errors import UserError
-from nss_pyvirt.installer import authselect, glibc, nsswitch, pieces, rootfs, ssh_config, tools
+from nss_pyvirt.installer import (
+    authselect,
+    glibc,
+    links,
+    nsswitch,
+    pieces,
+    rootfs,
+    ssh_config,
+    tools,
+)
 from nss_pyvirt.installer.pieces import HISTORY, NSSWITCH, SYSTEM_FILES, UNIT, UP, System
 
 
@@ -95,19 +104,6 @@ def _delete_history(system: System) -> Iterator[str]:
         yield f"deleted the lease history {history}"
 
 
-def _unlink_manuals(system: System) -> Iterator[str]:
-    links = [
-        link
-        for link, page in pieces.manual_pages(system).items()
-        if link.is_symlink() and str(link.readlink()) == page
-    ]
-    for link in links:
-        link.unlink()
-        rootfs.remove_if_empty(link.parent)
-    if links:
-        yield f"removed {len(links)} links to man pages from {links[0].parents[1]}"
-
-
 def give_back_state(system: System) -> Iterator[str]:
     """Delete the published table; keep the history, which is data, and give it to root."""
     run = system.at(pieces.RUN)
@@ -163,7 +159,7 @@ _REMOVE: Final[tuple[Callable[[System], Iterator[str]], ...]] = (
     _remove_nsswitch,
     _remove_system_files,
     _remove_module,
-    _unlink_manuals,
+    links.remove,
     ssh_config.remove,
     give_back_state,
     _remove_users,

@@ -3,7 +3,8 @@
 In: words, rows and errors. Out: tables, JSON, CSV or names; one line and a hint per error.
 
 - `commands` declares a command once. It reads plain words itself, so that a command starts without
-  click. `with_click` does what is rare, from the same declaration: help, completion, wrong usage.
+  click. `with_click` does what is rare, from the same declaration: help, wrong usage. So
+  does `complete` for shells.
 - Modules that every start loads import no typing, re, pathlib, json and the like: each takes 4 to
   10 ms, and tests/test_start.py lists them.
 - Strings may come from guests: control characters are never printed raw.

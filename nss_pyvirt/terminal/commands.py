@@ -14,11 +14,12 @@ from nss_pyvirt.errors import UserError
 
 TYPE_CHECKING = False  # the import of typing takes 4 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, ClassVar, Final
 
     Kind = tuple[str, ...] | Callable[[str], Any] | None
-    Complete = Callable[[Any, Any, str], list[str]]  # click's context, its parameter, the text
+    Complete = Callable[[Any, Sequence[str]], Iterable[str]]
+    """Gets the program's `obj` and the earlier values, and returns all there are, in order."""
 
 
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
@@ -106,6 +107,7 @@ def rows(*columns: str) -> tuple[Param, ...]:
             "--columns",
             kind=chosen,
             metavar="COLUMN,...",
+            complete=lambda _obj, _given: columns,
             help=f"Show these columns, in this order, of: {', '.join(columns)}.",
         ),
         Param("--no-header", flag=True, help="Omit the heading of a table or of CSV."),

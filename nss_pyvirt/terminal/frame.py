@@ -39,9 +39,13 @@ def run(
     `argv`: the arguments, by default the process's. `obj`: passed to the command's function.
     """
     words = sys.argv[1:] if argv is None else argv
-    completes = f"_{prog}_COMPLETE".replace("-", "_").upper() in os.environ  # click's variable
     try:
-        called = None if completes else commands.read(top, prog, words)
+        if shell := _completing(prog):
+            from nss_pyvirt.terminal import complete  # noqa: PLC0415  start-up time
+
+            write(complete.answer(top, shell, words, obj))
+            return 0
+        called = commands.read(top, prog, words)
         if called is None:
             from nss_pyvirt.terminal import with_click  # noqa: PLC0415  start-up time
 
@@ -59,6 +63,15 @@ def run(
     except OSError as error:
         return _not_written(prog, error, as_json=asks_for_json(words))
     return result if isinstance(result, int) else 0
+
+
+def _completing(prog: str) -> str:
+    """The shell that asks for completion, or for its script if `_source` follows; empty: none.
+
+    The scripts set the variable of nss-pyvirt, for all programs; a user may set the program's own.
+    """
+    own = f"_{prog}_COMPLETE".replace("-", "_").upper()
+    return os.environ.get(own) or os.environ.get("_NSS_PYVIRT_COMPLETE", "")
 
 
 def asks_for_json(words: Sequence[str]) -> bool:

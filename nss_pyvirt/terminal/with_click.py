@@ -1,4 +1,4 @@
-"""What click does for our commands: help, completion, and saying what is wrong with the words.
+"""What click does for our commands: help, and saying what is wrong with the words.
 
 Only a command that needs one of these imports this.
 """
@@ -128,7 +128,6 @@ def _param(ours: Param) -> click.Parameter:
         "type": None if ours.flag else kind or str,
         "required": ours.required,
         "metavar": ours.metavar,
-        "shell_complete": ours.complete,
     }
     if not ours.words:
         return click.Argument([ours.name], nargs=-1 if ours.multiple else 1, **attrs)

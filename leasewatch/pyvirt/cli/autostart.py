@@ -11,7 +11,6 @@ from nss_pyvirt.terminal.commands import Command, Param
 TYPE_CHECKING = False  # the import of typing takes 4 ms
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
 
 _ON = {"on": True, "off": False}
 
@@ -34,10 +33,8 @@ def _made(kind: str, example: str) -> Command:
             kind, names, lambda name: autostart.switch(paths, kind, name, on=on), done
         )
 
-    def complete(ctx: Any, param: Any, incomplete: str) -> list[str]:
-        begun = (ctx.params or {}).get(param.name)
-        states = [word for word in _ON if begun and word.startswith(incomplete)]
-        return [*known(ctx, param, incomplete), *states]
+    def complete(obj: object, given: Sequence[str]) -> list[str]:
+        return [*known(obj, given), *(_ON if given else ())]
 
     act.__doc__ = f"Have {kind}s start when the host boots; `off`: no longer."
     words = Param(

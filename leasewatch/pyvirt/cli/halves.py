@@ -30,14 +30,13 @@ def yes(value: object) -> str:
     return "yes" if value else "no"
 
 
-def complete(kind: str) -> Callable[[Any, Any, str], list[str]]:
+def complete(kind: str) -> Callable[[object, object], list[str]]:
     """Shell completion: the defined names."""
 
-    def known(_ctx: object, _param: object, incomplete: str) -> list[str]:
-        from leasewatch.pyvirt.defined import store  # noqa: PLC0415  start-up time
+    def known(_obj: object, _given: object) -> list[str]:
+        from leasewatch.pyvirt.defined.kept_rows import KeptRows  # noqa: PLC0415  start-up time
 
-        folder = getattr(Paths(), f"{kind}_definitions")
-        return [name for name in store.names(folder) if name.startswith(incomplete)]
+        return sorted(KeptRows(Paths(), kind, ()).names(), key=show.natural)
 
     return known
 
@@ -51,12 +50,11 @@ def keep_log(kind: str, name: str) -> None:
     process.keep_log(getattr(Paths(), f"{kind}_runs") / name / "log")
 
 
-def complete_images(_ctx: object, _param: object, incomplete: str) -> list[str]:
+def complete_images(_obj: object, _given: object) -> list[str]:
     """Shell completion: the names of images."""
     from leasewatch.pyvirt.images.known import KnownImages  # noqa: PLC0415  start-up time
 
-    names = (name for image in KnownImages(Paths()).known() for name in image.names)
-    return [name for name in names if name.startswith(incomplete)]
+    return [name for image in KnownImages(Paths()).known() for name in image.names]
 
 
 def one_name(kind: str) -> Param:

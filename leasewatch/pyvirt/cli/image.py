@@ -98,10 +98,10 @@ def _fetched(name: str, get: Callable[[Transfer], Image]) -> Image:
         return get(transfer)
 
 
-def _complete_available(_ctx: object, _param: object, incomplete: str) -> list[str]:
+def _complete_available(_obj: object, _given: object) -> list[str]:
     from leasewatch.pyvirt.images import catalogue  # noqa: PLC0415  start-up time
 
-    return [name for name in catalogue.read(Paths()) if name.startswith(incomplete)]
+    return [*catalogue.read(Paths())]
 
 
 @command.command(

@@ -108,10 +108,10 @@ def _sign(key: Key) -> str:
     return "[+-]=" if key.is_list else "="
 
 
-def complete(keys: Mapping[str, Key]) -> Callable[[Any, Any, str], list[str]]:
+def complete(keys: Mapping[str, Key]) -> Callable[[object, object], list[str]]:
     """Shell completion: the keys, as far as the sign."""
 
-    def known(_ctx: object, _param: object, incomplete: str) -> list[str]:
-        return [f"{name}=" for name in keys if name.startswith(incomplete)]
+    def known(_obj: object, _given: object) -> list[str]:
+        return [f"{name}=" for name in keys]
 
     return known

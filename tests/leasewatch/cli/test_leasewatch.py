@@ -6,34 +6,30 @@ import os
 import socket
 
 import pytest
-from click.shell_completion import ShellComplete
 
-from leasewatch.api.interface import Entry, ListReply
 from leasewatch.cli.leasewatch import command, main
 from leasewatch.paths import Paths
-from nss_pyvirt.terminal import with_click
+from tests.leasewatch.cli.answering import ENTRY, answering
 from tests.leasewatch.cli.asking import DOWN, STARTS, run
 
 
-@pytest.mark.parametrize("typed", ["leasewatch ip w", "leasewatch history w", "leasewatch list w"])
+@pytest.mark.parametrize("typed", ["ip w", "history w", "resolve w", "list w", "domifaddr w"])
 def test_a_shell_completes_names_that_the_service_knows(
-    paths: Paths, monkeypatch: pytest.MonkeyPatch, typed: str
+    paths: Paths,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    typed: str,
 ) -> None:
-    known = [
-        Entry(name=name, trust="owner", verdict="published", reason="", network="lab")
-        for name in ("web1", "db", None)
-    ]
-    reply = ListReply(entries=known, generation=1)
-    monkeypatch.setattr("leasewatch.api.client.list_entries", lambda _: reply)
-    _, *words, last = typed.split()
-    completion = ShellComplete(with_click.built(command), {"obj": paths}, "leasewatch", "_X")
-    found = completion.get_completions(words, last)
-    assert [item.value for item in found] == ["web1"]
+    monkeypatch.setenv("_NSS_PYVIRT_COMPLETE", "zsh")
+    with answering(paths, [ENTRY, ENTRY | {"name": None}, ENTRY | {"name": "db"}]):
+        assert run(paths, capsys, *typed.split()) == (0, "web1\n", "")
 
 
-def test_a_shell_gets_no_names_and_no_error_without_the_service(paths: Paths) -> None:
-    completion = ShellComplete(with_click.built(command), {"obj": paths}, "leasewatch", "_X")
-    assert completion.get_completions(["ip"], "w") == []
+def test_a_shell_gets_no_names_and_no_error_without_the_service(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("_NSS_PYVIRT_COMPLETE", "zsh")
+    assert run(paths, capsys, "ip", "w") == (0, "", "")
 
 
 FAILURES = {

@@ -115,17 +115,21 @@ def resolve(paths: Paths, query: str, down: NoServiceError | None = None) -> Res
     try:
         return _ask(lambda: client.resolve(paths.varlink, query), look, down=down)
     except client.NoSuchNameError as error:
-        from leasewatch.files import run_states  # noqa: PLC0415  start-up time
-        from nss_pyvirt.terminal import hints  # noqa: PLC0415  start-up time
-
-        if error.candidates:
-            raise
-        defined = run_states.names(paths.domain_definitions, ".toml") or set()
-        if query in defined:
-            error.hint = f"domain {query} is not running: sudo pyvirt domain start {query}"
-        elif meant := hints.likely(query, defined):
-            error.hint = f"did you mean {meant}?"
+        if not error.candidates:
+            error.hint = hint(paths, query) or error.hint
         raise
+
+
+def hint(paths: Paths, unknown: str) -> str:
+    """What was probably meant by a name that no host has; empty: nothing is similar."""
+    from leasewatch.files import run_states  # noqa: PLC0415  start-up time
+    from nss_pyvirt.terminal import hints  # noqa: PLC0415  start-up time
+
+    defined = run_states.names(paths.domain_definitions, ".toml") or set()
+    if unknown in defined:
+        return f"domain {unknown} is not running: sudo pyvirt domain start {unknown}"
+    meant = hints.likely(unknown, defined)
+    return f"did you mean {meant}?" if meant else ""
 
 
 def history(

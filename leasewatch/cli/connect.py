@@ -45,10 +45,8 @@ def command(paths: Paths, host: str, port: int, timeout: int | None) -> None:
     if deadline is None:
         made = _connected(host, port)
     else:
-        with waiting.Shown() as shown:
-            made, _ = ports.connect(
-                Awaited(paths, host, deadline), port, lambda seen: shown(host, seen)
-            )
+        with waiting.Shown(host) as shown:
+            made, _ = ports.connect(Awaited(paths, host, deadline), port, shown)
     made.setsockopt(_socket.SOL_SOCKET, _socket.SO_KEEPALIVE, 1)  # ssh does so only for its own
     descriptor = made.fileno().to_bytes(4, "little")
     out.sendmsg([b"\0"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptor)])

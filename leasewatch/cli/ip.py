@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def command(paths: Paths, name: str, wait: int | None, *, ipv4: bool, ipv6: bool) -> None:
     """Print the addresses of NAME, one per line, best first.
 
-    Exits with 3 if there is no such name, or no such address yet; with 4 if --wait was in vain.
+    Exits with 3 if there is no such name, or no such address yet; with 4 if --wait timed out.
     """
     if wait is not None:
         _wait(paths, name, wait, "address" if ipv4 == ipv6 else "ipv4" if ipv4 else "ipv6")
@@ -61,6 +61,5 @@ def _wait(paths: Paths, name: str, seconds: int, what: What) -> None:
     from leasewatch.cli import waiting  # noqa: PLC0415  start-up time
     from leasewatch.reach.addresses import Awaited  # noqa: PLC0415  start-up time
 
-    with waiting.Shown() as shown:
-        awaited = Awaited(paths, name, time.monotonic() + seconds, what)
-        awaited.addresses(lambda seen: shown(name, seen))
+    with waiting.Shown(name) as shown:
+        Awaited(paths, name, time.monotonic() + seconds, what).addresses(shown)

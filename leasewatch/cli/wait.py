@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Final, Literal
 
-    from leasewatch.cli.waiting import Shown
     from leasewatch.reach.addresses import What
 
     Goal = tuple[What, int]
@@ -102,38 +101,34 @@ def command(
     """
     deadline: float | None = time.monotonic() + timeout
     code = 0
-    with waiting.Shown() as shown:
-        for name in dict.fromkeys(names):
-            if booting:
-                deadline = waiting.boots_until(paths, name, timeout)
-            if deadline is None:
-                continue
-            try:
-                since = _start(paths, name) if after == "start" else after
-                done, facts = _met(Awaited(paths, name, deadline, goal[0], since), goal, shown)
-            except UserError as error:
-                frame.print_error("leasewatch", error)
-                code = error.exit_code
-            else:
-                frame.print_done(f"{name} {done}", name=name, **facts)
+    for name in dict.fromkeys(names):
+        if booting:
+            deadline = waiting.boots_until(paths, name, timeout)
+        if deadline is None:
+            continue
+        try:
+            since = _start(paths, name) if after == "start" else after
+            done, facts = _met(Awaited(paths, name, deadline, goal[0], since), goal)
+        except UserError as error:
+            if error.code == "not-found":
+                error.hint = ask.hint(paths, name) or error.hint
+            frame.print_error("leasewatch", error)
+            code = error.exit_code
+        else:
+            frame.print_done(f"{name} {done}", name=name, **facts)
     return code
 
 
-def _met(awaited: Awaited, goal: Goal, shown: Shown) -> tuple[str, dict[str, object]]:
+def _met(awaited: Awaited, goal: Goal) -> tuple[str, dict[str, object]]:
     """What has happened, as half a sentence and as facts."""
     what, port = goal
-
-    def tell(seen: str) -> None:
-        shown(awaited.name, seen)
-
-    if port:
-        connection, address = ports.connect(awaited, port, tell)
-        connection.close()
-        return f"answers on port {port} of {address}", {"address": address, "port": port}
-    found = awaited.addresses(tell)
-    if what == "gone":
-        return "is gone", {}
-    return f"has {found[0]}", {"addresses": found}
+    with waiting.Shown(awaited.name) as shown:
+        if port:
+            connection, address = ports.connect(awaited, port, shown)
+            connection.close()
+            return f"answers on port {port} of {address}", {"address": address, "port": port}
+        found = awaited.addresses(shown)
+    return ("is gone", {}) if what == "gone" else (f"has {found[0]}", {"addresses": found})
 
 
 def _start(paths: Paths, name: str) -> float:

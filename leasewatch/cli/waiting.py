@@ -21,9 +21,10 @@ _SOON: Final = 1.0
 
 
 class Shown:
-    """Shows on a terminal what is waited for, on stderr. Scripts get no line of it."""
+    """Shows on a terminal what is seen of a name, on stderr. Scripts get no line of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._line = StatusLine("leasewatch")
         err = sys.stderr
         self._is_read = err is not None and err.isatty()
@@ -39,10 +40,10 @@ class Shown:
     ) -> None:
         self._line.clear()
 
-    def __call__(self, name: str, seen: str) -> None:
+    def __call__(self, seen: str) -> None:
         """Show what was seen last."""
         if self._is_read and self._line.seconds > _SOON:
-            self._line(f"waiting for {name}: {seen}")
+            self._line(f"waiting for {self._name}: {seen}")
 
 
 def boots_until(paths: Paths, name: str, seconds: float) -> float | None:

@@ -45,7 +45,8 @@ class TimedOutError(UserError):
     code = "timeout"
 
     def __init__(self, name: str, seen: str) -> None:
-        super().__init__(f"{name}: {seen}", exit_code=4)
+        hint = f"sudo pyvirt domain start {name}" if seen == guests.STOPPED else ""
+        super().__init__(f"timed out waiting for {name}: {seen}", hint, exit_code=4)
         self.seen = seen
 
 

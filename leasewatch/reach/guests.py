@@ -14,6 +14,7 @@ TYPE_CHECKING = False  # the import of typing takes 4 ms
 if TYPE_CHECKING:
     from typing import Any, Final
 
+STOPPED: Final = "the domain is not running"
 _RECEIVED: Final = "/sys/class/net/%s/statistics/rx_packets"
 """What the host has received on a tap, so what the guest has sent."""
 _LOG: Final = 1 << 16
@@ -39,7 +40,7 @@ def seen(paths: Paths, name: str) -> str:
     state = running(paths, name)
     if state is None:
         defined = f"{paths.text('domain_definitions')}/{name}.toml"
-        return "the domain is not running" if _is_plain(name) and os.path.lexists(defined) else ""
+        return STOPPED if _is_plain(name) and os.path.lexists(defined) else ""
     if state.get("state", "running") != "running":
         return f"the domain is {state['state']}"
     taps = [nic["tap"] for nic in state["nics"] if nic.get("tap")]

@@ -30,23 +30,28 @@ def connect(
     `Awaited.addresses` does.
     """
     while True:
-        seen = ""
+        faults = []
         for address in awaited.addresses(tell):
             patience = max(_LEAST, min(_ANSWER, awaited.left))
             try:
                 return _connected(address, port, patience, greeting), address
-            except ConnectionRefusedError:
-                seen = f"address {address}, port {port} refused"
-            except TimeoutError:
-                seen = f"address {address}, port {port} does not answer"
-            except _GreetingError:
-                seen = f"address {address}, port {port} is another service's"
             except OSError as error:
-                seen = f"address {address}, port {port}: {error.strerror}"
+                faults.append(f"address {address}, port {port} {_fault(error)}")
+        seen = faults[0]  # of the best address
         if not awaited.left:
             raise TimedOutError(awaited.name, seen)
         tell(seen)
         time.sleep(min(_PAUSE, awaited.left))
+
+
+def _fault(error: OSError) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "refused"
+    if isinstance(error, TimeoutError):
+        return "does not answer"
+    if isinstance(error, _GreetingError):
+        return "is another service's"
+    return f"failed: {error.strerror}"
 
 
 class _GreetingError(OSError):

@@ -61,7 +61,10 @@ def test_wait_ends_with_the_lease_of_a_real_client(served_lab: World) -> None:
         ["leasewatch", "wait", "client1", "--for=tcp:22", "--timeout=0"], check=False
     )
     assert late.returncode == 4
-    assert late.stderr == f"leasewatch: client1: address {address}, port 22 refused\n"
+    assert (
+        late.stderr
+        == f"leasewatch: timed out waiting for client1: address {address}, port 22 refused\n"
+    )
     gone = served_lab.spawn(["leasewatch", "wait", "client1", "--for=gone", "--timeout", "5m"])
     machine.release()
     assert gone.wait(60) == 0

@@ -82,7 +82,7 @@ def test_ip_waits_for_the_first_address(
         assert run(lab.paths, capsys, "ip", "web1", "--wait") == (0, "10.0.0.2\n", "")
     code, out, err = run(lab.paths, capsys, "ip", "-6", "--wait=0", "web1")
     assert (code, out) == (4, "")
-    assert err == "leasewatch: web1: it has 10.0.0.2, and no IPv6 address\n"
+    assert err == "leasewatch: timed out waiting for web1: it has 10.0.0.2, and no IPv6 address\n"
 
 
 def test_only_a_lease_from_after_the_start_counts_if_that_is_asked_for(
@@ -104,10 +104,14 @@ def test_only_a_lease_from_after_the_start_counts_if_that_is_asked_for(
     ("words", "code", "what"),
     [
         (["web9"], 3, 'no host has the name or address "web9"'),
-        (["db1", "--for=ipv6"], 4, "db1: it has 10.0.0.1, and no IPv6 address"),
-        (["db1", "--for=gone"], 4, "db1: it still has 10.0.0.1"),
-        (["web1"], 4, "web1: it sends, but has no lease"),
-        (["web2"], 4, "web2: the domain is not running"),
+        (
+            ["db1", "--for=ipv6"],
+            4,
+            "timed out waiting for db1: it has 10.0.0.1, and no IPv6 address",
+        ),
+        (["db1", "--for=gone"], 4, "timed out waiting for db1: it still has 10.0.0.1"),
+        (["web1"], 4, "timed out waiting for web1: it sends, but has no lease"),
+        (["web2"], 4, "timed out waiting for web2: the domain is not running"),
         (["web2", "--after=start"], 1, 'no running domain of pyvirt is called "web2"'),
         (["../web1"], 3, 'no host has the name or address "../web1"'),
     ],
@@ -129,7 +133,7 @@ def test_a_lease_from_before_a_time_does_not_count(
     words = ("wait", "db1", "--timeout", "0", "--after")
     assert run(lab.paths, capsys, *words, "2h")[0] == 0
     code, _, err = run(lab.paths, capsys, *words, "0s")
-    assert (code, err) == (4, "leasewatch: db1: 10.0.0.1 is from before\n")
+    assert (code, err) == (4, "leasewatch: timed out waiting for db1: 10.0.0.1 is from before\n")
 
 
 def test_what_dnsmasq_said_of_the_card_is_said(
@@ -141,7 +145,7 @@ def test_what_dnsmasq_said_of_the_card_is_said(
     said = "DHCPDISCOVER(pv-lab) 52:54:00:00:00:02 no address available"
     log.write_text(f"dnsmasq-dhcp: {said}\ndnsmasq-dhcp: of another\n")
     _, _, err = run(lab.paths, capsys, "wait", "web1", "--timeout", "0")
-    assert err == f"leasewatch: web1: no lease; dnsmasq last said: {said}\n"
+    assert err == f"leasewatch: timed out waiting for web1: no lease; dnsmasq last said: {said}\n"
 
 
 def test_only_a_domain_that_boots_is_waited_for_if_that_is_asked_for(

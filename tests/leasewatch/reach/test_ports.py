@@ -59,7 +59,10 @@ def test_it_tries_again_until_an_address_comes_that_answers(server: socket.socke
 def test_what_answered_last_is_said_when_the_time_is_over(server: socket.socket) -> None:
     with pytest.raises(TimedOutError) as late:
         ports.connect(Known(lambda: ["127.0.0.3"]), _port(server))
-    assert late.value.what == f"web1: address 127.0.0.3, port {_port(server)} refused"
+    assert (
+        late.value.what
+        == f"timed out waiting for web1: address 127.0.0.3, port {_port(server)} refused"
+    )
     assert (late.value.exit_code, late.value.code) == (4, "timeout")
 
 

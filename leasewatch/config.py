@@ -37,6 +37,9 @@ waits_of_user = 112        # calls that wait: leasewatch wait, leasewatch watch
 
 [log]
 level = "info"             # or error, warning, notice, debug
+
+[metrics]                  # for Prometheus; needs the package prometheus_client
+listen = ""                # "unix:/run/leasewatch/metrics.sock", "127.0.0.1:9477"; empty: nowhere
 ```
 """
 
@@ -50,7 +53,8 @@ from typing import Annotated, Final, Literal, TypeVar
 import msgspec
 
 from leasewatch import addresses
-from leasewatch.daemon.logs import Level
+from leasewatch.daemon import endpoint
+from leasewatch.daemon.service_settings import Limits, LogSettings, MetricsSettings
 from leasewatch.errors import UNDECODABLE, ParseError
 from leasewatch.model import Domain, LeaseFile, Nic
 from leasewatch.names import labels, suffix
@@ -111,27 +115,6 @@ class HistorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """MiB."""
 
 
-PLACES: Final = 16, 4096
-SHARE: Final = 2, 4096
-"""The least and the most that a limit may be; leasewatch.service may open more files than that."""
-Places = Annotated[int, msgspec.Meta(ge=PLACES[0], le=PLACES[1])]
-Share = Annotated[int, msgspec.Meta(ge=SHARE[0], le=SHARE[1])]
-
-
-class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The `[api]` table: how many may be connected to the service, and how many may wait."""
-
-    connections: Annotated[Places, "of all users together, beside root's"] = 1024
-    connections_of_user: Annotated[Share, "of one user; root has as many of its own"] = 128
-    waits_of_user: Annotated[Share, "calls of Wait and Monitor that one user has at a time"] = 112
-
-
-class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The `[log]` table."""
-
-    level: Level = "info"
-
-
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file; a missing file is the same as an empty one."""
 
@@ -143,6 +126,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     history: HistorySettings = HistorySettings()
     api: Limits = Limits()
     log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()
 
     def off(self) -> set[str]:
         """The sources that are switched off."""
@@ -210,6 +194,7 @@ def read(data: bytes, path: str) -> tuple[Config, list[UserError]]:
         history=reader.table(raw.pop("history", {}), HistorySettings, "history"),
         api=reader.table(raw.pop("api", {}), Limits, "api"),
         log=reader.table(raw.pop("log", {}), LogSettings, "log"),
+        metrics=reader.metrics(raw.pop("metrics", {})),
     )
     for key in raw:
         reader.add(key, "there is no such setting")
@@ -284,6 +269,11 @@ class _Reader:
             names = msgspec.structs.replace(names, suffix=Names().suffix)
         is_sound = len(self.faults) == before
         return names if is_sound else msgspec.structs.replace(names, guest_claims="off")
+
+    def metrics(self, raw: object) -> MetricsSettings:
+        """The [metrics] table."""
+        metrics = self.table(raw, MetricsSettings, "metrics")
+        return MetricsSettings() if self._has("metrics", _endpoint_faults(metrics)) else metrics
 
     def table(self, raw: object, kind: type[_T], key: str) -> _T:
         """A table of which every key has a default."""
@@ -362,6 +352,14 @@ def _host_faults(host: Host) -> Iterator[tuple[str, str]]:
         _nic(host)
     except ParseError:
         yield "address", f'"{host.address}" is not an IP address'
+
+
+def _endpoint_faults(metrics: MetricsSettings) -> Iterator[tuple[str, str]]:
+    """Key and reason of each."""
+    try:
+        endpoint.parse(metrics.listen or "unix:/")
+    except ValueError as error:
+        yield "listen", f'"{metrics.listen}" {error}'
 
 
 def _suffix_faults(value: str) -> Iterator[tuple[str, str]]:

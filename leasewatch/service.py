@@ -39,6 +39,7 @@ from leasewatch.hosttable.table import HostTable
 from leasewatch.inventory import NOTHING, Scanner
 from leasewatch.leases.lease_files import LeaseFiles
 from leasewatch.leases.watcher import Watcher
+from leasewatch.metrics import Metrics
 from leasewatch.model import LeaseChange, NeighbourChange
 from leasewatch.names import labels
 from leasewatch.names.policy import NamePolicy, Rules
@@ -103,6 +104,7 @@ class Service:
         )
         self._varlink = VarlinkServer(paths.varlink, lease_watch, self._peers)
         self._varlink.offer(ADMIN, Admin(self._peers, self._status, self._reload))
+        self._metrics = Metrics(self._status)
         logs.set_level(self._config.log.level)
         self._watcher = Watcher(self._paths_changed, self._rescan)
         self._neighbours = NeighbourWatch(
@@ -144,6 +146,7 @@ class Service:
         self._neighbours.rescan()  # whose MACs are known by now
         self._history.start(self._policy.held, self._files.is_waiting)
         await self._varlink.start()
+        self._metrics.configure(self._config.metrics.listen)
         self._rescan_alarm.set(self._rescan_seconds)
 
     async def _settle(self, published: int) -> None:
@@ -175,6 +178,7 @@ class Service:
         self._watcher.stop()
         self._neighbours.stop()
         self._pending.stop()
+        self._metrics.stop()
         await self._varlink.stop()
         self._feed.stop()
         await self._history.stop()
@@ -262,6 +266,8 @@ class Service:
             self._history.configure(wanted.history)
             self._peers.limits, self._peers.admins = wanted.api, _admins()
             logs.set_level(wanted.log.level)
+            if self._ready:
+                self._metrics.configure(wanted.metrics.listen)
             _LOG.info("reloaded %s", fields(path=self._paths.config))
         self._rescan()
         self._report_ready()

@@ -18,7 +18,7 @@ _ROOMS = (
     *("addresses", "model", "errors", "paths"),
     *("daemon", "files", "names", "sources", "config", "settings"),
     *("leases", "neighbours", "history"),
-    *("hosttable", "api", "reach", "inventory", "service", "cli", "pyvirt", "doctor"),
+    *("hosttable", "api", "metrics", "reach", "inventory", "service", "cli", "pyvirt", "doctor"),
 )
 _PYVIRT = (
     *("process", "nft", "ip", "files"),
@@ -48,6 +48,7 @@ _PURE = (
         "api/answers.py",
         "api/changes.py",
     ),
+    *("daemon/counters.py", "daemon/endpoint.py", "daemon/service_settings.py"),
     *("api/description.py", "api/interface.py", "api/published.py"),
     *(
         "cli/top/drawing.py",

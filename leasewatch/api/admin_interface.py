@@ -9,9 +9,9 @@ from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
 
-from leasewatch.config import Limits, Places, Share
 from leasewatch.daemon.counters import Counters
 from leasewatch.daemon.logs import Level
+from leasewatch.daemon.service_settings import Limits, Places, Share
 
 ADMIN: Final = "org.pyvirt.Admin"
 

@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-from leasewatch.config import Limits
 from leasewatch.daemon.counters import Counters
 from leasewatch.daemon.seats import Seats, credentials, groups
+from leasewatch.daemon.service_settings import Limits
 
 Waiting = Literal["", "Wait", "Monitor"]
 

@@ -24,8 +24,8 @@ from leasewatch.api.admin_interface import (
     StatusReply,
 )
 from leasewatch.api.interface import SERVICE_NAME
-from leasewatch.config import PLACES, SHARE, Limits
 from leasewatch.daemon.logs import LEVELS, Level
+from leasewatch.daemon.service_settings import PLACES, SHARE, Limits
 from leasewatch.paths import Paths
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame, show, table

@@ -10,9 +10,9 @@ import pytest
 
 from leasewatch.api import peers as connected
 from leasewatch.api.peers import Peer, Peers
-from leasewatch.config import Limits
 from leasewatch.daemon.counters import Counters
 from leasewatch.daemon.seats import Credentials
+from leasewatch.daemon.service_settings import Limits
 
 Enter = Callable[[int], Peer | None]
 

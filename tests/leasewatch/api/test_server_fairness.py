@@ -17,9 +17,9 @@ from leasewatch.api.answers import Answers
 from leasewatch.api.interface import SourceEntry
 from leasewatch.api.peers import Peers
 from leasewatch.api.server import VarlinkServer
-from leasewatch.config import Limits
 from leasewatch.daemon.counters import Counters
 from leasewatch.daemon.seats import Credentials
+from leasewatch.daemon.service_settings import Limits
 from leasewatch.history.reader import HistoryReader
 from leasewatch.names.policy import NamePolicy, Rules
 from tests.leasewatch.api.methods import methods

@@ -16,8 +16,8 @@ from leasewatch.api.interface import SourceEntry
 from leasewatch.api.methods import PAGE
 from leasewatch.api.peers import Peers
 from leasewatch.api.server import VarlinkServer
-from leasewatch.config import Limits
 from leasewatch.daemon.counters import Counters
+from leasewatch.daemon.service_settings import Limits
 from leasewatch.history.reader import HistoryReader
 from leasewatch.history.rows import Event, HistoryParameters
 from leasewatch.names.policy import NamePolicy, Rules

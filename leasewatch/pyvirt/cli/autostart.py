@@ -10,7 +10,8 @@ from nss_pyvirt.terminal.commands import Command, Param
 
 TYPE_CHECKING = False  # the import of typing takes 4 ms
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
 _ON = {"on": True, "off": False}
 
@@ -20,18 +21,13 @@ def _made(kind: str, example: str) -> Command:
     known = halves.complete(kind)
 
     def act(words: Sequence[str]) -> int:
-        from leasewatch.pyvirt.defined import autostart  # noqa: PLC0415  start-up time
-
         on = _ON.get(words[-1], True)
         names = words[: len(words) - (words[-1] in _ON)]
         if not names:
             hint = f"sudo pyvirt {kind} autostart {example} {words[-1]}"
             raise UserError("NAME... is missing", hint, "usage", exit_code=2)
         done = "starts when the host boots" if on else "does not start when the host boots"
-        paths = Paths()
-        return halves.each(
-            kind, names, lambda name: autostart.switch(paths, kind, name, on=on), done
-        )
+        return halves.each(kind, names, _switch(kind, on=on), done)
 
     def complete(obj: object, given: Sequence[str]) -> list[str]:
         return [*known(obj, given), *(_ON if given else ())]
@@ -42,6 +38,25 @@ def _made(kind: str, example: str) -> Command:
     )
     examples = [f"sudo pyvirt {kind} autostart {example}{word}" for word in (" on", " off")]
     return Command(act, (words,), needs_root=True, epilog=frame.examples(*examples))
+
+
+def _switch(kind: str, *, on: bool) -> Callable[[str], None]:
+    """A function that sets the key `autostart` of a "network" or "domain"."""
+    import msgspec  # noqa: PLC0415  start-up time
+
+    from leasewatch.pyvirt.domains.change import DomainChanges  # noqa: PLC0415  likewise
+    from leasewatch.pyvirt.networks.change import NetworkChanges  # noqa: PLC0415  likewise
+
+    def make(defined: Any) -> Any:
+        return msgspec.structs.replace(defined, autostart=on)
+
+    def switch(name: str) -> None:
+        if kind == "domain":
+            DomainChanges(Paths()).change(name, make)
+        else:
+            NetworkChanges(Paths()).change(name, make)
+
+    return switch
 
 
 network, domain = _made("network", "lab"), _made("domain", "web1")

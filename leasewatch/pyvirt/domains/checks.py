@@ -22,6 +22,8 @@ _MAX_NAME = 63  # a socket's path has at most 107 bytes (unix(7))
 _RESERVED = labels.RESERVED | {"_gateway", "_outbound"}
 _FILES = {"kernel": "kernel", "initrd": "initrd", "disk": "image", "cdrom": "CD image"}
 """Keys that hold the path of a file, and what messages call it."""
+_LINUX, _ELF, _MULTIBOOT = b"HdrS", b"\x7fELF", b"\x02\xb0\xad\x1b"
+"""What QEMU knows a PC's kernel by: Linux (at 0x202), vmlinux, and others within 8 KiB."""
 
 
 def check(
@@ -43,6 +45,8 @@ def check(
         path = getattr(new, key)
         if path is not None and path != getattr(old, key, None):
             check_file(Path(path), what)
+            if key == "kernel":
+                _check_kernel(Path(path))
     return new.checked()
 
 
@@ -120,3 +124,15 @@ def check_file(path: Path, what: str) -> None:
         raise UserError(f"{what} {path} is not an absolute path", "start it with /", "invalid")
     if not path.is_file():
         raise UserError(f"there is no {what} {path}", "give the path of a file", "not-found")
+
+
+def _check_kernel(path: Path) -> None:
+    """UserError where QEMU would find no kernel in the file."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(8192)
+    except OSError as error:
+        raise UserError(f"cannot read kernel {path}: {error.strerror}") from error
+    if head[0x202:0x206] != _LINUX and not head.startswith(_ELF) and _MULTIBOOT not in head:
+        what = f"{path} is {'no kernel' if head else 'empty'}"
+        raise UserError(what, "give a file like /boot/vmlinuz-VERSION", "invalid")

@@ -5,12 +5,14 @@ A paused guest keeps its memory, its names and its leases.
 
 from __future__ import annotations
 
+import signal
 import time
 
 from leasewatch.model import DomainState
+from leasewatch.pyvirt import process
 from leasewatch.pyvirt.domains import qmp
 from leasewatch.pyvirt.domains.known import KnownDomains
-from leasewatch.pyvirt.domains.status import ASLEEP
+from leasewatch.pyvirt.domains.status import ASLEEP, FULL
 from leasewatch.pyvirt.files import DomainFiles, domain_state
 from nss_pyvirt.errors import UserError
 
@@ -22,10 +24,19 @@ class DomainPauses(KnownDomains):
     """All domains below one root."""
 
     def pause(self, name: str) -> bool:
-        """Stop the processors of a guest; False: it was paused already."""
+        """Stop the processors of a guest; False: it was paused already.
+
+        One whose disk was full then goes on by `resume` alone.
+        """
         files, now = self._now(name)
         if now.state == "paused":
-            return False
+            if now.why != FULL:
+                return False
+            _hold(files)
+            then = _await(files, now)
+            if then is None or then.state == "paused":
+                return True
+            now = then  # it had just gone on
         qmp.ask(files.qmp, "stop", timeout=_ANSWER)
         _await(files, now)
         return True
@@ -54,6 +65,13 @@ class DomainPauses(KnownDomains):
             hint = f"sudo pyvirt domain restart {name}"
             raise UserError(f"the kernel of {name} has panicked", hint)
         return files, state
+
+
+def _hold(files: DomainFiles) -> None:
+    """Ask the parent to leave the guest paused when its disk has room again."""
+    with process.holder(files.lock) as pidfd:
+        if pidfd is not None:
+            signal.pidfd_send_signal(pidfd, signal.SIGUSR1)
 
 
 def _await(files: DomainFiles, before: DomainState) -> DomainState | None:

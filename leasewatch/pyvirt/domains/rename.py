@@ -40,6 +40,7 @@ def rename(paths: Paths, old: str, new: str) -> DomainDefinition:
     known = KnownDomains(paths)
     known.get(old)
     check_name(new, "a domain's name")
+    known.clear_up(old, _PATIENCE)
     with _locked(paths, old, new):
         domain = known.get(old)
         if known.is_running(old):

@@ -41,22 +41,23 @@ from nss_pyvirt import replacing
 from nss_pyvirt.errors import UserError
 
 _PATIENCE = 20.0  # seconds that another command on a network may take
-_FIRST_LEASE = 120
-"""Seconds for a guest's first lease, in which lookups of its name wait."""
+_FIRST_LEASE: Mapping[Chosen, int] = {"kvm": 120, "tcg": 300}
+"""Seconds for a guest's first lease, in which lookups of its name wait: emulation boots slowly."""
 
 
 def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None:
     """Run the domain until its guest ends; READY=1 once QMP answers.
 
     SIGTERM and SIGINT press its power button; it is ended `stop_timeout` seconds later, or at once
-    by SIGQUIT. SIGHUP reads the definition again (`live`).
+    by SIGQUIT. SIGHUP reads the definition again (`live`). SIGUSR1 keeps a guest paused whose disk
+    is full.
 
     UserError where it runs already or cannot be started or filtered, and when QEMU fails.
     """
     files = DomainFiles(paths, domain.name)
     held = locks.ProcessLock(files.lock)
     with contextlib.ExitStack() as ours:
-        signals = ours.enter_context(process.signals(signal.SIGQUIT))
+        signals = ours.enter_context(process.signals(signal.SIGQUIT, signal.SIGUSR1))
         held.acquire()
         ours.callback(held.release)
         files.run.chmod(0o700)
@@ -77,7 +78,7 @@ def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None
                 born=alive.born(os.getpid()),
                 started=time.time(),
                 since=time.time(),
-                pending_until=int(time.time()) + _FIRST_LEASE,
+                pending_until=int(time.time()) + _FIRST_LEASE[accel],
                 mac_filtering=domain.mac_filtering,
             )
             _write(files, state)

@@ -51,7 +51,7 @@ class Reported:
         self.status = Status("running")
         self.end = ""
         """Why it ends; empty: it has not said."""
-        self._is_pressed = False
+        self._is_pressed = self._is_held = False
         self._fault = ""
 
     def event(self, name: str, data: Mapping[str, Any]) -> bool:
@@ -63,6 +63,8 @@ class Reported:
             self.end = _ENDS.get(str(data.get("reason")), "")
         elif name in {"POWERDOWN", "RESET"}:
             self._is_pressed = name == "POWERDOWN"
+        elif name == "RESUME":
+            self._is_held = False
         return name in _CHANGES
 
     def answer(self, state: str) -> Status:
@@ -78,9 +80,16 @@ class Reported:
             why = {
                 "paused": ON_REQUEST,
                 "prelaunch": ON_REQUEST,
-                "io-error": self._fault or "a disk failed",
+                "io-error": ON_REQUEST if self._is_held else self._fault or "a disk failed",
                 "suspended": ASLEEP,
                 "internal-error": "QEMU or KVM cannot go on",
             }
             self.status = Status("paused", why.get(state, f"QEMU is in the state {state}"))
+        return self.status
+
+    def hold(self) -> Status:
+        """Pause on request a guest whose disk is full, for which QEMU's `stop` does nothing."""
+        if self.status == ("paused", FULL):
+            self._is_held = True
+            self.status = Status("paused", ON_REQUEST)
         return self.status

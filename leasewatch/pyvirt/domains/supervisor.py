@@ -114,20 +114,27 @@ class Supervisor:
         elif report.command == _HMP and runs_no_system(str(report.value)):
             self.cut = "no system ran in it"
         elif report.command == "query-status" and isinstance(report.value, dict):
-            status = self._reported.answer(str(report.value.get("status")))
-            if status != self._said:
-                self._said = status
-                self._report(status)
-                self._look_at = time.monotonic() + _LOOK
+            self._note(self._reported.answer(str(report.value.get("status"))))
             if not self.is_ready:
                 self.is_ready = True
                 notify.notify("READY=1")
 
+    def _note(self, status: Status) -> None:
+        if status != self._said:
+            self._said = status
+            self._report(status)
+            self._look_at = time.monotonic() + _LOOK
+
     def _obey(self, number: int) -> None:
-        """SIGQUIT and a second Ctrl-C end QEMU at once, SIGTERM and Ctrl-C press its button."""
+        """SIGQUIT and a second Ctrl-C end QEMU at once, SIGTERM and Ctrl-C press its button.
+
+        After SIGUSR1 a guest whose disk is full no longer goes on by itself.
+        """
         again = self._ends_by is not None
         if number == signal.SIGHUP:
             self._grace = self._renew()
+        elif number == signal.SIGUSR1:
+            self._note(self._reported.hold())
         elif number == signal.SIGQUIT or (number == signal.SIGINT and again):
             self.cut = "it was forced off"
         elif not self.is_ready:

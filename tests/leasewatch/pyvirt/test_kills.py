@@ -20,6 +20,7 @@ from leasewatch.pyvirt.files import DomainFiles
 from leasewatch.pyvirt.networks.networks import Networks
 from nss_pyvirt.errors import UserError
 from tests.leasewatch.killing import everything, killed_at_each_step
+from tests.system.guest import IDLE_KERNEL
 
 STEPS = 15
 """A command that takes fewer was not looked at."""
@@ -36,6 +37,7 @@ def paths(tmp_path: Path) -> Paths:
     made.domain_definitions.mkdir()
     argv = ["qemu-img", "create", "-q", "-f", "qcow2", str(tmp_path / "base.qcow2"), "8M"]
     subprocess.run(argv, check=True)
+    (tmp_path / "vmlinuz").write_bytes(IDLE_KERNEL)
     return made
 
 
@@ -55,10 +57,10 @@ def forget(domains: Domains, name: str) -> None:
     [
         {},
         {"size": 16 << 20, "addresses": []},
-        {"disks": (), "kernel": "base.qcow2"},
+        {"disks": (), "kernel": "vmlinuz"},
         {
             "disks": (),
-            "kernel": "base.qcow2",
+            "kernel": "vmlinuz",
             "login": Login(user="root"),
             "user_data": "#!/bin/sh",
         },

@@ -5,20 +5,25 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from leasewatch.model import DomainState
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.defined.network import Network
 from leasewatch.pyvirt.defined.setting import Setting
 from leasewatch.pyvirt.domains.domains import Domains
+from leasewatch.pyvirt.domains.listing import KILLED
 from leasewatch.pyvirt.domains.plan import DomainRequest
 from leasewatch.pyvirt.domains.rename import rename
 from leasewatch.pyvirt.domains.settings import apply
 from leasewatch.pyvirt.files import DomainFiles
+from nss_pyvirt import replacing
 from nss_pyvirt.errors import UserError
 from tests.leasewatch.killing import everything, killed_at_each_step
+from tests.system.guest import IDLE_KERNEL
 
 
 @pytest.fixture
@@ -113,6 +118,15 @@ def test_a_killed_set_has_changed_all_or_nothing(paths: Paths) -> None:
     assert step > 10
 
 
+def test_a_rename_leaves_nothing_of_a_run_whose_parent_was_killed(paths: Paths) -> None:
+    state = DomainState(name="web1", nics=(), pid=1 << 22, started=1.0, pending_until=0)
+    (paths.domain_runs / "web1").mkdir(parents=True)
+    replacing.replace(paths.domain_runs / "web1.json", msgspec.json.encode(state))
+    rename(paths, "web1", "shop")
+    assert Domains(paths).describe("shop")["why"] == KILLED
+    assert {path for path in traces(paths) if "web1" in path} == set()
+
+
 @pytest.mark.parametrize(
     ("new", "why"),
     [
@@ -130,7 +144,7 @@ def test_a_killed_set_has_changed_all_or_nothing(paths: Paths) -> None:
 )
 def test_a_name_that_cannot_be_is_refused(paths: Paths, new: str, why: str) -> None:
     kernel = paths.root / "k"
-    kernel.touch()
+    kernel.write_bytes(IDLE_KERNEL)
     other = DomainRequest(
         name="db1", networks=["lab"], aliases=["sql"], kernel=kernel, memory=64, cpus=1
     )

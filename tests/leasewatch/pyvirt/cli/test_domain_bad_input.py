@@ -15,6 +15,7 @@ from leasewatch.pyvirt.cli.pyvirt import command
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.network import Network
 from nss_pyvirt.terminal import frame
+from tests.system.guest import IDLE_KERNEL
 
 NAME = "is not made of labels of letters, digits, hyphens and underscores"
 NONE = "domain web1 has nothing to start from"
@@ -50,6 +51,8 @@ CREATE = {
     "web1 --kernel dir": "there is no kernel {here}/dir",
     "web1 --kernel fifo": "there is no kernel {here}/fifo",
     "web1 --kernel loop": "there is no kernel {here}/loop",
+    "web1 --kernel empty": "{here}/empty is empty",
+    "web1 --kernel text": "{here}/text is no kernel",
     "web1 --kernel https://x/y": "--kernel: https://x/y is a URL: download the file first",
     "web1 --initrd k": NONE,
     "web1 --append quiet": NONE,
@@ -71,6 +74,7 @@ CREATE = {
     "web1 --disk a.qcow2 --size 1025T": '--size: "1025T" is more than 1024T',
     "web1 -k --size 10G": "--size is the size of a disk",
     "web1 --image ../x": "--image: ../x is a path: use --disk ../x",
+    "web1 --image https://x/y": "--image: https://x/y is a URL: use pyvirt image add",
     "web1 -k --memory 31": '--memory: "31" is not from 32 to 4194304 MiB',
     "web1 -k --memory ٣G": '--memory: "٣G" is not a size like 2048 (MiB), 512M or 2G',
     "web1 -k --cpus 1.5": '--cpus: "1.5" is not a whole number from 1 to 255',
@@ -132,8 +136,9 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def make_files(here: Path) -> None:
-    for name, content in (("k", "kernel"), ("text", "hello\n" * 99), ("page.qcow2", "<html>")):
+    for name, content in (("text", "hello\n" * 99), ("page.qcow2", "<html>")):
         (here / name).write_text(content)
+    (here / "k").write_bytes(IDLE_KERNEL)
     (here / "empty").touch()
     (here / "dir").mkdir()
     (here / "loop").symlink_to("loop")

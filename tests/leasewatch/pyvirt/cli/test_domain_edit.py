@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import select
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from leasewatch.pyvirt.cli.editing import faulty_line
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition, NicDefinition
 from leasewatch.pyvirt.defined.network import Network
+from tests.system.guest import IDLE_KERNEL
 
 MAIN = """
 import os, sys
@@ -35,7 +38,7 @@ def paths(tmp_path: Path) -> Paths:
     made = Paths(tmp_path / "host")
     network = Network(name="lab", subnet="10.77.0.0/24", subnet6="fd77::/64")
     store.write(made.network_definitions, network)
-    (tmp_path / "k").touch()
+    (tmp_path / "k").write_bytes(IDLE_KERNEL)
     nic = NicDefinition(network="lab", mac="52:54:00:00:00:01")
     kernel = str(tmp_path / "k")
     web1 = DomainDefinition(name="web1", nics=(nic,), memory=64, cpus=1, kernel=kernel)
@@ -65,10 +68,13 @@ def edit(
         start_new_session=True,
     )
     os.close(theirs)
-    said = b""
+    said, deadline = b"", time.monotonic() + 60
     with contextlib.suppress(OSError):  # EIO: the other end is closed
-        while part := os.read(ours, 4096):
-            said += part
+        while select.select([ours], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            said += os.read(ours, 4096)
+        child.kill()
+        child.wait()
+        pytest.fail(f"the command still asks: {said.decode()}")
     os.close(ours)
     return child.wait(60), said.decode().replace("\r\n", "\n").removeprefix(answers)
 

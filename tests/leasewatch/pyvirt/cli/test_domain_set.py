@@ -24,6 +24,7 @@ from nss_pyvirt import replacing
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import frame
 from tests.leasewatch.holding import holding
+from tests.system.guest import IDLE_KERNEL
 
 SUBNETS = {"lab": "10.77.0.0/24", "dmz": "10.78.0.0/24"}
 HELP = "pyvirt domain set --help"
@@ -42,8 +43,8 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     monkeypatch.setattr(domain_set, "Paths", lambda: made)
     monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.chdir(tmp_path)
-    for name in ("k", "i"):
-        (tmp_path / name).touch()
+    (tmp_path / "k").write_bytes(IDLE_KERNEL)
+    (tmp_path / "i").touch()
     for name, subnet in SUBNETS.items():
         network = Network(name=name, subnet=subnet, subnet6="fd77::/64")
         store.write(made.network_definitions, network)
@@ -162,7 +163,7 @@ REFUSED = {
     "cdrom=nowhere": "there is no CD image",
     "initrd=/": "there is no initrd /",
     "disk+=nowhere": "there is no image",
-    "disk+=k": "image",
+    "disk+=i": "image",
     "disk-=k": 'there is no disk "k"',
     "size=20G": "domain web1 has no disk",
 }

@@ -19,6 +19,7 @@ from leasewatch.pyvirt.files import DomainFiles, NetworkFiles
 from nss_pyvirt import replacing
 from nss_pyvirt.errors import UserError
 from tests.leasewatch.holding import holding
+from tests.system.guest import IDLE_KERNEL
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def paths(tmp_path: Path) -> Paths:
         network = Network(name=name, subnet=subnet, subnet6="fd77::/64")
         store.write(made.network_definitions, network)
         NetworkFiles(made, name).hosts.mkdir(parents=True)
-    (tmp_path / "vmlinuz").write_bytes(b"kernel")
+    (tmp_path / "vmlinuz").write_bytes(IDLE_KERNEL)
     for number, name in enumerate(("web1", "db1")):
         domain = DomainDefinition(
             name=name,

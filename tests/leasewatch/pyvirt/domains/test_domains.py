@@ -27,6 +27,7 @@ from leasewatch.pyvirt.domains.stops import DomainStops
 from leasewatch.pyvirt.files import DomainFiles, NetworkFiles
 from nss_pyvirt.errors import UserError
 from tests.leasewatch.holding import holding
+from tests.system.guest import IDLE_KERNEL
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def paths(tmp_path: Path, image: Path) -> Paths:
     made.domain_data.mkdir(parents=True)
     lab = Network(name="lab", subnet="10.77.0.0/24", subnet6="fd77::/64")
     store.write(made.network_definitions, lab)
-    (tmp_path / "vmlinuz").write_bytes(b"kernel")
+    (tmp_path / "vmlinuz").write_bytes(IDLE_KERNEL)
     shutil.copy(image, tmp_path / "base.qcow2")
     return made
 
@@ -227,7 +228,7 @@ def test_a_name_is_given_once(paths: Paths) -> None:
 
 def test_a_path_that_is_not_utf_8_is_refused(paths: Paths) -> None:
     kernel = paths.root / os.fsdecode(b"vmlinuz\xff")
-    kernel.write_bytes(b"kernel")
+    kernel.write_bytes(IDLE_KERNEL)
     with pytest.raises(UserError, match=r"web1\.toml: a path is not UTF-8"):
         Domains(paths).create(_request(paths, kernel=kernel))
 

@@ -155,6 +155,25 @@ def test_a_full_disk_is_retried_as_soon_as_there_is_room(
     stage.asked("cont")
 
 
+def test_a_guest_whose_disk_is_full_and_that_is_paused_then_waits_for_resume(
+    play: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "_LOOK", 0.01)
+    monkeypatch.setattr(supervisor, "_ROOM", 1 << 60)
+    stage = play()
+    stage.signal(signal.SIGUSR1)  # a guest that runs is none of its business
+    stage.event("BLOCK_IO_ERROR", "io-error", **FULL_DISK)
+    stage.signal(signal.SIGUSR1)
+    paused = [("paused", FULL), ("paused", ON_REQUEST)]
+    wait_for("both reports", lambda: stage.reports == paused)
+    monkeypatch.setattr(supervisor, "_ROOM", 0)
+    stage.event("RTC_CHANGE", "io-error", offset=1)
+    stage.event("RESUME", "io-error")  # of `resume`: the disk is full again
+    wait_for("the next report", lambda: stage.reports == [*paused, ("paused", FULL)])
+    stage.asked("cont")
+    stage.asked("cont")  # the first one was at its start
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_who_ends_the_parent_presses_the_power_button(
     play: Callable[..., Stage], number: signal.Signals, monkeypatch: pytest.MonkeyPatch

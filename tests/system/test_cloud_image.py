@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,22 @@ def _ssh(world: World, command: str) -> str:
     """What it prints in the guest, for alice, who is asked nothing."""
     argv = ["ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "web1", command]
     return world.run(argv, user="alice", env={"HOME": str(HOME)}).stdout
+
+
+@pytest.mark.long
+def test_each_of_several_cards_of_a_cloud_image_gets_an_address(host: World) -> None:
+    for name in ("lab", "dmz"):
+        pyvirt(host, "network", "create", name)
+        pyvirt(host, "network", "start", name)
+    cards = ["--network", "lab", "--network", "dmz", "--image", "debian-12", "--memory", "1G"]
+    host.run(["pyvirt", "domain", "create", "web1", *cards], env=SUDO)
+    host.run(["pyvirt", "domain", "start", "--wait", "--timeout", "10m", "web1"], timeout=700)
+
+    def networks() -> set[str]:
+        rows = json.loads(host.run(["leasewatch", "list", "web1", "-o", "json"]).stdout)
+        return {one["network"] for one in rows if "." in one["address"]}
+
+    host.wait_for("both addresses", lambda: networks() == {"lab", "dmz"}, 120)
 
 
 @pytest.mark.long

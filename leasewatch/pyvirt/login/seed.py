@@ -38,10 +38,16 @@ def refresh(files: DomainFiles, domain: DomainDefinition) -> None:
         "meta-data": user_data.meta_data(domain),
         "user-data": user_data.user_data(domain, private, public, owners),
     }
-    if files.seed.exists() and all(_holds(files.seed_texts / n, t) for n, t in texts.items()):
+    if len(domain.nics) > 1:
+        texts["network-config"] = user_data.network_config(domain)
+    former = {path for path in files.seed_texts.glob("*") if path.name not in texts}
+    same = all(_holds(files.seed_texts / name, text) for name, text in texts.items())
+    if files.seed.exists() and same and not former:
         return
     files.seed.unlink(missing_ok=True)  # first, or it would be older than its texts
     files.seed_texts.mkdir(mode=0o700, exist_ok=True)
+    for path in former:
+        path.unlink()
     for name, text in texts.items():
         replacing.replace(files.seed_texts / name, text.encode(), mode=0o600)
     _make_image(files.seed_texts, files.seed)

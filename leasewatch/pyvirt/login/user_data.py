@@ -39,6 +39,18 @@ def meta_data(domain: DomainDefinition) -> str:
     return f"instance-id: {_quoted(domain.uuid)}\nlocal-hostname: {_quoted(domain.name)}\n"
 
 
+def network_config(domain: DomainDefinition) -> str:
+    """DHCP on every card of several, which cloud-init itself would do on one alone.
+
+    The boot waits for the first one's address only: a bridged network may have no DHCP server.
+    """
+    lines = ["version: 2", "ethernets:"]
+    for number, nic in enumerate(domain.nics):
+        lines += [f"  card{number}:", f"    match: {{macaddress: {_quoted(nic.mac)}}}"]
+        lines += ["    dhcp4: true", *(["    optional: true"] if number else [])]
+    return "\n".join(lines) + "\n"
+
+
 def user_data(domain: DomainDefinition, private: str, public: str, owners: str = "") -> str:
     """What cloud-init does at the first boot; `private` and `public` are the guest's host key.
 

@@ -79,6 +79,17 @@ def test_a_seed_is_made_again_only_if_something_has_changed(files: DomainFiles) 
     assert files.seed.exists()
 
 
+def test_the_seed_of_several_cards_sets_up_each_until_there_is_one(files: DomainFiles) -> None:
+    second = NicDefinition(network="dmz", mac="52:54:00:00:00:02")
+    several = msgspec.structs.replace(DOMAIN, nics=(*DOMAIN.nics, second))
+    for domain, mac in ((DOMAIN, b""), (several, b"52:54:00:00:00:02"), (DOMAIN, b"")):
+        seed.refresh(files, domain)
+        image = files.seed.read_bytes()
+        assert (second.mac.encode() in image) is bool(mac)
+        there = {path.name for path in files.seed_texts.iterdir()}
+        assert there == {"meta-data", "user-data", *(["network-config"] if mac else [])}
+
+
 def test_a_seed_that_was_being_made_when_its_command_was_killed_is_made_again(
     files: DomainFiles,
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 from base64 import b64decode
 
+import msgspec
 import pytest
 
 from leasewatch.pyvirt.defined.domain import DomainDefinition, NicDefinition
@@ -25,6 +26,22 @@ def _domain(user: str = "alice", *keys: str) -> DomainDefinition:
 
 def test_a_guest_is_told_its_name_and_which_machine_it_is() -> None:
     assert user_data.meta_data(_domain()) == f'instance-id: "{UUID}"\nlocal-hostname: "web1"\n'
+
+
+def test_each_of_several_cards_asks_for_an_address_and_the_boot_waits_for_the_first() -> None:
+    cards = (NicDefinition(network=n, mac=f"52:54:00:00:00:0{n}") for n in "12")
+    domain = msgspec.structs.replace(_domain(), nics=tuple(cards))
+    assert user_data.network_config(domain) == (
+        "version: 2\n"
+        "ethernets:\n"
+        "  card0:\n"
+        '    match: {macaddress: "52:54:00:00:00:01"}\n'
+        "    dhcp4: true\n"
+        "  card1:\n"
+        '    match: {macaddress: "52:54:00:00:00:02"}\n'
+        "    dhcp4: true\n"
+        "    optional: true\n"
+    )
 
 
 def test_the_default_user_is_the_owners_and_the_host_key_the_hosts() -> None:

@@ -83,11 +83,29 @@ def test_a_page_says_every_command_and_option_and_nothing_else(name: str) -> Non
     assert options(top) <= shared
 
 
+def groups(ctx: click.Context) -> Iterator[click.Context]:
+    """The context of this group and of each below it."""
+    if isinstance(ctx.command, click.Group):
+        yield ctx
+        for name in ctx.command.list_commands(ctx):
+            command = ctx.command.get_command(ctx, name)
+            assert command is not None
+            yield from groups(context(command, ctx, name))
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_what_help_says_fits_80_columns(name: str) -> None:
     top = context(COMMANDS[name], None, name.partition(".")[0])
-    wide = [line for leaf in leaves(top) for line in leaf.get_help().split("\n") if len(line) > 80]
+    helps = [ctx.get_help() for ctx in (*leaves(top), *groups(top))]
+    wide = [line for text in helps for line in text.split("\n") if len(line) > 80]
     assert not wide
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_list_of_commands_has_whole_sentences(name: str) -> None:
+    top = context(COMMANDS[name], None, name.partition(".")[0])
+    cut = [line for ctx in groups(top) for line in ctx.get_help().split("\n") if "..." in line]
+    assert not [line for line in cut if "ARGS" not in line]
 
 
 @pytest.mark.parametrize("page", sorted(PAGES.iterdir()), ids=lambda page: page.name)

@@ -13,11 +13,10 @@ if TYPE_CHECKING:
 command = commands.Group(
     """Which virtual machine has which address, and under which name.
 
-    Exit codes: 0 found, 1 error, 2 wrong usage, 3 no such name, 4 timed out.
+    Exit codes: 0 done, 1 error, 2 wrong usage, 3 no such name, 4 timed out.
     """,
     version=__version__,
     members={
-        "serve": "leasewatch.cli.serve",
         "list": "leasewatch.cli.list_leases",
         "ip": "leasewatch.cli.ip",
         "resolve": "leasewatch.cli.resolve",
@@ -25,17 +24,20 @@ command = commands.Group(
         "connect": "leasewatch.cli.connect",
         "history": "leasewatch.cli.history",
         "sources": "leasewatch.cli.sources",
+        "top": "leasewatch.cli.top.command",
         "doctor": "leasewatch.doctor.cli",
         "admin": "leasewatch.cli.admin",
-        "top": "leasewatch.cli.top.command",
+        "serve": "leasewatch.cli.serve",
     },
     unlisted={"net-dhcp-leases": "leasewatch.cli.net_dhcp_leases"},
     aliases={"domifaddr": "list"},
     epilog=frame.examples(
-        "leasewatch list                     every lease, and whether its name is published",
+        "leasewatch list                     every lease, and the state of its name",
         "leasewatch ip web1                  its addresses, one per line",
         "leasewatch resolve web1 --explain   why it resolves as it does",
+        "leasewatch wait web1 --for=tcp:22   until ssh answers there",
         "leasewatch history 10.77.0.12       who had it, and when",
+        "leasewatch doctor web1              why it does not resolve",
     ),
 )
 

@@ -92,7 +92,7 @@ def command(
     *,
     booting: bool,
 ) -> int:
-    """Wait until each NAME has an address, answers on a port, or is gone.
+    """Wait until NAMEs have an address, answer on a port, or are gone.
 
     It returns at the moment it happens. A name that nobody has yet is waited for, too.
 

@@ -21,7 +21,7 @@ ROOT = "sudo leasewatch doctor"
     ),
 )
 def command(paths: Paths, name: str | None, output: str) -> int:
-    """Check everything that names and addresses of guests need, and say what to type.
+    """Check what guests' names need, and say what to type.
 
     With NAME, follow this name from its definition over lease and table to the programs that ask
     for it. The last row is where it ends.

@@ -100,7 +100,7 @@ def remove(root: Path, *, purge: bool) -> None:
 
 @command.command(_ROOT, commands.output("table", "json", help="How to print the parts."))
 def status(root: Path, output: Literal["table", "json"]) -> int:
-    """Show what is installed and whether it works, and what to type where it does not.
+    """Show whether what is installed works, and what to type if not.
 
     On the running system these are the checks of `leasewatch doctor`. Exits with 1 if one is bad.
     """

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from itertools import takewhile
+from contextlib import suppress
+from itertools import pairwise, takewhile
 from typing import Any
 
 import click
@@ -55,16 +56,31 @@ class _Command(click.Command):
             if param.bare is not None
         }
         """Options without their value; click would take the next word for it."""
+        self._optional = {w: p for p in ours.params for w in p.words if p.bare is not None}
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the words; UsageError for `--disk a --disk b`: click would take the last."""
+        written = args
         args = [self._bare.get(word, word) for word in args]
         if not ctx.resilient_parsing:
             _, _, order = self.make_parser(ctx).parse_args(list(args))
             for option in order:
                 if _is_single(option) and order.count(option) > 1:
                     ctx.fail(f"{option.opts[-1]} is given more than once")
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.message += self._meant(written)
+            raise
+
+    def _meant(self, words: Sequence[str]) -> str:
+        """How to write `--wait 3s`, if that is there: its value must be in the same word."""
+        for word, following in pairwise(words):
+            if word in self._optional:
+                with suppress(ValueError):
+                    self._optional[word].convert(following)
+                    return f"; write {word}={following}"
+        return ""
 
 
 class _Group(click.Group):
@@ -104,6 +120,20 @@ class _Group(click.Group):
         )
 
 
+class _Option(click.Option):
+    """Help shows that a value may be omitted, and that it is part of the word: `--wait[=TIME]`."""
+
+    has_bare = False
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """The words and the sentence, as click asks for them."""
+        record = super().get_help_record(ctx)
+        if record is None or not self.has_bare:
+            return record
+        words, _, value = record[0].partition(" ")
+        return f"{words}[={value.strip('[]')}]", record[1]
+
+
 class _Kind(click.ParamType[Any]):
     """The values that one of our functions makes of texts."""
 
@@ -131,7 +161,7 @@ def _param(ours: Param) -> click.Parameter:
     }
     if not ours.words:
         return click.Argument([ours.name], nargs=-1 if ours.multiple else 1, **attrs)
-    return click.Option(
+    option = _Option(
         [*ours.words, ours.name],
         is_flag=ours.flag,
         multiple=ours.multiple,
@@ -141,6 +171,8 @@ def _param(ours: Param) -> click.Parameter:
         hidden=ours.hidden,
         **attrs,
     )
+    option.has_bare = ours.bare is not None
+    return option
 
 
 def _is_single(param: click.Parameter) -> bool:
@@ -178,6 +210,7 @@ def _fault(error: click.ClickException) -> str:
     name = ""
     if isinstance(param, click.Parameter):
         name = param.opts[-1] if isinstance(param, click.Option) else param.human_readable_name
+        name = name[1:-1] if name[:1] == "[" and name[-1:] == "]" else name  # `[LEVEL]`
     if name and isinstance(error, click.MissingParameter):
         return f"{name} is missing"
     text = error.message if name else error.format_message()

@@ -66,7 +66,7 @@ def _check(path: str, values: Mapping[str, Any]) -> None:
     ),
 )
 def command(names: Sequence[str], *, watch: bool, perf: bool, output: frame.Format) -> int:
-    """Show how much processor, memory, disk and network running domains use.
+    """Show the processor, memory, disk and network use of domains.
 
     Without NAME, show all that run. Only root sees disks and the guest's own memory.
     """

@@ -23,7 +23,7 @@ from nss_pyvirt.terminal.commands import Param
     ),
 )
 def command(network: str, name: str, *, address: str | None, mac: str | None, remove: bool) -> None:
-    """Reserve an address of a network: for a domain, or by MAC for another machine."""
+    """Reserve an address for a domain, or by MAC for another machine."""
     from leasewatch.pyvirt.defined import store  # noqa: PLC0415  start-up time
     from leasewatch.pyvirt.networks.change import NetworkChanges  # noqa: PLC0415
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import click
 import pytest
 
 from nss_pyvirt.terminal import commands, with_click
@@ -74,3 +75,21 @@ def test_an_argument_may_take_all_other_words(
         name,
         tuple(w for w in rest if w != "--"),
     )
+
+
+def test_help_and_errors_say_how_a_value_that_may_be_omitted_is_written(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    wait = Param("--wait", kind=commands.whole_number(0, 9), bare="3", metavar="TIME")
+    one = commands.command(
+        Param("name", required=True), Param("level", kind=("low",), metavar="[LEVEL]"), wait
+    )
+    ip = one(lambda: None)
+    assert "--wait[=TIME]" in with_click.built(ip, "ip").get_help(click.Context(click.Command("x")))
+    for words, said in (
+        (["--wait", "3", "low", "web1"], "unexpected argument (web1); write --wait=3"),
+        (["a", "low", "b", "--wait"], "unexpected argument (b)"),
+        (["a", "high"], "LEVEL: 'high' is not 'low'"),
+    ):
+        assert with_click.run(ip, "ip", words, None) == 2
+        assert capsys.readouterr().err.splitlines()[0] == f"ip: {said}"

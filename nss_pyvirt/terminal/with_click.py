@@ -70,8 +70,9 @@ class _Command(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
-            error.message += self._meant(written)
-            raise
+            if type(error) is not click.UsageError:  # it names its parameter
+                raise
+            raise click.UsageError(error.message + self._meant(written), ctx) from error
 
     def _meant(self, words: Sequence[str]) -> str:
         """How to write `--wait 3s`, if that is there: its value must be in the same word."""

@@ -51,6 +51,7 @@ _PURE = (
     *("daemon/counters.py", "daemon/endpoint.py", "daemon/service_settings.py"),
     *("api/description.py", "api/interface.py", "api/published.py"),
     *(
+        "cli/export_formats.py",
         "cli/top/drawing.py",
         "cli/top/state.py",
         "cli/top/view.py",

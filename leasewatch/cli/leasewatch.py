@@ -25,6 +25,7 @@ command = commands.Group(
         "history": "leasewatch.cli.history",
         "sources": "leasewatch.cli.sources",
         "top": "leasewatch.cli.top.command",
+        "export": "leasewatch.cli.export",
         "doctor": "leasewatch.doctor.cli",
         "admin": "leasewatch.cli.admin",
         "serve": "leasewatch.cli.serve",

@@ -193,7 +193,7 @@ def _needs_root(group: Group, words: str) -> bool:
 def _wrong_usage(prog: str, error: click.ClickException, words: Sequence[str]) -> int:
     """Print click's complaint as ours, with the command whose help to read."""
     context = getattr(error, "ctx", None)
-    if "\n" in error.format_message():
+    if "\n" in error.format_message() and not isinstance(error, click.MissingParameter):
         error.show()  # a group without a command: its help
         return error.exit_code
     names = takewhile(lambda word: word[:1] != "-", words)
@@ -213,7 +213,9 @@ def _fault(error: click.ClickException) -> str:
         name = param.opts[-1] if isinstance(param, click.Option) else param.human_readable_name
         name = name[1:-1] if name[:1] == "[" and name[-1:] == "]" else name  # `[LEVEL]`
     if name and isinstance(error, click.MissingParameter):
-        return f"{name} is missing"
+        assert isinstance(param, click.Parameter)  # noqa: S101  for mypy
+        offered = ", ".join(param.type.choices) if isinstance(param.type, click.Choice) else ""
+        return f"{name} is missing: {offered}".removesuffix(": ")
     text = error.message if name else error.format_message()
     text = text.removeprefix("Got ").replace("unexpected extra", "unexpected")
     text = text[:1].lower() + text[1:].removesuffix(".")

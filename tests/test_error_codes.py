@@ -45,7 +45,7 @@ def paths(tmp_path: Path) -> Paths:
         folder.mkdir(parents=True)
     lab = Network(name="lab", subnet="10.77.0.0/24", subnet6="fd77::/64")
     store.write(made.network_definitions, lab)
-    (tmp_path / "vmlinuz").write_bytes(b"kernel")
+    (tmp_path / "vmlinuz").write_bytes(b"\x7fELF")
     web1 = plan(made, request(made))
     store.write(made.domain_definitions, web1)
     return made

@@ -117,6 +117,7 @@ class Service:
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT; the published table stays. Raises UserError."""
         memory.begin()
+        memory.open_enough()
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -56,7 +56,7 @@ class _Columns(NamedTuple):
 
     def time(self, text: str) -> str:
         """A time as long as its column is wide: `6d 23h` or `6d`."""
-        return text if self.mac else text.partition(" ")[0]
+        return text if len(text) <= self.age else text.partition(" ")[0]
 
 
 def lines(state: State, view: View, *, now: float, width: int, height: int) -> list[Text]:

@@ -22,7 +22,7 @@ from nss_pyvirt.errors import UserError
 def check() -> None:
     """UserError unless keys can be read, and lines drawn anywhere."""
     streams = (sys.stdin, sys.stdout)
-    hint = "leasewatch list prints leases, leasewatch watch events"
+    hint = "leasewatch list prints leases, leasewatch watch prints events"
     if not all(stream is not None and stream.isatty() for stream in streams):
         raise UserError("leasewatch top needs a terminal for its keys and output", hint, "usage")
     if (kind := os.environ.get("TERM", "")) in {"", "dumb", "unknown"}:

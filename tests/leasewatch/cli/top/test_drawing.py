@@ -66,6 +66,11 @@ def test_120_columns_have_mac_addresses_and_reasons() -> None:
     assert any(" 11m 30s " in line for line in lines)
 
 
+def test_a_time_that_is_too_long_for_its_column_has_one_unit() -> None:
+    years = state(entry(expires=int(NOW) + 2360 * 86400 + 43200))
+    assert " 2360d " in drawn(years, width=120)[4]
+
+
 @pytest.mark.parametrize(("width", "height"), [(20, 5), (1, 1), (80, 3), (300, 100), (40, 0)])
 def test_any_size_of_terminal_is_filled_and_no_more(width: int, height: int) -> None:
     assert len(drawing.lines(busy(), View(), now=NOW, width=width, height=height)) == height

@@ -128,7 +128,7 @@ def test_a_new_size_is_filled_at_once(tmp_path: Path, size: tuple[int, int]) -> 
     ],
 )
 def test_without_a_terminal_to_draw_on_it_says_so(tmp_path: Path, terminal: str, said: str) -> None:
-    hint = "  hint: leasewatch list prints leases, leasewatch watch events"
+    hint = "  hint: leasewatch list prints leases, leasewatch watch prints events"
     command = [sys.executable, "-c", TOP, str(tmp_path)]
     if terminal == "none":
         done = subprocess.run(

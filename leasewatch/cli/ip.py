@@ -41,7 +41,7 @@ def command(paths: Paths, name: str, wait: int | None, *, ipv4: bool, ipv6: bool
     wanted = [family for family, only in ((4, ipv4), (6, ipv6)) if only or ipv4 == ipv6]
     found = [(text, ifindex) for text, family, ifindex in addresses if family in wanted]
     if not addresses:
-        hint = "leasewatch resolve " + name
+        hint = f"leasewatch ip --wait {name}"
         raise UserError(
             f"{canonical} was started and has no address yet", hint, "pending", exit_code=3
         )

@@ -120,9 +120,7 @@ class Awaited:
                 raise
             return None
         except ValueError as error:
-            what = f"the leasewatch service does not wait: {error}"
-            hint = "leasewatch admin limits"
-            raise UserError(what, hint, "unavailable") from None
+            raise _refused(str(error)) from None
         self._deaf_since = None
         return reply
 
@@ -150,3 +148,11 @@ class Awaited:
 
             return NoSuchNameError(self.name, [])
         return TimedOutError(self.name, seen)
+
+
+def _refused(error: str) -> UserError:
+    if error.endswith(".TooManyWaits"):
+        what, hint = "too many commands of yours wait already", "leasewatch admin limits show"
+        return UserError(what, hint, "unavailable")
+    what = f"the leasewatch service does not wait: {error}"
+    return UserError(what, "sudo systemctl restart leasewatch", "unavailable")

@@ -7,10 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import msgspec
 import pytest
 
+from leasewatch.api import exchange, interface
 from leasewatch.model import DomainState, Nic
 from leasewatch.paths import Paths
 from leasewatch.reach import addresses
@@ -219,3 +221,16 @@ def test_wrong_words_are_one_line(
     assert out == ""
     assert what in err.splitlines()[0]
     assert len(err.splitlines()) == 2
+
+
+def test_more_commands_than_a_user_may_have_are_told_so(
+    paths: Paths, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise ValueError(interface.TOO_MANY_WAITS)
+
+    monkeypatch.setattr(exchange, "replies", refuse)
+    code, _, err = run(paths, capsys, "wait", "web1", "--timeout", LONG)
+    what, hint = err.splitlines()
+    assert (code, what) == (1, "leasewatch: too many commands of yours wait already")
+    assert hint == "  hint: leasewatch admin limits show"

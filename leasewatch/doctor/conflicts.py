@@ -22,9 +22,10 @@ def check(host: Host) -> Iterator[Row]:
 
 
 def judge(entries: Iterable[Entry]) -> Iterator[Row]:
-    """See `check`."""
-    lost = [one for one in entries if one.verdict == "conflict" and one.name]
-    for one in lost:
+    """See `check`; one row for all addresses of a machine."""
+    lost = (one for one in entries if one.verdict == "conflict" and one.name)
+    machines = {(one.name, one.network, one.mac or one.address): one for one in reversed([*lost])}
+    for one in reversed(machines.values()):
         where = f"{one.address or 'a domain'} on {one.network}"
         detail = f"{where} does not get {one.name}: {one.reason}"
         fix = f"leasewatch resolve {shlex.quote(one.name or '')} --explain"

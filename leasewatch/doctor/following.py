@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from leasewatch import addresses
+from leasewatch.api.client import NoServiceError
 from leasewatch.api.interface import Entry
 from leasewatch.doctor import firewall, host_keys, hosts_file, networks
 from leasewatch.model import DomainState
@@ -163,8 +164,8 @@ def _verdict(traced: Traced) -> Iterator[Row]:
 
 def _table(traced: Traced) -> Iterator[Row]:
     status = traced.host.answer(traced.name).status
-    if traced.host.served_generation is None:
-        what = "the service does not run: new leases are not published"
+    if isinstance(traced.host.served, NoServiceError):
+        what = f"{traced.host.served.what}: new leases are not published"
         yield Row("warn" if traced.answered else "bad", "table", what, start_command())
     if traced.answered:
         yield Row("ok", "table", " ".join(sorted(traced.answered)))

@@ -73,25 +73,19 @@ class Host(OtherPrograms):
         return status.status(pieces.this_system(self.paths.root))
 
     @cached_property
-    def listed(self) -> ListReply:
-        """Every candidate for a name; from the files if the service does not run."""
+    def served(self) -> ListReply | NoServiceError:
+        """What the service lists, or why it does not."""
         try:
             return client.list_entries(self.paths.varlink)
-        except NoServiceError:
-            return offline.list_entries(self.paths, self.now)
-
-    @property
-    def entries(self) -> Sequence[Entry]:
-        """The candidates alone."""
-        return self.listed.entries
+        except NoServiceError as error:
+            return error
 
     @cached_property
-    def served_generation(self) -> int | None:
-        """The generation that the service has published; None: it does not run."""
-        try:
-            return client.list_entries(self.paths.varlink).generation
-        except NoServiceError:
-            return None
+    def entries(self) -> Sequence[Entry]:
+        """Every candidate for a name; from the files if the service does not answer."""
+        if isinstance(self.served, ListReply):
+            return self.served.entries
+        return offline.list_entries(self.paths, self.now).entries
 
     def published_generation(self) -> int:
         """The generation of the published file now; 0: there is none."""
@@ -99,15 +93,16 @@ class Host(OtherPrograms):
 
     @cached_property
     def sources(self) -> Sequence[SourceEntry] | None:
-        """How each source stands; None: the service does not run."""
-        try:
-            return client.sources(self.paths.varlink).sources
-        except NoServiceError:
+        """How each source stands; None: the service does not answer."""
+        if isinstance(self.served, NoServiceError):
             return None
+        return client.sources(self.paths.varlink).sources
 
     @cached_property
     def holdings(self) -> Sequence[Holding]:
         """Who had which address in the last day; none without a history."""
+        if isinstance(self.served, NoServiceError):
+            return []
         asked = HistoryParameters(since=self.now - _RECENT, limit=_MOST_HOLDINGS)
         with contextlib.suppress(UserError):
             return client.history(self.paths.varlink, asked, DEADLINE).holdings

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+from leasewatch.api.client import NoServiceError
 from nss_pyvirt.checks import Row
 from nss_pyvirt.installer.pieces import start_command
 
@@ -16,8 +17,10 @@ SUBJECT: Final = "publishing"
 
 def check(host: Host) -> Iterator[Row]:
     """Nothing if all is well: the rows of the installation have the age and the generation."""
-    served = host.served_generation
-    published = host.published_generation()
-    if served is not None and published < served:
-        detail = f"the service has published generation {served}, the file has {published}"
-        yield Row("bad", SUBJECT, detail, start_command())
+    served = host.served
+    if isinstance(served, NoServiceError):
+        if any(row.subject == "service" and row.state == "ok" for row in host.installation):
+            yield Row("bad", SUBJECT, served.what, start_command())
+    elif (published := host.published_generation()) < served.generation:
+        detail = f"the service has published generation {served.generation}"
+        yield Row("bad", SUBJECT, f"{detail}, the file has {published}", start_command())

@@ -17,7 +17,7 @@ SUBJECT: Final = "sources"
 def check(host: Host) -> Iterator[Row]:
     """Files that cannot be read, and lines that cannot."""
     if host.sources is None:
-        yield Row("warn", SUBJECT, "unknown: the service does not run")
+        yield Row("warn", SUBJECT, "unknown: the service does not answer")
         return
     yield from judge(host.sources)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from nss_pyvirt.checks import Row
 from nss_pyvirt.terminal import frame
 
 _HEADING = ("STATE", "SUBJECT", "DETAIL")
 _KEYS = tuple(word.lower() for word in _HEADING)
+_MOST = 4
+"""Rows of one subject."""
 _LEAST = 24
 """Characters of a detail, however narrow the terminal is."""
 
@@ -23,10 +26,24 @@ def write(rows: Sequence[Row], output: str, again: str = "") -> int:
         found = [row._asdict() | {"fix": row.fix or None} for row in rows]
         frame.write(frame.render(found, _KEYS, "json", name="subject"))
     else:
-        frame.write("".join(f"{line}\n" for line in _lines(rows, frame.terminal_width())))
+        shown = list(_few(rows))
+        frame.write("".join(f"{line}\n" for line in _lines(shown, frame.terminal_width())))
     if again and any(row.state == "root" for row in rows):
         frame.print_hint(again)
     return int(any(row.state == "bad" for row in rows))
+
+
+def _few(rows: Sequence[Row]) -> Iterator[Row]:
+    """A subject's first rows, and how many more there are: a hundred would hide the others."""
+    for subject, group in groupby(rows, key=lambda row: row.subject):
+        found = list(group)
+        if len(found) <= _MOST:
+            yield from found
+            continue
+        more = found[_MOST - 1 :]
+        worst = "bad" if any(row.state == "bad" for row in more) else more[0].state
+        yield from found[: _MOST - 1]
+        yield Row(worst, subject, f"and {len(more)} more, which -o json lists")
 
 
 def _lines(rows: Sequence[Row], terminal: int) -> Iterator[str]:

@@ -5,24 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
-from subprocess import Popen
 from typing import NamedTuple
 
 import pytest
 
 from tests.system import own_dnsmasq
-from tests.system.domains import define_idle
-from tests.system.networks import started
-from tests.system.world import CHECKOUT, Client, World
+from tests.system.served import Served, serving
+from tests.system.world import CHECKOUT
 
-SETTINGS = f"""
-[[source]]
-path = "{own_dnsmasq.FILE}"
-network = "office"
-bridge = "{own_dnsmasq.BRIDGE}"
-"""
 CHECKED = {
     *("nsswitch", "snapshot", "service", "settings", "user", "hosts file", "nscd", "sources"),
     *("networks", "dnsmasq", "port 53", "firewall", "routes", "clones", "conflicts"),
@@ -31,57 +22,16 @@ CHECKED = {
 """The subjects that are well in a world, which has no module in /usr and no units."""
 
 
-class Served(NamedTuple):
-    """A world with networks, a domain, a guest that has a lease, and the service."""
-
-    world: World
-    guest: Client
-    service: Popen[str]
-
-    def rows(self, *words: str, user: str | None = None) -> list[dict[str, str]]:
-        """What doctor says. It exits with 1 if a row is bad."""
-        asked = ["leasewatch", "doctor", *words, "-o", "json"]
-        done = self.world.run(asked, check=False, user=user)
-        found: list[dict[str, str]] = json.loads(done.stdout)
-        assert done.returncode == any(row["state"] == "bad" for row in found), done
-        return found
-
-    def about(self, subject: str, *words: str) -> list[dict[str, str]]:
-        return [row for row in self.rows(*words) if row["subject"] == subject]
-
-    def is_well(self, subject: str) -> bool:
-        return {row["state"] for row in self.about(subject)} <= {"ok"}
-
-    def sh(self, script: str) -> str:
-        return self.world.run(["sh", "-ec", script.replace("sudo ", "")]).stdout
-
-
 @pytest.fixture(scope="module")
 def served(_namespaces: None) -> Iterator[Served]:
-    with closing(World()) as world:
-        world.run(["sh", "-ec", own_dnsmasq.NETWORK])
-        world.run(["sh", "-c", f"{SWITCH % BRIDGE_NF} 0"], check=False)
-        world.run(["tee", "/etc/pyvirt/leasewatch.toml"], input=SETTINGS)
-        started(world, "lab", "--subnet", "10.77.0.0/24")
-        started(world, "inner", "--subnet", "10.78.0.0/24", "--mode", "isolated")
-        define_idle(world, "web1")
-        service = world.serve()
-        guest = world.client("printer", "pv-lab")
-        guest.dhcp("printer")
-        found = Served(world, guest, service)
-        world.wait_for("the guest's name", lambda: found.about("getaddrinfo", "printer"))
+    with serving() as found:
+        found.world.run(["sh", "-c", f"{SWITCH % BRIDGE_NF} 0"], check=False)
         yield found
 
 
 PID = r"""$(sed -E 's/.*"pid":([0-9]+).*/\1/' /run/pyvirt/networks/lab.json)"""
 HOSTS = "cp /etc/nsswitch.conf /run/kept; echo 'hosts: files {} dns' >/etc/nsswitch.conf"
 KEPT = "cp /run/kept /etc/nsswitch.conf"
-OLDER = """
-from pathlib import Path
-from nss_pyvirt.snapshot import encode
-path = Path("/run/leasewatch/hosts.v1")
-path.write_bytes(encode([], generation=1, published=1))
-"""
 NSCD = f"{CHECKOUT}/.cache/nscd/usr/sbin/nscd"
 FORWARD = """nft -f - <<EOT
 table inet mine { chain forward { type filter hook forward priority 0; policy drop; }; }
@@ -139,13 +89,6 @@ FAULTS = {
         "bad",
         r"odd",
         "cp /run/leasewatch.toml /etc/pyvirt/",
-    ),
-    "an older table": Fault(
-        "publishing",
-        f"cp -a /run/leasewatch/hosts.v1 /run/; {CHECKOUT}/.venv/bin/python -c '{OLDER}'",
-        "bad",
-        r"the service has published generation \d+, the file has 1",
-        "cp -a /run/hosts.v1 /run/leasewatch/old; mv /run/leasewatch/old /run/leasewatch/hosts.v1",
     ),
     "nscd with a cache": Fault(
         "nscd",

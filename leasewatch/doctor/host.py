@@ -6,14 +6,13 @@ import contextlib
 import time
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Final
 
 from leasewatch import inventory, settings
 from leasewatch.api import client, offline
 from leasewatch.api.client import NoServiceError
 from leasewatch.api.interface import Entry, ListReply, SourceEntry
-from leasewatch.doctor.other_programs import DEADLINE, OtherPrograms, read_text
+from leasewatch.doctor.other_programs import DEADLINE, OtherPrograms
 from leasewatch.files import run_states
 from leasewatch.history.rows import HistoryParameters, Holding
 from leasewatch.model import DomainState
@@ -29,7 +28,7 @@ from leasewatch.pyvirt.networks.diversions import Diversions
 from leasewatch.pyvirt.networks.firewall import Finding
 from leasewatch.pyvirt.networks.known import KnownNetworks
 from leasewatch.pyvirt.networks.listing import Listing
-from leasewatch.pyvirt.networks.networks import dropping
+from leasewatch.pyvirt.networks.networks import dropping, frames_pass_ip_rules
 from nss_pyvirt import snapshot
 from nss_pyvirt.checks import Row
 from nss_pyvirt.errors import UserError
@@ -168,8 +167,7 @@ class Host(OtherPrograms):
     @cached_property
     def bridge_netfilter(self) -> bool:
         """Whether frames between two ports of a bridge pass the rulesets for IP."""
-        keys = ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables")
-        return any(read_text(Path("/proc/sys/net/bridge", key)).strip() == "1" for key in keys)
+        return frames_pass_ip_rules()
 
     def diversions(self, version: int) -> Diversions:
         """The host's rules and routes of IPv4 or IPv6."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from leasewatch.files import run_states
 from leasewatch.model import DomainState, NetworkState
+from leasewatch.neighbours import kernel
 from leasewatch.pyvirt.domains.known import KnownDomains
 from leasewatch.pyvirt.networks.known import KnownNetworks
 from leasewatch.pyvirt.networks.listing import Listing
@@ -30,6 +31,10 @@ class Wanted(NamedTuple):
 
     stopped: Names
     """What is to be started: what else is wanted runs already."""
+    late: Names
+    """What of that has to wait until `bridges` are there."""
+    bridges: list[str]
+    """Bridges of the host that are not there yet."""
     all: Names
     errors: list[UserError]
 
@@ -59,7 +64,31 @@ def wanted(paths: Paths) -> Wanted:
         _sorted(name for name in names[0] if states.state(name) == "stopped"),
         _sorted(name for name in names[1] if not domains.is_running(name)),
     )
-    return Wanted(stopped, Names(*map(_sorted, names)), errors)
+    bridges = {name: _bridge(networks, name) for name in stopped.networks}
+    absent = {name: bridge for name, bridge in bridges.items() if bridge and not is_there(bridge)}
+    late = Names(
+        [name for name in stopped.networks if name in absent],
+        [
+            name
+            for name in stopped.domains
+            if any(nic.network in absent for nic in domains.get(name).nics)
+        ],
+    )
+    everything = Names(*map(_sorted, names))
+    return Wanted(stopped, late, _sorted(set(absent.values())), everything, errors)
+
+
+def is_there(bridge: str) -> bool:
+    """Whether the host has an interface of this name."""
+    return bridge in kernel.links()
+
+
+def _bridge(networks: KnownNetworks, name: str) -> str:
+    """The bridge of the host that a network joins; empty: none, or it cannot be read."""
+    try:
+        return networks.get(name).bridge
+    except UserError:  # its start reports that
+        return ""
 
 
 def started(paths: Paths) -> Names:

@@ -190,6 +190,21 @@ def test_two_commands_that_start_a_domain_at_once_start_it_once(idle_lab: World)
     assert sum(line.startswith("/usr/bin/qemu-system") for line in programs.splitlines()) == 1
 
 
+def test_a_network_that_is_ended_under_a_domain_says_so_and_takes_it_back(idle_lab: World) -> None:
+    pyvirt(idle_lab, "domain", "start", "web1")
+    joined = ["ip", "-brief", "link", "show", "master", "pv-lab"]
+    before = idle_lab.run(joined).stdout.split()[0]
+    network = json.loads(read(idle_lab, "/run/pyvirt/networks/lab.json"))
+    idle_lab.run(["kill", "-TERM", str(network["pid"])])  # as `systemctl stop` does
+    there = ["ip", "link", "show", "pv-lab"]
+    idle_lab.wait_for("it to end", lambda: idle_lab.run(there, check=False).returncode == 1)
+    assert read(idle_lab, "/run/pyvirt/networks/lab/log") == (
+        "pyvirt: running domains have no network now: web1\n  hint: sudo pyvirt network start lab\n"
+    )
+    pyvirt(idle_lab, "network", "start", "lab")
+    assert idle_lab.run(joined).stdout.split()[0] == before
+
+
 def test_a_running_domain_cannot_be_deleted_nor_its_network_stopped(idle_lab: World) -> None:
     pyvirt(idle_lab, "domain", "start", "web1")
     refused = pyvirt(idle_lab, "domain", "delete", "web1", check=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from subprocess import DEVNULL
 
 import pytest
@@ -147,6 +148,26 @@ def test_a_lease_file_of_the_same_bridge_names_its_guests_there(office: World) -
     pyvirt(office, "domain", "stop", "--force", "web1")
     pyvirt(office, "network", "stop", "office")
     office.wait_for("the former name", lambda: finds(office, "pc.lan.internal") == ["10.9.0.78"])
+
+
+DROPS = "table ip mine { chain forward { type filter hook forward priority 0; policy drop; }; }"
+NETFILTER = Path("/proc/sys/net/bridge")
+
+
+@pytest.mark.skipif(not NETFILTER.exists(), reason="this kernel has no br_netfilter")
+def test_ip_rules_that_may_drop_frames_are_reported_where_frames_pass_them(office: World) -> None:
+    office.run(["nft", "-f", "-"], input=DROPS)
+    said: list[str] = []
+    for value in (0, 1):
+        for tool in ("iptables", "ip6tables"):
+            office.run(["tee", f"{NETFILTER}/bridge-nf-call-{tool}"], input=str(value))
+        said = pyvirt(office, "network", "start", "office").stderr.splitlines()
+        assert bool(said) is bool(value)
+    where = "(chain ip mine forward)"
+    assert said[0] == f"pyvirt: table ip mine may drop packets of network office {where}"
+    for hint in said[1:]:
+        office.run(["sh", "-c", hint.removeprefix("  hint: ")])
+    assert pyvirt(office, "network", "start", "office").stderr == ""
 
 
 WRONG = [

@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 
 from leasewatch.paths import Paths
+from leasewatch.pyvirt.cli import halves
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame
 from nss_pyvirt.terminal.commands import Param
 
 TYPE_CHECKING = False  # the import of typing takes 4 ms
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from leasewatch.pyvirt.boot import Names
 
 _AT_ONCE = 4
 """Starts for each processor: more would only make each of them slower, until it is given up."""
+_BRIDGE = 30
+"""Seconds for a bridge of the host to appear."""
 
 
 @commands.command(
@@ -24,7 +29,8 @@ _AT_ONCE = 4
 def up() -> int:
     """Start what starts when the host boots: networks, then domains.
 
-    A domain brings its networks with it. pyvirt.service runs this at boot.
+    A domain brings its networks with it. What needs a bridge of the host that is not there yet is
+    started last. pyvirt.service runs this at boot.
     """
     from leasewatch.pyvirt import boot  # noqa: PLC0415  start-up time
 
@@ -35,14 +41,14 @@ def up() -> int:
         hint = "sudo pyvirt domain autostart NAME on"
         frame.print_warning("pyvirt", UserError("nothing starts at boot", hint, "not-found"))
         return 0
-    failed = []
-    width = _AT_ONCE * (os.cpu_count() or 1)
     if any(wanted.stopped):
         # Once, not in each fork.
         from leasewatch.pyvirt.domains import domains  # noqa: F401, PLC0415
         from leasewatch.pyvirt.networks import networks  # noqa: F401, PLC0415
-    for kind, names in zip(("network", "domain"), wanted.stopped, strict=True):
-        failed += _each(kind, ["start"], names, width)
+    failed = _start(wanted.stopped, without=wanted.late)
+    if any(wanted.late):
+        _await(wanted.bridges)
+        failed += _start(wanted.late)
     return _sum_up(wanted.all, failed, len(wanted.errors), "up", "start")
 
 
@@ -73,6 +79,27 @@ def down(timeout: int | None) -> int:
     failed = stopped(started.domains, timeout, force=True)
     failed += _each("network", ["stop"], started.networks, None)
     return _sum_up(started, failed, 0, "stopped", "stop")
+
+
+def _start(names: Names, without: Names | None = None) -> list[str]:
+    """Start networks, then domains; those that failed."""
+    failed = []
+    width = _AT_ONCE * (os.cpu_count() or 1)
+    for kind, wanted, left in zip(("network", "domain"), names, without or ((), ()), strict=True):
+        failed += _each(kind, ["start"], [name for name in wanted if name not in left], width)
+    return failed
+
+
+def _await(bridges: Sequence[str]) -> None:
+    """Wait for bridges of the host: at boot, its own network may be set up later than we run."""
+    import time  # noqa: PLC0415  start-up time
+
+    from leasewatch.pyvirt import boot  # noqa: PLC0415  likewise
+
+    halves.say(f"waiting up to {_BRIDGE} s for bridge {' and '.join(bridges)} of this host")
+    deadline = time.monotonic() + _BRIDGE
+    while not all(map(boot.is_there, bridges)) and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def _each(kind: str, verb: list[str], names: list[str], width: int | None) -> list[str]:

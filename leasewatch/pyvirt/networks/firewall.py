@@ -18,6 +18,12 @@ from leasewatch.pyvirt.defined.network import Mode
 Rule = Sequence[Mapping[str, Any]]
 """The `expr` of a rule: matches and statements of libnftables-json(5)."""
 
+_HOOKS: Mapping[Mode, tuple[str, ...]] = {
+    "nat": ("input", "forward"),
+    "isolated": ("input",),
+    "bridged": ("forward",),  # where bridge-nf gives frames to these rules
+}
+"""By mode, the hooks that guests' packets pass."""
 _KEYS = {"input": ("iifname",), "forward": ("iifname", "oifname")}
 """By hook, the matches by which a rule names the bridge."""
 _UNCONDITIONAL = {"counter", "log", "drop", "reject"}
@@ -61,9 +67,9 @@ _Chains = dict[str, _Chain]
 def judge(ruleset: Iterable[Mapping[str, Any]], bridge: str, mode: Mode) -> list[Finding]:
     """One finding for each foreign base chain that may drop packets of `bridge`.
 
-    `ruleset` is what `nft -j list ruleset` prints. Only mode nat forwards packets.
+    `ruleset` is what `nft -j list ruleset` prints.
     """
-    hooks = ("input", "forward") if mode == "nat" else ("input",)
+    hooks = _HOOKS[mode]
     return [
         _finding(chain, chains, bridge)
         for chains in _tables(ruleset)
@@ -160,7 +166,7 @@ def judge_legacy(
     commands = tuple(
         f"{tool} -I {chain} {direction} {bridge} -j ACCEPT"
         for chain, direction in (("INPUT", "-i"), ("FORWARD", "-i"), ("FORWARD", "-o"))
-        if (mode == "nat" or chain == "INPUT")
+        if chain.lower() in _HOOKS[mode]
         and f"-A {chain} {direction} {bridge} -j ACCEPT" not in (saved or "").splitlines()
     )
     if "filter" in doubtful and not commands:

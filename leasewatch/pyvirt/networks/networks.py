@@ -9,6 +9,7 @@ import contextlib
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _READY = 15.0  # seconds for `network run` to say READY=1, or to mend what is missing
 _PATIENCE = 30.0  # seconds to wait for another command on networks
+_BRIDGE_NF = Path("/proc/sys/net/bridge")
 
 
 class Networks(KnownNetworks):
@@ -185,10 +187,10 @@ class Networks(KnownNetworks):
         """Other rulesets that may drop this network's packets."""
         from leasewatch.pyvirt import nft  # noqa: PLC0415  start-up time
 
-        bridge, mode = bridge_name(name), self.get(name).mode
-        if mode == "bridged":
+        network = self.get(name)
+        if network.bridge and not frames_pass_ip_rules():
             return []
-        return dropping(self._rules or nft.ruleset(), bridge, mode)
+        return dropping(self._rules or nft.ruleset(), bridge_of(network), network.mode)
 
     def _read_rules(self) -> None:
         from leasewatch.pyvirt import nft  # noqa: PLC0415  start-up time
@@ -220,6 +222,12 @@ class Networks(KnownNetworks):
                     f"change it in {self._files(network.name).definition}",
                     "exists",
                 )
+
+
+def frames_pass_ip_rules() -> bool:
+    """Whether frames between two ports of a bridge pass the rulesets for IP (br_netfilter)."""
+    switches = (_BRIDGE_NF / f"bridge-nf-call-{tool}" for tool in ("iptables", "ip6tables"))
+    return any(one.exists() and one.read_text().strip() == "1" for one in switches)
 
 
 def dropping(rules: Iterable[Mapping[str, Any]], bridge: str, mode: Mode) -> list[Finding]:

@@ -59,9 +59,20 @@ def run(paths: Paths, network: Network, diversions: Collection[Diversions]) -> N
         notify.notify("READY=1")
         parent.watch(signals)
         notify.notify("STOPPING=1")
+        _report_users(files)
         import threading  # noqa: PLC0415  start-up time
 
         threading.Thread(target=parent.close).start()  # inotify takes 20 ms to end
+
+
+def _report_users(files: NetworkFiles) -> None:
+    """Log whom this cuts off: `pyvirt network stop` refuses that, but `systemctl stop` cannot."""
+    name = files.name
+    domains = running_domains(files.paths)
+    cut = [each.name for each in domains if any(nic.network == name for nic in each.nics)]
+    if cut:
+        what = f"running domains have no network now: {', '.join(cut)}"
+        process.note(f"pyvirt: {what}\n  hint: sudo pyvirt network start {name}")
 
 
 def _parent(files: NetworkFiles, network: Network) -> Parent:

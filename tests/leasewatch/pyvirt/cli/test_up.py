@@ -70,6 +70,35 @@ def test_up_starts_networks_then_domains_and_the_networks_that_these_need(
     assert capsys.readouterr().out == "2 networks and 2 domains are up\n"
 
 
+def test_what_needs_a_bridge_of_the_host_that_is_not_there_yet_is_started_last(
+    paths: Paths,
+    typed: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network(paths, "lab")
+    for name, bridge in (("office", "br-none"), ("here", "lo")):
+        store.write(paths.network_definitions, Network(name=name, mode="bridged", bridge=bridge))
+    for name, on in (("web1", "office"), ("web2", "lab"), ("web3", "here")):
+        domain(paths, name, on)
+    looks = []
+
+    def appears(bridge: str) -> bool:
+        looks.append(len(typed))
+        return bridge == "lo" or len(looks) > 4
+
+    monkeypatch.setattr(boot, "is_there", appears)
+    assert frame.run(command, "pyvirt", ["up"]) == 0
+    assert typed == [
+        *("network start here", "network start lab", "domain start web2", "domain start web3"),
+        *("network start office", "domain start web1"),
+    ]
+    assert looks == [0, 0, 4, 4, 4]
+    out, err = capsys.readouterr()
+    assert err == "pyvirt: waiting up to 30 s for bridge br-none of this host\n"
+    assert out == "3 networks and 3 domains are up\n"
+
+
 def test_one_failure_hides_no_other_and_is_named_at_the_end(
     paths: Paths, typed: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,14 +63,15 @@ class Traced:
 
     @cached_property
     def entries(self) -> list[Entry]:
-        """The candidates for the name, or of the domain."""
+        """The candidates for the name, or of the domain; first those that have it."""
         wanted = {self.name, *([labels.fold(self.domain)] if self.domain else self.published_names)}
-        return [
+        found = [
             one
             for one in self.host.entries
             if not wanted.isdisjoint(map(labels.fold, filter(None, (one.name, one.hostname))))
             or (self.domain and one.domain == self.domain)
         ]
+        return sorted(found, key=lambda one: one.verdict not in _HOLDS)
 
     @cached_property
     def published_names(self) -> tuple[str, ...]:
@@ -122,8 +123,9 @@ def _running(traced: Traced) -> Iterator[Row]:
 
 
 def _lease(traced: Traced) -> Iterator[Row]:
-    leased = [one for one in traced.entries if one.origin == "lease" and one.verdict != "ended"]
-    seen = [one for one in traced.entries if one.origin == "neighbour" and one.address]
+    held = [one for one in traced.entries if one.verdict in _HOLDS] or traced.entries
+    leased = [one for one in held if one.origin == "lease" and one.verdict != "ended"]
+    seen = [one for one in held if one.origin == "neighbour" and one.address]
     if leased:
         one = leased[0]
         more = f", and {len(leased) - 1} more" if leased[1:] else ""

@@ -58,7 +58,7 @@ class Metrics:
         else:
             self._task = asyncio.get_running_loop().create_task(self._serve(listener))
             return
-        _LOG.error("metrics are off %s", fields(listen=listen, why=why))
+        _LOG.error("metrics are off %s", fields(listen=listen, why=why, see="man leasewatch"))
 
     def stop(self) -> None:
         """Stop listening, and remove the socket."""

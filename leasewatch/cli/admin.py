@@ -234,7 +234,7 @@ def _lines(found: StatusReply) -> dict[str, str]:
         + _times(did.parses, did.parse_seconds, did.parse_longest)
         + f"; {did.parse_failures} failed",
         "claims": f"{did.claims_refused} refused, {did.claims_in_conflict} in conflict",
-        "clients": f"{found.clients} connected now, {did.connections} in all;"
+        "clients": f"{found.clients} now, {did.connections} in all;"
         f" {did.connections_refused} refused, {did.connections_cut_off} cut off,"
         f" {did.connections_disconnected} disconnected, {did.peers_faulty} faulty",
         "calls": f"{did.calls} in all, {did.waits_refused} refused",

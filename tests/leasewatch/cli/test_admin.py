@@ -47,7 +47,7 @@ def test_status_is_a_list_for_people_and_an_object_for_programs(
     shown = words_and_values(out)
     assert code == 0
     assert f"process {served.pid}, up " in shown["service"]
-    assert shown["clients"].startswith("1 connected now, ")
+    assert shown["clients"].startswith("1 now, ")
     code, out, _ = run(served.paths, capsys, "admin", "-o", "json")
     assert code == 0
     assert json.loads(out)["counters"]["publishes"] >= 1

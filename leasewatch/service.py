@@ -27,6 +27,7 @@ from leasewatch.api.methods import LeaseWatch
 from leasewatch.api.peers import Peers
 from leasewatch.api.server import VarlinkServer
 from leasewatch.api.source_entries import source_entries
+from leasewatch.api.turns import Turns
 from leasewatch.api.waits import Waits
 from leasewatch.daemon import logs, memory, notify
 from leasewatch.daemon.alarm import Alarm
@@ -94,7 +95,8 @@ class Service:
             self._counters,
         )
         answers = Answers(self._policy, self._files.expired, self._sources)
-        self._feed = Feed(self._policy, self._table.followers, self._files)
+        turns = Turns()
+        self._feed = Feed(self._policy, self._table.followers, self._files, turns)
         lease_watch = LeaseWatch(
             answers,
             self._feed,
@@ -102,7 +104,7 @@ class Service:
             HistoryReader(paths.history, self._history.fault),
             self._table.generation,
         )
-        self._varlink = VarlinkServer(paths.varlink, lease_watch, self._peers)
+        self._varlink = VarlinkServer(paths.varlink, lease_watch, self._peers, turns)
         self._varlink.offer(ADMIN, Admin(self._peers, self._status, self._reload))
         self._metrics = Metrics(self._status)
         logs.set_level(self._config.log.level)
@@ -146,7 +148,7 @@ class Service:
         memory.settle()
         self._neighbours.rescan()  # whose MACs are known by now
         self._history.start(self._policy.held, self._files.is_waiting)
-        await self._varlink.start()
+        self._varlink.start()
         self._metrics.configure(self._config.metrics.listen)
         self._rescan_alarm.set(self._rescan_seconds)
 

@@ -28,6 +28,7 @@ _PLAIN: Final = {str: "string", int: "int", float: "float", bool: "bool"}
 _WIDTH: Final = 100
 _STREAMS: Final = "[Supports 'more' flag]"
 """How systemd's interfaces say so."""
+_ENDLESS: Final = "[Requires 'more' flag]"
 _PRIVILEGED: Final = "[Only for root and members of the group pyvirt]"
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -46,6 +47,8 @@ class Method(NamedTuple):
     """Its reply is a list, which comes in pages."""
     privileged: bool
     """Only root and the group pyvirt may call it."""
+    waits: bool
+    """It takes as long as it takes."""
 
 
 def privileged(function: _F) -> _F:
@@ -54,26 +57,36 @@ def privileged(function: _F) -> _F:
     return function
 
 
+def waits(function: _F) -> _F:
+    """Mark a method whose answer may come late. If it streams, it yields encoded replies."""
+    function.__dict__["waits"] = True
+    return function
+
+
 def methods(interface: type) -> Iterator[Method]:
     """The public methods of a class, as `describe` takes it: `get_info` is `GetInfo`.
 
     A method takes one struct or nothing. It returns a struct, or an AsyncIterator of them: pages
-    of the list that is their first field.
+    of the list that is their first field. `Annotated[bytes, STRUCT]` is a reply that is encoded.
     """
     for attribute, function in vars(interface).items():
         if attribute.startswith("_") or not inspect.isfunction(function):
             continue
-        types = hints(function)
+        types = hints(function, include_extras=True)
         reply = types.pop("return")
         streams = get_origin(reply) is AsyncIterator
+        reply = get_args(reply)[0] if streams else reply
+        if get_origin(reply) is Annotated:  # bytes
+            reply = get_args(reply)[1]
         yield Method(
             name="".join(map(str.title, attribute.split("_"))),
             attribute=attribute,
             comment=inspect.getdoc(function) or "",
             parameters=next(iter(types.values()), None),
-            reply=get_args(reply)[0] if streams else reply,
+            reply=reply,
             streams=streams,
             privileged="privileged" in vars(function),
+            waits="waits" in vars(function),
         )
 
 
@@ -90,7 +103,8 @@ def describe(name: str, interface: type, errors: tuple[type[msgspec.Struct], ...
 
 
 def _method(method: Method) -> str:
-    notes = [_STREAMS] * method.streams + [_PRIVILEGED] * method.privileged
+    streams = _ENDLESS if method.waits else _STREAMS
+    notes = [streams] * method.streams + [_PRIVILEGED] * method.privileged
     comment = "\n".join([method.comment, *notes])
     takes = _fields(method.parameters) if method.parameters else "()"
     return _comment(comment) + f"method {method.name}{takes} -> {_fields(method.reply)}\n"

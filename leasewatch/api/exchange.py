@@ -8,6 +8,7 @@ from __future__ import annotations
 import _socket
 import time
 from _json import encode_basestring_ascii
+from _struct import pack
 
 from nss_pyvirt import light_json
 from nss_pyvirt.errors import UserError
@@ -74,8 +75,11 @@ def messages(
     """
     client = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
-        client.settimeout(timeout)
+        # Without a limit of Python's own, so that it waits in line while many connect at once.
+        limit = pack("ll", int(timeout), int(timeout % 1 * 1e6) + 1)
+        client.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, limit)
         client.connect(path)
+        client.settimeout(timeout)
         client.sendall(call + b"\0")
         yield from _received(client, timeout, most, until)
     except (FileNotFoundError, ConnectionRefusedError):
@@ -84,7 +88,8 @@ def messages(
         what = "the leasewatch service is not running"
         raise NoServiceError(what, start_command()) from None
     except OSError as error:
-        why = "no answer" if isinstance(error, TimeoutError) else error.strerror
+        late = isinstance(error, (TimeoutError, BlockingIOError))
+        why = "no answer" if late else error.strerror
         raise NoServiceError(
             f"the leasewatch service does not answer ({why})", "systemctl status leasewatch"
         ) from error

@@ -17,7 +17,8 @@ from typing import Final
 
 from leasewatch.addresses import Address
 from leasewatch.api import changes
-from leasewatch.api.interface import MonitorReply
+from leasewatch.api.interface import MonitorReply, encoded
+from leasewatch.api.turns import Turns
 from leasewatch.daemon.alarm import Alarm
 from leasewatch.hosttable.table import Follower
 from leasewatch.leases.lease_files import LeaseFiles
@@ -27,8 +28,8 @@ from leasewatch.names.policy import Decision, NamePolicy
 LINGER_SECONDS: Final = 300.0
 KEPT: Final = 10_000
 """Events that are kept. A watcher that is further behind is cut off."""
-AT_ONCE: Final = 200
-"""Names whose candidates are compared before others have their turn."""
+AT_ONCE: Final = 50
+"""Names whose candidates are compared, and events that are sent, before others have their turn."""
 
 _Claims = tuple[Claim, ...]
 _Key = str | Address
@@ -36,20 +37,29 @@ _Key = str | Address
 
 
 class TooSlowError(Exception):
-    """A watcher has not read for so long that events are lost."""
+    """A watcher has not read for so long that it missed events."""
+
+    def __init__(self, missed: int) -> None:
+        super().__init__(missed)
+        self.missed = missed
 
 
 class Feed:
     """The candidates as of the last event, and the last events; used in the event loop alone."""
 
-    def __init__(self, policy: NamePolicy, followers: list[Follower], files: LeaseFiles) -> None:
+    def __init__(
+        self, policy: NamePolicy, followers: list[Follower], files: LeaseFiles, turns: Turns
+    ) -> None:
         self._policy = policy
         self._followers = followers
         self._files = files
+        self._turns = turns
         self._claims: dict[_Key, _Claims] = {}
         self._number = time.time_ns() // 1000
         """Of the last event; a later service begins with a larger one."""
-        self._kept: deque[MonitorReply] = deque(maxlen=KEPT)
+        self._kept: deque[bytes] = deque(maxlen=KEPT)
+        self._latest = -1, -1, b""
+        """What was taken of it last: it is the same for most watchers."""
         self._first = self._number
         """A watcher that knows events from this one on can go on."""
         self._watchers = 0
@@ -63,10 +73,10 @@ class Feed:
         self._news = asyncio.Event()
         self._linger = Alarm(self._end)
 
-    async def watch(self, since: int | None) -> AsyncIterator[MonitorReply]:
+    async def watch(self, since: int | None) -> AsyncIterator[bytes]:
         """The candidates, then events for ever; only events if it still has those after `since`.
 
-        Raises TooSlowError.
+        Yields encoded replies, some at a time. Raises TooSlowError.
         """
         self._watchers += 1
         self._linger.cancel()
@@ -74,17 +84,21 @@ class Feed:
             await self._begin()
             if since is not None and self._first <= since <= self._number:
                 known = since
-                yield MonitorReply(number=known, kind="resumed", time=time.time())
+                yield _encoded(MonitorReply(number=known, kind="resumed", time=time.time()))
             else:
                 known, snapshot = self._number, list(self._claims.values())
-                for claims in snapshot:
-                    for claim in claims:
-                        yield changes.reply(known, "snapshot", claim, time.time())
-                yield MonitorReply(number=known, kind="synced", time=time.time())
+                for at in range(0, len(snapshot), AT_ONCE):
+                    await self._turns.page()
+                    claims = [claim for some in snapshot[at : at + AT_ONCE] for claim in some]
+                    wall = time.time()
+                    shown = (changes.reply(known, "snapshot", claim, wall) for claim in claims)
+                    yield b"".join(map(_encoded, shown))
+                yield _encoded(MonitorReply(number=known, kind="synced", time=time.time()))
             while True:
-                news, missed, known = self._news, self._after(known), self._number
-                for reply in missed:
-                    yield reply
+                news = self._news
+                while known < self._number:
+                    known, events = self._after(known)
+                    yield events
                 await news.wait()
         finally:
             self._watchers -= 1
@@ -96,11 +110,16 @@ class Feed:
         self._linger.cancel()
         self._end()
 
-    def _after(self, known: int) -> list[MonitorReply]:
-        missing = self._number - known
-        if missing > len(self._kept):
-            raise TooSlowError
-        return [self._kept[at] for at in range(len(self._kept) - missing, len(self._kept))]
+    def _after(self, known: int) -> tuple[int, bytes]:
+        """The next events after that number: the number of the last one, and all of them."""
+        if known != self._latest[0]:
+            missing = self._number - known
+            if missing > len(self._kept):
+                raise TooSlowError(missing)
+            first = len(self._kept) - missing
+            some = range(first, min(first + AT_ONCE, len(self._kept)))
+            self._latest = known, known + len(some), b"".join(self._kept[at] for at in some)
+        return self._latest[1:]
 
     async def _begin(self) -> None:
         """Follow changes, and wait until the state is complete."""
@@ -132,13 +151,13 @@ class Feed:
             if claims:
                 self._claims[name] = claims
             if at % AT_ONCE == 0:
-                await asyncio.sleep(0)
+                await self._turns.page()
         for claim in unnamed:
             if claim.address is not None:
                 self._decided[claim.address] = None
         while self._decided:
             self._take(announce=False)
-            await asyncio.sleep(0)
+            await self._turns.page()
 
     def _follow(self, name: str, decision: Decision) -> None:
         self._decided[name] = decision.claims
@@ -187,4 +206,8 @@ class Feed:
                         self._decided.setdefault(claim.lease.address, None)
             for kind, claim in changes.changes(former, now, self._ends):
                 self._number += 1
-                self._kept.append(changes.reply(self._number, kind, claim, wall))
+                self._kept.append(_encoded(changes.reply(self._number, kind, claim, wall)))
+
+
+def _encoded(reply: MonitorReply) -> bytes:
+    return encoded(reply, continues=True)

@@ -251,6 +251,15 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: str | None = None
 
 
+def encoded(
+    parameters: msgspec.Struct, *, continues: bool = False, error: str | None = None
+) -> bytes:
+    """One reply; `error` is its full name."""
+    raw = msgspec.Raw(msgspec.json.encode(parameters))
+    reply = Reply(parameters=raw, continues=continues, error=error)
+    return msgspec.json.encode(reply) + b"\0"
+
+
 def entry(claim: Claim) -> Entry:
     """The claim as the interface shows it."""
     lease = claim.lease

@@ -79,7 +79,7 @@ SERVICE_ERRORS = (
 class VarlinkService:
     """The Varlink service interface, which every Varlink service has."""
 
-    async def get_info(self) -> Info:
+    def get_info(self) -> Info:
         """Names this service and its interfaces."""
         return Info(
             vendor="nss-pyvirt",
@@ -89,7 +89,7 @@ class VarlinkService:
             interfaces=list(INTERFACES),
         )
 
-    async def get_interface_description(self, asked: WantedInterface) -> Description:
+    def get_interface_description(self, asked: WantedInterface) -> Description:
         """The text of an interface."""
         if asked.interface not in INTERFACES:
             raise MethodError(InterfaceNotFound(interface=asked.interface))

@@ -10,11 +10,12 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from itertools import islice
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
 from leasewatch.api.answers import Answers
+from leasewatch.api.description import waits
 from leasewatch.api.feed import Feed
 from leasewatch.api.interface import (
     EventsReply,
@@ -80,20 +81,22 @@ class LeaseWatch:
         for page in pages(self._answers.entries()):
             yield ListReply(entries=page, generation=generation)
 
-    async def resolve(self, asked: ResolveParameters) -> ResolveReply:
+    def resolve(self, asked: ResolveParameters) -> ResolveReply:
         """What a name or an address answers. Case and a final dot do not count."""
         found = self._answers.resolve(asked.query, time.time())
         if isinstance(found, NoSuchName):
             raise MethodError(found)
         return found
 
-    def monitor(self, asked: MonitorParameters) -> AsyncIterator[MonitorReply]:
+    @waits
+    def monitor(self, asked: MonitorParameters) -> AsyncIterator[Annotated[bytes, MonitorReply]]:
         """Every candidate for a name, and then each event as it comes.
 
         A client that does not read is cut off.
         """
         return self._feed.watch(asked.since)
 
+    @waits
     async def wait(self, asked: WaitParameters) -> WaitReply:
         """Answers as soon as the name has an address, or none any more, at the latest in time."""
         return await self._waits.wait(asked)

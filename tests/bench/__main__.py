@@ -16,6 +16,7 @@ from typing import NoReturn
 import click
 
 from tests.bench import (
+    api,
     boot,
     commands,
     getent,
@@ -45,6 +46,7 @@ SECTIONS: dict[str, Callable[[Path, Counts], Table]] = {
     "syscalls": syscalls.measure,
     "service": service.measure,
     "leases": leases.measure,
+    "api": api.measure,
     "storm": storm.measure,
     "wire": wire.measure,
     "commands": commands.measure,

@@ -72,12 +72,12 @@ class Rest(NamedTuple):
 
 def rest(pid: int, seconds: float) -> Rest:
     """Watch the process for so long."""
-    wake_ups, cpu = _voluntary_switches(pid), _cpu_time(pid)
+    wake_ups, cpu = _voluntary_switches(pid), cpu_time(pid)
     time.sleep(seconds)
-    return Rest(_voluntary_switches(pid) - wake_ups, _cpu_time(pid) - cpu)
+    return Rest(_voluntary_switches(pid) - wake_ups, cpu_time(pid) - cpu)
 
 
-def _cpu_time(pid: int) -> float:
+def cpu_time(pid: int) -> float:
     """Seconds; the clock is that of clock_getcpuclockid(3), whose number Linux derives so."""
     return time.clock_gettime((~pid << 3) | 2)
 

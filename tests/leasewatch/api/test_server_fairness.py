@@ -16,13 +16,12 @@ from leasewatch.api import peers as connected
 from leasewatch.api.answers import Answers
 from leasewatch.api.interface import SourceEntry
 from leasewatch.api.peers import Peers
-from leasewatch.api.server import VarlinkServer
 from leasewatch.daemon.counters import Counters
 from leasewatch.daemon.seats import Credentials
 from leasewatch.daemon.service_settings import Limits
 from leasewatch.history.reader import HistoryReader
 from leasewatch.names.policy import NamePolicy, Rules
-from tests.leasewatch.api.methods import methods
+from tests.leasewatch.api import alone
 
 CALLS = 500
 Peer = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -62,10 +61,10 @@ class Turns:
 def test_between_two_calls_of_one_peer_everybody_else_has_a_turn(tmp_path: Path) -> None:
     path, turns = tmp_path / "socket", Turns()
     answers = Answers(NamePolicy(Rules()), list, turns.sources)
-    server = VarlinkServer(path, methods(answers, HistoryReader(tmp_path / "none")), peers(100))
+    server = alone.server(path, answers, HistoryReader(tmp_path / "none"), peers(100))
 
     async def scenario() -> None:
-        await server.start()
+        server.start()
         try:
             async with asyncio.timeout(30), turns.counted():
                 reader, writer = await asyncio.open_unix_connection(path)
@@ -91,9 +90,7 @@ def test_many_users_do_not_keep_another_from_asking(
     faults: list[object] = []
     path = tmp_path / "socket"
     answers = Answers(NamePolicy(Rules()), list, list)
-    server = VarlinkServer(
-        path, methods(answers, HistoryReader(tmp_path / "none")), peers(len(crowd))
-    )
+    server = alone.server(path, answers, HistoryReader(tmp_path / "none"), peers(len(crowd)))
 
     async def ask(peer: Peer) -> bytes:
         reader, writer = peer
@@ -104,7 +101,7 @@ def test_many_users_do_not_keep_another_from_asking(
 
     async def scenario() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, said: faults.append(said))
-        await server.start()
+        server.start()
         peers = list[Peer]()
         try:
             async with asyncio.timeout(30):

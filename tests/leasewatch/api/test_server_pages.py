@@ -15,14 +15,13 @@ from leasewatch.api.answers import Answers
 from leasewatch.api.interface import SourceEntry
 from leasewatch.api.methods import PAGE
 from leasewatch.api.peers import Peers
-from leasewatch.api.server import VarlinkServer
 from leasewatch.daemon.counters import Counters
 from leasewatch.daemon.service_settings import Limits
 from leasewatch.history.reader import HistoryReader
 from leasewatch.history.rows import Event, HistoryParameters
 from leasewatch.names.policy import NamePolicy, Rules
 from nss_pyvirt.errors import UserError
-from tests.leasewatch.api.methods import methods
+from tests.leasewatch.api import alone
 
 EVENT = Event(
     seq=1, time=0.0, kind="added", name=None, network=None, address=None, mac=None, why=None,
@@ -50,10 +49,10 @@ def replies(
     rows = [SourceEntry(source=f"s{number}", state="absent") for number in range(sources)]
     answers = Answers(NamePolicy(Rules()), list, lambda: rows)
     peers = Peers(Limits(), Counters())
-    server = VarlinkServer(folder / "socket", methods(answers, HarmedHistory(pages), 7), peers)
+    server = alone.server(folder / "socket", answers, HarmedHistory(pages), peers, 7)
 
     async def scenario() -> bytes:
-        await server.start()
+        server.start()
         try:
             async with asyncio.timeout(30):
                 reader, writer = await asyncio.open_unix_connection(folder / "socket")

@@ -1,19 +1,22 @@
-"""What others may ask the service: the Varlink interface org.pyvirt.LeaseWatch.
+"""What others may ask the service: two Varlink interfaces on one socket.
 
 In: calls on the socket `Paths.varlink`, from any local user.
-Out: candidates for names, answers of names and addresses, sources, history.
+Out: candidates for names, answers of names and addresses, sources, history; status and limits.
 
-`interface` holds the messages, `methods` the methods, and `description` makes the interface's text
-of both. `server` and `client` are the two sides, and `exchange` is what a client sends and receives
-on the socket; `answers` finds the answers in the service's
-state. `offline` and `offline_history` give the same answers without the service: they read the
-published table, the lease files and the history once.
+- `interface` holds the messages of org.pyvirt.LeaseWatch, `methods` its methods. `admin_interface`
+  and `admin` are the same for org.pyvirt.Admin. `description` makes each interface's text of both;
+  packaging/varlink has the texts as files.
+- `server` and `client` are the two sides, and `exchange` is what a client sends and receives on the
+  socket. `peers` knows who is connected.
+- `answers` finds the answers in the service's state. `offline` and `offline_history` give the same
+  answers without the service: they read the published table, the lease files and the history once.
 
 A list comes in pages if the call says `more`, else in one reply that is sent page by page.
 
 What must hold: every peer is untrusted. A call is at most 64 KiB. A client reads at its own pace
 and never holds up another. `daemon.seats` shares out the connections: each user has a share, root
-has places of its own, and when all are taken the user with most connections loses the oldest.
+has places of its own, and when all are taken the user with most connections loses the oldest. Only
+root and the group pyvirt may change something.
 
 Why not asyncvarlink: it limits neither a message's size nor the number of connections, has no
 deadline for a peer, does not tell its uid, and refuses a call for a list without `more`.

@@ -104,13 +104,13 @@ def _add_users(system: System, missing: Sequence[str], *, lacks_group: bool) -> 
         root = [] if system.running else [f"--root={system.root}"]
         tools.run("systemd-sysusers", *root, str(rules))
     elif shutil.which("useradd"):
-        if lacks_group:
-            tools.run("groupadd", *tools.prefix(system), "--system", users.GROUP)
         for user in missing:
             home = HISTORY if user == users.USER else "/"
             tools.run("useradd", *tools.prefix(system), "--system", "--user-group",
                  "--no-create-home", "--home-dir", home, "--shell", "/usr/sbin/nologin",
                  "--comment", users.COMMENTS[user], user)  # fmt: skip
+        if lacks_group:  # last: `remove` knows by the users that the group is ours
+            tools.run("groupadd", *tools.prefix(system), "--system", users.GROUP)
     else:
         what = f"user {missing[0]}" if missing else f"group {users.GROUP}"
         raise UserError(

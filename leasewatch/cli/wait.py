@@ -56,6 +56,7 @@ def _after(text: str) -> Literal["start"] | float:
         kind=_goal,
         default="address",
         metavar="GOAL",
+        complete=lambda _paths, _given: (*_WHATS, "tcp:22"),
         help="What to wait for: address, ipv4, ipv6, gone, or tcp:PORT (the port answers).",
     ),
     Param(
@@ -69,6 +70,7 @@ def _after(text: str) -> Literal["start"] | float:
         "--after",
         kind=_after,
         metavar="start|TIME",
+        complete=lambda _paths, _given: ("start",),
         help="Count only leases from after the domain's start, or a time: 30s (ago), 14:30.",
     ),
     Param(

@@ -25,6 +25,22 @@ def test_a_shell_completes_names_that_the_service_knows(
         assert run(paths, capsys, *typed.split()) == (0, "web1\n", "")
 
 
+@pytest.mark.parametrize(
+    ("option", "offered"),
+    [("--for", "address ipv4 ipv6 gone tcp:22"), ("--after", "start")],
+)
+def test_a_shell_completes_what_wait_waits_for(
+    paths: Paths,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+    offered: str,
+) -> None:
+    monkeypatch.setenv("_NSS_PYVIRT_COMPLETE", "zsh")
+    code, out, err = run(paths, capsys, "wait", "web1", option, "")
+    assert (code, out.split(), err) == (0, offered.split(), "")
+
+
 def test_a_shell_gets_no_names_and_no_error_without_the_service(
     paths: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

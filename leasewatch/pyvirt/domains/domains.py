@@ -17,12 +17,10 @@ from leasewatch.files import locks
 from leasewatch.pyvirt import process
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import Accel, DiskDefinition, DomainDefinition
-from leasewatch.pyvirt.domains import console, kvm
 from leasewatch.pyvirt.domains.known import KnownDomains
 from leasewatch.pyvirt.domains.listing import lookup
 from leasewatch.pyvirt.domains.qemu import Chosen
 from leasewatch.pyvirt.files import UNFINISHED, DomainFiles, domain_state, started_network
-from leasewatch.pyvirt.networks import hosts_entries
 from leasewatch.pyvirt.process import Say
 from nss_pyvirt.errors import UserError
 
@@ -143,9 +141,12 @@ class Domains(KnownDomains):
 
     def choose_accel(self, wanted: Accel, say: Say) -> Chosen:
         """What `auto` means here; reports it when KVM has just been found not to work."""
+        if wanted == "tcg":
+            return wanted
+        from leasewatch.pyvirt.domains import kvm  # noqa: PLC0415  start-up time
+
         if wanted == "kvm":
             kvm.check()
-        if wanted != "auto":
             return wanted
         verdict = kvm.probe(self._paths.domain_runs.with_name("accel.json"))
         if verdict.fresh and verdict.accel == "tcg":
@@ -160,6 +161,7 @@ class Domains(KnownDomains):
         import shutil  # noqa: PLC0415  start-up time
 
         from leasewatch.pyvirt.login import known_hosts  # noqa: PLC0415  start-up time
+        from leasewatch.pyvirt.networks import hosts_entries  # noqa: PLC0415
 
         self.require(name)
         files = self._files(name)
@@ -195,6 +197,8 @@ class Domains(KnownDomains):
         Calls `joined` once it is sure that the console can be joined. True if that person left it,
         False if the guest has ended.
         """
+        from leasewatch.pyvirt.domains import console  # noqa: PLC0415  start-up time
+
         self.get(name)
         files = self._files(name)
         if not self.is_running(name):
@@ -221,6 +225,8 @@ class Domains(KnownDomains):
 
     def _make(self, domain: DomainDefinition, files: DomainFiles, request: DomainRequest) -> None:
         """Make disks, seed, definition and hosts.d entries: all or nothing."""
+        from leasewatch.pyvirt.networks import hosts_entries  # noqa: PLC0415  start-up time
+
         try:
             if domain.disks or domain.login is not None:
                 files.data.mkdir(parents=True, mode=0o700)

@@ -22,20 +22,17 @@ from leasewatch.paths import Paths
 from leasewatch.pyvirt import nft, process
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition, tap_mac
-from leasewatch.pyvirt.domains import disk, guest, live, probe, qemu, tap
+from leasewatch.pyvirt.domains import disk, guest, probe, qemu, tap
 from leasewatch.pyvirt.domains.listing import KILLED
 from leasewatch.pyvirt.domains.qemu import Chosen
 from leasewatch.pyvirt.domains.status import Status
-from leasewatch.pyvirt.domains.sweep import sweep
 from leasewatch.pyvirt.files import (
     DomainFiles,
     NetworkFiles,
     domain_state,
     started_network,
 )
-from leasewatch.pyvirt.login import known_hosts, seed
-from leasewatch.pyvirt.mac_filter.apply import refresh_filter
-from leasewatch.pyvirt.networks import hosts_entries
+from leasewatch.pyvirt.login import seed
 from leasewatch.pyvirt.process import Say
 from nss_pyvirt import replacing
 from nss_pyvirt.errors import UserError
@@ -61,7 +58,8 @@ def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None
         held.acquire()
         ours.callback(held.release)
         files.run.chmod(0o700)
-        sweep(files, KILLED)
+        if domain_state(files) is not None:
+            _sweep(files, KILLED)
         seed.refresh(files, domain)
         probe.look(paths).check_machine(domain.machine, domain.name)
         credentials = seed.credentials(files, domain)
@@ -82,9 +80,14 @@ def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None
                 mac_filtering=domain.mac_filtering,
             )
             _write(files, state)
-        hosts_entries.update(paths, domain, running=True)
 
         def prepare() -> None:
+            # QEMU takes longer to start than these imports, and no later one: files may change.
+            from leasewatch.pyvirt.domains import live, sweep  # noqa: F401, PLC0415
+            from leasewatch.pyvirt.login import known_hosts  # noqa: PLC0415
+            from leasewatch.pyvirt.networks import hosts_entries  # noqa: PLC0415
+
+            hosts_entries.update(paths, domain, running=True)
             is_filtered = _filter(paths, state, say) and domain.mac_filtering
             known_hosts.publish(paths, domain, is_filtered=is_filtered)
 
@@ -111,6 +114,8 @@ def _renew(files: DomainFiles, first: DomainState, domain: DomainDefinition, say
 
     A definition that cannot be read changes nothing.
     """
+    from leasewatch.pyvirt.domains import live  # noqa: PLC0415  start-up time
+
     try:
         now = store.read(files.paths.domain_definitions, domain.name, DomainDefinition)
         _write(files, live.renewed(domain_state(files) or first, now))
@@ -130,7 +135,13 @@ def _swept(files: DomainFiles, close_taps: Callable[[], None]) -> Iterator[list[
         reasons.append(error.what)
         raise
     finally:
-        sweep(files, reasons[-1], close_taps)
+        _sweep(files, reasons[-1], close_taps)
+
+
+def _sweep(files: DomainFiles, why: str, close_taps: Callable[[], None] = lambda: None) -> None:
+    from leasewatch.pyvirt.domains.sweep import sweep  # noqa: PLC0415  start-up time
+
+    sweep(files, why, close_taps)
 
 
 @contextlib.contextmanager
@@ -161,6 +172,8 @@ def _open_taps(
 
 def _filter(paths: Paths, state: DomainState, say: Say) -> bool:
     """Apply the MAC filter; False: this host cannot filter on bridges."""
+    from leasewatch.pyvirt.mac_filter.apply import refresh_filter  # noqa: PLC0415  start-up time
+
     try:
         refresh_filter(paths, {nic.network for nic in state.nics}, begun=state)
     except nft.UnsupportedError as error:

@@ -96,7 +96,7 @@ class Service:
         )
         answers = Answers(self._policy, self._files.expired, self._sources)
         turns = Turns()
-        self._feed = Feed(self._policy, self._table.followers, self._files, turns)
+        self._feed = Feed(self._policy, self._table.followers, self._files, turns, self._counters)
         lease_watch = LeaseWatch(
             answers,
             self._feed,

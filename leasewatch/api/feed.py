@@ -20,6 +20,7 @@ from leasewatch.api import changes
 from leasewatch.api.interface import MonitorReply, encoded
 from leasewatch.api.turns import Turns
 from leasewatch.daemon.alarm import Alarm
+from leasewatch.daemon.counters import Counters
 from leasewatch.hosttable.table import Follower
 from leasewatch.leases.lease_files import LeaseFiles
 from leasewatch.model import Claim, LeaseChange
@@ -48,12 +49,18 @@ class Feed:
     """The candidates as of the last event, and the last events; used in the event loop alone."""
 
     def __init__(
-        self, policy: NamePolicy, followers: list[Follower], files: LeaseFiles, turns: Turns
+        self,
+        policy: NamePolicy,
+        followers: list[Follower],
+        files: LeaseFiles,
+        turns: Turns,
+        counters: Counters | None = None,
     ) -> None:
         self._policy = policy
         self._followers = followers
         self._files = files
         self._turns = turns
+        self._counters = counters or Counters()
         self._claims: dict[_Key, _Claims] = {}
         self._number = time.time_ns() // 1000
         """Of the last event; a later service begins with a larger one."""
@@ -97,7 +104,8 @@ class Feed:
             while True:
                 news = self._news
                 while known < self._number:
-                    known, events = self._after(known)
+                    before, (known, events) = known, self._after(known)
+                    self._counters.events += known - before
                     yield events
                 await news.wait()
         finally:

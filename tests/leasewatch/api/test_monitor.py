@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from leasewatch.api import client
+from leasewatch.api import admin_interface, client, exchange
 from leasewatch.api.interface import MonitorReply, WaitParameters, WaitReply
 from tests.leasewatch.serving import Dnsmasq, Served
 from tests.waiting import wait_for
@@ -81,6 +82,18 @@ def test_a_watcher_gets_what_is_there_and_then_each_event(network: Network) -> N
 
     network.release("*")
     assert shown(next(watching)) == ("removed", None, "10.0.0.9")
+
+
+def test_each_event_that_a_watcher_gets_is_counted(network: Network) -> None:
+    watching = [network.watch(), network.watch()]
+    for one in watching:
+        assert [next(one).kind for _ in range(2)] == ["snapshot", "synced"]
+    network.lease(2, "web2")
+    for one in watching:
+        assert shown(next(one)) == ("added", "web2", "10.0.0.2")
+    asked = json.dumps({"method": admin_interface.STATUS}).encode()
+    (status,) = exchange.replies(str(network.path), asked)
+    assert status["counters"]["events"] == len(watching)
 
 
 def test_a_lease_that_loses_its_name_to_a_newer_one_has_changed(network: Network) -> None:

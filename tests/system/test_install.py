@@ -49,6 +49,10 @@ def test_a_running_system_gets_every_piece_and_gives_it_back(world: World) -> No
     for part in ("nsswitch", "module", "snapshot", "settings", "user"):
         assert re.search(rf"^ok +{part} ", status, re.MULTILINE), status
     assert world.run(["nss-pyvirt", "install"]).stdout == "everything is installed already\n"
+    waits = world.run(["nss-pyvirt", "install", "--ssh"]).stdout
+    assert waits == "installed /etc/ssh/ssh_config.d/pyvirt.conf\n"
+    assert "ssh waits for one that boots" in world.run(["nss-pyvirt", "status"], check=False).stdout
+    assert world.run(["nss-pyvirt", "install"]).stdout == "everything is installed already\n"
 
     world.run(["nss-pyvirt", "remove"])
     assert world.run(["sh", "-c", STATE]).stdout == before

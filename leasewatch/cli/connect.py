@@ -5,8 +5,10 @@ from __future__ import annotations
 import _socket  # socket takes 7 ms
 import os
 import stat
+import sys
 import time
 
+from leasewatch.api.exchange import NoServiceError
 from leasewatch.cli import ask, waiting
 from leasewatch.paths import Paths
 from leasewatch.reach import ports
@@ -42,13 +44,9 @@ def command(paths: Paths, host: str, port: int, timeout: int | None) -> None:
         deadline = waiting.boots_until(paths, host, waiting.BOOT)
     elif Awaited(paths, host, 0).is_known():
         deadline = time.monotonic() + timeout
-    if deadline is None:
-        made = _connected(host, port)
-    else:
-        with waiting.Shown(host) as shown:
-            made, _ = ports.connect(Awaited(paths, host, deadline), port, shown)
+    made = _awaited(paths, host, port, deadline) if deadline else _connected(host, port)
     made.setsockopt(_socket.SOL_SOCKET, _socket.SO_KEEPALIVE, 1)  # ssh does so only for its own
-    descriptor = made.fileno().to_bytes(4, "little")
+    descriptor = made.fileno().to_bytes(4, sys.byteorder)
     out.sendmsg([b"\0"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptor)])
 
 
@@ -64,6 +62,15 @@ def _stdout() -> _socket.socket:
     what = "stdout is no socket of ssh's"
     hint = "ssh -o ProxyCommand='leasewatch connect %h %p' -o ProxyUseFdpass=yes HOST"
     raise UserError(what, hint, "usage", exit_code=2)
+
+
+def _awaited(paths: Paths, host: str, port: int, deadline: float) -> _socket.socket:
+    """A connection, once there is one; what is there now if there is no service."""
+    try:
+        with waiting.Shown(host) as shown:
+            return ports.connect(Awaited(paths, host, deadline), port, shown)[0]
+    except NoServiceError:
+        return _connected(host, port)
 
 
 def _connected(host: str, port: int) -> _socket.socket:

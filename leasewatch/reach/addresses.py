@@ -66,7 +66,8 @@ class Awaited:
     ) -> None:
         self.name, self._paths, self._deadline = name, paths, deadline
         self._what, self._after = what, after
-        self._deaf_since: float | None = None
+        self._answered = -_RESTART
+        """When the service last answered, monotonic seconds; long ago: never."""
 
     @property
     def left(self) -> float:
@@ -77,10 +78,12 @@ class Awaited:
         """The addresses once it is met, the best first, as programs accept them.
 
         Raises TimedOutError, NoSuchNameError if the name is still unknown then, and NoServiceError
-        if the service has not answered for some seconds.
+        if there is no service, or it has not answered for some seconds.
         """
+        seconds = 0.0  # first, is there a service?
         while True:
-            reply = self._ask(min(self.left, _SLICE))
+            reply = self._ask(seconds)
+            seconds = min(self.left, _SLICE)
             if reply is None:
                 tell("the leasewatch service does not answer")
                 time.sleep(_AGAIN)
@@ -114,14 +117,12 @@ class Awaited:
         try:
             (reply,) = exchange.replies(self._paths.socket, call.encode())
         except NoServiceError:
-            now = time.monotonic()
-            self._deaf_since = self._deaf_since or now
-            if now - self._deaf_since >= _RESTART or not self.left:
+            if time.monotonic() > self._answered + _RESTART or not self.left:
                 raise
             return None
         except ValueError as error:
             raise _refused(str(error)) from None
-        self._deaf_since = None
+        self._answered = time.monotonic()
         return reply
 
     def _seen(self, reply: dict[str, Any]) -> str:

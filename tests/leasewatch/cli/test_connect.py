@@ -95,11 +95,17 @@ def test_what_cannot_be_connected_to_is_one_line_and_passes_nothing(
     assert line.startswith(f"leasewatch: {says.format(port=port)}")
 
 
-@pytest.mark.parametrize("ago", [301.0, -3600.0])
-def test_a_domain_that_was_started_long_ago_or_in_the_future_is_not_waited_for(
-    tmp_path: Path, ago: float
+def test_without_the_service_a_domain_that_boots_is_connected_to_as_it_is(
+    tmp_path: Path, server: socket.socket
 ) -> None:
-    paths = Paths(tmp_path)
+    _started(Paths(tmp_path))
+    code, passed, err = _connect(tmp_path, "localhost", str(server.getsockname()[1]))
+    assert (code, err) == (0, "")
+    assert _is_connected(passed, server)
+
+
+def _started(paths: Paths, ago: float = 0) -> None:
+    """A domain `localhost` was started so many seconds ago."""
     paths.domain_runs.mkdir(parents=True)
     state = DomainState(
         name="localhost",
@@ -109,6 +115,13 @@ def test_a_domain_that_was_started_long_ago_or_in_the_future_is_not_waited_for(
         pending_until=0,
     )
     (paths.domain_runs / "localhost.json").write_bytes(msgspec.json.encode(state))
+
+
+@pytest.mark.parametrize("ago", [301.0, -3600.0])
+def test_a_domain_that_was_started_long_ago_or_in_the_future_is_not_waited_for(
+    tmp_path: Path, ago: float
+) -> None:
+    _started(Paths(tmp_path), ago)
     code, _, err = _connect(tmp_path, "localhost", "1")
     assert (code, err.count("\n")) == (1, 1)
     assert "port 1: Connection refused" in err

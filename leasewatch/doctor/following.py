@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from leasewatch.doctor.host import Host
 
 _HOLDS: Final = {"published", "pending"}
-_OUTSIDE: Final = "static Go, musl, Flatpak and containers load no NSS module and get no names"
+_OUTSIDE: Final = "static Go, musl, Flatpak and containers do not ask NSS"
 
 
 def follow(host: Host, name: str) -> Iterator[Row]:
@@ -154,6 +154,13 @@ def _no_lease(traced: Traced, run: DomainState) -> Iterator[Row]:
     yield Row("bad", "lease", what, console)
 
 
+def _service(traced: Traced) -> Iterator[Row]:
+    """Nothing if it answers."""
+    if isinstance(traced.host.served, NoServiceError):
+        what = f"{traced.host.served.what}: new leases are not published"
+        yield Row("warn" if traced.answered else "bad", "service", what, start_command())
+
+
 def _verdict(traced: Traced) -> Iterator[Row]:
     held = [one for one in traced.entries if one.verdict in _HOLDS]
     if held:
@@ -166,9 +173,6 @@ def _verdict(traced: Traced) -> Iterator[Row]:
 
 def _table(traced: Traced) -> Iterator[Row]:
     status = traced.host.answer(traced.name).status
-    if isinstance(traced.host.served, NoServiceError):
-        what = f"{traced.host.served.what}: new leases are not published"
-        yield Row("warn" if traced.answered else "bad", "table", what, start_command())
     if traced.answered:
         yield Row("ok", "table", " ".join(sorted(traced.answered)))
     elif status == "not yet":
@@ -233,6 +237,6 @@ def _plain(found: list[str]) -> set[str]:
 
 
 _STEPS: Final[tuple[Callable[[Traced], Iterator[Row]], ...]] = (
-    *(_definition, _running, _lease, _verdict, _table, _module, _order, _programs),
-    *(_ssh, _outside),
+    *(_definition, _running, _lease, _service, _verdict, _table, _module, _order),
+    *(_programs, _ssh, _outside),
 )

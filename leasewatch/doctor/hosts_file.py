@@ -34,10 +34,11 @@ def hiding(lines: Sequence[str], known: Mapping[str, Iterable[bytes]]) -> Iterat
         for name in dict.fromkeys(map(labels.fold, names)):
             if packed is None or name not in known or packed in known[name]:
                 continue
-            detail = f"line {number} of {_FILE} gives {name} the address {address}"
+            where = f"line {number} of {_FILE}"
+            detail = f"{where} gives {name}, which has no address now, {address}"
             if known[name]:
-                detail += " and hides its own"
+                detail = f"{where} hides {name} behind {address}"
             state: State = "bad" if known[name] else "warn"
             alone = f"sudo sed -i {number}d {_FILE}"
-            fix = f"remove {name} from line {number} of {_FILE}" if names[1:] else alone
+            fix = f"remove {name} from {where}" if names[1:] else alone
             yield name, Row(state, SUBJECT, detail, fix)

@@ -13,10 +13,7 @@ if TYPE_CHECKING:
 
 SUBJECT: Final = "nscd"
 _CACHES: Final = re.compile(r"^\s*enable-cache\s+hosts\s+yes\b", re.MULTILINE)
-_OFF: Final = (
-    r"sudo sed -i -E 's/(enable-cache\s+hosts\s+)yes/\1no/' /etc/nscd.conf"
-    " && sudo systemctl restart nscd"
-)
+_OFF: Final = "set enable-cache hosts no in /etc/nscd.conf, and restart nscd"
 
 
 def check(host: Host) -> Iterator[Row]:

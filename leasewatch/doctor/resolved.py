@@ -15,5 +15,5 @@ SUBJECT: Final = "resolved"
 
 def check(host: Host) -> Iterator[Row]:
     """Off: leasewatch has no hook yet."""
-    where = "leasewatch has no hook" if host.has_resolve_hooks else "this systemd asks no hooks"
-    yield Row("off", SUBJECT, f"{where}: programs without NSS find no names")
+    where = "leasewatch has no hook" if host.has_resolve_hooks else "this systemd has no hooks"
+    yield Row("off", SUBJECT, f"{where}: only NSS knows the names")

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from leasewatch.doctor.host import Host
 
 SUBJECT: Final = "sources"
+_MISSING: Final = "No such file or directory"
+"""Its DHCP server may write it yet."""
 
 
 def check(host: Host) -> Iterator[Row]:
@@ -26,7 +28,7 @@ def judge(sources: Sequence[SourceEntry]) -> Iterator[Row]:
     """A row for each fault, or one that counts files and leases."""
     wrong = [one for one in sources if one.state == "unreadable" or one.error]
     for one in wrong:
-        state: State = "bad" if one.state == "unreadable" else "warn"
+        state: State = "bad" if one.state == "unreadable" and one.error != _MISSING else "warn"
         detail = f"{one.path or one.source}: {one.error or 'cannot be read'}"
         yield Row(state, SUBJECT, detail, one.hint or "leasewatch sources")
     if not wrong:

@@ -13,6 +13,7 @@ _HEADING = ("STATE", "SUBJECT", "DETAIL")
 _KEYS = tuple(word.lower() for word in _HEADING)
 _MOST = 4
 """Rows of one subject."""
+_HINT = f"{' ' * (len(_HEADING[0]) + 2)}hint: "
 _LEAST = 24
 """Characters of a detail, however narrow the terminal is."""
 
@@ -58,7 +59,7 @@ def _lines(rows: Sequence[Row], terminal: int) -> Iterator[str]:
             head = ""
         following = rows[at + 1].fix if at + 1 < len(rows) else ""
         if row.fix and row.fix != following:  # rows with the same remedy share one line
-            yield f"{' ' * start}hint: {frame.printable(row.fix)}"
+            yield f"{_HINT}{frame.printable(row.fix)}"
 
 
 def _wrapped(sentence: str, width: int) -> Sequence[str]:

@@ -73,14 +73,14 @@ FAULTS = {
         "hosts file",
         "echo '10.9.9.9 printer # old' >>/etc/hosts",
         "bad",
-        r"line \d of /etc/hosts gives printer the address 10.9.9.9 and hides its own",
+        r"line \d of /etc/hosts hides printer behind 10.9.9.9",
         None,
     ),
     "a hosts line of a stopped domain": Fault(
         "hosts file",
         "echo 10.9.9.9 web1 >>/etc/hosts",
         "warn",
-        r"line \d of /etc/hosts gives web1 the address 10.9.9.9",
+        r"line \d of /etc/hosts gives web1, which has no address now, 10.9.9.9",
         None,
     ),
     "settings": Fault(

@@ -66,7 +66,7 @@ ENDS = {
         "echo 10.9.9.9 printer >>/etc/hosts",
         "bad",
         "hosts file",
-        "gives printer the address 10.9.9.9",
+        "hides printer behind 10.9.9.9",
         r"sudo sed -i \dd /etc/hosts",
         "sed -i '/10.9.9.9/d' /etc/hosts",
     ),
@@ -87,15 +87,6 @@ ENDS = {
         "pyvirt is not",
         "sudo nss-pyvirt install",
         "cp /run/kept /etc/nsswitch.conf",
-    ),
-    "no table": End(
-        "printer",
-        "mv /run/leasewatch/hosts.v1 /run/",
-        "bad",
-        "table",
-        "does not have it",
-        "leasewatch serve",
-        "mv /run/hosts.v1 /run/leasewatch/",
     ),
 }
 
@@ -165,4 +156,9 @@ def test_without_the_service_a_published_name_still_resolves_and_doctor_says_so(
     assert (states["service"], states["snapshot"], states["sources"]) == ("bad", "ok", "warn")
     rows = served.rows("printer")
     assert rows[-1]["subject"] == "outside NSS"
-    assert [row["subject"] for row in rows if row["state"] == "warn"] == ["table"]
+    assert [row["subject"] for row in rows if row["state"] == "warn"] == ["service"]
+    served.sh("rm /run/leasewatch/hosts.v1")
+    last = served.rows("printer")[-1]
+    assert (last["state"], last["subject"]) == ("bad", "service")
+    assert last["detail"].startswith("the leasewatch service is not running")
+    assert last["fix"] == "sudo leasewatch serve"

@@ -238,6 +238,9 @@ def test_a_source_is_bad_if_it_cannot_be_read_and_doubtful_if_a_line_cannot() ->
         ("bad", "/l: no", "type"),
         ("warn", "/k: line 1", "leasewatch sources"),
     ]
+    missing = "No such file or directory"
+    (late,) = judge_sources([SourceEntry(source="kea", state="unreadable", error=missing)])
+    assert late.state == "warn"
     (good,) = judge_sources([SourceEntry(source="kea", state="watched", path="/k", leases=1)])
     assert (good.state, good.detail) == ("ok", "1 lease file, 1 lease")
 

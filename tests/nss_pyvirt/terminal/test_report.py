@@ -20,7 +20,7 @@ ok     nsswitch  pyvirt is asked before DNS
 bad    module    it does not exist
 bad    unit      another version of the
                  program wrote it
-                 hint: sudo nss-pyvirt install
+       hint: sudo nss-pyvirt install
 root   firewall  \x1b[2Jnot checked
 """
 

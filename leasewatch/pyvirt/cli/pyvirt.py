@@ -18,6 +18,8 @@ _ALIASES = {
     **dict.fromkeys(("images", "img", "template"), "image"),
     **{word: f"domain {word}" for word in _OF_DOMAINS},
     **dict.fromkeys(("shell", "exec"), "ssh"),
+    "net-dhcp-leases": "network show",
+    "domifaddr": "domain show",
 }
 _SYNONYMS = {"help": "--help"}
 

@@ -76,6 +76,8 @@ def home(tmp_path: Path) -> Iterator[Path]:
     for name in ("leasewatch", "pyvirt", "nss-pyvirt"):
         (tmp_path / "bin" / name).write_text(PROGRAM)
         (tmp_path / "bin" / name).chmod(0o755)
+    (tmp_path / "bin/sudo").write_text('#!/bin/sh\nexec "$@"\n')
+    (tmp_path / "bin/sudo").chmod(0o755)
     (tmp_path / "disk-of-web1.qcow2").touch()
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder.txt").touch()
@@ -152,9 +154,11 @@ def shell(home: Path, *argv: str) -> Iterator[Shell]:
         one.close()
 
 
-def check(one: Shell, home: Path) -> None:
+def check(one: Shell, home: Path, *, sudo: bool = True) -> None:
     for keys, words in TYPED.items():
         assert one.type(keys) == words
+    if sudo:
+        assert one.type("sudo leasewatch ip we\t") == ["leasewatch", "ip", "web1"]
     assert not (home / "owned").exists()
 
 
@@ -173,7 +177,7 @@ def test_bash_completes_without_bash_completion(home: Path) -> None:
     line = 'eval "$(_LEASEWATCH_COMPLETE=bash_source leasewatch)"'
     (home / "bashrc").write_text(f"{line}\nPS1='READY$ '\n")
     with shell(home, "bash", "--noprofile", "--rcfile", f"{home}/bashrc", "-i") as one:
-        check(one, home)
+        check(one, home, sudo=False)  # which completes what follows sudo
 
 
 @pytest.mark.parametrize("evaluated", [False, True], ids=["in fpath", "eval"])
@@ -196,6 +200,7 @@ def test_zsh_completes(home: Path, evaluated: bool) -> None:
 OFFERED_BY_FISH = {
     "leasewatch re": ["resolve"],
     "leasewatch ip we": ["web1"],
+    "sudo leasewatch ip we": ["web1"],
     "leasewatch ip ev": [],
     "leasewatch list --network ": ["lab", "office"],
     "leasewatch list --state=ref": ["--state=refused"],

@@ -239,7 +239,8 @@ def test_what_is_hinted_of_several_domains_works_as_it_is_typed(
 ) -> None:
     define(lab, guest_files, "web2")
     started = pyvirt(lab, "domain", "start", "web1", "web2")
-    assert started.stdout == "domain web1 is started\ndomain web2 is started\n"
+    said = ["domain web1 is started", "domain web2 is started"]
+    assert sorted(started.stdout.splitlines()) == said
     lease(lab, "web1")  # a guest with a lease reacts to the power button
     lease(lab, "web2")
     for action, ended in (("stop", "stopped"), ("delete", "deleted")):
@@ -262,7 +263,7 @@ def test_dnsmasq_gets_both_cards_of_a_domain_on_one_network(idle_lab: World) -> 
 def test_each_of_several_domains_is_tried(idle_lab: World) -> None:
     done = pyvirt(idle_lab, "domain", "start", "wbe1", "web1", check=False)
     assert (done.returncode, done.stdout) == (1, "domain web1 is started\n")
-    assert done.stderr.startswith('pyvirt: there is no domain "wbe1"\n  hint: did you mean web1?')
+    assert 'pyvirt: there is no domain "wbe1"\n  hint: did you mean web1?' in done.stderr
 
 
 REFUSED = [

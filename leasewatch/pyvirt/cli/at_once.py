@@ -16,6 +16,32 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
+_STARTS = 4
+"""Starts for each processor: more would only make each of them slower, until it is given up."""
+
+
+def start(kind: str, names: Iterable[str]) -> dict[str, int]:
+    """Start networks or domains, `kind`; their exit codes."""
+    # Once, not in each fork.
+    from leasewatch.pyvirt.domains import domains  # noqa: F401, PLC0415
+    from leasewatch.pyvirt.networks import networks  # noqa: F401, PLC0415
+
+    return _each(kind, "start", names, _STARTS * (os.cpu_count() or 1))
+
+
+def stop_networks(names: Iterable[str]) -> dict[str, int]:
+    """Stop networks; their exit codes."""
+    from leasewatch.pyvirt.networks import stops  # noqa: F401, PLC0415  once, not in each fork
+
+    return _each("network", "stop", names, None)
+
+
+def _each(kind: str, verb: str, names: Iterable[str], width: int | None) -> dict[str, int]:
+    several = list(dict.fromkeys(names))
+    words = ([kind, verb, *["--"][: name.startswith("-")], name] for name in several)
+    return dict(zip(several, run(words, width), strict=True))
+
+
 def run(several: Iterable[Sequence[str]], width: int | None = None) -> list[int]:
     """Run `pyvirt WORDS` for each, at most `width` at a time; their exit codes, in this order.
 
@@ -74,4 +100,5 @@ class _Fork:
             with file:
                 file.seek(0)
                 frame.write(file.read().decode(errors="replace"), err=err)
-        return os.waitstatus_to_exitcode(status)
+        code = os.waitstatus_to_exitcode(status)
+        return code if code >= 0 else 128 - code  # as a shell has it

@@ -127,10 +127,13 @@ def show(name: str, output: frame.Format) -> None:
     needs_root=True,
 )
 def start(names: Sequence[str], wait: Goal | None, timeout: int, *, every: bool) -> int:
-    """Start domains, or let paused ones go on.
+    """Start domains, all at once, or let paused ones go on.
 
     Their names resolve as soon as this returns.
     """
+    names = sorted(_listing().names(), key=look.natural) if every else names
+    if len(names) > 1:
+        return _start_several(names, wait, timeout)
 
     def act(name: str) -> str:
         done = "is started" if _domains().start(name, say) else "was started already"
@@ -140,7 +143,26 @@ def start(names: Sequence[str], wait: Goal | None, timeout: int, *, every: bool)
             done += f" and answers at {waiting.wait_shown(name, wait, timeout)}"
         return done
 
-    return each("domain", sorted(_listing().names(), key=look.natural) if every else names, act)
+    return each("domain", names, act)
+
+
+def _start_several(names: Sequence[str], goal: Goal | None, timeout: int) -> int:
+    """Start domains at once, then wait for those that have started; the exit code."""
+    import time  # noqa: PLC0415  start-up time
+
+    from leasewatch.pyvirt.cli import at_once  # noqa: PLC0415  start-up time
+
+    begun = time.monotonic()
+    codes = at_once.start("domain", names)
+    failed = max(codes.values())
+    if goal is None:
+        return failed
+    from leasewatch.pyvirt.cli import waiting  # noqa: PLC0415  start-up time
+
+    def act(name: str) -> str:
+        return f"answers at {waiting.wait_shown(name, goal, timeout, begun)}"
+
+    return each("domain", [name for name in codes if not codes[name]], act) or failed
 
 
 @command.command(

@@ -172,8 +172,13 @@ def _shown(row: dict[str, object], output: frame.Format) -> dict[str, object]:
     _NAMES, halves.every("Act on all networks."), check=halves.names_or_all, needs_root=True
 )
 def start(names: Sequence[str], *, every: bool) -> int:
-    """Start networks, or repair those that are up already."""
+    """Start networks, or repair those that are up: all at once."""
     networks = _networks()
+    names = sorted(networks.names(), key=look.natural) if every else names
+    if len(names) > 1:
+        from leasewatch.pyvirt.cli import at_once  # noqa: PLC0415  start-up time
+
+        return max(at_once.start("network", names).values())
     up = []
 
     def act(name: str) -> str:
@@ -181,7 +186,7 @@ def start(names: Sequence[str], *, every: bool) -> int:
         up.append(name)
         return "is started" if fresh else "was started already"
 
-    code = each("network", networks.names() if every else names, act)
+    code = each("network", names, act)
     for name in up:
         _report_firewall(networks, name)
     return code
@@ -204,13 +209,17 @@ def _report_firewall(networks: Networks, name: str) -> None:
     _NAMES, halves.every("Act on all networks."), check=halves.names_or_all, needs_root=True
 )
 def stop(names: Sequence[str], *, every: bool) -> int:
-    """Stop networks. Leases are kept, so that guests get their addresses again."""
+    """Stop networks, all at once. Leases are kept: guests get their addresses again."""
     from leasewatch.pyvirt.networks import stops  # noqa: PLC0415  start-up time
 
     def act(name: str) -> None:
         stops.stop(Paths(), name)
 
     chosen = sorted(_listing().names(), key=look.natural) if every else names
+    if len(chosen) > 1:
+        from leasewatch.pyvirt.cli import at_once  # noqa: PLC0415  start-up time
+
+        return max(at_once.stop_networks(chosen).values())
     return each("network", chosen, act, "is stopped")
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.cli import halves
 from nss_pyvirt.errors import UserError
@@ -12,12 +10,10 @@ from nss_pyvirt.terminal.commands import Param
 
 TYPE_CHECKING = False  # the import of typing takes 4 ms
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from leasewatch.pyvirt.boot import Names
 
-_AT_ONCE = 4
-"""Starts for each processor: more would only make each of them slower, until it is given up."""
 _BRIDGE = 30
 """Seconds for a bridge of the host to appear."""
 
@@ -41,10 +37,6 @@ def up() -> int:
         hint = "sudo pyvirt domain autostart NAME on"
         frame.print_warning("pyvirt", UserError("nothing starts at boot", hint, "not-found"))
         return 0
-    if any(wanted.stopped):
-        # Once, not in each fork.
-        from leasewatch.pyvirt.domains import domains  # noqa: F401, PLC0415
-        from leasewatch.pyvirt.networks import networks  # noqa: F401, PLC0415
     failed = _start(wanted.stopped, without=wanted.late)
     if any(wanted.late):
         _await(wanted.bridges)
@@ -73,20 +65,23 @@ def down(timeout: int | None) -> int:
     if not any(started):
         frame.print_done("nothing is started", networks=0, domains=0)
         return 0
+    from leasewatch.pyvirt.cli import at_once  # noqa: PLC0415  start-up time
     from leasewatch.pyvirt.cli.domain_states import stopped  # noqa: PLC0415  start-up time
-    from leasewatch.pyvirt.networks import stops  # noqa: F401, PLC0415  once, not in each fork
 
     failed = stopped(started.domains, timeout, force=True)
-    failed += _each("network", ["stop"], started.networks, None)
+    failed += _failed(at_once.stop_networks(started.networks))
     return _sum_up(started, failed, 0, "stopped", "stop")
 
 
 def _start(names: Names, without: Names | None = None) -> list[str]:
     """Start networks, then domains; those that failed."""
     failed = []
-    width = _AT_ONCE * (os.cpu_count() or 1)
     for kind, wanted, left in zip(("network", "domain"), names, without or ((), ()), strict=True):
-        failed += _each(kind, ["start"], [name for name in wanted if name not in left], width)
+        chosen = [name for name in wanted if name not in left]
+        if chosen:
+            from leasewatch.pyvirt.cli import at_once  # noqa: PLC0415  start-up time
+
+            failed += _failed(at_once.start(kind, chosen))
     return failed
 
 
@@ -102,14 +97,8 @@ def _await(bridges: Sequence[str]) -> None:
         time.sleep(0.1)
 
 
-def _each(kind: str, verb: list[str], names: list[str], width: int | None) -> list[str]:
-    """Do it to all at once; those for which it failed."""
-    if not names:
-        return []
-    from leasewatch.pyvirt.cli import at_once  # noqa: PLC0415  start-up time
-
-    codes = at_once.run(([kind, *verb, name] for name in names), width)
-    return [name for name, code in zip(names, codes, strict=True) if code]
+def _failed(codes: Mapping[str, int]) -> list[str]:
+    return [name for name, code in codes.items() if code]
 
 
 def _sum_up(names: Names, failed: list[str], unread: int, state: str, verb: str) -> int:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 DEFAULT: Final = "300s"
 """An emulated guest with cloud-init needs about 60 s on a busy host."""
 _SSH: Final = 22
+_LEAST: Final = 1.0  # seconds for a domain that is waited for after others
 
 
 def timeout(help: str) -> Param:  # noqa: A002  click's word
@@ -30,10 +31,13 @@ def timeout(help: str) -> Param:  # noqa: A002  click's word
     )
 
 
-def wait(name: str, goal: Goal, seconds: float, line: StatusLine) -> str:
+def wait(
+    name: str, goal: Goal, seconds: float, line: StatusLine, begun: float | None = None
+) -> str:
     """The address at which the domain is reached.
 
-    UserError when it ends meanwhile, and after `seconds` with what was seen last.
+    UserError when it ends meanwhile, and `seconds` after `begun` (monotonic; None: now) with what
+    was seen last.
     """
     import time  # noqa: PLC0415  start-up time
 
@@ -48,7 +52,9 @@ def wait(name: str, goal: Goal, seconds: float, line: StatusLine) -> str:
         domains.check_running(name)
         line(f"waiting for {name}: {seen}")
 
-    awaited = Awaited(Paths(), name, time.monotonic() + seconds)
+    now = time.monotonic()
+    deadline = now + seconds if begun is None else max(begun + seconds, now + _LEAST)
+    awaited = Awaited(Paths(), name, deadline)
     try:
         if goal == "address":
             return awaited.addresses(tell)[0]
@@ -62,7 +68,7 @@ def wait(name: str, goal: Goal, seconds: float, line: StatusLine) -> str:
     return address
 
 
-def wait_shown(name: str, goal: Goal, seconds: float) -> str:
+def wait_shown(name: str, goal: Goal, seconds: float, begun: float | None = None) -> str:
     """`wait` with a line of its own."""
     with StatusLine("pyvirt") as line:
-        return wait(name, goal, seconds, line)
+        return wait(name, goal, seconds, line, begun)

@@ -8,12 +8,15 @@ import pytest
 
 from leasewatch.paths import Paths
 from leasewatch.pyvirt import boot
-from leasewatch.pyvirt.cli import at_once, halves
+from leasewatch.pyvirt.cli import at_once, halves, waiting
+from leasewatch.pyvirt.cli import domain as domain_cli
+from leasewatch.pyvirt.cli import network as network_cli
 from leasewatch.pyvirt.cli import up as cli
 from leasewatch.pyvirt.cli.pyvirt import command
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition, NicDefinition
 from leasewatch.pyvirt.defined.network import Network
+from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import frame
 
 
@@ -21,7 +24,8 @@ from nss_pyvirt.terminal import frame
 def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     """An empty host whose root calls."""
     made = Paths(root=tmp_path)
-    monkeypatch.setattr(cli, "Paths", lambda: made)
+    for module in (cli, domain_cli, network_cli):
+        monkeypatch.setattr(module, "Paths", lambda: made)
     monkeypatch.setattr("os.geteuid", lambda: 0)
     return made
 
@@ -97,6 +101,53 @@ def test_what_needs_a_bridge_of_the_host_that_is_not_there_yet_is_started_last(
     out, err = capsys.readouterr()
     assert err == "pyvirt: waiting up to 30 s for bridge br-none of this host\n"
     assert out == "3 networks and 3 domains are up\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "commands", "code"),
+    [
+        ("domain start web2 web10 web2", "domain start web2, domain start web10", 0),
+        ("domain start --all", "domain start bad1, domain start web2, domain start web10", 1),
+        ("domain start -- -x web2", "domain start -- -x, domain start web2", 0),
+        ("network start --all", "network start lab, network start office", 0),
+        ("network stop office lab", "network stop office, network stop lab", 0),
+    ],
+)
+def test_several_are_started_and_stopped_at_once(
+    paths: Paths, typed: list[str], words: str, commands: str, code: int
+) -> None:
+    for name in ("office", "lab"):
+        network(paths, name)
+    for name in ("web10", "web2", "bad1"):
+        domain(paths, name, "lab")
+    assert frame.run(command, "pyvirt", words.split()) == code
+    assert typed == commands.split(", ")
+
+
+def test_those_that_have_started_are_waited_for_by_the_same_deadline(
+    paths: Paths,
+    typed: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begins = set()
+
+    def wait(name: str, goal: str, seconds: float, _line: object, begun: float) -> str:
+        begins.add(begun)
+        if name == "web3":
+            raise UserError(f"no address of {name} within {seconds:g} s", code="timeout")
+        return f"10.0.0.{goal}"
+
+    monkeypatch.setattr(waiting, "wait", wait)
+    for name in ("web1", "bad1", "web3", "web2"):
+        domain(paths, name, "lab")
+    words = ["domain", "start", "--wait=address", "--timeout=9", "web1", "bad1", "web3", "web2"]
+    assert frame.run(command, "pyvirt", words) == 1
+    assert len(typed) == 4
+    assert len(begins) == 1
+    out, err = capsys.readouterr()
+    assert out == "".join(f"domain web{n} answers at 10.0.0.address\n" for n in (1, 2))
+    assert err == "pyvirt: no address of web3 within 9 s\n"
 
 
 def test_one_failure_hides_no_other_and_is_named_at_the_end(

@@ -45,7 +45,7 @@ class Admin:
         self._status = status
         self._reload = reload
 
-    async def status(self) -> StatusReply:
+    def status(self) -> StatusReply:
         """What the service is, has and has done since it started."""
         return self._status()
 
@@ -55,35 +55,35 @@ class Admin:
             yield ClientsReply(clients=page)
 
     @privileged
-    async def disconnect(self, asked: DisconnectParameters) -> Done:
+    def disconnect(self, asked: DisconnectParameters) -> Done:
         """End a connection."""
         if not self._peers.disconnect(asked.id):
             raise MethodError(NoSuchClient(id=asked.id))
         return Done()
 
-    async def get_limits(self) -> LimitsReply:
+    def get_limits(self) -> LimitsReply:
         """How many may be connected, and how many may wait."""
         return LimitsReply(limits=self._peers.limits)
 
     @privileged
-    async def set_limits(self, asked: SetLimitsParameters) -> LimitsReply:
+    def set_limits(self, asked: SetLimitsParameters) -> LimitsReply:
         """Change limits until the service ends or reloads. Who is connected stays."""
         wanted = {key: value for key, value in msgspec.structs.asdict(asked).items() if value}
         self._peers.limits = msgspec.structs.replace(self._peers.limits, **wanted)
         return LimitsReply(limits=self._peers.limits)
 
-    async def get_log_level(self) -> LogLevel:
+    def get_log_level(self) -> LogLevel:
         """The least level that is logged."""
         return LogLevel(level=logs.level())
 
     @privileged
-    async def set_log_level(self, asked: LogLevel) -> LogLevel:
+    def set_log_level(self, asked: LogLevel) -> LogLevel:
         """Change the log level until the service ends or reloads."""
         logs.set_level(asked.level)
         return asked
 
     @privileged
-    async def reload(self) -> Done:
+    def reload(self) -> Done:
         """Read the settings again."""
         faults = self._reload()
         if faults:

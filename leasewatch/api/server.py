@@ -12,7 +12,7 @@ import logging
 import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -149,6 +149,7 @@ class VarlinkServer:
         if _LOG.isEnabledFor(logging.DEBUG):
             _LOG.debug("call %s", fields(method=call.method, pid=peer.pid, uid=peer.uid))
         if call.oneway:
+            self._obey(call, peer)
             connection.finish()
             return
         try:
@@ -194,6 +195,13 @@ class VarlinkServer:
         finally:
             if method.waits:
                 self._peers.end_waiting(peer)
+
+    def _obey(self, call: Call, peer: Peer) -> None:
+        """Do what a call wants that needs no reply; most methods only reply."""
+        found = self._methods.get(call.method)
+        if found is not None and found[0].privileged:
+            with suppress(MethodError):
+                self._call(call, peer)
 
     def _call(self, call: Call, peer: Peer) -> tuple[Method, Any]:
         """The method, and what it returns; raises MethodError."""

@@ -6,7 +6,7 @@ from subprocess import PIPE
 
 import pytest
 
-from tests.system.domains import define, pyvirt, read
+from tests.system.domains import define, define_idle, pyvirt, read
 from tests.system.guest import GuestFiles
 from tests.system.world import World
 
@@ -68,3 +68,19 @@ def test_wait_ends_with_the_lease_of_a_real_client(served_lab: World) -> None:
     gone = served_lab.spawn(["leasewatch", "wait", "client1", "--for=gone", "--timeout", "5m"])
     machine.release()
     assert gone.wait(60) == 0
+
+
+def test_a_plain_user_is_told_what_a_guest_without_an_address_does(served_lab: World) -> None:
+    define_idle(served_lab, "web1")
+    words = ["leasewatch", "wait", "web1", "--timeout=0"]
+    stopped = served_lab.run(words, check=False, user="nobody").stderr.splitlines()
+    assert stopped == [
+        "leasewatch: timed out waiting for web1: the domain is not running",
+        "  hint: sudo pyvirt domain start web1",
+    ]
+    pyvirt(served_lab, "domain", "start", "web1")
+    started = served_lab.run([*words, "--after=start"], check=False, user="nobody")
+    assert started.returncode == 4
+    assert started.stderr == (
+        "leasewatch: timed out waiting for web1: no traffic since the start\n"
+    )

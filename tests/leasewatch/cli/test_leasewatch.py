@@ -21,6 +21,7 @@ def test_a_shell_completes_names_that_the_service_knows(
     typed: str,
 ) -> None:
     monkeypatch.setenv("_NSS_PYVIRT_COMPLETE", "zsh")
+    monkeypatch.setattr("leasewatch.cli.ask._HURRY", 60)
     with answering(paths, [ENTRY, ENTRY | {"name": None}, ENTRY | {"name": "db"}]):
         assert run(paths, capsys, *typed.split()) == (0, "web1\n", "")
 

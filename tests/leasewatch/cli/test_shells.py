@@ -36,7 +36,9 @@ if not any(name.endswith("_COMPLETE") for name in os.environ):
     with open(os.path.join(root, "typed"), "a") as file:
         print(json.dumps([prog, *sys.argv[1:]]), file=file)
     sys.exit()
-import leasewatch.cli.leasewatch, leasewatch.pyvirt.cli.pyvirt, nss_pyvirt.installer.cli
+import leasewatch.cli.ask, leasewatch.cli.leasewatch
+import leasewatch.pyvirt.cli.pyvirt, nss_pyvirt.installer.cli
+leasewatch.cli.ask._HURRY = 60  # this machine may be busy
 from leasewatch.paths import Paths
 from nss_pyvirt.terminal import frame
 group = {{

@@ -1,7 +1,8 @@
 """The first login: a user, keys and a host key that a guest gets from its host.
 
 In: a domain's definition, the caller's user and public keys, the owner's user-data. Out: the disk
-`seed.img` (cloud-init's NoCloud), SMBIOS credentials (systemd), and /run/pyvirt/ssh_known_hosts.
+`seed.img` (cloud-init's NoCloud), SMBIOS credentials (systemd), and what every user's ssh reads:
+/run/pyvirt/ssh_known_hosts, and /run/pyvirt/ssh_config, by which it waits for a guest that boots.
 
 - The host makes the guest's host key. Its public half stands in ssh_known_hosts under every name
   and address, so the first login is verified and asks nothing.

@@ -148,6 +148,7 @@ def test_a_plain_user_may_look_but_not_touch(ready: World) -> None:
     listed = world.run(["pyvirt", "network", "list", "-o", "json"], user="nobody").stdout
     assert json.loads(listed) == [
         {
+            "schema": 1,
             "name": "lab",
             "state": "started",
             "mode": "nat",

@@ -5,7 +5,6 @@ Addresses come from the lease file, and from the kernel's neighbour table where 
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
@@ -66,10 +65,14 @@ def look(paths: Paths, network: str, bridge: str) -> Attached | None:
     ports = [name for name, link in links.items() if link.master == number]
     file = LeaseFile(path=str(NetworkFiles(paths, network).leases), network=network, suffix="")
     leases: list[Lease] = []
-    with contextlib.suppress(OSError):
+    seen = kernel.neighbours(number)
+    try:
         leases, _ = dnsmasq.parse(dnsmasq.PYVIRT.reader(file.path)(b"").data, file)
+        seen = [one for one in seen if not one.may_be_offer()]
+    except OSError:  # a bridged network: no DHCP server of this host makes offers there
+        pass
     owners = tap_owners(run_states.read_all(paths.domain_runs, DomainState))
-    return attached(ports, owners, leases, kernel.neighbours(number))
+    return attached(ports, owners, leases, seen)
 
 
 def attached(
@@ -78,11 +81,14 @@ def attached(
     leases: Iterable[Lease],
     sightings: Iterable[Sighting],
 ) -> Attached:
-    """Give each address to the port whose card has its MAC. `sightings` are the bridge's."""
+    """Give each address to the port whose card has its MAC. `sightings` are the bridge's.
+
+    A link-local address is omitted: it means nothing without its interface.
+    """
     seen = {s.address: s for s in sightings if s.mac and s.state & VALID}
     held = {lease.address: _leased(lease, seen) for lease in leases}
     for address, sighting in seen.items():
-        if address not in held and _is_proven(sighting):
+        if address not in held and not addresses.is_link_local(address):
             held[address] = Held(addresses.text(address), sighting.mac, None, None, is_leased=False)
     by_mac: dict[str | None, list[Held]] = {}
     for address in sorted(held, key=lambda one: (len(one), one)):
@@ -110,11 +116,6 @@ def _leased(lease: Lease, seen: Mapping[bytes, Sighting]) -> Held:
         mac = seen[lease.address].mac
     text, expires = addresses.text(lease.address), lease.expires or None
     return Held(text, mac, lease.hostname, expires, is_leased=True)
-
-
-def _is_proven(sighting: Sighting) -> bool:
-    """Whether a guest has the address, which means something without its interface."""
-    return not addresses.is_link_local(sighting.address) and not sighting.may_be_offer()
 
 
 def _rows(held: Iterable[Held]) -> list[dict[str, object]]:

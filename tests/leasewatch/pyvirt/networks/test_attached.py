@@ -68,11 +68,11 @@ def test_a_dhcpv6_lease_belongs_to_the_card_that_the_bridge_saw() -> None:
     assert held("pvtap2", [lease("fd12::9", None)], []) == []
 
 
-def test_an_address_without_a_lease_counts_once_it_is_proven() -> None:
-    assert held("pvtap2", [], [sighting("10.77.0.5", DB)]) == ["10.77.0.5"]
+def test_an_address_without_a_lease_counts_if_the_bridge_saw_it() -> None:
+    for state in (REACHABLE, STALE):
+        assert held("pvtap2", [], [sighting("10.77.0.5", DB, state)]) == ["10.77.0.5"]
     for unproven in (
         sighting("10.77.0.5", DB, FAILED),
-        sighting("10.77.0.5", DB, STALE),  # a DHCP server's offer looks like that
         sighting("10.77.0.5", ""),
         sighting("fe80::1", DB),
     ):

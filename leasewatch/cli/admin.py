@@ -83,8 +83,20 @@ def clients(paths: Paths, output: frame.Format) -> None:
     frame.write(frame.render(rows, columns, output, name="id", wide=_WIDE))
 
 
+def _complete_id(paths: Paths, _given: object) -> list[str]:
+    """Shell completion: the IDs of all connections."""
+    pages = varlink_client.replies(paths.varlink, admin.CLIENTS, None, ClientsReply)
+    return [str(client.id) for page in pages for client in page.clients]
+
+
 @command.command(
-    Param("number", kind=commands.whole_number(1, 2**63 - 1), required=True, metavar="ID")
+    Param(
+        "number",
+        kind=commands.whole_number(1, 2**63 - 1),
+        required=True,
+        metavar="ID",
+        complete=_complete_id,
+    )
 )
 def disconnect(paths: Paths, number: int) -> None:
     """End a connection, by its ID.

@@ -12,7 +12,9 @@ from contextlib import suppress
 import pytest
 
 from leasewatch.api import peers
+from leasewatch.cli.leasewatch import command
 from leasewatch.paths import Paths
+from nss_pyvirt.terminal import complete
 from tests.leasewatch.cli.asking import DOWN, run
 from tests.leasewatch.serving import Served
 
@@ -77,6 +79,13 @@ def test_clients_are_rows_and_one_is_disconnected(served: Served, capsys: Out) -
         f"leasewatch: there is no client {first['id']}",
         "  hint: leasewatch admin clients",
     ]
+
+
+def test_a_shell_completes_the_ids_of_clients_and_the_levels(served: Served) -> None:
+    found = complete.candidates(command, ["admin", "disconnect", ""], served.paths)
+    assert [value for value, _ in found if value.isdigit()]
+    levels = complete.candidates(command, ["admin", "log", ""], served.paths)
+    assert [value for value, _ in levels] == ["error", "warning", "notice", "info", "debug"]
 
 
 def test_limits_and_the_log_level_change_until_a_reload(served: Served, capsys: Out) -> None:

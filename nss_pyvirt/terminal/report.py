@@ -57,8 +57,7 @@ def _lines(rows: Sequence[Row], terminal: int) -> Iterator[str]:
         for line in _wrapped(frame.printable(row.detail), terminal - start if terminal else 0):
             yield f"{head.ljust(start)}{line}".rstrip()
             head = ""
-        following = rows[at + 1].fix if at + 1 < len(rows) else ""
-        if row.fix and row.fix != following:  # rows with the same remedy share one line
+        if row.fix and all(later.fix != row.fix for later in rows[at + 1 :]):  # once is enough
             yield f"{_HINT}{frame.printable(row.fix)}"
 
 

@@ -12,12 +12,14 @@ from nss_pyvirt.terminal import frame, report
 ROWS = [
     Row("ok", "nsswitch", "pyvirt is asked before DNS"),
     Row("bad", "module", "it does not exist", "sudo nss-pyvirt install"),
+    Row("ok", "user", "there"),
     Row("bad", "unit", "another version of the program wrote it", "sudo nss-pyvirt install"),
     Row("root", "firewall", "\x1b[2Jnot checked"),
 ]
 TABLE = r"""STATE  SUBJECT   DETAIL
 ok     nsswitch  pyvirt is asked before DNS
 bad    module    it does not exist
+ok     user      there
 bad    unit      another version of the
                  program wrote it
        hint: sudo nss-pyvirt install

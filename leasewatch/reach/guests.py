@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 STOPPED: Final = "the domain is not running"
 _RECEIVED: Final = "/sys/class/net/%s/statistics/rx_packets"
 """What the host has received on a tap, so what the guest has sent."""
+_LONGEST: Final = 250  # characters
 _LOG: Final = 1 << 16
 """Bytes of dnsmasq's log, from its end, that are searched."""
 
@@ -55,18 +56,15 @@ def seen(paths: Paths, name: str) -> str:
 def _state(paths: Paths, name: str) -> dict[str, Any] | None:
     if not _is_plain(name):
         return None
-    try:
-        with open(f"{paths.text('domain_runs')}/{name}.json", encoding="utf-8") as file:  # noqa: PTH123  start-up time
-            state = light_json.loads(file.read())
-        is_there = alive.is_alive(state["pid"], state.get("born", 0))
-    except (OSError, LookupError, TypeError, ValueError):
-        return None
+    state = light_json.read(f"{paths.text('domain_runs')}/{name}.json") or {}
+    pid = state.get("pid")
+    is_there = isinstance(pid, int) and alive.is_alive(pid, state.get("born", 0))
     return state if is_there else None
 
 
 def _is_plain(name: str) -> bool:
     """Whether it can be a file's name: anybody may have typed it."""
-    return bool(name) and name[0] != "." and "/" not in name and "\0" not in name
+    return 0 < len(name) < _LONGEST and name[0] != "." and "/" not in name and "\0" not in name
 
 
 def _sent(tap: str) -> bool:

@@ -11,7 +11,6 @@ import time
 
 from leasewatch.paths import Paths
 from nss_pyvirt import light_json
-from nss_pyvirt.errors import UserError
 
 TYPE_CHECKING = False  # the import of typing takes 4 ms
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ class KeptRows:
         self._paths, self._keys = paths, keys
         self._folder = paths.text(f"{kind}_definitions")
         self._file = paths.text(f"{kind}_list")
-        self._kept: dict[str, tuple[list[int], Row]] = read_object(self._file) or {}
+        self._kept: dict[str, tuple[list[int], Row]] = light_json.read(self._file) or {}
         self._fresh: dict[str, tuple[list[int], Row]] = {}
 
     def _read(self, name: str) -> Row:
@@ -79,18 +78,3 @@ class KeptRows:
             replacing.replace(Path(self._file), json.dumps(kept).encode())
         except OSError:
             return  # the next one reads them, too
-
-
-def read_object(path: str) -> dict[str, Any] | None:
-    """The JSON object in a file; None if it is missing, invalid, or not readable for this user.
-
-    UserError for any other failure: what runs must not be taken for stopped.
-    """
-    try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123  start-up time
-            value = light_json.loads(file.read())
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError, ValueError):
-        return None
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    return value if isinstance(value, dict) else None

@@ -10,7 +10,8 @@ import os
 
 from leasewatch.daemon import alive
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.defined.kept_rows import KeptRows, read_object
+from leasewatch.pyvirt.defined.kept_rows import KeptRows
+from nss_pyvirt import light_json
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import show
 
@@ -50,7 +51,7 @@ class Listing(KeptRows):
         row = self.row(name)
         state = self.state(name)
         if state is None or not isinstance(state.get("pid"), int):
-            ended = read_object(f"{self._paths.text('domain_ends')}/{name}.json") or {}
+            ended = light_json.read(f"{self._paths.text('domain_ends')}/{name}.json") or {}
         elif alive.is_alive(state["pid"], state.get("born", 0)):
             known = {key: state[key] for key in ("state", *_CHANGING) if state.get(key)}
             found = lookup(self._paths.text("snapshot"), name) or []
@@ -63,7 +64,7 @@ class Listing(KeptRows):
 
     def state(self, name: str) -> dict[str, Any] | None:
         """The run state, also one that a killed parent has left."""
-        return read_object(f"{self._paths.text('domain_runs')}/{name}.json")
+        return light_json.read(f"{self._paths.text('domain_runs')}/{name}.json")
 
     def _clear_up(self, name: str) -> None:
         try:

@@ -9,7 +9,8 @@ import _socket
 
 from leasewatch.daemon import alive
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.defined.kept_rows import KeptRows, read_object
+from leasewatch.pyvirt.defined.kept_rows import KeptRows
+from nss_pyvirt import light_json
 
 TYPE_CHECKING = False  # the import of typing takes 4 ms
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Listing(KeptRows):
 
     def state(self, name: str) -> State:
         """Its state, as far as any user may see it."""
-        state = read_object(f"{self._paths.text('network_runs')}/{name}.json")
+        state = light_json.read(f"{self._paths.text('network_runs')}/{name}.json")
         if state is None or not _is_alive(state, "pid", "born"):
             return "stopped"
         if not state.get("lease_file"):

@@ -6,8 +6,8 @@ import os
 
 from leasewatch.files import holders, locks
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.defined.kept_rows import read_object
 from leasewatch.pyvirt.networks.listing import Listing
+from nss_pyvirt import light_json
 from nss_pyvirt.errors import UserError
 
 TYPE_CHECKING = False  # the import of typing takes 4 ms
@@ -45,7 +45,7 @@ def users(paths: Paths, network: str) -> list[str]:
         files = sorted(file for file in os.listdir(runs) if file.endswith(".json"))  # noqa: PTH208
     except FileNotFoundError:
         return []
-    states = [read_object(f"{runs}/{file}") or {} for file in files]
+    states = [light_json.read(f"{runs}/{file}") or {} for file in files]
     on_it = [
         state["name"]
         for state in states

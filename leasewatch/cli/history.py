@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -20,6 +21,8 @@ _MORE = ("claim", "domain", "hostname", "client_id", "from", "expires", "seq")
 _HOLDINGS_WIDE = {"network": 80, "until": 100, "mac": 130}
 _EVENTS_WIDE = {"network": 100, "mac": 130}
 """The least width of a terminal that shows these."""
+_LATE_SECONDS = 120
+"""The most that an event is written after it has happened, generously."""
 
 
 def _moment(text: str) -> float:
@@ -41,13 +44,13 @@ def _moment(text: str) -> float:
         "2026-11-26, 2026-11-26T14:30.",
     ),
     Param("--events", flag=True, help="Show what happened, one event per row."),
+    Param("-f", "--follow", flag=True, help="Show the last events, and new ones as they come."),
     Param(
         "-n",
         "--limit",
         metavar="NUMBER",
         kind=commands.whole_number(1, MAX_ROWS),
-        default=10_000,
-        help="Show only the newest rows.",
+        help="Show only the newest rows; default: 10000, with --follow: 10.",
     ),
     *commands.rows(*dict.fromkeys((*_HOLDINGS, *_EVENTS, *_MORE))),
     epilog=frame.examples(
@@ -55,6 +58,7 @@ def _moment(text: str) -> float:
         "leasewatch history web1 --since yesterday",
         "leasewatch history 52:54:00:12:34:56 --since 2026-11-01",
         "leasewatch history --events --since 2h            what happened",
+        "leasewatch history --follow                       what happens from now on, too",
         "leasewatch history --events -o json | jq '.[] | select(.event == \"refused\")'",
     ),
 )
@@ -62,10 +66,11 @@ def command(
     paths: Paths,
     query: str | None,
     then: float | None,
-    limit: int,
+    limit: int | None,
     output: frame.Format,
     *,
     events: bool,
+    follow: bool,
 ) -> None:
     """Show who had which address when, the newest last.
 
@@ -85,6 +90,9 @@ def command(
     A failed claim to a name follows the state. JSON and CSV give times in Unix
     seconds. Exits with 3 if nothing is known.
     """  # noqa: D301  click means the character
+    if follow:
+        _follow(paths, HistoryParameters(query=query, since=then, limit=limit or 10), output)
+    limit = limit or 10_000
     asked = HistoryParameters(query=query, since=then, limit=min(limit + 1, MAX_ROWS))
     found = ask.history(paths, asked, events=events)
     if not found:
@@ -103,6 +111,31 @@ def command(
     columns = (*["seq"] * more, *_EVENTS) if events else (*_HOLDINGS, *["claim"] * more)
     wide = _EVENTS_WIDE if events else _HOLDINGS_WIDE
     frame.write(frame.render(rows, columns, output, name="name", wide=wide))
+
+
+def _follow(paths: Paths, asked: HistoryParameters, output: frame.Format) -> NoReturn:
+    """Print events as they come. Some are written late, and have the time when they happened."""
+    from leasewatch.api import client  # noqa: PLC0415  start-up time
+    from leasewatch.cli import follow  # noqa: PLC0415
+
+    lines = commands.Command.rows.are_lines
+    if output != "table" and not lines:
+        raise UserError("--follow prints a table or -o jsonl", code="usage", exit_code=2)
+    last = 0
+
+    def some() -> Iterator[None]:
+        nonlocal asked, last
+        now = time.time()
+        for event in reversed(client.events(paths.varlink, asked).events):
+            if event.seq > last:
+                row = words.row(msgspec.structs.asdict(event))
+                (follow.print_json if lines else follow.print_line)(row)
+                last = event.seq
+        asked = HistoryParameters(query=asked.query, since=now - _LATE_SECONDS)
+        yield
+        time.sleep(follow.RETRY_SECONDS)
+
+    follow.follow(some)
 
 
 def _nothing(query: str | None, then: float | None) -> UserError:

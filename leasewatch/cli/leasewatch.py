@@ -24,6 +24,7 @@ command = commands.Group(
         "connect": "leasewatch.cli.connect",
         "history": "leasewatch.cli.history",
         "sources": "leasewatch.cli.sources",
+        "watch": "leasewatch.cli.watch",
         "top": "leasewatch.cli.top.command",
         "export": "leasewatch.cli.export",
         "doctor": "leasewatch.doctor.cli",

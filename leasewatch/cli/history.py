@@ -58,7 +58,7 @@ def _moment(text: str) -> float:
         "leasewatch history web1 --since yesterday",
         "leasewatch history 52:54:00:12:34:56 --since 2026-11-01",
         "leasewatch history --events --since 2h            what happened",
-        "leasewatch history --follow                       what happens from now on, too",
+        "leasewatch history --follow                       the last and new events",
         "leasewatch history --events -o json | jq '.[] | select(.event == \"refused\")'",
     ),
 )

@@ -30,12 +30,12 @@ _EVIDENT: Final = {"published", "unnamed"}
     ),
     epilog=frame.examples(
         "leasewatch watch",
-        "leasewatch watch -o jsonl | jq --unbuffered -r 'select(.event == \"added\") | .name'",
-        "leasewatch history --follow         the same from the history, with its last events",
+        "leasewatch watch -o jsonl | jq --unbuffered 'select(.event == \"added\")'",
+        "leasewatch history --follow   the history's last events, and new ones",
     ),
 )
 def command(paths: Paths, since: int | None, output: Literal["table", "jsonl"]) -> None:
-    """Print what happens to leases and names, one line for each event, until Ctrl-C.
+    """Print a line for each event of a lease or name, until Ctrl-C.
 
     \b
     added     a lease, a neighbour or a running domain is there

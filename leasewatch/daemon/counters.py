@@ -38,15 +38,3 @@ class Counters(msgspec.Struct, kw_only=True):
     watchers_cut_off: Annotated[int, "watchers cut off, as they did not read"] = 0
     events: Annotated[int, "events handed to watchers"] = 0
     events_dropped: Annotated[int, "events that a watcher missed when it was cut off"] = 0
-
-    def parsed(self, seconds: float) -> None:
-        """A lease file was read and parsed."""
-        self.parses += 1
-        self.parse_seconds += seconds
-        self.parse_longest = max(self.parse_longest, seconds)
-
-    def published(self, seconds: float) -> None:
-        """A host table was published."""
-        self.publishes += 1
-        self.publish_seconds += seconds
-        self.publish_longest = max(self.publish_longest, seconds)

@@ -141,7 +141,10 @@ class HostTable:
             self._log_once("publishing failed, keeping the previous table", why=error)
             return
         self._due = False
-        self._counters.published(time.perf_counter() - began)
+        took = time.perf_counter() - began
+        self._counters.publishes += 1
+        self._counters.publish_seconds += took
+        self._counters.publish_longest = max(self._counters.publish_longest, took)
         self._published()
         for name, host, other in lost:
             self._log_once("name left out", name=name, of=host, why=f"{other} answers to it")

@@ -216,7 +216,10 @@ class _Watched:
         now = time.monotonic()
         dead = self._writer_is_dead()
         outcome = self.tracker.observe(read.data, now, time.time(), writer_dead=dead)
-        self._counters.parsed(time.perf_counter() - began)
+        took = time.perf_counter() - began
+        self._counters.parses += 1
+        self._counters.parse_seconds += took
+        self._counters.parse_longest = max(self._counters.parse_longest, took)
         if outcome.changes:
             self._changed(outcome.changes)
         self._last = read

@@ -47,9 +47,8 @@ class Traced:
     @cached_property
     def domain(self) -> str:
         """The domain of pyvirt, if the name is one's; else empty."""
-        known = {labels.fold(name): name for name in self.host.domain_names}
-        for run in self.host.domains:
-            known |= dict.fromkeys(map(labels.fold, run.aliases), run.name)
+        known = {labels.fold(alias): name for alias, name in self.host.aliases.items()}
+        known |= {labels.fold(name): name for name in self.host.domain_names}
         whole, first = self.name, self.name.partition(".")[0]
         is_full = any(
             whole == f"{first}.{each.name}.{each.definition.suffix}" for each in self.host.networks

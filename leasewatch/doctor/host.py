@@ -21,6 +21,7 @@ from leasewatch.neighbours import kernel
 from leasewatch.paths import Paths
 from leasewatch.pyvirt import nft
 from leasewatch.pyvirt.defined import store
+from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.defined.network import Network
 from leasewatch.pyvirt.files import NetworkFiles, network_state
 from leasewatch.pyvirt.networks import losses
@@ -122,6 +123,12 @@ class Host(OtherPrograms):
     def domain_names(self) -> set[str]:
         """The names of pyvirt's domains, running or not."""
         return run_states.names(self.paths.domain_definitions, ".toml") or set()
+
+    @cached_property
+    def aliases(self) -> dict[str, str]:
+        """The domain of each further name, as far as definitions can be read."""
+        found = store.readable(self.paths.domain_definitions, DomainDefinition)
+        return {alias: each.name for each in found for alias in each.aliases}
 
     # Networks.
 

@@ -60,7 +60,7 @@ def serving() -> Iterator[Served]:
         world.run(["tee", "/etc/pyvirt/leasewatch.toml"], input=SETTINGS)
         started(world, "lab", "--subnet", "10.77.0.0/24")
         started(world, "inner", "--subnet", "10.78.0.0/24", "--mode", "isolated")
-        define_idle(world, "web1")
+        define_idle(world, "web1", "--alias", "shop")
         service = world.serve()
         guest = world.client("printer", "pv-lab")
         guest.dhcp("printer")

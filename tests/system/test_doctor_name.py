@@ -52,6 +52,9 @@ ENDS = {
     "a stopped domain": End(
         "web1", "true", "bad", "running", "web1 is not running", "sudo pyvirt domain start web1"
     ),
+    "an alias of it": End(
+        "shop", "true", "bad", "running", "web1 is not running", "sudo pyvirt domain start web1"
+    ),
     "a domain whose guest is silent": End(
         "web1",
         "pyvirt domain start web1",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64decode
 from pathlib import Path
 
@@ -57,6 +58,27 @@ def test_a_seed_makes_the_user_that_was_asked_for(
     assert row(keyed_lab, "web1")["user"] == "alice"
     another = keyed_lab.run(["ssh", "-o", "BatchMode=yes", "web1", "true"], check=False)
     assert "Permission denied" in another.stderr
+    _check_what_doctor_follows(keyed_lab)
+
+
+def _check_what_doctor_follows(world: World) -> None:
+    """The whole way of the name of a domain; then ssh knows the key of an earlier one."""
+
+    def rows() -> list[dict[str, str]]:
+        asked = ["leasewatch", "doctor", "web1", "-o", "json"]
+        found: list[dict[str, str]] = json.loads(world.run(asked, check=False).stdout)
+        return found
+
+    way = ["definition", "running", "lease", "verdict", "table", "module", "nsswitch"]
+    way += ["getaddrinfo", "ssh", "outside NSS"]
+    assert [row["subject"] for row in rows()] == way
+    assert {row["state"] for row in rows()[:-1]} == {"ok"}
+    world.run(["sh", "-c", 'echo "web1 $(cut -d" " -f1,2 "$0.pub")" >/root/.ssh/known_hosts', KEY])
+    last = rows()[-1]
+    assert (last["state"], last["subject"]) == ("bad", "ssh")
+    assert last["detail"].endswith("has the key of an earlier web1: ssh refuses to connect")
+    world.run(last["fix"].split())
+    assert [row["subject"] for row in rows()] == way
 
 
 def test_a_guest_without_cloud_init_finds_its_name_and_host_key_in_smbios(

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from leasewatch.api.interface import SourceEntry
 from leasewatch.cli.top.state import Happened, Row, State
-from leasewatch.cli.top.view import View, chosen
+from leasewatch.cli.top.view import View, chosen, is_chosen
 from nss_pyvirt.terminal import frame, show
 
 _GAP: Final = "  "
@@ -66,8 +66,9 @@ def lines(state: State, view: View, *, now: float, width: int, height: int) -> l
     for network, rows in groups.items():
         body += [network, *rows]
     columns = _columns([row for rows in groups.values() for row in rows], width)
+    happened = [one for one in state.events if is_chosen(one.entry, view)]
     room = max(0, height - _FRAME)
-    events = min(len(state.events), max(room // 3, room - len(body)))
+    events = min(len(happened), max(room // 3, room - len(body)))
     offset = max(0, min(view.offset, len(body) - (room - events)))
     sources = _by_network(state.sources)
     drawn = [_title(state, now, width), _status(state), _heading(columns, view, width)]
@@ -82,7 +83,7 @@ def lines(state: State, view: View, *, now: float, width: int, height: int) -> l
             drawn.append(_network(item, groups[item], sources.get(item, ())))
     drawn += [Text()] * (3 + room - events - len(drawn))
     drawn.append(Text("EVENTS".ljust(width), "reverse"))
-    drawn += map(_event, islice(state.events, len(state.events) - events, None))
+    drawn += map(_event, happened[len(happened) - events :])
     drawn = [*drawn[: max(0, height - 1)], _foot(view)][:height]
     for line in drawn:
         line.truncate(width, overflow="ellipsis")
@@ -162,10 +163,8 @@ def _row(row: Row, columns: _Columns, now: float, *, is_first: bool) -> Text:
 
 
 def _event(event: Happened) -> Text:
-    reply, entry = event.reply, event.reply.entry
+    reply, entry = event.reply, event.entry
     clock = show.moment(reply.time).partition(" ")[2]
-    if entry is None:
-        return Text(clock)
     said = entry.verdict if entry.verdict in _EVIDENT else f"{entry.verdict}: {entry.reason}"
     if reply.kind == "removed":
         said = entry.reason

@@ -32,6 +32,7 @@ class Happened(msgspec.Struct, frozen=True, gc=False):
     """An event, and the lag that it showed."""
 
     reply: MonitorReply
+    entry: Entry
     lag: float | None
 
 
@@ -94,7 +95,7 @@ class State:
             shown = lag if lag is not None or former is None else former.lag
             self.rows[key] = Row(entry, reply.first_seen, shown)
         self._note(entry, reply.renewed)
-        self.events.append(Happened(reply, lag))
+        self.events.append(Happened(reply, entry, lag))
 
     def _lag(self, reply: MonitorReply, entry: Entry) -> float | None:
         """None also if the lease itself is not new, but only its name is."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from leasewatch import addresses
+from leasewatch.api.interface import Entry
 from leasewatch.cli.top.state import Row, State
 from nss_pyvirt.terminal import show
 
@@ -91,15 +92,22 @@ def chosen(state: State, view: View) -> dict[str, list[Row]]:
 
     A network without any is there only if all are shown.
     """
-    wanted = view.filter.lower()
     found: dict[str, list[Row]] = {}
-    if not wanted:
+    if not view.filter:
         found = {name: [] for name in state.networks() if view.network in {None, name}}
     for row in state.rows.values():
-        if view.network in {None, row.entry.network} and wanted in _searched(row):
+        if is_chosen(row.entry, view):
             found.setdefault(row.entry.network, []).append(row)
     ordered = sorted(found.items(), key=lambda pair: show.natural(pair[0]))
     return {network: _in_order(rows, view) for network, rows in ordered}
+
+
+def is_chosen(entry: Entry, view: View) -> bool:
+    """Whether the network and the filter let it through."""
+    if view.network not in {None, entry.network}:
+        return False
+    searched = filter(None, (entry.name, entry.address, entry.mac, entry.verdict))
+    return view.filter.lower() in "\n".join(searched).lower()
 
 
 def _in_order(rows: Sequence[Row], view: View) -> list[Row]:
@@ -132,11 +140,6 @@ def _next(network: str | None, networks: Sequence[str]) -> str | None:
     """The network after this one; None, all of them, comes after the last."""
     each = [None, *networks]
     return each[(each.index(network) + 1) % len(each)] if network in each else None
-
-
-def _searched(row: Row) -> str:
-    entry = row.entry
-    return "\n".join(filter(None, (entry.name, entry.address, entry.mac, entry.verdict))).lower()
 
 
 def _by_address(row: Row) -> tuple[Any, ...]:

@@ -66,6 +66,14 @@ def test_120_columns_have_mac_addresses_and_reasons() -> None:
     assert any(" 11m 30s " in line for line in lines)
 
 
+def test_a_filter_chooses_events_too() -> None:
+    lines = drawn(busy(), View(filter="mail"))
+    assert [line.split()[1:3] for line in lines[lines.index("EVENTS") + 1 : -1]] == [
+        ["added", "mail"]
+    ]
+    assert drawn(busy(), View(network="office"))[-2] == "EVENTS"
+
+
 def test_a_time_that_is_too_long_for_its_column_has_one_unit() -> None:
     years = state(entry(expires=int(NOW) + 2360 * 86400 + 43200))
     assert " 2360d " in drawn(years, width=120)[4]

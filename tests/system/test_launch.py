@@ -45,8 +45,9 @@ def test_one_command_leads_from_nothing_to_a_login(host: World, guest_files: Gue
 
     host.run(["rm", image])
     assert "is ready" in pyvirt(host, *words[:2], "--image", image).stdout
-    other = pyvirt(host, *words[:2], "--image", "/run/other.img", check=False)
-    assert "domain web1 exists already, with another image" in other.stderr
+    changes = ["--image", "/run/other.img", "--kernel", "/bin/sh", "--cpus", "9"]
+    other = pyvirt(host, *words[:2], *changes, check=False)
+    assert "domain web1 exists already, with another cpus and kernel and image" in other.stderr
 
     again = pyvirt(host, "launch", "web1", "-o", "json")
     assert json.loads(again.stdout)["login"] == "ssh web1"

@@ -111,6 +111,7 @@ def command(name: str, network: str, timeout: int, **options: Any) -> None:
 def _check_same(domain: DomainDefinition, options: dict[str, Any]) -> None:
     """UserError if the domain is there and differs from what is asked for."""
     wanted = {key: options[key] for key in ("memory", "cpus") if options[key] is not None}
+    wanted |= {key: os.path.realpath(options[key]) for key in ("kernel", "initrd") if options[key]}
     differs = [key for key, value in wanted.items() if getattr(domain, key) != value]
     image, user = options["image"], options["user"]
     if image and _source(image) not in {disk.source for disk in domain.disks}:

@@ -58,6 +58,8 @@ def test_the_wheel_holds_the_extension_and_the_nss_module(wheel: Path) -> None:
     assert all(text.startswith(b"#!python\n") for text in scripts.values())  # pip writes its own
     assert {MODULE, "nss_pyvirt/_snapshot.abi3.so", "nss_pyvirt/py.typed"} <= names
     assert any(name.endswith(".data/data/share/man/man8/nss_pyvirt.8") for name in names)
+    texts = "share/varlink/interfaces/org.pyvirt.Admin.varlink"
+    assert any(name.endswith(f".data/data/{texts}") for name in names)
     assert not [name for name in names if name.startswith(("tests/", "csrc/", "packaging/"))]
 
 

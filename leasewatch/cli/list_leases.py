@@ -99,17 +99,16 @@ def command(
     """  # noqa: D301  click means the character
     asked = {word.lower().removesuffix(".") for word in (*wanted, *macs)}
     origins = _origins(paths, sources)
+    limits = asked or networks or states or origins
     columns, now = commands.Command.rows.columns, time.time()
 
     def shown(entry: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
-        if not _is_chosen(entry, asked, networks, states):
-            return None
-        if origins and entry["origin"] not in origins and entry["source"] not in origins:
+        if limits and not _is_chosen(entry, asked, networks, states, origins):
             return None
         return _order(entry), _row(entry, output, columns, now)
 
     chosen = [row for row in ask.entries(paths, shown) if row is not None]
-    if not chosen and (asked or networks or states or origins):
+    if not chosen and limits:
         hint = "leasewatch list shows every lease"
         raise UserError("no lease matches", hint, "not-found", exit_code=3)
     if not chosen and output == "table":
@@ -141,9 +140,15 @@ def _origins(paths: Paths, sources: Collection[str]) -> set[str]:
 
 
 def _is_chosen(
-    entry: dict[str, Any], asked: set[str], networks: Collection[str], states: Collection[str]
+    entry: dict[str, Any],
+    asked: set[str],
+    networks: Collection[str],
+    states: Collection[str],
+    origins: set[str],
 ) -> bool:
     """Whether an entry is one of those asked for; empty: of all."""
+    if origins and entry["origin"] not in origins and entry["source"] not in origins:
+        return False
     if networks and entry["network"] not in networks:
         return False
     if states and entry["verdict"] not in states:

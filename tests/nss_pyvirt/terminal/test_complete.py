@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from leasewatch.cli.leasewatch import command as leasewatch
+from leasewatch.paths import Paths
+from leasewatch.pyvirt.cli.pyvirt import command as pyvirt
+from nss_pyvirt.errors import UserError
+from nss_pyvirt.installer.cli import command as nss_pyvirt
 from nss_pyvirt.terminal import commands, complete
 from nss_pyvirt.terminal.commands import Param
 
@@ -144,3 +152,23 @@ def test_what_is_no_shell_of_ours_gets_nothing(shell: str) -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_of_a_shell_is_printed(shell: str) -> None:
     assert "leasewatch pyvirt nss-pyvirt" in complete.answer(TOP, f"{shell}_source", [], None)
+
+
+def completed(group: commands.Group) -> Iterator[Param]:
+    """Each parameter below a group that knows its values."""
+    for name in group.members:
+        member = group.find(name)
+        if isinstance(member, commands.Group):
+            yield from completed(member)
+        elif member is not None:
+            yield from (param for param in member.params if param.complete)
+
+
+@pytest.mark.parametrize("group", [leasewatch, pyvirt, nss_pyvirt], ids=lambda one: one.help)
+def test_every_parameter_that_knows_its_values_gives_texts(
+    tmp_path: Path, group: commands.Group
+) -> None:
+    for param in completed(group):
+        assert param.complete is not None
+        with suppress(UserError):  # there is no service
+            assert all(isinstance(text, str) for text in param.complete(Paths(tmp_path), ()))

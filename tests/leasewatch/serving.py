@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -94,6 +95,12 @@ class Served:
             return message if wanted in message else ""
 
         return wait_for(f"{wanted} from the service; it said: {self.said()}", received)
+
+    def ignore_notices(self) -> None:
+        """Take all messages to the service manager: a full queue would hold the service up."""
+        with suppress(BlockingIOError):
+            while True:
+                self._notify.recv(4096)
 
     def rescan(self) -> str:
         """Let it reload, which reads everything again; returns its first message about that."""

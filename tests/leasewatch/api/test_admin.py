@@ -66,6 +66,7 @@ def call(client: socket.socket, method: str, **parameters: object) -> dict[str, 
 
 
 def ask(served: Served, method: str, **parameters: object) -> dict[str, Any]:
+    served.ignore_notices()
     with connect(served) as client:
         return call(client, method, **parameters)
 
@@ -239,6 +240,7 @@ def test_a_reload_says_what_is_wrong_in_the_settings(served: Served) -> None:
 
 def as_user(served: Served, uid: int, gid: int, groups: list[int]) -> set[str]:
     """The errors that a process of that user gets for CHANGES; "": done."""
+    served.ignore_notices()
     reader, writer = os.pipe()
 
     def run() -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 
 import pytest
 
-from tests.system.domains import define, define_idle, pyvirt
+from tests.system.domains import define, define_idle, pyvirt, read
 from tests.system.guest import GuestFiles
 from tests.system.world import World
 
@@ -40,6 +41,13 @@ def test_a_plain_users_program_waits_for_the_address_too(started: World) -> None
     pyvirt(started, "domain", "start", "web1")
     found = started.run(["getent", "ahostsv4", "web1.lab.internal"], user="nobody", timeout=120)
     assert found.stdout.split()[0].startswith("10.77.0.")
+
+
+def test_an_emulated_guest_counts_as_just_started_for_five_minutes(started_lab: World) -> None:
+    define_idle(started_lab, "deaf1")
+    pyvirt(started_lab, "domain", "start", "deaf1")
+    state = json.loads(read(started_lab, "/run/pyvirt/domains/deaf1.json"))
+    assert 299 <= state["pending_until"] - state["started"] <= 300
 
 
 def test_stopping_a_domain_ends_the_lookups_that_wait_for_it(started: World) -> None:

@@ -127,7 +127,7 @@ def show(name: str, output: frame.Format) -> None:
     needs_root=True,
 )
 def start(names: Sequence[str], wait: Goal | None, timeout: int, *, every: bool) -> int:
-    """Start domains, all at once, or let paused ones go on.
+    """Start domains at the same time, or let paused ones go on.
 
     Their names resolve as soon as this returns.
     """

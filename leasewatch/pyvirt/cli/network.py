@@ -172,7 +172,7 @@ def _shown(row: dict[str, object], output: frame.Format) -> dict[str, object]:
     _NAMES, halves.every("Act on all networks."), check=halves.names_or_all, needs_root=True
 )
 def start(names: Sequence[str], *, every: bool) -> int:
-    """Start networks, or repair those that are up: all at once."""
+    """Start networks at the same time, or repair those that are up."""
     networks = _networks()
     names = sorted(networks.names(), key=look.natural) if every else names
     if len(names) > 1:
@@ -209,7 +209,7 @@ def _report_firewall(networks: Networks, name: str) -> None:
     _NAMES, halves.every("Act on all networks."), check=halves.names_or_all, needs_root=True
 )
 def stop(names: Sequence[str], *, every: bool) -> int:
-    """Stop networks, all at once. Leases are kept: guests get their addresses again."""
+    """Stop networks at the same time. Leases are kept: guests get their addresses again."""
     from leasewatch.pyvirt.networks import stops  # noqa: PLC0415  start-up time
 
     def act(name: str) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 SUBJECT: Final = "clones"
 _RENEW: Final = (
-    "in one of them: sudo rm /etc/machine-id; sudo systemd-machine-id-setup; sudo reboot"
+    "in all but one: sudo rm /etc/machine-id; sudo systemd-machine-id-setup; sudo reboot"
 )
 
 
@@ -48,7 +48,7 @@ def judge(leases: Iterable[Entry | Holding]) -> Iterator[Row]:
         apart = [sorted(each) for each in names.values()]
         firsts = sorted({each[0] for each in apart})
         if len(apart) > 1 and not set.intersection(*map(set, apart)) and len(firsts) > 1:
-            detail = f"{' and '.join(firsts)} are clones with one machine-id ({identity})"
+            detail = f"{', '.join(firsts)} are clones with one machine-id ({identity})"
             yield Row("bad" if identity in ipv4 else "warn", SUBJECT, detail, _RENEW)
 
 

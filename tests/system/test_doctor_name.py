@@ -140,7 +140,7 @@ def test_clones_with_one_machine_id_are_told_by_their_client_id(served: Served) 
     served.world.wait_for("the clones", lambda: not served.is_well("clones"), 30)
     (row,) = served.about("clones")
     assert row["state"] == "bad"
-    whose = f"alpha and beta are clones with one machine-id ({own_dnsmasq.DUID})"
+    whose = f"alpha, beta are clones with one machine-id ({own_dnsmasq.DUID})"
     assert row["detail"] == whose
     assert "systemd-machine-id-setup" in row["fix"]
 

@@ -101,7 +101,7 @@ def test_clones_are_machines_with_one_id_and_no_name_in_common(case: str) -> Non
     leases, states = CLONES[case]
     rows = list(clones.judge(leases))
     assert [row.state for row in rows] == states
-    assert all("web1 and web2" in row.detail and DUID in row.detail for row in rows)
+    assert all("web1, web2" in row.detail and DUID in row.detail for row in rows)
 
 
 def test_a_machine_that_lost_its_name_is_one_row_whatever_addresses_it_has() -> None:

@@ -25,6 +25,7 @@ from leasewatch.daemon.logs import fields
 _PATIENCE: Final = 10.0
 """Seconds that a client has to ask, and to take the answer."""
 _MOST_CLIENTS: Final = 8
+"""If there are more, the oldest one is cut off: a scraper needs only a moment."""
 _LONGEST: Final = 8192
 """Bytes of a request."""
 _LOG = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class Metrics:
         self._status = status
         self._listen = ""
         self._task: asyncio.Task[None] | None = None
-        self._clients: set[asyncio.Task[None]] = set()
+        self._clients: dict[asyncio.Task[None], None] = {}
 
     def configure(self, listen: str) -> None:
         """Listen there, as in the settings, and nowhere else; a failure is logged."""
@@ -75,11 +76,13 @@ class Metrics:
         await server.serve_forever()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._clients) >= _MOST_CLIENTS:
+            oldest = next(iter(self._clients))
+            del self._clients[oldest]
+            oldest.cancel()
         task = asyncio.current_task()
-        if task is None or len(self._clients) >= _MOST_CLIENTS:
-            writer.transport.abort()
-            return
-        self._clients.add(task)
+        assert task is not None  # noqa: S101  for mypy
+        self._clients[task] = None
         try:
             async with asyncio.timeout(_PATIENCE):
                 writer.write(self._answer(await reader.readuntil(b"\r\n\r\n")))
@@ -87,7 +90,7 @@ class Metrics:
         except (OSError, EOFError, asyncio.LimitOverrunError, TimeoutError):
             writer.transport.abort()
         finally:
-            self._clients.discard(task)
+            self._clients.pop(task, None)
             writer.close()
 
     def _answer(self, request: bytes) -> bytes:

@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -122,6 +122,15 @@ def test_a_request_without_an_end_is_cut_off(served: Served) -> None:
         with suppress(OSError):
             assert client.recv(1) == b""
     assert metrics(str(_socket(served)))
+
+
+def test_clients_that_say_nothing_keep_nobody_else_out(served: Served) -> None:
+    with ExitStack() as silent:
+        for _ in range(40):
+            client = silent.enter_context(socket.socket(socket.AF_UNIX))
+            client.settimeout(60)
+            client.connect(str(_socket(served)))
+        assert metrics(str(_socket(served)))
 
 
 def reload(served: Served) -> None:

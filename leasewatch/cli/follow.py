@@ -11,8 +11,8 @@ from leasewatch.api.client import NoServiceError
 from nss_pyvirt.terminal import frame
 
 RETRY_SECONDS: Final = 1.0
-_WIDTHS: Final = {"event": 9, "name": 20, "address": 15, "network": 10}
-"""Of columns; longer values move the rest of their line."""
+_WIDTHS: Final = {"event": 8, "name": 8, "network": 8, "address": 15}
+"""Of columns; longer values move the rest of their line. An IPv6 address fits 80 columns."""
 
 
 def print_line(row: Mapping[str, Any]) -> None:

@@ -93,17 +93,17 @@ def test_people_see_a_line_for_each_event(start: Start, dnsmasq: Dnsmasq) -> Non
     assert watching.note() == "leasewatch: waiting for events; Ctrl-C ends it"
     dnsmasq.lease(2, "web2")
     dnsmasq.rewrite()
-    assert watching.line().split()[1:] == ["added", "web2", "10.0.0.2", "lab", "published"]
+    assert watching.line().split()[1:] == ["added", "web2", "lab", "10.0.0.2", "published"]
     del dnsmasq.lines["web2"]
     dnsmasq.lease(3, "wpad")
     dnsmasq.rewrite()
     lines = {line.split()[1]: line.split()[2:] for line in (watching.line(), watching.line())}
     assert lines["removed"] == [
         "web2",
-        "10.0.0.2",
-        *["lab", "the", "lease", "was", "given", "back"],
+        "lab",
+        *["10.0.0.2", "the", "lease", "was", "given", "back"],
     ]
-    assert lines["added"][:4] == ["wpad", "10.0.0.3", "lab", "refused:"]
+    assert lines["added"][:4] == ["wpad", "lab", "10.0.0.3", "refused:"]
     watching.process.send_signal(signal.SIGINT)
     assert watching.process.wait(SECONDS) == 130
 
@@ -144,10 +144,10 @@ def test_the_history_is_followed(start: Start, served: Served, dnsmasq: Dnsmasq)
     served.await_answer("web1", "10.0.0.1")
     watching = start("history", "web2", "--follow", "-o", "jsonl")
     shown = start("history", "--follow")
-    assert shown.line().split()[1:5] == ["added", "web1", "10.0.0.1", "lab"]
+    assert shown.line().split()[1:5] == ["added", "web1", "lab", "10.0.0.1"]
     dnsmasq.lease(2, "web2")
     dnsmasq.rewrite()
-    assert shown.line().split()[1:5] == ["added", "web2", "10.0.0.2", "lab"]
+    assert shown.line().split()[1:5] == ["added", "web2", "lab", "10.0.0.2"]
     event = watching.event()
     assert (event["event"], event["name"], event["schema"]) == ("added", "web2", 1)
     del dnsmasq.lines["web2"]

@@ -108,7 +108,7 @@ def rows(*columns: str) -> tuple[Param, ...]:
             kind=chosen,
             metavar="COLUMN,...",
             complete=lambda _obj, _given: columns,
-            help=f"Show these columns, in this order, of: {', '.join(columns)}.",
+            help=f"Show these columns in this order: {', '.join(columns)}.",
         ),
         Param("--no-header", flag=True, help="Omit the heading of a table or of CSV."),
     )

@@ -172,8 +172,15 @@ class _Typed:
             if param.hidden or (param.name in self.given and not param.multiple):
                 continue
             for way in (way for word in param.words for way in word.split("/")):
-                yield way, param.help.partition(". ")[0].removesuffix(".")
+                yield way, _begun(param.help)
         yield "--help", "Show what the command does"
+
+
+def _begun(sentence: str) -> str:
+    """As much of the help as a menu has room for."""
+    for end in (". ", ": ", " ("):
+        sentence = sentence.partition(end)[0]
+    return sentence.removesuffix(".")
 
 
 def _values(param: Param, given: Sequence[str], text: str, obj: object) -> Found:

@@ -91,10 +91,8 @@ def test_every_row_of_json_has_the_number_of_its_schema_and_the_keys_that_the_ma
         lines = run(paths, capsys, "list", "-o", "jsonl")[1].splitlines()
     assert [json.loads(line) for line in lines] == rows
     assert {row.pop("schema") for row in rows} == {1}
-    columns = {
-        column for param in list_leases.ROWS[1:2] for column in param.help.split(" of: ")[1:]
-    }
-    keys = set(columns.pop().removesuffix(".").split(", "))
+    _, columns, _ = list_leases.ROWS
+    keys = {*columns.help.partition(" order: ")[2].removesuffix(".").split(", ")}
     assert {frozenset(row) for row in rows} == {frozenset(keys)}
     section = MAN.read_text().partition(".SH JSON")[2].partition(".B leasewatch history")[0]
     assert set(re.findall(r"^\.IR? (\w+)", section, re.MULTILINE)) >= keys

@@ -109,7 +109,8 @@ def command(
 
     chosen = [row for row in ask.entries(paths, shown) if row is not None]
     if not chosen and limits:
-        hint = "leasewatch list shows every lease"
+        hints = (ask.hint(paths, one) for one in wanted)
+        hint = next(filter(None, hints), "leasewatch list shows every lease")
         raise UserError("no lease matches", hint, "not-found", exit_code=3)
     if not chosen and output == "table":
         empty = UserError("no leases yet", "leasewatch sources shows where it looks", "not-found")

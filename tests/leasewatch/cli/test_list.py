@@ -77,6 +77,24 @@ def test_a_list_of_what_is_not_there_fails(
     assert "leasewatch: no lease matches\n" in err
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("db1", "domain db1 is not running: sudo pyvirt domain start db1"),
+        ("bd1", "did you mean db1?"),
+        ("other", "leasewatch list shows every lease"),
+    ],
+)
+def test_a_name_that_is_not_there_has_the_likely_reason_as_its_hint(
+    paths: Paths, capsys: pytest.CaptureFixture[str], name: str, hint: str
+) -> None:
+    paths.domain_definitions.mkdir(parents=True)
+    (paths.domain_definitions / "db1.toml").touch()
+    code, out, err = run(paths, capsys, "list", name)
+    assert (code, out) == (3, "")
+    assert err.splitlines()[-2:] == ["leasewatch: no lease matches", f"  hint: {hint}"]
+
+
 def test_names_come_in_the_order_in_which_a_person_counts(
     paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -33,6 +33,8 @@ from leasewatch.history.rows import HistoryParameters
 from nss_pyvirt.errors import UserError
 
 _T = TypeVar("_T", bound=msgspec.Struct)
+_OLDER: Final = {f"{interface.SERVICE_NAME}.{kind}NotFound" for kind in ("Interface", "Method")}
+"""What a service answers that lacks what we know."""
 
 
 NoServiceError = exchange.NoServiceError
@@ -164,6 +166,9 @@ def _refusal(method: str, error: str, parameters: msgspec.Raw) -> UserError:
     if error == interface.TOO_MANY_WAITS:
         hint = "end some of them, or raise waits_of_user in leasewatch.toml"
         return UserError("too many commands of this user wait already", hint, "unavailable")
+    if error in _OLDER:
+        what = "the running service is of another version, which cannot do this"
+        return UserError(what, "sudo systemctl restart leasewatch", "unavailable")
     return RefusedError(method, error, parameters)
 
 

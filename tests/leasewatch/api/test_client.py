@@ -117,6 +117,19 @@ def test_an_error_after_some_pages_is_an_error(tmp_path: Path) -> None:
         varlink_client.events(path, HistoryParameters())
 
 
+@pytest.mark.parametrize("error", ["InterfaceNotFound", "MethodNotFound"])
+def test_a_service_of_an_older_version_is_to_be_restarted(tmp_path: Path, error: str) -> None:
+    reply = {"error": f"org.varlink.service.{error}", "parameters": {}}
+
+    def answer(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(json.dumps(reply).encode() + b"\0")
+
+    with peer(tmp_path, answer) as path, pytest.raises(UserError, match="another ver") as caught:
+        varlink_client.events(path, HistoryParameters())
+    assert caught.value.hint == "sudo systemctl restart leasewatch"
+
+
 def test_an_argument_that_is_no_text_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not UTF-8"):
         varlink_client.resolve(tmp_path / "socket", os.fsdecode(b"web\xff"))
@@ -135,7 +148,7 @@ def test_an_unknown_name_carries_its_refused_candidates(tmp_path: Path) -> None:
 
 
 BAD_REPLIES = {
-    "another error": ({"error": "org.varlink.service.MethodNotFound"}, "MethodNotFound"),
+    "another error": ({"error": "org.varlink.service.InvalidParameter"}, "InvalidParameter"),
     "no object": ([], "cannot understand"),
     "a missing key": ({"parameters": {"entries": []}}, "generation"),
     "a wrong type": ({"parameters": {"entries": [{"name": 5}], "generation": 1}}, "name"),

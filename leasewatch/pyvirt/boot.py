@@ -41,16 +41,19 @@ class Wanted(NamedTuple):
 
 def wanted(paths: Paths) -> Wanted:
     """Domains with `autostart` and their networks, and networks with `autostart`."""
-    networks, domains = KnownNetworks(paths), KnownDomains(paths)
-    states = Listing(paths)
-    names: tuple[set[str], set[str]] = set(), set()
-    errors = []
+    networks, domains, states = KnownNetworks(paths), KnownDomains(paths), Listing(paths)
+    wanted, errors = set(), []
+    bridges: dict[str, str] = {}
+    needs: dict[str, set[str]] = {}
     for name in networks.names():
         try:
-            if networks.get(name).autostart:
-                names[0].add(name)
+            network = networks.get(name)
         except UserError as error:
             errors.append(error)
+            continue
+        bridges[name] = network.bridge
+        if network.autostart:
+            wanted.add(name)
     for name in domains.names():
         try:
             domain = domains.get(name)
@@ -58,37 +61,22 @@ def wanted(paths: Paths) -> Wanted:
             errors.append(error)
             continue
         if domain.autostart:
-            names[1].add(name)
-            names[0].update(nic.network for nic in domain.nics)
+            needs[name] = {nic.network for nic in domain.nics}
+            wanted |= needs[name]
     stopped = Names(
-        _sorted(name for name in names[0] if states.state(name) == "stopped"),
-        _sorted(name for name in names[1] if not domains.is_running(name)),
+        _sorted(name for name in wanted if states.state(name) == "stopped"),
+        _sorted(name for name in needs if not domains.is_running(name)),
     )
-    bridges = {name: _bridge(networks, name) for name in stopped.networks}
-    absent = {name: bridge for name, bridge in bridges.items() if bridge and not is_there(bridge)}
-    late = Names(
-        [name for name in stopped.networks if name in absent],
-        [
-            name
-            for name in stopped.domains
-            if any(nic.network in absent for nic in domains.get(name).nics)
-        ],
-    )
-    everything = Names(*map(_sorted, names))
-    return Wanted(stopped, late, _sorted(set(absent.values())), everything, errors)
+    joined = {name for name in stopped.networks if bridges.get(name)}
+    absent = {name for name in joined if not is_there(bridges[name])}
+    late = Names(_sorted(absent), [name for name in stopped.domains if needs[name] & absent])
+    missing = _sorted({bridges[name] for name in absent})
+    return Wanted(stopped, late, missing, Names(_sorted(wanted), _sorted(needs)), errors)
 
 
 def is_there(bridge: str) -> bool:
     """Whether the host has an interface of this name."""
     return bridge in kernel.links()
-
-
-def _bridge(networks: KnownNetworks, name: str) -> str:
-    """The bridge of the host that a network joins; empty: none, or it cannot be read."""
-    try:
-        return networks.get(name).bridge
-    except UserError:  # its start reports that
-        return ""
 
 
 def started(paths: Paths) -> Names:

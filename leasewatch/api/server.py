@@ -131,8 +131,10 @@ class VarlinkServer:
         self._turns.call(partial(self._take, connection))
 
     def _ended(self, connection: Connection, faulty: bool) -> None:
-        self._peers.counters.peers_faulty += faulty
-        self._peers.leave(self._connections.pop(connection))
+        peer, counters = self._connections.pop(connection), self._peers.counters
+        counters.peers_faulty += faulty
+        counters.watchers_cut_off += faulty and peer.waiting == "Monitor"
+        self._peers.leave(peer)
 
     def _take(self, connection: Connection) -> None:
         """Answer the next call, or begin to."""

@@ -184,11 +184,12 @@ def _source(image: str, *, check: bool = False) -> str:
 def _image(held: contextlib.ExitStack, source: str, line: StatusLine) -> Image:
     """The image, copied or downloaded where it is missing; it stays while `held` lasts."""
     from leasewatch.pyvirt.cli import image  # noqa: PLC0415  start-up time
-    from leasewatch.pyvirt.images import pull  # noqa: PLC0415  start-up time
+    from leasewatch.pyvirt.images import names, pull  # noqa: PLC0415  start-up time
 
     if source.startswith("/"):
         line(f"copying {source}")
-    with image.downloading(source, line) as progress:
+    shown = names.file_name(source)  # a whole URL may be longer than the line
+    with image.downloading(shown, line) as progress:
         return held.enter_context(pull.found(Paths(), source, progress))
 
 

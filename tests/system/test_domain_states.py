@@ -10,15 +10,17 @@ import pytest
 from tests.system.domains import (
     RUN,
     await_idle,
+    define,
     define_idle,
     lease,
+    log_in,
     pyvirt,
     read,
     row,
     traces,
     wait_until_stopped,
 )
-from tests.system.guest import PANIC_KERNEL
+from tests.system.guest import PANIC_KERNEL, GuestFiles
 from tests.system.world import World
 
 
@@ -204,6 +206,40 @@ def test_the_name_of_a_paused_domain_keeps_answering(lab: World) -> None:
     )
     assert address in lab.run(found).stdout
     assert state(lab, "web1") == "paused"
+
+
+def test_a_guest_whose_disk_is_full_goes_on_by_itself_or_once_paused_by_resume(
+    started_lab: World, guest_files: GuestFiles
+) -> None:
+    disks, data = "/var/lib/pyvirt/domains", "/var/lib/data.img"
+    started_lab.run(["mkdir", "-p", disks])
+    started_lab.run(["mount", "-t", "tmpfs", "-o", "size=8M,mode=0755", "tmpfs", disks])
+    started_lab.run(["truncate", "-s", "256M", data])
+    define(started_lab, guest_files, "web1", "--disk", data)
+    pyvirt(started_lab, "domain", "start", "web1")
+    address = lease(started_lab, "web1")
+    assert log_in(started_lab, guest_files, address, "hostname")
+    writes = "cat /dev/urandom >/dev/vda"
+    started_lab.spawn(["ssh", "-F", str(guest_files.ssh_config), f"root@{address}", writes])
+
+    def why() -> object:
+        return row(started_lab, "web1")["why"]
+
+    def enlarge(size: str) -> None:
+        started_lab.run(["mount", "-o", f"remount,size={size}", disks])
+
+    full = "the host's disk is full"
+    started_lab.wait_for("a full disk", lambda: why() == full, 60)
+    enlarge("32M")  # it goes on, until the disk is full again
+    used = ["du", "-sm", disks]
+    started_lab.wait_for(
+        "more", lambda: int(started_lab.run(used).stdout.split()[0]) > 24 and why() == full, 60
+    )
+    assert pyvirt(started_lab, "domain", "pause", "web1").stdout == "domain web1 is paused\n"
+    assert why() == "on request"
+    enlarge("512M")
+    assert pyvirt(started_lab, "domain", "resume", "web1").stdout == "domain web1 goes on\n"
+    assert state(started_lab, "web1") == "running"
 
 
 def test_a_guest_whose_disk_does_not_boot_is_stopped_at_once(idle_lab: World) -> None:

@@ -149,13 +149,13 @@ def replies(
     for message in exchange.messages(str(path), encoded, timeout=timeout, until=until):
         reply = _decode(message, interface.Reply)
         if reply.error is not None:
-            raise _refusal(method, reply.error, reply.parameters)
+            raise refusal(method, reply.error, reply.parameters)
         yield _decode(reply.parameters, kind)
         if not reply.continues:
             return
 
 
-def _refusal(method: str, error: str, parameters: msgspec.Raw) -> UserError:
+def refusal(method: str, error: str, parameters: msgspec.Raw) -> UserError:
     """What the service's error means to the user."""
     if error == interface.NO_SUCH_NAME:
         unknown = _decode(parameters, interface.NoSuchName)

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from leasewatch.api import interface
+from leasewatch.api import client, interface
 from leasewatch.api.interface import MonitorParameters, MonitorReply, SourcesReply
 from leasewatch.cli.top.state import State
 from leasewatch.errors import UNDECODABLE
@@ -73,7 +73,7 @@ async def _replies(
         async for message in _messages(reader):
             reply = msgspec.json.decode(message, type=interface.Reply)
             if reply.error is not None:
-                raise UserError(f"the service refused {method}: {reply.error}")
+                raise client.refusal(method, reply.error, reply.parameters)
             yield msgspec.json.decode(reply.parameters, type=kind)
             if not reply.continues:
                 return
@@ -96,6 +96,8 @@ def _why(error: BaseException) -> str:
     """What is wrong with the service, and what to type."""
     if isinstance(error, FileNotFoundError | ConnectionRefusedError):
         return f"the service is not running: {start_command()}"
+    if isinstance(error, UserError):
+        return ": ".join(filter(None, (error.what, error.hint)))
     if isinstance(error, UNDECODABLE):
         return f"cannot understand the service's reply: {error}"
     why: Any = error.strerror if isinstance(error, OSError) else str(error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pwd
 import shlex
 import sys
@@ -61,7 +60,7 @@ def status(paths: Paths, output: str) -> None:
     """Show what the service has, and has done."""
     found = _ask(paths, admin.STATUS, None, StatusReply)
     if output == "json":
-        frame.write(json.dumps(msgspec.to_builtins(found), indent=2) + "\n")
+        frame.write(frame.render_object(msgspec.to_builtins(found)))
     else:
         lines = _lines(found)
         frame.write(table.plain({"what": [*lines], "how": [*lines.values()]}))
@@ -207,7 +206,7 @@ def _refusal(error: varlink_client.RefusedError) -> UserError:
 def _print_limits(found: Limits, output: str) -> None:
     values = msgspec.structs.asdict(found)
     if output == "json":
-        frame.write(json.dumps(values, indent=2) + "\n")
+        frame.write(frame.render_object(values))
     else:
         frame.write(table.plain({"what": [*values], "how": [*map(str, values.values())]}))
 

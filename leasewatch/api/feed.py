@@ -67,8 +67,6 @@ class Feed:
         self._kept: deque[bytes] = deque(maxlen=KEPT)
         self._latest = -1, -1, b""
         """What was taken of it last: it is the same for most watchers."""
-        self._first = self._number
-        """A watcher that knows events from this one on can go on."""
         self._watchers = 0
         self._ready: asyncio.Task[None] | None = None
         """Set while changes are followed; done when the state is complete."""
@@ -89,7 +87,7 @@ class Feed:
         self._linger.cancel()
         try:
             await self._begin()
-            if since is not None and self._first <= since <= self._number:
+            if since is not None and 0 <= self._number - since <= len(self._kept):
                 known = since
                 yield _encoded(MonitorReply(number=known, kind="resumed", time=time.time()))
             else:
@@ -133,7 +131,6 @@ class Feed:
         """Follow changes, and wait until the state is complete."""
         if self._ready is None:
             self._number += 1  # what happened before is not known
-            self._first = self._number
             self._followers.append(self._follow)
             self._files.subscribe(self._leases_changed)
             self._ready = asyncio.create_task(self._fill())

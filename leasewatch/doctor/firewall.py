@@ -35,11 +35,12 @@ def check(host: Host) -> Iterator[Row]:
         definition, bridge = network.definition, bridge_of(network.definition)
         found: list[Finding] = []
         if definition.mode != "bridged":
-            found = host.dropping(bridge, forwarded=definition.mode == "nat")
+            found = host.dropping(bridge, definition.mode)
             rows += [_dropping(network.name, one) for one in found]
         if host.bridge_netfilter:
-            wider = host.dropping(bridge, forwarded=True)
-            own = [one for one in wider if one not in found and _forwards(one)]
+            known = {(one.owner, one.where) for one in found}
+            between = host.dropping(bridge, "bridged")
+            own = [one for one in between if (one.owner, one.where) not in known]
             rows += [_between(network.name, one) for one in own]
     yield from rows or [Row("ok", SUBJECT, "no other rules drop guests' packets")]
 
@@ -53,10 +54,3 @@ def _dropping(network: str, found: Finding) -> Row:
 def _between(network: str, found: Finding) -> Row:
     detail = f"{found.owner} may drop frames between guests of network {network}"
     return Row("warn", SUBJECT, f"{detail} ({found.where}, bridge-nf)", _NO_BRIDGE_NF)
-
-
-def _forwards(found: Finding) -> bool:
-    """Whether it is about forwarded packets, as frames are for bridge-nf."""
-    return any(
-        word in command for command in found.commands for word in (" oifname ", " -o ", "route ")
-    )

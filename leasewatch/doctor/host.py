@@ -22,7 +22,7 @@ from leasewatch.paths import Paths
 from leasewatch.pyvirt import nft
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition
-from leasewatch.pyvirt.defined.network import Network
+from leasewatch.pyvirt.defined.network import Mode, Network
 from leasewatch.pyvirt.files import NetworkFiles, network_state
 from leasewatch.pyvirt.networks import losses
 from leasewatch.pyvirt.networks.diversions import Diversions
@@ -167,9 +167,9 @@ class Host(OtherPrograms):
     def _ruleset(self) -> list[dict[str, object]]:
         return nft.ruleset()
 
-    def dropping(self, bridge: str, *, forwarded: bool) -> list[Finding]:
-        """Rulesets that may drop packets of a bridge. Needs root."""
-        return dropping(self._ruleset, bridge, "nat" if forwarded else "isolated")
+    def dropping(self, bridge: str, mode: Mode) -> list[Finding]:
+        """Rulesets that may drop packets of a bridge with guests of such a network. Needs root."""
+        return dropping(self._ruleset, bridge, mode)
 
     @cached_property
     def bridge_netfilter(self) -> bool:

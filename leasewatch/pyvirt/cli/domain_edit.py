@@ -21,7 +21,7 @@ def command(name: str) -> None:
     """
     import shlex  # noqa: PLC0415  start-up time
 
-    from leasewatch.pyvirt.cli import domain_set, editing  # noqa: PLC0415  start-up time
+    from leasewatch.pyvirt.cli import editing  # noqa: PLC0415  start-up time
     from leasewatch.pyvirt.defined import store  # noqa: PLC0415
     from leasewatch.pyvirt.domains.change import DomainChanges  # noqa: PLC0415
 
@@ -37,4 +37,4 @@ def command(name: str) -> None:
     if changed is None:
         frame.print_done(f"domain {name} is not changed", domain=name)
     else:
-        domain_set.report(changed)
+        halves.report_change(changed)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.cli import halves, keys, values
-from leasewatch.pyvirt.cli.halves import say
 from leasewatch.pyvirt.cli.keys import Key
 from nss_pyvirt.terminal import commands, frame
-from nss_pyvirt.terminal.commands import Command, Param
+from nss_pyvirt.terminal.commands import Command
 
 TYPE_CHECKING = False  # the import of typing takes 4 ms
 if TYPE_CHECKING:
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Final
 
-    from leasewatch.pyvirt.domains.change import Changed
 
 _COMMAND = "pyvirt domain set"
 
@@ -71,18 +69,7 @@ KEYS: Final = {
 def _set(name: str, changes: Sequence[str]) -> None:
     from leasewatch.pyvirt.domains import settings  # noqa: PLC0415  start-up time
 
-    report(settings.apply(Paths(), name, keys.read(changes, KEYS, _COMMAND)))
-
-
-def report(changed: Changed) -> None:
-    """Print what was changed, and what waits for a restart with the command to type."""
-    domain, waiting = changed.new.name, list(changed.waiting)
-    done = "is as asked already" if changed.old == changed.new else "is changed"
-    frame.print_done(f"domain {domain} {done}", domain=domain, restart_needed_for=waiting)
-    if waiting:
-        verb = "takes" if len(waiting) == 1 else "take"
-        say(f"{' and '.join(waiting)} {verb} effect after a restart")
-        frame.print_hint(f"sudo pyvirt domain restart {domain}")
+    halves.report_change(settings.apply(Paths(), name, keys.read(changes, KEYS, _COMMAND)))
 
 
 _set.__doc__ = f"""Change a domain: all of it, or nothing if one value is wrong.
@@ -93,16 +80,7 @@ A list takes several values, with commas; += adds to it, and -= removes from it.
 """
 command = Command(
     _set,
-    (
-        halves.one_name("domain"),
-        Param(
-            "changes",
-            multiple=True,
-            required=True,
-            metavar="KEY=VALUE...",
-            complete=keys.complete(KEYS),
-        ),
-    ),
+    (halves.one_name("domain"), keys.words(KEYS)),
     needs_root=True,
     epilog=frame.examples(
         "sudo pyvirt domain set web1 memory=4G cpus=2",

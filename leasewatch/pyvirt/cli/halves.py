@@ -12,11 +12,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, Final
 
+    from leasewatch.pyvirt.domains.change import Changed as DomainChanged
+    from leasewatch.pyvirt.networks.change import Changed as NetworkChanged
+
 SYNONYMS: Final = dict.fromkeys(("define", "new", "add"), "create")
 ALIASES: Final = {
     **dict.fromkeys(("rm", "remove", "undefine"), "delete"),
     **dict.fromkeys(("info", "status"), "show"),
     "ls": "list",
+}
+
+
+_RESTART: Final = {
+    "domain": "sudo pyvirt domain restart NAME",
+    "network": "sudo pyvirt network stop NAME && sudo pyvirt network start NAME",
 }
 
 
@@ -96,6 +105,18 @@ def each(
         frame.print_done(f"{kind} {name} {act(name) or done}", **{kind: name})
 
     return _attempt(several, acted)
+
+
+def report_change(changed: DomainChanged | NetworkChanged) -> None:
+    """Print what `set` or `edit` has changed, and what waits for a restart with its command."""
+    kind, name, waiting = changed.new.word, changed.new.name, list(changed.waiting)
+    done = "is as asked already" if changed.old == changed.new else "is changed"
+    facts: dict[str, object] = {kind: name, "restart_needed_for": waiting}
+    frame.print_done(f"{kind} {name} {done}", **facts)
+    if waiting:
+        verb = "takes" if len(waiting) == 1 else "take"
+        say(f"{' and '.join(waiting)} {verb} effect after a restart")
+        frame.print_hint(_RESTART[kind].replace("NAME", name))
 
 
 def list_all(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from leasewatch.pyvirt.defined.setting import Setting
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import hints
+from nss_pyvirt.terminal.commands import Param
 
 TYPE_CHECKING = False  # the import of typing takes 4 ms
 if TYPE_CHECKING:
@@ -75,6 +76,13 @@ def _split(text: str) -> list[str]:
 
 def _wrong(what: str, command: str) -> UserError:
     return UserError(what, f"{command} --help", "usage", exit_code=2)
+
+
+def words(keys: Mapping[str, Key]) -> Param:
+    """The argument with all that is to be changed."""
+    return Param(
+        "changes", multiple=True, required=True, metavar="KEY=VALUE...", complete=complete(keys)
+    )
 
 
 def switch(text: str) -> bool:

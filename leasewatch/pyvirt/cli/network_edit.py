@@ -19,7 +19,7 @@ def command(name: str) -> None:
     """
     import shlex  # noqa: PLC0415  start-up time
 
-    from leasewatch.pyvirt.cli import editing, network_set  # noqa: PLC0415  start-up time
+    from leasewatch.pyvirt.cli import editing  # noqa: PLC0415  start-up time
     from leasewatch.pyvirt.defined import store  # noqa: PLC0415
     from leasewatch.pyvirt.networks.change import NetworkChanges  # noqa: PLC0415
 
@@ -34,4 +34,4 @@ def command(name: str) -> None:
     if changed is None:
         frame.print_done(f"network {name} is not changed", network=name)
     else:
-        network_set.report(changed)
+        halves.report_change(changed)

@@ -7,7 +7,7 @@ from leasewatch.pyvirt.cli import halves, keys
 from leasewatch.pyvirt.cli.halves import say
 from leasewatch.pyvirt.cli.keys import Key
 from nss_pyvirt.terminal import frame
-from nss_pyvirt.terminal.commands import Command, Param
+from nss_pyvirt.terminal.commands import Command
 
 TYPE_CHECKING = False  # the import of typing takes 4 ms
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from typing import Final
 
     from leasewatch.pyvirt.defined.network import Network
-    from leasewatch.pyvirt.networks.change import Changed
 
 KEYS: Final = {
     "mode": Key(keys.one_of("nat", "isolated"), "nat|isolated", "As for create."),
@@ -42,18 +41,7 @@ def _set(name: str, changes: Sequence[str]) -> None:
             wanted["subnet"] = networks.free_subnet(name, say)
         return msgspec.structs.replace(network, **wanted)
 
-    report(networks.change(name, make))
-
-
-def report(changed: Changed) -> None:
-    """Print what was changed, and what waits for a restart with the commands to type."""
-    name, waiting = changed.new.name, list(changed.waiting)
-    done = "is as asked already" if changed.old == changed.new else "is changed"
-    frame.print_done(f"network {name} {done}", network=name, restart_needed_for=waiting)
-    if waiting:
-        verb = "takes" if len(waiting) == 1 else "take"
-        say(f"{' and '.join(waiting)} {verb} effect after a restart")
-        frame.print_hint(f"sudo pyvirt network stop {name} && sudo pyvirt network start {name}")
+    halves.report_change(networks.change(name, make))
 
 
 _set.__doc__ = f"""Change a network: all of it, or nothing if one value is wrong.
@@ -64,16 +52,7 @@ A started network takes over mode, host-access and suffix at once.
 """
 command = Command(
     _set,
-    (
-        halves.one_name("network"),
-        Param(
-            "changes",
-            multiple=True,
-            required=True,
-            metavar="KEY=VALUE...",
-            complete=keys.complete(KEYS),
-        ),
-    ),
+    (halves.one_name("network"), keys.words(KEYS)),
     needs_root=True,
     epilog=frame.examples(
         "sudo pyvirt network set lab mode=isolated host-access=off",

@@ -44,17 +44,13 @@ def _switch(kind: str, *, on: bool) -> Callable[[str], None]:
     """A function that sets the key `autostart` of a "network" or "domain"."""
     import msgspec  # noqa: PLC0415  start-up time
 
-    from leasewatch.pyvirt.domains.change import DomainChanges  # noqa: PLC0415  likewise
-    from leasewatch.pyvirt.networks.change import NetworkChanges  # noqa: PLC0415  likewise
+    changes = halves.changes(kind, Paths())
 
     def make(defined: Any) -> Any:
         return msgspec.structs.replace(defined, autostart=on)
 
     def switch(name: str) -> None:
-        if kind == "domain":
-            DomainChanges(Paths()).change(name, make)
-        else:
-            NetworkChanges(Paths()).change(name, make)
+        changes.change(name, make)
 
     return switch
 

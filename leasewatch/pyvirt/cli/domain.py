@@ -49,7 +49,7 @@ command = commands.Group(
         "create": "leasewatch.pyvirt.cli.domain_create",
         "set": "leasewatch.pyvirt.cli.domain_set",
         "rename": "leasewatch.pyvirt.cli.domain_rename",
-        "edit": "leasewatch.pyvirt.cli.domain_edit",
+        "edit": "leasewatch.pyvirt.cli.edit:domain",
         "autostart": "leasewatch.pyvirt.cli.autostart:domain",
         "stop": "leasewatch.pyvirt.cli.domain_states:stop",
         "restart": "leasewatch.pyvirt.cli.domain_states:restart",

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
     from leasewatch.pyvirt.domains.change import Changed as DomainChanged
+    from leasewatch.pyvirt.domains.change import DomainChanges
     from leasewatch.pyvirt.networks.change import Changed as NetworkChanged
+    from leasewatch.pyvirt.networks.change import NetworkChanges
 
 SYNONYMS: Final = dict.fromkeys(("define", "new", "add"), "create")
 ALIASES: Final = {
@@ -105,6 +107,17 @@ def each(
         frame.print_done(f"{kind} {name} {act(name) or done}", **{kind: name})
 
     return _attempt(several, acted)
+
+
+def changes(kind: str, paths: Paths) -> DomainChanges | NetworkChanges:
+    """What changes definitions of this kind."""
+    if kind == "domain":
+        from leasewatch.pyvirt.domains.change import DomainChanges  # noqa: PLC0415  start-up time
+
+        return DomainChanges(paths)
+    from leasewatch.pyvirt.networks.change import NetworkChanges  # noqa: PLC0415  start-up time
+
+    return NetworkChanges(paths)
 
 
 def report_change(changed: DomainChanged | NetworkChanged) -> None:

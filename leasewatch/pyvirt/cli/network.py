@@ -42,7 +42,7 @@ command = commands.Group(
     "Networks for virtual machines: a bridge, addresses, DHCP and DNS.",
     members={
         "autostart": "leasewatch.pyvirt.cli.autostart:network",
-        "edit": "leasewatch.pyvirt.cli.network_edit",
+        "edit": "leasewatch.pyvirt.cli.edit:network",
         "reserve": "leasewatch.pyvirt.cli.network_reserve",
         "set": "leasewatch.pyvirt.cli.network_set",
     },

@@ -23,11 +23,11 @@ from tests.system.guest import IDLE_KERNEL
 MAIN = """
 import os, sys
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.cli import domain_edit, pyvirt
+from leasewatch.pyvirt.cli import edit, pyvirt
 from nss_pyvirt.terminal import frame
 os.geteuid = lambda: 0
 paths = Paths(sys.argv[1])
-domain_edit.Paths = lambda: paths
+edit.Paths = lambda: paths
 sys.exit(frame.run(pyvirt.command, "pyvirt", ["domain", "edit", "web1"]))
 """
 

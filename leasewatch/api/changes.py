@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from typing import Final
 
 import msgspec
 
 from leasewatch.addresses import Address
 from leasewatch.api.interface import Kind, MonitorReply, entry
 from leasewatch.leases.address_book import client_of
-from leasewatch.model import Claim, LeaseChange
+from leasewatch.model import Claim, LeaseChange, Verdict
+
+EXPIRED: Final = "the lease has expired"
 
 Change = tuple[Kind, Claim]
 
@@ -59,7 +62,7 @@ def end(change: LeaseChange, wall: float) -> str:
         return "the guest changed its hostname" if new.hostname != old.hostname else ""
     if not change.since:
         return "the lease file is no longer watched"
-    return "the lease has expired" if 0 < old.expires <= wall else "the lease was given back"
+    return EXPIRED if 0 < old.expires <= wall else "the lease was given back"
 
 
 def _identity(claim: Claim) -> tuple[object, ...]:
@@ -76,12 +79,15 @@ def _lasting(claim: Claim) -> Claim:
 
 
 def _gone(claim: Claim, ends: Mapping[Address, str], *, got_address: bool) -> Claim:
-    """A claim that is no more, with the reason."""
-    if claim.address is None:
-        why = "it has an address now" if got_address else f"domain {claim.domain} has ended"
+    """A claim that is no more, with the reason; `pending` if its domain has an address instead."""
+    verdict: Verdict = "ended"
+    if claim.address is None and got_address:
+        verdict, why = "pending", "it has an address now"
+    elif claim.address is None:
+        why = f"domain {claim.domain} has ended"
     elif claim.lease is None:
         why = "no machine answers at the address"
     else:
         why = ends.get(claim.address) or "the address has another name now"
-    verdict = "expired" if why == "the lease has expired" else "ended"
+        verdict = "expired" if why == EXPIRED else "ended"
     return msgspec.structs.replace(claim, verdict=verdict, reason=why)

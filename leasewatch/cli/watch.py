@@ -74,6 +74,8 @@ def _print(reply: MonitorReply, *, asked: int | None) -> None:
         if entry.address is not None:
             row["address"] = show.address(entry.address, entry.ifindex)
         gone = reply.kind == "removed"
+        if gone and entry.verdict == "pending":
+            return  # the line with its address has just been printed
         row["why"] = entry.verdict if entry.verdict in _EVIDENT else entry.reason
         if entry.verdict not in _EVIDENT and not gone:
             row["why"] = f"{entry.verdict}: {entry.reason}"

@@ -11,6 +11,9 @@ TYPE_CHECKING = False  # the import of typing takes 4 ms
 if TYPE_CHECKING:
     from typing import Final
 
+DEAD: Final = b"X"
+WAITING: Final = (b"S", b"I")
+"""The states of a process that is not within a piece of work."""
 _PF_EXITING: Final = 4
 """Of the flags in field 9 (linux/sched.h)."""
 _SIGKILL: Final = 9
@@ -30,16 +33,24 @@ def is_alive(pid: int, started: int = 0) -> bool:
 
     A process that is hidden from this user (hidepid) counts as alive.
     """
+    return state(pid, started) != DEAD
+
+
+def state(pid: int, started: int = 0) -> bytes:
+    """The letter of its state (proc_pid_stat(5), field 3), e.g. `S` while it waits for something.
+
+    DEAD for a zombie and where there is no such process; `S` where it is hidden.
+    """
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
-        return False
+        return DEAD
     except PermissionError:
         pass
     fields = _stat(pid)
     if not fields:  # hidden, or gone just now
-        return True
-    return fields[0] not in {b"Z", b"X"} and started in {0, int(fields[19])}
+        return b"S"
+    return fields[0] if fields[0] != b"Z" and started in {0, int(fields[19])} else DEAD
 
 
 def is_ending(pid: int) -> bool:

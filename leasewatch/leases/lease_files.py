@@ -18,7 +18,7 @@ from leasewatch.daemon.logs import fields
 from leasewatch.files import reading
 from leasewatch.leases.address_book import FirstSeen
 from leasewatch.leases.faults import Faults
-from leasewatch.leases.tracker import LeaseTracker
+from leasewatch.leases.tracker import LeaseTracker, Writer
 from leasewatch.model import Lease, LeaseChange, LeaseFile
 from leasewatch.sources import registry
 from leasewatch.sources.source import Source
@@ -186,7 +186,7 @@ class _Watched:
     def is_whole(self) -> bool:
         """Whether every lease is known: the file can be read and understood, its writer lives."""
         understood = self.signature is not None and not self._faults.cost_leases()
-        return understood and not self._writer_is_dead()
+        return understood and self._writer() != "dead"
 
     def _begin(self, file: LeaseFile, source: Source) -> None:
         """Start again, with a file in this source's format."""
@@ -198,6 +198,7 @@ class _Watched:
     def _read(self) -> float | None:
         """Read once; returns the seconds until the next read is due, None: none is."""
         file, began = self.tracker.file, time.perf_counter()
+        writer = self._writer()  # before the read: a rewrite that begins now shows in it
         try:
             read = self._reader(self._last.data)
         except OSError as error:
@@ -214,8 +215,7 @@ class _Watched:
             self._begin(file, source)
             return 0.0
         now = time.monotonic()
-        dead = self._writer_is_dead()
-        outcome = self.tracker.observe(read.data, now, time.time(), writer_dead=dead)
+        outcome = self.tracker.observe(read.data, now, time.time(), writer=writer)
         took = time.perf_counter() - began
         self._counters.parses += 1
         self._counters.parse_seconds += took
@@ -236,7 +236,10 @@ class _Watched:
             _LOG.warning("lease file unreadable %s", fields(path=path, why=why))
         self._unreadable, self._denied = why, isinstance(error, PermissionError)
 
-    def _writer_is_dead(self) -> bool:
-        """Whether the process that writes it is known and dead."""
+    def _writer(self) -> Writer:
+        """What the process that writes it does."""
         file = self.tracker.file
-        return file.writer_pid != 0 and not alive.is_alive(file.writer_pid, file.writer_born)
+        if not file.writer_pid:
+            return "waiting"
+        state = alive.state(file.writer_pid, file.writer_born)
+        return "dead" if state == alive.DEAD else "waiting" if state in alive.WAITING else "working"

@@ -13,7 +13,7 @@ A file is a set of records (dnsmasq: its lines), each parsed once. A record has 
     absent -> held    A read has it again.
     absent -> gone    One of these:
                       - Equal reads lack it for EQUAL_SECONDS, or for SHRUNK_SECONDS if half of the
-                        records or more are missing.
+                        records or more are missing, and the writer is not at work.
                       - COMPLETE_READS versions of the file lack it, and no fresh record has its
                         address, client or name. The fresh one must count first.
                       - A record of the same address comes to count.
@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -46,6 +46,12 @@ COMPLETE_READS = 3
 _CHUNK = 1 << 16
 """How many bytes are compared at once."""
 
+Writer = Literal["waiting", "working", "dead"]
+"""What the file's writer was doing just before a read.
+
+`working`: it may stand still within a rewrite, on a busy host or a slow disk. `waiting`: it has
+written whole versions only, or it is not known.
+"""
 Fault = tuple[bytes | None, ParseError]
 """What is wrong with a record; None: with the file as a whole. The line number is 0."""
 _Parsed = Lease | ParseError | None
@@ -104,7 +110,7 @@ class LeaseTracker:
         """How many versions of the file the reads have shown."""
 
     def observe(
-        self, data: bytes, now: float, wall: float, *, writer_dead: bool = False
+        self, data: bytes, now: float, wall: float, *, writer: Writer = "waiting"
     ) -> Outcome:
         """Process one read; fstat(2) was the same before and after it."""
         equal = data == self._data
@@ -129,10 +135,10 @@ class LeaseTracker:
         self._note_absent(came, went, now, version=version and self._is_whole())
         proven = (r for r in self._fresh if equal or self._source.replaced or r not in came)
         changes, faults = self._hold(list(proven), wall)
-        if self._absent and not writer_dead:
-            changes += self._drop(self._gone(now), wall)
+        if self._absent and writer != "dead":
+            changes += self._drop(self._gone(now, writer), wall)
         self._settled = self._source.replaced or (equal and not self._absent)
-        return Outcome(changes, faults, self._again(now, equal=equal, writer_dead=writer_dead))
+        return Outcome(changes, faults, self._again(now, writer, equal=equal))
 
     def withdraw(self) -> list[LeaseChange]:
         """Remove every lease: the file is no longer watched."""
@@ -235,10 +241,11 @@ class LeaseTracker:
             changes += self.book.put(record, lease, wall, replace=renewed)
         return changes, faults
 
-    def _gone(self, now: float) -> list[bytes]:
+    def _gone(self, now: float, writer: Writer) -> list[bytes]:
         """The absent records that are proven gone."""
         wait = 0.0 if self._source.replaced else self._wait()
-        if now - self._equal_since >= wait and self._is_whole():
+        stands_still = now - self._equal_since >= wait and self._is_whole()
+        if stands_still and (writer == "waiting" or self._source.replaced):
             return list(self._absent)
         if self._source.replaced:
             return []
@@ -264,14 +271,15 @@ class LeaseTracker:
                 changes += self.book.drop(record, lease, wall)
         return changes
 
-    def _again(self, now: float, *, equal: bool, writer_dead: bool) -> float | None:
+    def _again(self, now: float, writer: Writer, *, equal: bool) -> float | None:
         if self._settled:
             return None
         if not equal:
             return 0.0
-        if writer_dead or not self._is_whole():
+        if writer == "dead" or not self._is_whole():
             return None
-        return max(0.0, self._equal_since + self._wait() - now)
+        least = EQUAL_SECONDS if writer == "working" else 0.0
+        return max(least, self._equal_since + self._wait() - now)
 
     def _wait(self) -> float:
         shrunk = 2 * len(self._records) <= len(self._held)

@@ -93,7 +93,7 @@ def dnsmasq(world: World) -> int:
     return state(world)["dnsmasq_pid"]
 
 
-STALL = 0.3
+STALL = 1.0
 """Seconds for which dnsmasq stands still within a rewrite, as on a busy host."""
 
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from leasewatch.daemon import alive
 from leasewatch.files import reading
 from leasewatch.pyvirt import process
 from leasewatch.pyvirt.networks import dnsmasq_conf
@@ -122,10 +123,12 @@ class Dnsmasq:
         still = abs(time.time() - reading.modified(before)) >= SETTLED
         if not still or not self.is_running():
             return False
+        if alive.state(self.pid) not in alive.WAITING:  # it may stand still within a rewrite
+            return False
         content = self._lease_file.read_bytes()
         if reading.signature(self._lease_file) != before or pidfds.wait(self.pidfd, 0):
             return False
-        if not content.endswith(b"\n"):  # dnsmasq stands still within a rewrite
+        if not content.endswith(b"\n"):  # empty, or dnsmasq had no room for the rest
             return True
         replacing.replace(self._settled, content, mode=0o600)
         self._copied = before
@@ -147,6 +150,8 @@ class Dnsmasq:
         whole = dnsmasq_conf.merge_leases(current, settled, int(time.time()), kept)
         owner = (account.pw_uid, account.pw_gid)
         replacing.replace(self._lease_file, whole, owner=owner)
+        if whole:  # it may be killed within its first rewrite
+            replacing.replace(self._settled, whole, mode=0o600)
 
     def _await_ready(self) -> None:
         deadline = time.monotonic() + _READY

@@ -255,8 +255,6 @@ class _Own(Parent):
             process.note(f"{self._files.hosts} was removed: creating it again")
             self._mend()
         self._look_at_leases()
-        with contextlib.suppress(FileNotFoundError):  # it could not be recreated
-            self._forget_removed_hosts()
         try:
             self.dnsmasq.trim_log()
             whole = self.dnsmasq.keep_leases()
@@ -264,6 +262,8 @@ class _Own(Parent):
         except OSError as error:  # a full disk, say: the former copies stay
             process.note(f"leases of network {self._network.name} are not copied: {error}")
             whole = False
+        with contextlib.suppress(FileNotFoundError):  # it could not be recreated
+            self._forget_removed_hosts()  # after the copy: dnsmasq is at work then
         try:
             self._renew_dnsmasq()
         except (OSError, UserError) as error:  # it is retried

@@ -8,7 +8,7 @@ import pytest
 
 from leasewatch.addresses import text
 from leasewatch.leases.address_book import FirstSeen
-from leasewatch.leases.tracker import LeaseTracker, Outcome
+from leasewatch.leases.tracker import LeaseTracker, Outcome, Writer
 from leasewatch.model import Lease, LeaseChange, LeaseFile
 from leasewatch.sources import dnsmasq, libvirt
 
@@ -35,10 +35,12 @@ class Reader:
         self.now = 0.0
         self.wall = WALL
 
-    def read(self, data: bytes | str, at: float | None = None, *, dead: bool = False) -> Outcome:
+    def read(
+        self, data: bytes | str, at: float | None = None, writer: Writer = "waiting"
+    ) -> Outcome:
         self.now = self.now + 0.0001 if at is None else at
         raw = data.encode() if isinstance(data, str) else data
-        outcome = self.tracker.observe(raw, self.now, self.wall, writer_dead=dead)
+        outcome = self.tracker.observe(raw, self.now, self.wall, writer=writer)
         self.take(outcome.changes)
         return outcome
 
@@ -215,7 +217,7 @@ def test_leases_of_a_dead_dnsmasq_stay_until_it_runs_again() -> None:
     reader = Reader()
     reader.twice(lines(1, 2, 3))
     for at in (10, 11, 12):
-        assert reader.read(lines(1, 2), at=at, dead=True).again in {0, None}
+        assert reader.read(lines(1, 2), at=at, writer="dead").again in {0, None}
     assert reader.numbers == {1, 2, 3}
     reader.read(lines(1, 2), at=13)
     assert reader.numbers == {1, 2}

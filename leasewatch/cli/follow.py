@@ -40,10 +40,10 @@ def follow(some: Callable[[], Iterable[None]]) -> NoReturn:
                 if lost:
                     frame.print_note("leasewatch", "the service answers again")
                 reached, lost = True, False
-        except NoServiceError as error:
+        except NoServiceError:
             if not reached:
                 raise
             if not lost:
-                frame.print_note("leasewatch", f"{error.what}: waiting for it")
+                frame.print_note("leasewatch", "the service has gone, waiting for it")
             lost = True
             time.sleep(RETRY_SECONDS)

@@ -67,8 +67,9 @@ def command(paths: Paths, since: int | None, output: Literal["table", "jsonl"]) 
 def _print(reply: MonitorReply, *, asked: int | None) -> None:
     """A line for people; they want no snapshot."""
     if reply.kind == "synced":
-        missed = "" if asked is None else ", those before are in leasewatch history"
-        frame.print_note("leasewatch", f"waiting for events{missed}; Ctrl-C ends it")
+        known = "waiting for events; Ctrl-C ends it"
+        missed = "earlier events are in leasewatch history"
+        frame.print_note("leasewatch", known if asked is None else missed)
     elif reply.kind not in {"snapshot", "resumed"} and reply.entry is not None:
         row, entry = _row(reply), reply.entry
         if entry.address is not None:

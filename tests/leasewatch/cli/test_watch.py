@@ -128,9 +128,7 @@ def test_it_outlives_the_service_and_says_so(
     watching = start("watch", "-o", "jsonl")
     assert [watching.event()["event"] for _ in range(2)] == ["snapshot", "synced"]
     served.stop()
-    assert json.loads(watching.note()) == {
-        "note": "the leasewatch service ended while it answered: waiting for it"
-    }
+    assert json.loads(watching.note()) == {"note": "the service has gone, waiting for it"}
     dnsmasq.lease(2, "web2")
     dnsmasq.rewrite()
     served.start()

@@ -91,9 +91,11 @@ def _watched(program: Path, lease_file: Path, changes: int) -> list[float]:
     ready, done = _FORK.Event(), _FORK.Event()
     with ProcessPoolExecutor(1, _FORK, _share, (ready, done)) as pool:
         watching = pool.submit(_watch)
-        _await(ready, watching)
-        lag(program, lease_file, changes)
-        done.set()
+        try:
+            _await(ready, watching)
+            lag(program, lease_file, changes)
+        finally:
+            done.set()
         seconds = watching.result(60)
     if len(seconds) < changes * WATCHERS:
         raise BenchError(f"{len(seconds)} events came instead of {changes} for each watcher")
@@ -179,11 +181,13 @@ def _asking(names: list[str], service: int) -> Iterator[dict[str, float]]:
     figures: dict[str, float] = {}
     with ProcessPoolExecutor(1, _FORK, _share, (ready, done)) as pool:
         asking = pool.submit(_ask, names)
-        _await(ready, asking)
-        before = serving.cpu_time(service)
-        yield figures
-        cpu = serving.cpu_time(service) - before
-        done.set()
+        try:
+            _await(ready, asking)
+            before = serving.cpu_time(service)
+            yield figures
+            cpu = serving.cpu_time(service) - before
+        finally:
+            done.set()
         seconds, took = asking.result(60)
     figures["rate"] = len(seconds) / took
     figures["p99"] = percentile(seconds, 99)

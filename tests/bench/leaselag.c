@@ -128,20 +128,20 @@ static void change_leases(int fd, unsigned changes)
 {
     enum { LINE = 128 };
     const long expires = (long)time(NULL) + 7 * 86400;
+    const unsigned pid = (unsigned)getpid(); /* a later run has other addresses */
     size_t length;
     char *text = read_leases(fd, (size_t)changes * LINE, &length);
 
-    srand((unsigned)getpid());
+    srand(pid);
     for (unsigned i = 0; i < changes; i++) {
         char line[LINE], name[32];
         const unsigned high = i >> 8 & 255, low = i & 255;
         size_t added;
 
-        snprintf(name, sizeof name, "lag%d-%u", (int)getpid(), i);
+        snprintf(name, sizeof name, "lag%u-%u", pid, i);
         added = (size_t)snprintf(line, sizeof line,
-                                 "%ld 52:54:01:%02x:%02x:%02x 10.%d.%u.%u %s *\n", expires,
-                                 (unsigned)getpid() & 255, high, low, name4 ? 200 : 201, high, low,
-                                 name);
+                                 "%ld 52:54:01:%02x:%02x:%02x 10.%u.%u.%u %s *\n", expires,
+                                 pid & 255, high, low, 128 + (pid & 127), high, low, name);
         text -= added;
         length += added;
         memcpy(text, line, added);

@@ -124,9 +124,12 @@ def kill_dnsmasq(world: World, rounds: int) -> None:
             assert strace.stderr
             assert "attached" in strace.stderr.readline()
             killing = pool.submit(stall_and_kill, world, former, strace)
-            world.client(f"c{turn}", "pv-lab", client(turn)[0]).dhcp(f"new{turn}", timeout=60)
-            killing.result(30)
-            strace.wait(30)
+            try:
+                world.client(f"c{turn}", "pv-lab", client(turn)[0]).dhcp(f"new{turn}", timeout=60)
+                killing.result(30)
+                strace.wait(30)
+            finally:
+                strace.kill()  # ends `stall_and_kill`, too
             world.wait_for("another dnsmasq", lambda: dnsmasq(world) not in {0, former})  # noqa: B023
             world.wait_for(f"new{turn}", lambda: finds(world, f"new{turn}"))  # noqa: B023
     text = (world.root / LEASES[1:]).read_text()

@@ -180,7 +180,7 @@ class _Own(Parent):
         state = files.leases.parent
         for folder in (runs.parent, runs, files.run, files.hosts, state.parent, state):
             folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(0o755)  # whatever the umask
+            folder.chmod(0o755)  # the umask may forbid it
         hosts_entries.complete(files.paths, files.name)
         hosts_entries.reserve(files, self._network)
         self._resolvers.refresh()

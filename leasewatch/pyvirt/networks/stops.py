@@ -14,7 +14,7 @@ TYPE_CHECKING = False  # the import of typing takes 4 ms
 if TYPE_CHECKING:
     from typing import Final
 
-_QUIT: Final = 10.0  # seconds for `network run` to take everything back
+_QUIT: Final = 10.0  # seconds for `network run` to undo everything
 _PATIENCE: Final = 30.0  # seconds to wait for another command on networks
 
 

@@ -1,4 +1,4 @@
-"""The framing: whatever comes in whichever pieces, exactly the calls in it come out."""
+"""The framing: bytes may come in any pieces, and exactly the calls in them come out."""
 
 from __future__ import annotations
 

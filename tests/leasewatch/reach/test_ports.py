@@ -1,4 +1,4 @@
-"""A port is waited for at the addresses of a name, whatever answers there meanwhile."""
+"""A port is waited for at the addresses of a name. Other answers may come first."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from leasewatch.api.exchange import NoServiceError
 from leasewatch.paths import Paths
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import frame, show
+from nss_pyvirt.terminal.commands import Param
 
 TYPE_CHECKING = False  # the import of typing takes 4 ms
 if TYPE_CHECKING:
@@ -44,6 +45,16 @@ def complete_name(paths: Paths, _given: object) -> list[str]:
 def complete_network(paths: Paths, _given: object) -> list[str]:
     """Shell completion: the networks of all leases."""
     return _field(paths, "network")
+
+
+NETWORKS: Final = Param(
+    "--network",
+    name="networks",
+    multiple=True,
+    metavar="NETWORK",
+    complete=complete_network,
+    help="Only leases on this network (repeatable).",
+)
 
 
 def _field(paths: Paths, field: str) -> list[str]:

@@ -25,14 +25,7 @@ from nss_pyvirt.terminal.commands import Param
         metavar="FORMAT",
     ),
     Param("wanted", multiple=True, metavar="[NAME]...", complete=ask.complete_name),
-    Param(
-        "--network",
-        name="networks",
-        multiple=True,
-        metavar="NETWORK",
-        complete=ask.complete_network,
-        help="Only hosts on this network (repeatable).",
-    ),
+    ask.NETWORKS,
     Param(
         "--port",
         kind=commands.whole_number(1, 65535),

@@ -34,14 +34,7 @@ ROWS = commands.rows(*ALL)
 
 @commands.command(
     Param("wanted", multiple=True, metavar="[NAME|ADDRESS|MAC]...", complete=ask.complete_name),
-    Param(
-        "--network",
-        name="networks",
-        multiple=True,
-        metavar="NETWORK",
-        complete=ask.complete_network,
-        help="Only leases on this network (repeatable).",
-    ),
+    ask.NETWORKS,
     Param(
         "--state",
         name="states",

@@ -96,7 +96,7 @@ def command(
 ) -> int:
     """Wait until NAMEs have an address, answer on a port, or are gone.
 
-    It returns at the moment it happens. A name that nobody has yet is waited for, too.
+    It returns at the moment it happens. A name without a host is waited for, too.
 
     Exits with 4 after --timeout, and says what was seen last; with 3 if no host has the name even
     then. Needs the running service.

@@ -22,7 +22,7 @@ Out = pytest.CaptureFixture[str]
 
 
 def _serve(tmp_path_factory: pytest.TempPathFactory, *, may_change: bool) -> Iterator[Served]:
-    """A service that everybody may change, or nobody."""
+    """A service that any user may change, or none."""
     made = Served(tmp_path_factory.mktemp("root"))
     made.start(first=lambda: setattr(peers.Peers, "may_change", lambda *_: may_change))
     yield made

@@ -57,7 +57,7 @@ def run(**_given: Any) -> None:
 
 @TOP.command(hidden=True)
 def serve() -> None:
-    """Do this where nobody sees it."""
+    """Do this without a sign of it."""
 
 
 OFFERED = {

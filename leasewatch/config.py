@@ -40,6 +40,25 @@ level = "info"             # or error, warning, notice, debug
 
 [metrics]                  # for Prometheus; needs the package prometheus_client
 listen = ""                # "unix:/run/leasewatch/metrics.sock", "127.0.0.1:9477"; empty: nowhere
+
+[dns]                      # names for other hosts: see leasewatch dns
+listen = []                # "127.0.0.1:5300", "10.99.0.2" (port 53), "[fd00::1]:53"; UDP and TCP
+host = ""                  # this host's label in the site; default: of its host name
+site = ""                  # "example.org": NAME.NETWORK.HOST.vm.example.org; empty: local only
+nameservers = []           # NS records of this host's zones: "ns1.example.org"
+reverse = []               # subnets whose reverse zones the site gets: "10.77.0.0/24"
+notify = []                # secondaries and peers that get NOTIFY: "10.99.0.3", "10.99.0.4:5353"
+key = ""                   # TSIG key of transfers: /etc/pyvirt/dns/KEY.key
+pull = []                  # peers: "hostb 10.99.0.5", "hostc 10.99.0.6:5300", or "hostd"
+catalog = ""               # "direct" (for BIND) or "hub" (serves the peers' zones too)
+
+[dns.guests]               # which other networks' names guests may ask for
+lab = ["dmz"]              # or ["*"]
+
+[dns.update]               # names are exported into a zone of another server (RFC 2136)
+server = ""                # "10.99.0.3", "10.99.0.3:5353"
+zone = ""                  # "vms.example.org"
+key = ""                   # /etc/pyvirt/dns/KEY.key
 ```
 """
 
@@ -53,7 +72,8 @@ from typing import Annotated, Final, Literal, TypeVar
 import msgspec
 
 from leasewatch import addresses
-from leasewatch.daemon import endpoint
+from leasewatch.daemon import dns_settings, endpoint
+from leasewatch.daemon.dns_settings import DnsSettings
 from leasewatch.daemon.service_settings import Limits, LogSettings, MetricsSettings
 from leasewatch.errors import UNDECODABLE, ParseError
 from leasewatch.model import Domain, LeaseFile, Nic
@@ -127,6 +147,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     api: Limits = Limits()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
+    dns: DnsSettings = DnsSettings()
 
     def off(self) -> set[str]:
         """The sources that are switched off."""
@@ -195,6 +216,7 @@ def read(data: bytes, path: str) -> tuple[Config, list[UserError]]:
         api=reader.table(raw.pop("api", {}), Limits, "api"),
         log=reader.table(raw.pop("log", {}), LogSettings, "log"),
         metrics=reader.metrics(raw.pop("metrics", {})),
+        dns=reader.dns(raw.pop("dns", {})),
     )
     for key in raw:
         reader.add(key, "there is no such setting")
@@ -274,6 +296,13 @@ class _Reader:
         """The [metrics] table."""
         metrics = self.table(raw, MetricsSettings, "metrics")
         return MetricsSettings() if self._has("metrics", _endpoint_faults(metrics)) else metrics
+
+    def dns(self, raw: object) -> DnsSettings:
+        """The [dns] table with the tables below it."""
+        sound, faults = dns_settings.sound(self.table(raw, DnsSettings, "dns"))
+        for key, why in faults:
+            self.add(f"dns.{key}", why)
+        return sound
 
     def table(self, raw: object, kind: type[_T], key: str) -> _T:
         """A table of which every key has a default."""

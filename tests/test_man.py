@@ -13,6 +13,7 @@ import pytest
 
 from leasewatch import config
 from leasewatch.cli import leasewatch
+from leasewatch.daemon.dns_settings import DnsSettings
 from leasewatch.pyvirt.cli import pyvirt
 from nss_pyvirt.installer import cli as nss_pyvirt
 from nss_pyvirt.installer import pieces
@@ -145,6 +146,7 @@ def test_the_settings_in_the_page_are_valid_and_all_that_there_are() -> None:
     assert set(raw) == set(config.Config.__struct_fields__)
     assert set(raw["names"]) == set(config.Names.__struct_fields__)
     assert set(raw["history"]) == set(config.HistorySettings.__struct_fields__)
+    assert set(raw["dns"]) == set(DnsSettings.__struct_fields__)
     assert set(raw["source"][0]) == set(config.Source.__struct_fields__)
     assert set(raw["host"][0]) == set(config.Host.__struct_fields__)
     shown = {key: value for key, value in raw["names"].items() if key != "reserved"}

@@ -83,6 +83,18 @@ class Paths:
     """The socket at which lookups of pending names wait."""
     service_lock = _Below("run/leasewatch/lock")
     """Locked by the one running service (`files.locks`): the kernel says which process that is."""
+    dns_run = _Below("run/leasewatch-dns")
+    """Run folder of `leasewatch dns serve`."""
+    dns_state = _Below("var/lib/leasewatch-dns")
+    """What it keeps: serials and journals of its zones, updates that wait."""
+    dns_keys = _Below("etc/pyvirt/dns")
+    """TSIG keys, NAME.key each (BIND's format)."""
+    dns_varlink = _Below("run/leasewatch-dns/org.pyvirt.Dns")
+    """Its Varlink socket."""
+    dns_lock = _Below("run/leasewatch-dns/lock")
+    """Locked by the one that runs (`files.locks`)."""
+    peers_snapshot = _Below("run/leasewatch-dns/peers.v1")
+    """The host table of the peers' names, which the NSS module reads after `snapshot`."""
 
     @property
     def socket(self) -> str:

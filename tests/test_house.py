@@ -18,7 +18,8 @@ _ROOMS = (
     *("addresses", "model", "errors", "paths"),
     *("daemon", "files", "names", "sources", "config", "settings"),
     *("leases", "neighbours", "history"),
-    *("hosttable", "api", "metrics", "reach", "inventory", "service", "cli", "pyvirt", "doctor"),
+    *("hosttable", "api", "metrics", "reach", "inventory", "dns"),
+    *("service", "cli", "pyvirt", "doctor"),
 )
 _PYVIRT = (
     *("process", "nft", "ip", "files"),
@@ -49,6 +50,7 @@ _PURE = (
         "api/changes.py",
     ),
     *("daemon/counters.py", "daemon/endpoint.py", "daemon/service_settings.py"),
+    *("daemon/dns_settings.py", "dns/table.py"),
     *("api/description.py", "api/interface.py", "api/published.py"),
     *(
         "cli/export_formats.py",

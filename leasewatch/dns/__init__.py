@@ -1,0 +1,13 @@
+"""Names beyond glibc on this host: a DNS server, the site's zones, peers. `leasewatch dns serve`.
+
+In: the decided names, from the service's Varlink method `Records`; DNS messages; peers' zones.
+Out: answers, zones, NOTIFY, updates, and the table of the peers' names for the NSS module.
+
+- `table` holds the names of this host as `Records` reports them (pure).
+- Each part of the process has configure, start, stop and table_changed. None waits for another.
+
+What must hold: this room runs in a process of its own, as the user leasewatch-dns. It reads no
+lease file. Every DNS client, peer and secondary is untrusted: sizes, counts and times are bounded.
+While the service is away, the last names stay. No key is printed or logged. Only this room imports
+dnspython, and only the commands `leasewatch dns` import this room.
+"""

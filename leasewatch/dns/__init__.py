@@ -4,6 +4,7 @@ In: the decided names, from the service's Varlink method `Records`; DNS messages
 Out: answers, zones, NOTIFY, updates, and the table of the peers' names for the NSS module.
 
 - `table` holds the names of this host as `Records` reports them (pure).
+- `zone` keeps one zone in wire form with its journal; `wire` makes names and data (both pure).
 - Each part of the process has configure, start, stop and table_changed. None waits for another.
 
 What must hold: this room runs in a process of its own, as the user leasewatch-dns. It reads no

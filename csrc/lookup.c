@@ -228,3 +228,30 @@ enum pv_outcome pv_choose_address(struct pv_host *host, const struct pv_key *key
     }
     return PV_UNKNOWN;
 }
+
+/* pv_look_up in one table. */
+static enum pv_outcome look_up_in(const char *path, const struct pv_key *key, int family,
+                                  bool with_scope, uint64_t now, struct pv_host *ret,
+                                  int *ret_error)
+{
+    const enum pv_outcome outcome = pv_find(path, key, ret, ret_error);
+
+    if (outcome != PV_FOUND)
+        return outcome;
+    return key->is_address ? pv_choose_address(ret, key, now)
+                           : pv_choose(ret, family, with_scope, now);
+}
+
+enum pv_outcome pv_look_up(const struct pv_tables *tables, const struct pv_key *key, int family,
+                           bool with_scope, uint64_t now, struct pv_host *ret, int *ret_error)
+{
+    const enum pv_outcome own =
+        look_up_in(tables->own, key, family, with_scope, now, ret, ret_error);
+    enum pv_outcome peers;
+    int error;
+
+    if (tables->peers == NULL || (own != PV_UNKNOWN && own != PV_UNAVAILABLE))
+        return own;
+    peers = look_up_in(tables->peers, key, family, with_scope, now, ret, &error);
+    return peers == PV_UNKNOWN || peers == PV_UNAVAILABLE ? own : peers;
+}

@@ -20,6 +20,13 @@ struct pv_key {
     uint8_t bytes[PV_NAME_MAX + 1];
 };
 
+/* Paths of the two host tables: this host's own names, and those of the site's other hosts. NULL: no
+ * such table. */
+struct pv_tables {
+    const char *own;
+    const char *peers;
+};
+
 /* One checked record. All offsets and counts in it can be relied upon. */
 struct pv_host {
     union {
@@ -65,6 +72,13 @@ enum pv_outcome pv_choose(struct pv_host *host, int family, bool with_scope, uin
 /* The same for a host that was found by the address `key`: PV_FOUND with that one address chosen,
  * or PV_UNKNOWN. */
 enum pv_outcome pv_choose_address(struct pv_host *host, const struct pv_key *key, uint64_t now);
+
+/* Looks the key up in this host's own table and chooses what the host answers at `now`. The peers'
+ * table is asked if the own one does not know the key or is unusable, and only what it has counts:
+ * PV_FOUND, PV_NO_DATA or PV_NOT_YET. Otherwise the outcome, and the reason in `ret_error`, are those
+ * of the own table. `family` and `with_scope` are not for addresses. */
+enum pv_outcome pv_look_up(const struct pv_tables *tables, const struct pv_key *key, int family,
+                           bool with_scope, uint64_t now, struct pv_host *ret, int *ret_error);
 
 /* Whether the `len` bytes at `record`, a multiple of 8, are one whole record with nothing pointing
  * out of it. */

@@ -1,6 +1,6 @@
 /* The NSS module: six entry points that glibc calls in every program that resolves a name.
  *
- * Each does the same: enter, find the host in the snapshot, choose its addresses, pack them into the
+ * Each does the same: enter, find the host in the tables, choose its addresses, pack them into the
  * caller's buffer, leave. Nothing is kept between calls: no memory, descriptor, lock or thread-local
  * variable, so fork, threads, dlclose and closefrom() cannot surprise us. No call here may allocate,
  * log, abort or read the environment: we are a guest in setuid programs too.
@@ -25,10 +25,12 @@
 
 /* Fixed, because a setuid program must not take it from the user who starts it. */
 #ifndef PYVIRT_TEST
-#define SNAPSHOT "/run/leasewatch/hosts.v1"
+#define OWN_TABLE "/run/leasewatch/hosts.v1"
+#define PEERS_TABLE "/run/leasewatch-dns/peers.v1"
 #define SERVICE "/run/leasewatch/pending.sock"
 #else
-#define SNAPSHOT getenv("PYVIRT_SNAPSHOT")
+#define OWN_TABLE getenv("PYVIRT_SNAPSHOT")
+#define PEERS_TABLE getenv("PYVIRT_PEERS")
 #define SERVICE getenv("PYVIRT_SERVICE")
 #endif
 
@@ -81,17 +83,13 @@ static enum nss_status leave(const struct call *call, enum pv_outcome outcome, i
 static enum pv_outcome look_up(const struct pv_key *key, int family, bool with_scope, uint64_t now,
                                struct pv_host *ret, int *ret_error)
 {
-    enum pv_outcome outcome;
+    const struct pv_tables tables = {OWN_TABLE, PEERS_TABLE};
 
     if (now == PV_NO_TIME) {
         *ret_error = errno;
         return PV_UNAVAILABLE;
     }
-    outcome = pv_find(SNAPSHOT, key, ret, ret_error);
-    if (outcome != PV_FOUND)
-        return outcome;
-    return key->is_address ? pv_choose_address(ret, key, now / 1000)
-                           : pv_choose(ret, family, with_scope, now / 1000);
+    return pv_look_up(&tables, key, family, with_scope, now / 1000, ret, ret_error);
 }
 
 /* Looks up a name as a program wrote it. If the host has just been started, it waits once for the

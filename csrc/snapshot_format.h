@@ -1,4 +1,5 @@
-/* The host table on disk, /run/leasewatch/hosts.v1: the one definition of its format.
+/* A host table on disk: the one definition of its format. /run/leasewatch/hosts.v1 has this host's
+ * names, /run/leasewatch-dns/peers.v1 those of the site's other hosts.
  *
  * The NSS module and the service include it, and nss_pyvirt/_build_cffi.py parses it line by line.
  * So it has plain structs and integer #defines, and nothing else.

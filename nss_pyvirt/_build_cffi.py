@@ -25,10 +25,9 @@ struct pv_host {
 enum pv_outcome { PV_FOUND, PV_UNKNOWN, PV_NO_DATA, PV_NOT_YET, PV_UNAVAILABLE, ... };
 bool pv_name_key(struct pv_key *ret, const char *name);
 void pv_address_key(struct pv_key *ret, int family, const void *address);
-enum pv_outcome pv_find(const char *path, const struct pv_key *key, struct pv_host *ret,
-                        int *ret_error);
-enum pv_outcome pv_choose(struct pv_host *host, int family, bool with_scope, uint64_t now);
-enum pv_outcome pv_choose_address(struct pv_host *host, const struct pv_key *key, uint64_t now);
+struct pv_tables { const char *own; const char *peers; };
+enum pv_outcome pv_look_up(const struct pv_tables *tables, const struct pv_key *key, int family,
+                           bool with_scope, uint64_t now, struct pv_host *ret, int *ret_error);
 
 struct pv_snapshot { int fd; uint64_t size; struct pv_header header; ...; };
 int pv_open(struct pv_snapshot *ret, const char *path, void *start, size_t room);

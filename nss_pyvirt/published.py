@@ -26,10 +26,11 @@ def addresses(table: str | os.PathLike[str], name: str) -> list[tuple[bytes, int
     key, host, error = ffi.new("struct pv_key *"), ffi.new("struct pv_host *"), ffi.new("int *")
     if "\0" in name or not lib.pv_name_key(key, name.encode("utf-8", "replace")):
         return None
-    if lib.pv_find(os.fsencode(table), key, host, error) != lib.PV_FOUND:
-        return None
-    outcome = lib.pv_choose(host, _socket.AF_UNSPEC, True, int(time.time()))
-    if outcome == lib.PV_UNKNOWN:
+    path = ffi.new("char[]", os.fsencode(table))
+    tables = ffi.new("struct pv_tables *", {"own": path})
+    now = int(time.time())
+    outcome = lib.pv_look_up(tables, key, _socket.AF_UNSPEC, True, now, host, error)
+    if outcome in {lib.PV_UNKNOWN, lib.PV_UNAVAILABLE}:
         return None
     chosen = host.chosen[0 : host.chosen_count] if outcome == lib.PV_FOUND else ()
     record = ffi.buffer(host.bytes, host.record.len)

@@ -290,33 +290,33 @@ def lookup(
     name: str,
     family: int = socket.AF_UNSPEC,
     now: float | None = None,
+    peers: str | os.PathLike[str] | None = None,
 ) -> Answer:
     """What the NSS module answers for `name` at `now` (Unix seconds); raises SnapshotError.
 
+    `peers`: the table that is asked after a miss in `path`; whether it can be read does not matter.
     A link-local address is the answer for both families alone, where none before it is better:
     only gethostbyname4_r can say which link it is on.
     """
     key = ffi.new("struct pv_key *")
     if "\0" in name or not lib.pv_name_key(key, name.encode("utf-8", "replace")):
         return Answer("unknown")
-    host = _find(path, key)
-    if host is None:
-        return Answer("unknown")
-    with_scope = family == socket.AF_UNSPEC
-    return _answer(host, lib.pv_choose(host, family, with_scope, _seconds(now)))
+    return _look_up(path, peers, key, family, now)
 
 
-def lookup_address(path: str | os.PathLike[str], packed: bytes, now: float | None = None) -> Answer:
-    """What the NSS module answers for an address of 4 or 16 bytes; raises SnapshotError."""
+def lookup_address(
+    path: str | os.PathLike[str],
+    packed: bytes,
+    now: float | None = None,
+    peers: str | os.PathLike[str] | None = None,
+) -> Answer:
+    """The same for an address of 4 or 16 bytes."""
     families = {length: family for family, length in _BYTES.items()}
     if len(packed) not in families:
         raise ValueError(f"an address has 4 or 16 bytes, not {len(packed)}")
     key = ffi.new("struct pv_key *")
     lib.pv_address_key(key, families[len(packed)], packed)
-    host = _find(path, key)
-    if host is None:
-        return Answer("unknown")
-    return _answer(host, lib.pv_choose_address(host, key, _seconds(now)))
+    return _look_up(path, peers, key, socket.AF_UNSPEC, now)
 
 
 def _pack_address(name: str, address: Address) -> bytes:
@@ -368,17 +368,21 @@ def _unreadable(path: str | os.PathLike[str], error: int) -> SnapshotError:
     return SnapshotError(f"{path}: {os.strerror(error)}")
 
 
-def _find(path: str | os.PathLike[str], key: ffi.CData) -> ffi.CData | None:
-    """The C struct of the host with that key."""
-    host = ffi.new("struct pv_host *")
-    error = ffi.new("int *")
-    outcome = lib.pv_find(os.fsencode(path), key, host, error)
+def _look_up(
+    path: str | os.PathLike[str],
+    peers: str | os.PathLike[str] | None,
+    key: ffi.CData,
+    family: int,
+    now: float | None,
+) -> Answer:
+    own = ffi.new("char[]", os.fsencode(path))
+    other = ffi.NULL if peers is None else ffi.new("char[]", os.fsencode(peers))
+    tables = ffi.new("struct pv_tables *", {"own": own, "peers": other})
+    found, error = ffi.new("struct pv_host *"), ffi.new("int *")
+    seconds, with_scope = int(time.time() if now is None else now), family == socket.AF_UNSPEC
+    outcome = lib.pv_look_up(tables, key, family, with_scope, seconds, found, error)
     if outcome == lib.PV_UNAVAILABLE:
         raise _unreadable(path, error[0])
-    return host if outcome == lib.PV_FOUND else None
-
-
-def _answer(found: ffi.CData, outcome: int) -> Answer:
     if outcome == lib.PV_NO_DATA:
         return Answer("no data")
     if outcome == lib.PV_NOT_YET:
@@ -388,7 +392,3 @@ def _answer(found: ffi.CData, outcome: int) -> Answer:
     host = _unpack(bytes(ffi.buffer(found.bytes, found.record.len)), 0)
     chosen = [host.addresses[found.chosen[i]] for i in range(found.chosen_count)]
     return Answer("found", host.names, tuple(chosen))
-
-
-def _seconds(now: float | None) -> int:
-    return int(time.time() if now is None else now)

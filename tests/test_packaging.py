@@ -139,7 +139,8 @@ def test_the_module_runs_on_glibc_2_34(module: Path) -> None:
     assert max((int(major), int(minor)) for major, minor in versions) <= (2, 34)
 
 
-def test_the_module_says_the_path_that_only_root_can_create(module: Path) -> None:
+def test_the_module_says_the_paths_that_only_root_can_create(module: Path) -> None:
     text = module.read_bytes()
     assert b"/run/leasewatch/hosts.v1\0" in text
-    assert b"PYVIRT_SNAPSHOT" not in text
+    assert b"/run/leasewatch-dns/peers.v1\0" in text
+    assert b"PYVIRT_" not in text

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from nss_pyvirt import snapshot
+from nss_pyvirt.snapshot import Host
 from tests.csrc.building import CSRC, MODULE_SOURCES, VARIANTS, compile_c, usable
 from tests.csrc.contract import (
     ABSENT,
@@ -28,12 +29,15 @@ from tests.csrc.contract import (
     NAME2,
     NAME3,
     NAME4,
+    NO_DATA,
     NOT_TRUSTED,
+    NOT_YET,
     TOO_SMALL,
     UNKNOWN,
     V4,
     V6,
     WEB1,
+    address,
 )
 from tests.nss_pyvirt.oracle import siphash
 
@@ -57,10 +61,11 @@ def table(tmp_path: Path) -> Path:
     return path
 
 
-def probe(program: Path, table: Path, *argv: str | int) -> str:
+def probe(program: Path, table: Path, *argv: str | int, peers: Path | None = None) -> str:
+    paths = {"PYVIRT_SNAPSHOT": str(table)} | ({"PYVIRT_PEERS": str(peers)} if peers else {})
     done = subprocess.run(
         [program, *map(str, argv)],
-        env={**os.environ, "PYVIRT_SNAPSHOT": str(table)},
+        env={**os.environ, **paths},
         capture_output=True,
         text=True,
         check=False,
@@ -91,6 +96,83 @@ def test_every_buffer_length_at_every_offset_is_too_small_or_enough_and_never_ov
 ) -> None:
     both = probe(program, table, "sweep", function, question, family)
     assert both == f"{expected}\n{expected}"
+
+
+PEERS = (
+    *(Host((name,), (address("10.9.9.9"),)) for name in ("web1", "db", "starting", "gone")),
+    Host(("web1.lab.hostb.vm.example.org", "far"), (address("10.9.9.1"), address("10.77.0.5"))),
+)
+FAR = "web1.lab.hostb.vm.example.org"
+BOTH_TABLES = [
+    # function, question, family, what comes out
+    (NAME4, "far", 0, f"{HIT} {FAR} | 10.9.9.1 10.77.0.5"),
+    (NAME2, "FAR.", V4, f"{HIT} {FAR} far | 10.9.9.1 10.77.0.5"),
+    (NAME2, "far", V6, NO_DATA),
+    (ADDR, "10.9.9.1", V4, f"{HIT} {FAR} far | 10.9.9.1"),
+    (NAME2, "gone", V4, f"{HIT} gone | 10.9.9.9"),
+    (NAME2, "nosuch", V4, UNKNOWN),
+    (ADDR, "192.0.2.1", V4, UNKNOWN),
+    # This host's own table comes first: found, no data and not yet.
+    (NAME2, "web1", V4, f"{HIT} {WEB1} 10.77.0.5"),
+    (NAME2, "db", V6, NO_DATA),
+    (NAME4, "starting", 0, NOT_YET),
+    (ADDR, "10.77.0.5", V4, f"{HIT} {WEB1} 10.77.0.5"),
+]
+
+
+@pytest.fixture
+def peers(tmp_path: Path) -> Path:
+    path = tmp_path / "peers.v1"
+    path.touch(mode=0o644)
+    path.write_bytes(snapshot.encode(PEERS, generation=1, published=1))
+    return path
+
+
+@pytest.mark.parametrize(("function", "question", "family", "expected"), BOTH_TABLES)
+def test_the_peers_table_is_asked_after_a_miss_alone(
+    program: Path,
+    table: Path,
+    peers: Path,
+    function: str,
+    question: str,
+    family: int,
+    expected: str,
+) -> None:
+    assert probe(program, table, "ask", function, question, family, peers=peers) == expected
+    swept = probe(program, table, "sweep", function, question, family, peers=peers)
+    assert swept == f"{expected}\n{expected}"
+
+
+@pytest.mark.parametrize(("function", "question", "family", "expected"), MATRIX)
+def test_a_missing_or_damaged_table_of_the_peers_changes_no_answer(
+    program: Path,
+    table: Path,
+    tmp_path: Path,
+    function: str,
+    question: str,
+    family: int,
+    expected: str,
+) -> None:
+    damaged = tmp_path / "damaged"
+    damaged.write_bytes(bytes(4096))
+    for peers in (tmp_path / "none", damaged):
+        got = probe(program, table, "ask", function, question, family, peers=peers)
+        assert got == expected
+
+
+@pytest.mark.parametrize("function", [NAME, NAME2, NAME3, NAME4, ADDR, ADDR2])
+def test_the_peers_table_answers_where_the_own_one_is_missing_or_damaged(
+    program: Path, peers: Path, tmp_path: Path, function: str
+) -> None:
+    own = tmp_path / "own"
+    own.write_bytes(bytes(4096))
+    own.chmod(0o644)
+    known, unknown = ("far", "nosuch")
+    if function in {ADDR, ADDR2}:
+        known, unknown = ("10.9.9.1", "192.0.2.1")
+    for path, failure in ((own, DAMAGED), (tmp_path / "none", ABSENT)):
+        assert probe(program, path, "ask", function, known, V4, peers=peers).startswith(HIT)
+        assert probe(program, path, "ask", function, unknown, V4, peers=peers) == failure
 
 
 def test_a_buffer_of_no_bytes_is_too_small(program: Path, table: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from nss_pyvirt import snapshot
 from tests.csrc import peers
 from tests.csrc.building import MODULE_SOURCES, VARIANTS, WRAP, compile_c, not_reached, usable
-from tests.csrc.contract import HOSTS, MANY, MATRIX, NOT_YET, SEED
+from tests.csrc.contract import HOSTS, MANY, MATRIX, NOT_YET, SEED, UNKNOWN
 from tests.csrc.crafted import CRAFTED
 
 HERE = Path(__file__).parent
@@ -78,6 +78,35 @@ def test_a_failing_system_call_is_unavailable_or_made_again(
     assert got == expected
 
 
+PEERS_FAULTS = [
+    # call, which one (0: all), errno (-1: end of file), what comes out
+    ("none", 1, 5, HIT),
+    *[("open", 1, error, HIT) for error in (2, 5, 34)],
+    ("fstat", 1, 5, HIT),
+    ("pread", 1, -1, HIT),
+    *[(call, 2, 5, UNKNOWN) for call in ("open", "fstat", "pread")],
+    *[("pread", n, -1, UNKNOWN) for n in (2, 3, 4)],
+    *[(call, 0, 5, "-1 5 3") for call in ("open", "fstat", "pread")],
+]
+"""Of a lookup that this host's own table does not know, and the peers' table does."""
+
+
+@pytest.mark.parametrize(("call", "number", "error", "expected"), PEERS_FAULTS)
+def test_a_table_that_cannot_be_read_never_hides_the_other(
+    program: Path, table: Path, tmp_path: Path, call: str, number: int, error: int, expected: str
+) -> None:
+    own, asked = _own_table(tmp_path), ("ask", "gethostbyname4_r", "web1", 0)
+    fault = f"{call} {number} {error}"
+    assert probe(program, own, fault, *asked, PYVIRT_PEERS=str(table)) == expected
+
+
+def _own_table(folder: Path) -> Path:
+    path = folder / "own"
+    path.touch(mode=0o644)
+    path.write_bytes(snapshot.encode(HOSTS[1:4], generation=1, published=1))
+    return path
+
+
 def test_where_the_clock_may_not_be_asked_nothing_is_known_to_be_valid(
     program: Path, table: Path
 ) -> None:
@@ -120,6 +149,13 @@ def test_the_tests_take_every_branch_of_the_module(table: Path, tmp_path: Path) 
     for call, number, error, expected in FAULTS:
         fault = f"{call} {number} {error}"
         assert probe(program, table, fault, "ask", "gethostbyname4_r", "web1", 0) == expected
+    own = _own_table(tmp_path)
+    for call, number, error, expected in PEERS_FAULTS:
+        fault, asked = f"{call} {number} {error}", ("ask", "gethostbyname4_r", "web1", 0)
+        assert probe(program, own, fault, *asked, PYVIRT_PEERS=str(table)) == expected
+    for name, expected in {"db": "1 77 0 db | 10.77.0.6 10.78.0.6", "nosuch": UNKNOWN}.items():
+        asked = ("ask", "gethostbyname4_r", name, 0)
+        assert probe(program, own, "", *asked, PYVIRT_PEERS=str(table)) == expected
     path = tmp_path / "pending"
     path.touch(mode=0o644)
     path.write_bytes(snapshot.encode(HOSTS, generation=1, published=1, pending_wait=30_000))

@@ -126,7 +126,7 @@ show(before == sorted(os.listdir("/proc/self/fd")))
 def test_a_look_up_makes_these_system_calls_and_no_other(
     folder: Path, hosts: tuple[snapshot.Host, ...], name: str, reads: int, tmp_path: Path
 ) -> None:
-    """A small table is read at once."""
+    """A small table is read at once. Without peers, a miss costs one open that fails."""
     table = tmp_path / "hosts.v1"
     table.touch(mode=0o644)
     table.write_bytes(snapshot.encode(hosts, generation=1, published=1, seed=SEED))
@@ -138,6 +138,7 @@ def test_a_look_up_makes_these_system_calls_and_no_other(
             **os.environ,
             "LD_LIBRARY_PATH": str(folder),
             "PYVIRT_SNAPSHOT": str(table),
+            "PYVIRT_PEERS": str(tmp_path / "peers.v1"),
             "HOSTS_LINE": "pyvirt",
         },
         capture_output=True,
@@ -152,3 +153,6 @@ def test_a_look_up_makes_these_system_calls_and_no_other(
     expected = ["openat", calls[start + 1], *["pread64"] * reads, "close"]
     assert calls[start : start + len(expected)] == expected
     assert calls[start + 1] in {"fstat", "newfstatat"}
+    of_peers = [line for line in between if "peers.v1" in line]
+    assert len(of_peers) == (name == "nosuch")
+    assert between[start + len(expected) :][: len(of_peers)] == of_peers

@@ -38,6 +38,20 @@ void write_table(const uint8_t *bytes, size_t len)
     CHECK(pwrite(fd, bytes, len, 0) == (ssize_t)len);
 }
 
+void write_either_table(const uint8_t *bytes, size_t len, bool as_peers)
+{
+    static char written[512], hosts[512], gone[512];
+
+    if (written[0] == '\0') {
+        snprintf(written, sizeof written, "%s", getenv("PYVIRT_SNAPSHOT"));
+        snprintf(hosts, sizeof hosts, "%s/hosts", getenv("TABLES"));
+        snprintf(gone, sizeof gone, "%s/gone", getenv("TABLES"));
+    }
+    write_table(bytes, len);
+    setenv("PYVIRT_SNAPSHOT", as_peers ? gone : written, 1);
+    setenv("PYVIRT_PEERS", as_peers ? written : hosts, 1);
+}
+
 static void put_hex(const void *bytes, size_t len)
 {
     fprintf(answers(), " x");

@@ -5,6 +5,8 @@ Out: answers, zones, NOTIFY, updates, and the table of the peers' names for the 
 
 - `table` holds the names of this host as `Records` reports them (pure).
 - `zone` keeps one zone in wire form with its journal; `wire` makes names and data (both pure).
+- `transfers` gives zones to name servers that sign with the key; `notify` reports new serials to
+  them until they ask. `signatures` checks TSIG, `replies` frames what is sent.
 - Each part of the process has configure, start, stop and table_changed. None waits for another.
 
 What must hold: this room runs in a process of its own, as the user leasewatch-dns. It reads no

@@ -19,6 +19,7 @@ from tests.bench import (
     api,
     boot,
     commands,
+    dns,
     getent,
     installed,
     leases,
@@ -49,6 +50,7 @@ SECTIONS: dict[str, Callable[[Path, Counts], Table]] = {
     "api": api.measure,
     "storm": storm.measure,
     "wire": wire.measure,
+    "dns": dns.measure,
     "commands": commands.measure,
     "boot": boot.measure,
 }

@@ -26,6 +26,8 @@ class Counts:
     """…it is watched for so long."""
     processes: int
     """Runs of a command that is timed as a whole."""
+    site_hosts: int
+    """Hosts of the site whose zones name servers get."""
 
 
 FULL = Counts(
@@ -38,6 +40,7 @@ FULL = Counts(
     settle_s=6,
     idle_s=60,
     processes=15,
+    site_hosts=50,
 )
 QUICK = Counts(
     rounds=2,
@@ -49,4 +52,5 @@ QUICK = Counts(
     settle_s=0,
     idle_s=0.5,
     processes=2,
+    site_hosts=3,
 )

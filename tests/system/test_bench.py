@@ -94,6 +94,11 @@ _EXPECTED = {
         )
         for share in ("p50", "p99")
     },
+    "names beyond this process": {
+        f"{primary} as primary: update -> {secondary} answers, p50 / p99": 1
+        for primary in ("BIND", "Knot")
+        for secondary in ("BIND", "Knot")
+    },
     "a whole command": {
         "pyvirt network create": 4,
         "pyvirt network start": 5,

@@ -1,0 +1,23 @@
+"""Names beyond this process: answers, zones, lookups through resolved, and the hosts of a site.
+
+Each part of the issue measures its own figures; a part is a function in a file `dns_*.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from tests.bench import dns_primary
+from tests.bench.counts import Counts
+from tests.bench.table import Row, Table
+
+PARTS: tuple[Callable[[Path, Counts], Iterable[Row]], ...] = (dns_primary.measure,)
+"""Each gets the folder for its files and makes rows; add yours here, and its rows to
+tests/system/test_bench.py."""
+
+
+def measure(folder: Path, counts: Counts) -> Table:
+    """The table; `folder` takes the files of the parts."""
+    rows = [row for part in PARTS for row in part(folder, counts)]
+    return Table("names beyond this process", rows)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# writers_root.sh SUITE: make a small Debian of that suite with the programs that write lease files
-# once, and print its folder.
+# writers_root.sh SUITE: make a small Debian of that suite with the programs that write lease files,
+# and on sid with name servers, once; print its folder.
 #
 # It lies in the checkout's .cache, takes about 500 MB and is only ever the lower layer of a root.
 # Packages are the suite's newest of that day; whoever wants newer ones removes the folder. Making it
@@ -23,7 +23,8 @@ case "${1:-}" in
 trixie) packages+=(lxd lxd-client) ;;
 sid)
     packages+=(libvirt-daemon libvirt-daemon-driver-network libvirt-daemon-driver-qemu
-        libvirt-clients qemu-system-x86)
+        libvirt-clients qemu-system-x86
+        bind9 bind9-dnsutils knot knot-dnsutils nsd pdns-server pdns-backend-sqlite3 unbound)
     ;;
 *) die "which suite? trixie or sid" ;;
 esac

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Final
 
 from leasewatch.addresses import Address
 from leasewatch.api import changes
+from leasewatch.api.backlog import AT_ONCE, Backlog
 from leasewatch.api.interface import MonitorReply, encoded
 from leasewatch.api.turns import Turns
 from leasewatch.daemon.alarm import Alarm
@@ -29,20 +30,10 @@ from leasewatch.names.policy import Decision, NamePolicy
 LINGER_SECONDS: Final = 300.0
 KEPT: Final = 10_000
 """Events that are kept. A watcher that is further behind is cut off."""
-AT_ONCE: Final = 50
-"""Names whose candidates are compared, and events that are sent, before others have their turn."""
 
 _Claims = tuple[Claim, ...]
 _Key = str | Address
 """A name, or the address of a lease without one."""
-
-
-class TooSlowError(Exception):
-    """A watcher has not read for so long that it missed events."""
-
-    def __init__(self, missed: int) -> None:
-        super().__init__(missed)
-        self.missed = missed
 
 
 class Feed:
@@ -62,11 +53,8 @@ class Feed:
         self._turns = turns
         self._counters = counters or Counters()
         self._claims: dict[_Key, _Claims] = {}
-        self._number = time.time_ns() // 1000
-        """Of the last event; a later service begins with a larger one."""
-        self._kept: deque[bytes] = deque(maxlen=KEPT)
-        self._latest = -1, -1, b""
-        """What was taken of it last: it is the same for most watchers."""
+        self._events = Backlog(KEPT, time.time_ns() // 1000)
+        """A later service begins with a larger number."""
         self._watchers = 0
         self._ready: asyncio.Task[None] | None = None
         """Set while changes are followed; done when the state is complete."""
@@ -75,7 +63,6 @@ class Feed:
         self._ends: dict[Address, str] = {}
         """How the leases at these addresses have just ended."""
         self._soon: asyncio.Handle | None = None
-        self._news = asyncio.Event()
         self._linger = Alarm(self._end)
 
     async def watch(self, since: int | None) -> AsyncIterator[bytes]:
@@ -87,11 +74,11 @@ class Feed:
         self._linger.cancel()
         try:
             await self._begin()
-            if since is not None and 0 <= self._number - since <= len(self._kept):
+            if since is not None and self._events.holds(since):
                 known = since
                 yield _encoded(MonitorReply(number=known, kind="resumed", time=time.time()))
             else:
-                known, snapshot = self._number, list(self._claims.values())
+                known, snapshot = self._events.last, list(self._claims.values())
                 for at in range(0, len(snapshot), AT_ONCE):
                     await self._turns.page()
                     claims = [claim for some in snapshot[at : at + AT_ONCE] for claim in some]
@@ -99,13 +86,10 @@ class Feed:
                     shown = (changes.reply(known, "snapshot", claim, wall) for claim in claims)
                     yield b"".join(map(_encoded, shown))
                 yield _encoded(MonitorReply(number=known, kind="synced", time=time.time()))
-            while True:
-                news = self._news
-                while known < self._number:
-                    before, (known, events) = known, self._after(known)
-                    self._counters.events += known - before
+            async with aclosing(self._events.follow(known)) as following:
+                async for number, events in following:
+                    self._counters.events += number
                     yield events
-                await news.wait()
         finally:
             self._watchers -= 1
             if not self._watchers:
@@ -116,21 +100,10 @@ class Feed:
         self._linger.cancel()
         self._end()
 
-    def _after(self, known: int) -> tuple[int, bytes]:
-        """The next events after that number: the number of the last one, and all of them."""
-        if known != self._latest[0]:
-            missing = self._number - known
-            if missing > len(self._kept):
-                raise TooSlowError(missing)
-            first = len(self._kept) - missing
-            some = range(first, min(first + AT_ONCE, len(self._kept)))
-            self._latest = known, known + len(some), b"".join(self._kept[at] for at in some)
-        return self._latest[1:]
-
     async def _begin(self) -> None:
         """Follow changes, and wait until the state is complete."""
         if self._ready is None:
-            self._number += 1  # what happened before is not known
+            self._events.clear()  # what happened before is not known
             self._followers.append(self._follow)
             self._files.subscribe(self._leases_changed)
             self._ready = asyncio.create_task(self._fill())
@@ -147,7 +120,7 @@ class Feed:
             self._soon.cancel()
             self._soon = None
         self._claims, self._decided = {}, {}
-        self._kept.clear()
+        self._events.clear()
 
     async def _fill(self) -> None:
         unnamed = list(self._policy.unnamed())
@@ -190,8 +163,7 @@ class Feed:
             self._look_soon()
         else:
             self._ends.clear()
-        self._news.set()
-        self._news = asyncio.Event()
+        self._events.wake()
 
     def _take(self, *, announce: bool) -> None:
         wall = time.time()
@@ -210,8 +182,8 @@ class Feed:
                     if claim.lease is not None:
                         self._decided.setdefault(claim.lease.address, None)
             for kind, claim in changes.changes(former, now, self._ends):
-                self._number += 1
-                self._kept.append(_encoded(changes.reply(self._number, kind, claim, wall)))
+                number = self._events.last + 1
+                self._events.add(_encoded(changes.reply(number, kind, claim, wall)))
 
 
 def _encoded(reply: MonitorReply) -> bytes:

@@ -15,13 +15,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, cast
 
 import msgspec
 
+from leasewatch.api.backlog import TooSlowError
 from leasewatch.api.connection import Connection
 from leasewatch.api.description import Method, methods
-from leasewatch.api.feed import TooSlowError
 from leasewatch.api.interface import NAME, SERVICE_NAME, Call, TooManyWaits, encoded
 from leasewatch.api.introspection import (
     INTERFACES,
@@ -34,7 +34,7 @@ from leasewatch.api.introspection import (
     VarlinkService,
 )
 from leasewatch.api.methods import LeaseWatch, MethodError
-from leasewatch.api.peers import Peer, Peers
+from leasewatch.api.peers import STREAMS, Peer, Peers, Waiting
 from leasewatch.api.sending import send_encoded, send_pages, send_whole
 from leasewatch.api.turns import Turns
 from leasewatch.daemon.logs import fields
@@ -133,7 +133,7 @@ class VarlinkServer:
     def _ended(self, connection: Connection, faulty: bool) -> None:
         peer, counters = self._connections.pop(connection), self._peers.counters
         counters.peers_faulty += faulty
-        counters.watchers_cut_off += faulty and peer.waiting == "Monitor"
+        counters.watchers_cut_off += faulty and peer.waiting in STREAMS
         self._peers.leave(peer)
 
     def _take(self, connection: Connection) -> None:
@@ -218,8 +218,7 @@ class VarlinkServer:
         if method.waits and method.streams and not call.more:
             raise MethodError(ExpectedMore())
         parameters = () if method.parameters is None else (_decoded(call, method.parameters),)
-        waiting: Literal["Monitor", "Wait"] = "Monitor" if method.streams else "Wait"
-        if method.waits and not self._peers.begin_waiting(peer, waiting):
+        if method.waits and not self._peers.begin_waiting(peer, cast("Waiting", method.name)):
             raise MethodError(TooManyWaits())
         return method, function(*parameters)
 

@@ -24,7 +24,8 @@ from leasewatch.api.answers import Answers
 from leasewatch.api.feed import Feed
 from leasewatch.api.interface import SourceEntry
 from leasewatch.api.methods import LeaseWatch
-from leasewatch.api.peers import Peers
+from leasewatch.api.peers import STREAMS, Peers
+from leasewatch.api.records import Records
 from leasewatch.api.server import VarlinkServer
 from leasewatch.api.source_entries import source_entries
 from leasewatch.api.turns import Turns
@@ -97,9 +98,11 @@ class Service:
         answers = Answers(self._policy, self._files.expired, self._sources)
         turns = Turns()
         self._feed = Feed(self._policy, self._table.followers, self._files, turns, self._counters)
+        self._records = Records(self._policy, self._table.changed, turns)
         lease_watch = LeaseWatch(
             answers,
             self._feed,
+            self._records,
             Waits(answers, self._table.followers),
             HistoryReader(paths.history, self._history.fault),
             self._table.generation,
@@ -218,6 +221,7 @@ class Service:
             unrelayed=frozenset(there.bridges.keys() - self._config.bridges()),
         )
         self._table.touch(self._policy.set_rules(rules))
+        self._records.rules_changed()
 
     def _sources(self) -> list[SourceEntry]:
         return source_entries(self._files.states(), self._inventory.problems, self._config.off())
@@ -237,7 +241,7 @@ class Service:
             sources_unreadable=sum(state.unreadable is not None for state in files),
             clients=len(self._peers),
             waiting=waiting.count("Wait"),
-            watching=waiting.count("Monitor"),
+            watching=sum(call in STREAMS for call in waiting),
             lookups_waiting=len(self._pending),
             log_level=logs.level(),
             counters=self._counters,

@@ -50,8 +50,11 @@ _PURE = (
         "api/changes.py",
     ),
     *("daemon/counters.py", "daemon/endpoint.py", "daemon/service_settings.py"),
-    *("daemon/dns_settings.py", "dns/table.py", "dns/wire.py", "dns/zone.py"),
-    *("api/description.py", "api/interface.py", "api/published.py"),
+    "daemon/dns_settings.py",
+    "dns/table.py",
+    "dns/wire.py",
+    "dns/zone.py",
+    *("api/description.py", "api/interface.py", "api/published.py", "api/records_interface.py"),
     *(
         "cli/export_formats.py",
         "cli/top/drawing.py",

@@ -9,6 +9,8 @@ Out: candidates for names, answers of names and addresses, sources, history; sta
 - `server` and `client` are the two sides, and `exchange` is what a client sends and receives on the
   socket. `peers` knows who is connected, `connection` finds whole calls in what a peer sends,
   `sending` sends long replies, and `turns` shares out the rounds of the event loop.
+- `records` has the published names for programs that keep a copy; its messages are in
+  `records_interface`. `backlog` keeps what a stream sent last, and each reader has its own pace.
 - `answers` finds the answers in the service's state. `offline` and `offline_history` give the same
   answers without the service: they read the published table, the lease files and the history once.
 - `feed` has the events of `Monitor`, which `changes` finds; `waits` has who waits for a name. Both

@@ -99,7 +99,7 @@ def _entry(peer: Peer) -> ClientEntry:
         command=_command(peer.pid),
         since=peer.since,
         calls=peer.calls,
-        waiting=peer.waiting or None,
+        waiting=peer.waiting,
     )
 
 

@@ -41,7 +41,7 @@ class StatusReply(msgspec.Struct, frozen=True, kw_only=True):
     sources_unreadable: Annotated[int, "lease files that cannot be read"]
     clients: Annotated[int, "connections now"]
     waiting: Annotated[int, "calls of Wait that wait now"]
-    watching: Annotated[int, "calls of Monitor that run now"]
+    watching: Annotated[int, "calls of Monitor and Records that run now"]
     lookups_waiting: Annotated[int, "lookups that wait for a domain's first address now"]
     log_level: str
     counters: Counters
@@ -59,7 +59,8 @@ class ClientEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     since: Annotated[float, "when it connected, in Unix seconds"]
     calls: int
     waiting: Annotated[
-        Literal["Wait", "Monitor"] | None, "Wait or Monitor: the call that waits; null: none"
+        Literal["Wait", "Monitor", "Records"] | None,
+        "Wait, Monitor or Records: the call that waits; null: none",
     ] = None
 
 

@@ -117,10 +117,17 @@ def _name(kind: type) -> str:
 def _used(kind: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]:
     """The structs in the fields of a struct, innermost first."""
     for hint in hints(kind).values():
-        for part in (hint, *get_args(hint)):
+        for part in _parts(hint):
             if isinstance(part, type) and issubclass(part, msgspec.Struct):
                 yield from _used(part)
                 yield part
+
+
+def _parts(hint: Any) -> Iterator[Any]:
+    """The type, and those in its brackets."""
+    yield hint
+    for argument in get_args(hint):
+        yield from _parts(argument)
 
 
 def _fields(kind: type[msgspec.Struct]) -> str:

@@ -32,6 +32,8 @@ from leasewatch.api.interface import (
     WaitParameters,
     WaitReply,
 )
+from leasewatch.api.records import Records
+from leasewatch.api.records_interface import RecordsReply
 from leasewatch.api.waits import Waits
 from leasewatch.history.reader import HistoryReader
 from leasewatch.history.rows import HistoryParameters
@@ -60,12 +62,14 @@ class LeaseWatch:
         self,
         answers: Answers,
         feed: Feed,
+        records: Records,
         waits: Waits,
         history: HistoryReader,
         generation: Callable[[], int],
     ) -> None:
         self._answers = answers
         self._feed = feed
+        self._records = records
         self._waits = waits
         self._history = history
         self._generation = generation
@@ -95,6 +99,14 @@ class LeaseWatch:
         A client that does not read is cut off.
         """
         return self._feed.watch(asked.since)
+
+    @waits
+    def records(self) -> AsyncIterator[Annotated[bytes, RecordsReply]]:
+        """What every published name answers, and then each change, after it was published.
+
+        A client that does not read is cut off.
+        """
+        return self._records.follow()
 
     @waits
     async def wait(self, asked: WaitParameters) -> WaitReply:

@@ -11,13 +11,14 @@ import time
 from asyncio.trsock import TransportSocket
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import Final, Literal
 
 from leasewatch.daemon.counters import Counters
 from leasewatch.daemon.seats import Seats, credentials, groups
 from leasewatch.daemon.service_settings import Limits
 
-Waiting = Literal["", "Wait", "Monitor"]
+Waiting = Literal["Wait", "Monitor", "Records"]
+STREAMS: Final = frozenset({"Monitor", "Records"})
 
 
 class Peer:
@@ -30,8 +31,8 @@ class Peer:
         self.pid, self.uid, self.gid = credentials(sock)
         self.since = time.time()
         self.calls = 0
-        self.waiting: Waiting = ""
-        """The call that waits; empty: none does."""
+        self.waiting: Waiting | None = None
+        """The call that waits; None: none does."""
         self.hang_up = hang_up
         self._sock = sock
 
@@ -104,7 +105,7 @@ class Peers:
         self._seats.leave(peer)
         self.end_waiting(peer)
 
-    def begin_waiting(self, peer: Peer, call: Literal["Wait", "Monitor"]) -> bool:
+    def begin_waiting(self, peer: Peer, call: Waiting) -> bool:
         """Let a call wait until `end_waiting`; False: its user has its share."""
         if self._waits[peer.uid] >= self._limits.waits_of_user:
             self.counters.waits_refused += 1
@@ -119,9 +120,9 @@ class Peers:
 
     def end_waiting(self, peer: Peer) -> None:
         """The call of `peer` that waited has ended; ignored if none did."""
-        if not peer.waiting:
+        if peer.waiting is None:
             return
-        peer.waiting = ""
+        peer.waiting = None
         self._waits[peer.uid] -= 1
         if not self._waits[peer.uid]:
             del self._waits[peer.uid]

@@ -70,7 +70,7 @@ def status(paths: Paths, output: str) -> None:
 def clients(paths: Paths, output: frame.Format) -> None:
     """List who is connected to the service.
 
-    The oldest connection comes first. WAITS is the call that waits for something: Wait or Monitor.
+    The oldest connection comes first. WAITS is the call that waits: Wait, Monitor or Records.
     """
     pages = varlink_client.replies(paths.varlink, admin.CLIENTS, None, ClientsReply)
     now = time.time()

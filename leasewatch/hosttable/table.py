@@ -16,12 +16,13 @@ from leasewatch.daemon.alarm import Alarm
 from leasewatch.daemon.counters import Counters
 from leasewatch.daemon.logs import Recent, fields
 from leasewatch.hosttable.publisher import Publisher
-from leasewatch.model import Claim, LeaseChange, NeighbourChange
+from leasewatch.model import Claim, HostRecord, LeaseChange, NeighbourChange
 from leasewatch.names.policy import Decision, NamePolicy
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.snapshot import SnapshotError
 
 Follower = Callable[[str, Decision], None]
+Changed = Callable[[str, tuple[HostRecord, ...]], None]
 _LOG = logging.getLogger(__name__)
 
 
@@ -43,6 +44,8 @@ class HostTable:
         self._counters = counters or Counters()
         self.followers: list[Follower] = []
         """Each is called with every name that was decided, maybe as before, and its decision."""
+        self.changed: list[Changed] = []
+        """Each is called with every name whose records in the table changed, and these."""
         self._pending_wait = 0
         self._touched: set[str] = set()
         """Names to decide again."""
@@ -118,10 +121,18 @@ class HostTable:
                 self._decided(claim)
             for follower in self.followers:
                 follower(name, decision)
-            try:
-                self._due |= self._publisher.set(name, decision.records, wall)
-            except ValueError as error:
-                self._log_once("name keeps its previous addresses", name=name, why=error)
+            self._set(name, decision.records, wall)
+
+    def _set(self, name: str, records: tuple[HostRecord, ...], wall: float) -> None:
+        try:
+            if not self._publisher.set(name, records, wall):
+                return
+        except ValueError as error:
+            self._log_once("name keeps its previous addresses", name=name, why=error)
+            return
+        self._due = True
+        for changed in self.changed:
+            changed(name, records)
 
     def _update(self) -> None:
         """Decide the touched names, and write the table if that changes it.

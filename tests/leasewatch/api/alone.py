@@ -8,6 +8,7 @@ from leasewatch.api.answers import Answers
 from leasewatch.api.feed import Feed
 from leasewatch.api.methods import LeaseWatch
 from leasewatch.api.peers import Peers
+from leasewatch.api.records import Records
 from leasewatch.api.server import VarlinkServer
 from leasewatch.api.turns import Turns
 from leasewatch.api.waits import Waits
@@ -26,5 +27,6 @@ def server(
     turns = Turns()
     feed = Feed(NamePolicy(Rules()), followers, LeaseFiles(FirstSeen()), turns)
     waits = Waits(answers, followers)
-    methods = LeaseWatch(answers, feed, waits, history, lambda: generation)
+    records = Records(NamePolicy(Rules()), [], turns)
+    methods = LeaseWatch(answers, feed, records, waits, history, lambda: generation)
     return VarlinkServer(path, methods, peers, turns)

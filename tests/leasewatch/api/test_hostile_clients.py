@@ -213,7 +213,7 @@ def test_a_slow_reader_that_sends_no_more_gets_the_whole_reply(
     assert len(json.loads(reply[:-1])["parameters"]["entries"]) == GUESTS
 
 
-@pytest.mark.parametrize("method", [interface.MONITOR, interface.WAIT])
+@pytest.mark.parametrize("method", [interface.MONITOR, interface.RECORDS, interface.WAIT])
 def test_a_call_that_waits_ends_with_its_peer(
     lab: Served, crowd: contextlib.ExitStack, method: str
 ) -> None:

@@ -3,8 +3,9 @@
     with running(KNOT, tmp_path / "knot", config=text) as server:
         assert server.ask("web1.lab.test") == ["10.77.0.5"]
 
-They are the programs that `packaging/prepare --test` unpacks, or those of another root. Everything
-that a server writes is below the folder that it was given. It knows nothing of what is tested.
+They are the programs that `packaging/prepare --test` unpacks, or those of another root
+(tests/system/test_name_servers_sid.py). Everything that a server writes is below the folder that it
+was given. It knows nothing of what is tested.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Share out the connections of a socket that every local user may use, so that no user fills it."""
+"""Share out the connections of a socket that many users may use, so that no user fills it."""
 
 from __future__ import annotations
 
@@ -58,21 +58,25 @@ def peer_pid(sock: socket.socket | TransportSocket) -> int:
 class Seats(Generic[_T]):
     """Who has a connection now: `most` of all users together, `most_of_user` of one user.
 
-    Root has `most_of_user` of its own beside them.
+    A user is a uid, or the address of a client. Root has `most_of_user` of its own beside them.
     """
 
     def __init__(self, most: int, most_of_user: int) -> None:
         self.most = most
         self.most_of_user = most_of_user
         """Both may be changed at any time; guests who have a seat keep it."""
-        self._users: dict[int, dict[_T, None]] = {}
+        self._users: dict[Hashable, dict[_T, None]] = {}
         """Each user's guests, the oldest first. A user without a guest has no entry."""
-        self._uid: dict[_T, int] = {}
+        self._uid: dict[_T, Hashable] = {}
 
     def __len__(self) -> int:
         return len(self._uid)
 
-    def enter(self, guest: _T, uid: int) -> _T | None:
+    def guests(self) -> list[_T]:
+        """Who has a seat."""
+        return list(self._uid)
+
+    def enter(self, guest: _T, uid: Hashable) -> _T | None:
         """Give `guest` a seat. Returns the guest whose connection the caller must close, if any.
 
         That is `guest` itself if its user has its share already. If all seats are taken, it is the

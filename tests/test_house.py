@@ -54,8 +54,7 @@ _PURE = (
     *(f"dns/{name}.py" for name in ("answers", "queries", "reverse_names", "sorted_addresses")),
     "dns/table.py",
     "dns/views.py",
-    "dns/wire.py",
-    "dns/zone.py",
+    *(f"dns/{name}.py" for name in ("catalog", "site_zones", "wire", "zone")),
     *("api/description.py", "api/interface.py", "api/published.py", "api/records_interface.py"),
     *(
         "cli/export_formats.py",

@@ -181,6 +181,13 @@ def _mutual_faults(settings: DnsSettings) -> Faults:
         yield "pull", "needs site: a peer's names are below HOST.vm.SITE"
     if settings.catalog and not settings.site:
         yield "catalog", "needs site: the catalog is catalog.vm.SITE"
+    if settings.catalog == "direct":
+        for text in settings.pull:
+            if peer(text).place is None:
+                yield (
+                    "catalog",
+                    f'"direct" needs the address of each peer: pull = ["{text} ADDRESS"]',
+                )
 
 
 def _guest_faults(network: str, others: list[str]) -> Faults:

@@ -5,6 +5,9 @@ Out: answers, zones, NOTIFY, updates, and the table of the peers' names for the 
 
 - `table` holds the names of this host as `Records` reports them (pure).
 - `zone` keeps one zone in wire form with its journal; `wire` makes names and data (both pure).
+- `site_zones` says which names the site gets, `catalog` which zones (both pure). `own_zones` keeps
+  those zones as the table and the settings want them.
+- `zones` holds every zone that is served; `state` stores each serial before it is served.
 - `transfers` gives zones to name servers that sign with the key; `notify` reports new serials to
   them until they ask. `signatures` checks TSIG, `replies` frames what is sent.
 - Each part of the process has configure, start, stop and table_changed. None waits for another.

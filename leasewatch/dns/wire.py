@@ -76,6 +76,12 @@ def parents(name: Name) -> Iterator[Name]:
         start += 1 + name[start]
 
 
+def data(record: bytes) -> Data:
+    """Type and data of a record of a zone (`zone`)."""
+    start = record.index(b"\xc0\x0c") + 2
+    return int.from_bytes(record[start : start + 2], "big"), record[start + 10 :]
+
+
 def address(value: Address) -> Data:
     """An A or AAAA record."""
     return (A if len(value) == 4 else AAAA), value

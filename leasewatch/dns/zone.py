@@ -10,9 +10,10 @@ A change has two parts, so that a serial is stored before it is served: `plan` m
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, KeysView, Mapping
 from itertools import chain, dropwhile
 from typing import Final, Literal, NamedTuple
 
@@ -54,6 +55,17 @@ class Step(NamedTuple):
     serial: int
     removed: tuple[Record, ...]
     added: tuple[Record, ...]
+    digest: int
+    """Of the zone's content afterwards, see `Kept`."""
+
+
+class Kept(NamedTuple):
+    """What a restart needs to know of a zone."""
+
+    serial: int
+    """The last one that may have been served."""
+    digest: int | None
+    """A hash of head and records, in any order: 128 bits. None: not known."""
 
 
 class Transfer(NamedTuple):
@@ -88,12 +100,13 @@ def owner(record: Record) -> Name:
 class Zone:
     """Names, records and journal of one zone. Its names are relative, folded, in wire form."""
 
-    def __init__(self, apex: str, head: Head) -> None:
+    def __init__(self, apex: str, head: Head, kept: Kept | None = None) -> None:
         self.apex = apex
         """Folded, without final dot."""
         self.head = head
         self.serial = 0
         """0: nothing to serve yet."""
+        self._kept = kept or Kept(0, None)
         self.size = 0
         """Bytes of all records but SOA and NS."""
         self.journal: deque[Step] = deque()
@@ -105,6 +118,7 @@ class Zone:
         self._ns = tuple(
             self.record(b"", (wire.NS, wire.absolute(server))) for server in head.nameservers
         )
+        self._digest = _digest((self.soa(0), *self._ns))
 
     def __len__(self) -> int:
         """How many names it has besides the apex."""
@@ -132,7 +146,7 @@ class Zone:
         """Whether there is a record at the name or below it (RFC 8020)."""
         return not name or name in self._names or name in self._above
 
-    def names(self) -> Collection[Name]:
+    def names(self) -> KeysView[Name]:
         """All names that have records besides the apex."""
         return self._names.keys()
 
@@ -168,13 +182,11 @@ class Zone:
         """Whether a name of this zone has at most 255 bytes (RFC 1035, 2.3.4)."""
         return len(name) + len(self.apex) + 2 <= wire.MAX_NAME
 
-    def plan(
-        self, wanted: Mapping[Name, Iterable[Data]], now: float, *, force: bool = False
-    ) -> Step | None:
+    def plan(self, wanted: Mapping[Name, Iterable[Data]], now: float) -> Step | None:
         """The step that gives these names these records, and no records to those without any.
 
-        Other names stay. None: nothing changes, unless `force` or the zone has no serial yet.
-        `now` is in Unix seconds.
+        Other names stay. None: nothing changes. The first step gives the zone its serial: the one
+        that was kept, if the content is the same. `now` is in Unix seconds.
         """
         removed: list[Record] = []
         added: list[Record] = []
@@ -183,9 +195,14 @@ class Zone:
             new = {self.record(name, one) for one in data}
             removed += [record for record in old if record not in new]
             added += sorted(new.difference(old))
-        if not removed and not added and self.serial and not force:
+        if not removed and not added and self.serial:
             return None
-        return Step(self.serial, next_serial(self.serial, now), tuple(removed), tuple(added))
+        digest = (self._digest + _digest(added) - _digest(removed)) % (1 << 128)
+        if not self.serial and digest == self._kept.digest:
+            serial = self._kept.serial
+        else:
+            serial = next_serial(self.serial or self._kept.serial, now)
+        return Step(self.serial, serial, tuple(removed), tuple(added), digest)
 
     def apply(self, step: Step) -> None:
         """Take a step that `plan` made from the zone as it is."""
@@ -201,13 +218,13 @@ class Zone:
             changes[owner(record)].add(record)
         for name, records in changes.items():
             self._set(name, tuple(sorted(records)))
-        self.serial = step.serial
+        self.serial, self._digest = step.serial, step.digest
         self.size += _size(step.added) - _size(step.removed)
         if step.old:
-            self.remember(step)
+            self._remember(step)
 
-    def remember(self, step: Step) -> None:
-        """Add a step to the journal and drop what is too much."""
+    def _remember(self, step: Step) -> None:
+        """Add a step to the journal and drop the oldest ones that are too much."""
         self.journal.append(step)
         self._journal_size += _size(step.removed) + _size(step.added)
         most = max(MAX_JOURNAL, self.size)
@@ -240,6 +257,14 @@ class Zone:
         back = struct.pack("!IIII", head.refresh, head.retry, head.expire, head.minimum)
         record = self.record(b"", (wire.SOA, names + bytes(4) + back))
         return record[: -len(back) - 4], back
+
+
+def _digest(records: Iterable[Record]) -> int:
+    """A sum of hashes: a change of a record costs nothing for the others."""
+    return sum(
+        int.from_bytes(hashlib.blake2b(record, digest_size=16).digest(), "big")
+        for record in records
+    ) % (1 << 128)
 
 
 def _size(records: Iterable[Record]) -> int:

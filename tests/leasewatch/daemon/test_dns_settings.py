@@ -108,6 +108,7 @@ FAULTS = {
     SITE + "host = 'hosta'\npull = ['hosta']": 'pull[0]: "hosta" is this host',
     "catalog = 'direct'": "catalog: needs site",
     SITE + "catalog = 'all'": "catalog: ",
+    SITE + "catalog = 'direct'\npull = ['hostb']": 'catalog: "direct" needs the address',
     "guests = {lab = 'dmz'}": "guests",
     "guests = {lab = ['d m']}": 'guests.lab: "d m" is no name of a network',
     "guests = {'*' = ['lab']}": "guests.*: ",

@@ -1,0 +1,104 @@
+"""The serials of zones on disk: one small file per zone, rewritten in place before each step.
+
+The members of the catalog are there too, because their ids have to stay.
+
+A secondary ignores a zone whose serial went back. So no serial is served that is not stored.
+
+A killed process loses nothing, because the kernel has the page. The files are not synced to disk:
+after a reboot the last ones may be missing. So the content of an earlier boot counts as unknown,
+and the zone gets a new serial: the Unix time, which is past every serial that was served. The same
+happens with a lost disk and a broken file.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import re
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from leasewatch.daemon.logs import fields
+from leasewatch.dns.catalog import Member
+from leasewatch.dns.zone import Kept
+from nss_pyvirt.replacing import open_regular, replace
+
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+_MOST: Final = 200
+"""Bytes of a file."""
+_LINE: Final = re.compile(
+    rb"serial ([0-9]{10}) content ([0-9a-f]{32}) boot ([0-9a-f-]{36}) crc ([0-9a-f]{8})\n"
+)
+
+log = logging.getLogger(__name__)
+
+
+class State:
+    """The folder of these files: APEX.serial, and catalog.json."""
+
+    def __init__(self, folder: Path, boot: str | None = None) -> None:
+        self._folder = folder
+        self._boot = _BOOT_ID.read_text().strip() if boot is None else boot
+
+    def load(self, apex: str) -> Kept | None:
+        """What is known of a zone; None: nothing. A broken file is logged."""
+        path = self._path(apex)
+        try:
+            content = _read(path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            log.warning("state-unreadable %s", fields(file=path, error=error.strerror))
+            return None
+        found = _LINE.fullmatch(content)
+        if found is None or b"%08x" % zlib.crc32(content[: found.start(4)]) != found[4]:
+            hint = "the zone gets the Unix time as its serial; secondaries fetch all of it"
+            log.warning("state-broken %s", fields(file=path, hint=hint))
+            return None
+        same_boot = found[3].decode() == self._boot
+        return Kept(int(found[1]), int(found[2], 16) if same_boot else None)
+
+    def store(self, apex: str, kept: Kept) -> None:
+        """Write a zone's serial. Raises OSError."""
+        line = f"serial {kept.serial:010} content {kept.digest or 0:032x} boot {self._boot} crc "
+        content = f"{line}{zlib.crc32(line.encode()):08x}\n".encode()
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = open_regular(self._path(apex), 0o600)
+        try:
+            if os.pwrite(fd, content, 0) != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.ftruncate(fd, len(content))
+        finally:
+            os.close(fd)
+
+    def members(self) -> dict[str, Member]:
+        """The members and former members of the catalog. A broken file is logged."""
+        path = self._folder / "catalog.json"
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=dict[str, Member])
+        except FileNotFoundError:
+            return {}
+        except (OSError, msgspec.DecodeError) as error:
+            hint = "members that came back may have the id that they had before"
+            log.warning("state-broken %s", fields(file=path, error=str(error), hint=hint))
+            return {}
+
+    def store_members(self, members: Mapping[str, Member]) -> None:
+        """Raises OSError."""
+        replace(self._folder / "catalog.json", msgspec.json.encode(members), mode=0o600)
+
+    def _path(self, apex: str) -> Path:
+        return self._folder / f"{apex}.serial"
+
+
+def _read(path: Path) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        return os.read(fd, _MOST)
+    finally:
+        os.close(fd)

@@ -15,13 +15,14 @@ environment=$(dirname "$(dirname "$here")")/.venv/bin/python
 . "$here/mirror.sh"
 
 # In namespaces, so that its mounts and processes end with it. mmdebstrap needs half of debootstrap's
-# processor time.
+# processor time. A mirror of sid may lag behind for longer than its Release file is valid.
 bootstrap() { # ROOT SUITE PACKAGES
     local -a archive
     mapfile -t archive < <(mirror bookworm) # none or one: mmdebstrap's own
     timeout 1200 unshare --mount --pid --fork --kill-child=KILL --mount-proc --propagation private \
         mmdebstrap --quiet --mode=root --variant=minbase --format=directory \
-        --dpkgopt=force-unsafe-io --include="${3// /,}" "$2" "$1" "${archive[@]}"
+        --dpkgopt=force-unsafe-io --aptopt='Acquire::Check-Valid-Until "false"' \
+        --include="${3// /,}" "$2" "$1" "${archive[@]}"
 }
 
 # The host's apt fetches, by the host's ways through the network.

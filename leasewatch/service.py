@@ -22,7 +22,7 @@ from leasewatch.api.admin import Admin
 from leasewatch.api.admin_interface import ADMIN, StatusReply
 from leasewatch.api.answers import Answers
 from leasewatch.api.feed import Feed
-from leasewatch.api.interface import SourceEntry
+from leasewatch.api.interface import NAME, SourceEntry
 from leasewatch.api.methods import LeaseWatch
 from leasewatch.api.peers import STREAMS, Peers
 from leasewatch.api.records import Records
@@ -30,10 +30,11 @@ from leasewatch.api.server import VarlinkServer
 from leasewatch.api.source_entries import source_entries
 from leasewatch.api.turns import Turns
 from leasewatch.api.waits import Waits
-from leasewatch.daemon import logs, memory, notify
+from leasewatch.daemon import activation, logs, memory, notify
 from leasewatch.daemon.alarm import Alarm
 from leasewatch.daemon.counters import Counters
 from leasewatch.daemon.logs import fields
+from leasewatch.dns.hook import ResolveHook
 from leasewatch.history.reader import HistoryReader
 from leasewatch.history.writer import History
 from leasewatch.hosttable.pending import PendingServer
@@ -92,7 +93,7 @@ class Service:
             self._policy,
             paths.snapshot,
             self._history.decided,
-            self._pending.published,
+            self._published,
             self._counters,
         )
         answers = Answers(self._policy, self._files.expired, self._sources)
@@ -107,7 +108,11 @@ class Service:
             HistoryReader(paths.history, self._history.fault),
             self._table.generation,
         )
-        self._varlink = VarlinkServer(paths.varlink, lease_watch, self._peers, turns)
+        self._varlink = VarlinkServer(paths.varlink, self._peers, turns)
+        self._varlink.offer(NAME, lease_watch)
+        self._hook = ResolveHook(paths, activation.inherited(), turns, self._counters)
+        if self._hook.is_on:
+            self._table.followers.append(self._hook.follow)
         self._varlink.offer(ADMIN, Admin(self._peers, self._status, self._reload))
         self._metrics = Metrics(self._status)
         logs.set_level(self._config.log.level)
@@ -143,6 +148,7 @@ class Service:
     async def _start(self) -> None:
         """From the files as they are to the first table."""
         self._table.configure(self._config.names.pending_wait)
+        self._hook.configure(self._config)
         self._look_at_everything()
         await self._settle(self._table.adopt())
         self._catch_up_with_the_past()
@@ -152,6 +158,7 @@ class Service:
         self._neighbours.rescan()  # whose MACs are known by now
         self._history.start(self._policy.held, self._files.is_waiting)
         self._varlink.start()
+        self._hook.start()
         self._metrics.configure(self._config.metrics.listen)
         self._rescan_alarm.set(self._rescan_seconds)
 
@@ -185,9 +192,15 @@ class Service:
         self._neighbours.stop()
         self._pending.stop()
         self._metrics.stop()
+        await self._hook.stop()
         await self._varlink.stop()
         self._feed.stop()
         await self._history.stop()
+
+    def _published(self) -> None:
+        """Answer the lookups that have waited for the table."""
+        self._pending.published()
+        self._hook.lookups.published()
 
     def _paths_changed(self, paths: set[str]) -> None:
         if self._files.look(paths):
@@ -211,13 +224,15 @@ class Service:
         names, there = self._config.names, self._inventory
         host = labels.fold(socket.gethostname())
         reserved = {host, host.split(".")[0], *map(labels.fold, names.reserved)}
+        prefixes = self._neighbours.prefixes()
+        self._hook.set_networks(there.suffixes, prefixes)
         rules = Rules(
             guest_claims=names.guest_claims,
             reserved=frozenset(reserved),
             defined=there.defined,
             suffixes=there.suffixes,
             ipv6=self._neighbours.ipv6_networks(),
-            prefixes=self._neighbours.prefixes(),
+            prefixes=prefixes,
             unrelayed=frozenset(there.bridges.keys() - self._config.bridges()),
         )
         self._table.touch(self._policy.set_rules(rules))
@@ -242,7 +257,7 @@ class Service:
             clients=len(self._peers),
             waiting=waiting.count("Wait"),
             watching=sum(call in STREAMS for call in waiting),
-            lookups_waiting=len(self._pending),
+            lookups_waiting=len(self._pending) + len(self._hook.lookups),
             log_level=logs.level(),
             counters=self._counters,
         )
@@ -270,6 +285,7 @@ class Service:
         if not faults:
             self._config = wanted
             self._table.configure(wanted.names.pending_wait)
+            self._hook.configure(wanted)
             self._history.configure(wanted.history)
             self._peers.limits, self._peers.admins = wanted.api, _admins()
             logs.set_level(wanted.log.level)

@@ -49,6 +49,7 @@ _PURE = (
         "api/answers.py",
         "api/changes.py",
     ),
+    *(f"dns/hook_{name}.py" for name in ("answers", "filters", "interface")),
     *("daemon/counters.py", "daemon/endpoint.py", "daemon/service_settings.py"),
     "daemon/dns_settings.py",
     *(f"dns/{name}.py" for name in ("answers", "queries", "reverse_names", "sorted_addresses")),

@@ -4,7 +4,8 @@ In: what the peer sends, and who it is. Out: `ready` is called while a call wait
 knows how calls are separated (https://varlink.org/Method-Call), not what they mean.
 
 What must hold: a peer costs a bounded amount of memory. It has IDLE_SECONDS to send a whole call,
-and as long to take a whole reply. Only a call that waits may take as long as it takes.
+and as long to take a whole reply. Only a call that waits may take as long as it takes, and, with
+`keep_idle`, the silence between two calls.
 """
 
 from __future__ import annotations
@@ -29,10 +30,15 @@ class Connection(asyncio.BufferedProtocol):
     """
 
     def __init__(
-        self, ready: Callable[[Connection], None], ended: Callable[[Connection, bool], None]
+        self,
+        ready: Callable[[Connection], None],
+        ended: Callable[[Connection, bool], None],
+        *,
+        keep_idle: bool = False,
     ) -> None:
         self._ready = ready
         self._ended = ended
+        self._keep_idle = keep_idle
         self._transport: asyncio.Transport | None = None
         self._received = bytearray()
         self._busy = False
@@ -116,6 +122,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what was received."""
+        if self._is_idle():
+            self._since = self._loop.time()
         self._received += _RECEIVED[:nbytes]
         if not self._busy:
             self._look()
@@ -168,6 +176,10 @@ class Connection(asyncio.BufferedProtocol):
         elif self._at_end:
             self._transport.close()  # once all is sent
 
+    def _is_idle(self) -> bool:
+        """Whether the peer may be silent: it has sent nothing since the last reply."""
+        return self._keep_idle and not self._busy and not self._received
+
     def _answered(self, task: asyncio.Task[None]) -> None:
         self._task = None
         if task.cancelled():
@@ -182,7 +194,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _time_passed(self) -> None:
         """End it if the peer was waited for too long."""
-        limited = not self._patient or self._drained is not None
+        limited = not (self._patient or self._is_idle()) or self._drained is not None
         late = (self._since if limited else self._loop.time()) + IDLE_SECONDS
         if late <= self._loop.time():
             self.hang_up(faulty=True)

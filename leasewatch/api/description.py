@@ -133,7 +133,8 @@ def _parts(hint: Any) -> Iterator[Any]:
 def _fields(kind: type[msgspec.Struct]) -> str:
     """The fields in brackets: in one line if none has a comment."""
     types = hints(kind, include_extras=True)
-    fields = {name: f"{name}: {_type(types[name])}" for name in kind.__struct_fields__}
+    names = zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True)
+    fields = {name: f"{encoded}: {_type(types[name])}" for name, encoded in names}
     comments = {name: _comment(_note(types[name]), "  ") for name in fields}
     if not any(comments.values()):
         return f"({', '.join(fields.values())})"

@@ -6,6 +6,7 @@ https://varlink.org/Service fixes its methods, errors and text.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -76,8 +77,15 @@ SERVICE_ERRORS = (
 )
 
 
+Interface = tuple[type, tuple[type[msgspec.Struct], ...]]
+"""The methods of an interface, and its errors."""
+
+
 class VarlinkService:
     """The Varlink service interface, which every Varlink service has."""
+
+    def __init__(self, interfaces: Mapping[str, Interface]) -> None:
+        self._interfaces = interfaces
 
     def get_info(self) -> Info:
         """Names this service and its interfaces."""
@@ -86,22 +94,24 @@ class VarlinkService:
             product="leasewatch",
             version=__version__,
             url="",
-            interfaces=list(INTERFACES),
+            interfaces=list(self._interfaces),
         )
 
     def get_interface_description(self, asked: WantedInterface) -> Description:
         """The text of an interface."""
-        if asked.interface not in INTERFACES:
+        if asked.interface not in self._interfaces:
             raise MethodError(InterfaceNotFound(interface=asked.interface))
-        return Description(description=describe(asked.interface, *INTERFACES[asked.interface]))
+        parts = self._interfaces[asked.interface]
+        return Description(description=describe(asked.interface, *parts))
 
 
-INTERFACES: Final[dict[str, tuple[type, tuple[type[msgspec.Struct], ...]]]] = {
-    SERVICE_NAME: (VarlinkService, SERVICE_ERRORS),
+OF_EVERY_SERVICE: Final[dict[str, Interface]] = {SERVICE_NAME: (VarlinkService, SERVICE_ERRORS)}
+INTERFACES: Final[dict[str, Interface]] = {
+    **OF_EVERY_SERVICE,
     NAME: (LeaseWatch, ERRORS),
     ADMIN: (Admin, ADMIN_ERRORS),
 }
-"""What the service offers: the methods of each interface, and its errors."""
+"""What the service offers on its own socket."""
 
 
 def write_files(folder: Path) -> None:

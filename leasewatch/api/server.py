@@ -1,8 +1,8 @@
 """The Varlink server. Every local user may ask, so no peer may cost more than its share.
 
 It knows who is connected and which method a call means, not where the answers come from: it calls
-the methods of `LeaseWatch`, `Admin` and `VarlinkService`. A call asks for a list with `more` set,
-and gets a reply per page, or without, and gets one reply that is sent page by page.
+the methods of the interfaces that it is made to offer. A call asks for a list with `more` set, and
+gets a reply per page, or without, and gets one reply that is sent page by page.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import logging
 import re
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from functools import partial
 from pathlib import Path
@@ -22,18 +22,19 @@ import msgspec
 from leasewatch.api.backlog import TooSlowError
 from leasewatch.api.connection import Connection
 from leasewatch.api.description import Method, methods
-from leasewatch.api.interface import NAME, SERVICE_NAME, Call, TooManyWaits, encoded
+from leasewatch.api.interface import SERVICE_NAME, Call, TooManyWaits, encoded
 from leasewatch.api.introspection import (
     INTERFACES,
     SERVICE_ERRORS,
     ExpectedMore,
+    Interface,
     InterfaceNotFound,
     InvalidParameter,
     MethodNotFound,
     PermissionDenied,
     VarlinkService,
 )
-from leasewatch.api.methods import LeaseWatch, MethodError
+from leasewatch.api.methods import MethodError
 from leasewatch.api.peers import STREAMS, Peer, Peers, Waiting
 from leasewatch.api.sending import send_encoded, send_pages, send_whole
 from leasewatch.api.turns import Turns
@@ -52,42 +53,46 @@ _LOG = logging.getLogger(__name__)
 
 
 class VarlinkServer:
-    """Serves `path` (mode 0666) from `start` until `stop`."""
+    """Serves a path (mode 0666), or a socket that listens already, from `start` until `stop`.
 
-    def __init__(self, path: Path, lease_watch: LeaseWatch, peers: Peers, turns: Turns) -> None:
-        self._path = path
+    `keep_idle`: a connection may be silent between two calls for as long as it likes.
+    """
+
+    def __init__(
+        self,
+        place: Path | socket.socket,
+        peers: Peers,
+        turns: Turns,
+        interfaces: Mapping[str, Interface] = INTERFACES,
+        *,
+        keep_idle: bool = False,
+    ) -> None:
+        self._place = place
         self._peers = peers
-        self._methods: dict[str, tuple[Method, Callable[..., Any]]] = {}
-        self.offer(NAME, lease_watch)
-        self.offer(SERVICE_NAME, VarlinkService())
         self._turns = turns
+        self._interfaces = interfaces
+        self._keep_idle = keep_idle
+        self._methods: dict[str, tuple[Method, Callable[..., Any]]] = {}
+        self.offer(SERVICE_NAME, VarlinkService(interfaces))
         self._listener: socket.socket | None = None
         self._connections: dict[Connection, Peer] = {}
         self._connecting: set[asyncio.Task[None]] = set()
 
     def offer(self, name: str, interface: object) -> None:
-        """Answer the calls of one of INTERFACES with these methods."""
+        """Answer the calls of one of the interfaces with these methods."""
         for method in methods(type(interface)):
             function = getattr(interface, method.attribute)
             self._methods[f"{name}.{method.name}"] = (method, function)
 
     def start(self) -> None:
         """Listen. Replaces a socket that a killed service left; raises OSError."""
-        self._path.unlink(missing_ok=True)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-        try:
-            listener.setblocking(False)
-            listener.bind(str(self._path))
-            self._path.chmod(0o666)
-            listener.listen(_BACKLOG)
-        except OSError:
-            listener.close()
-            raise
-        self._listener = listener
+        place = self._place
+        self._listener = listener = _bound(place) if isinstance(place, Path) else place
+        listener.setblocking(False)
         self._listen(listener)
 
     async def stop(self) -> None:
-        """End every connection and remove the socket."""
+        """End every connection, and remove the socket that `start` made."""
         if self._listener is not None:
             asyncio.get_running_loop().remove_reader(self._listener)
             self._listener.close()
@@ -96,7 +101,8 @@ class VarlinkServer:
             connection.hang_up()
         over = [connection.over for connection in self._connections]
         await asyncio.gather(*self._connecting, *over, return_exceptions=True)
-        self._path.unlink(missing_ok=True)
+        if isinstance(self._place, Path):
+            self._place.unlink(missing_ok=True)
 
     def _listen(self, listener: socket.socket) -> None:
         if listener is self._listener:  # not stopped meanwhile
@@ -117,7 +123,7 @@ class VarlinkServer:
 
     def _admit(self, sock: socket.socket) -> None:
         sock.setblocking(False)
-        connection = Connection(self._ready, self._ended)
+        connection = Connection(self._ready, self._ended, keep_idle=self._keep_idle)
         peer = self._peers.enter(sock, connection.hang_up)
         if peer is None:
             sock.close()
@@ -208,7 +214,7 @@ class VarlinkServer:
     def _call(self, call: Call, peer: Peer) -> tuple[Method, Any]:
         """The method, and what it returns; raises MethodError."""
         interface = call.method.rpartition(".")[0]
-        if interface not in INTERFACES:
+        if interface not in self._interfaces:
             raise MethodError(InterfaceNotFound(interface=interface))
         if call.method not in self._methods:
             raise MethodError(MethodNotFound(method=call.method))
@@ -221,6 +227,20 @@ class VarlinkServer:
         if method.waits and not self._peers.begin_waiting(peer, cast("Waiting", method.name)):
             raise MethodError(TooManyWaits())
         return method, function(*parameters)
+
+
+def _bound(path: Path) -> socket.socket:
+    """A socket that listens at `path`; raises OSError."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        listener.bind(str(path))
+        path.chmod(0o666)
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def _decoded(call: Call, kind: type[msgspec.Struct]) -> msgspec.Struct:

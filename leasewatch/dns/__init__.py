@@ -10,10 +10,12 @@ Out: answers, zones, NOTIFY, updates, and the table of the peers' names for the 
 - `zones` holds every zone that is served; `state` stores each serial before it is served.
 - `transfers` gives zones to name servers that sign with the key; `notify` reports new serials to
   them until they ask. `signatures` checks TSIG, `replies` frames what is sent.
+- `hook` is systemd-resolved's hook; `hook_filters` and `hook_answers` (pure) say for which names it
+  is asked and what it answers. It is the one part that runs in the service, without dnspython.
 - Each part of the process has configure, start, stop and table_changed. None waits for another.
 
 What must hold: this room runs in a process of its own, as the user leasewatch-dns. It reads no
 lease file. Every DNS client, peer and secondary is untrusted: sizes, counts and times are bounded.
 While the service is away, the last names stay. No key is printed or logged. Only this room imports
-dnspython, and only the commands `leasewatch dns` import this room.
+dnspython, and only the commands `leasewatch dns` import this room, apart from `hook`.
 """

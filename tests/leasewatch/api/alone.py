@@ -6,6 +6,7 @@ from pathlib import Path
 
 from leasewatch.api.answers import Answers
 from leasewatch.api.feed import Feed
+from leasewatch.api.interface import NAME
 from leasewatch.api.methods import LeaseWatch
 from leasewatch.api.peers import Peers
 from leasewatch.api.records import Records
@@ -29,4 +30,6 @@ def server(
     waits = Waits(answers, followers)
     records = Records(NamePolicy(Rules()), [], turns)
     methods = LeaseWatch(answers, feed, records, waits, history, lambda: generation)
-    return VarlinkServer(path, methods, peers, turns)
+    made = VarlinkServer(path, peers, turns)
+    made.offer(NAME, methods)
+    return made

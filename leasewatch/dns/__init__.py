@@ -12,6 +12,8 @@ Out: answers, zones, NOTIFY, updates, and the table of the peers' names for the 
   them until they ask. `signatures` checks TSIG, `replies` frames what is sent.
 - `hook` is systemd-resolved's hook; `hook_filters` and `hook_answers` (pure) say for which names it
   is asked and what it answers. It is the one part that runs in the service, without dnspython.
+- `updates` keeps a flat zone of another server (RFC 2136): `update_names` says which names,
+  `update_plan` which changes, `update_messages` how (all pure); `updater` makes them.
 - Each part of the process has configure, start, stop and table_changed. None waits for another.
 
 What must hold: this room runs in a process of its own, as the user leasewatch-dns. It reads no

@@ -1,0 +1,196 @@
+"""Keeps this host's names in a flat zone of another server (RFC 2136): `[dns.update]`.
+
+It follows the table, sends what has changed, and tries again after an outage. After a start, an
+outage, and when somebody else has changed the zone, it compares the zone with what should be there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from leasewatch.daemon.logs import NOTICE, Recent, fields
+from leasewatch.dns.table import NameTable
+from leasewatch.dns.update_names import MAX_NAMES, Wanted
+from leasewatch.dns.update_notes import Notes, other_zones
+from leasewatch.dns.update_plan import Owner, UpdatePlan
+from leasewatch.dns.update_server import ServerError, UpdateServer
+from leasewatch.dns.updater import Updater
+
+_GATHER: Final = 0.005
+"""Seconds between a change and its message, so that changes that come together go together."""
+_FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0
+"""Seconds between two tries while the server cannot be used."""
+_TICK: Final = 60.0
+"""Seconds after which refused names are tried again, at the latest."""
+_LOOK: Final = 600.0
+"""Seconds after which the zone's serial is looked at: somebody may have changed our records."""
+_MOST_SHOWN: Final = 100
+"""Refused names in the status."""
+
+_LOG = logging.getLogger(__name__)
+
+
+class RefusedName(msgspec.Struct, frozen=True, kw_only=True):
+    """A name that is not in the zone, and why."""
+
+    name: str
+    why: str
+    hint: str
+
+
+class UpdateStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How the exporter stands."""
+
+    server: str
+    zone: str
+    names: int
+    """In the zone."""
+    waiting: int
+    """Still to be changed or removed."""
+    worked: float
+    """When the server last took everything, Unix seconds; 0: never."""
+    error: str
+    """Why the server cannot be used; empty: it can."""
+    hint: str
+    refused: list[RefusedName]
+    """Some of the names that are refused."""
+    refused_count: int
+
+
+class Exporter:
+    """One zone of one server, as long as the settings name it."""
+
+    def __init__(self, table: NameTable, server: UpdateServer, owner: Owner, folder: Path) -> None:
+        self._table = table
+        self._server = server
+        self._wanted = Wanted(server.zone)
+        self._plan = UpdatePlan(owner, self._wanted)
+        self._notes = Notes(folder, server.zone)
+        self._updater = Updater(self._plan, server, self._notes)
+        self._due = asyncio.Event()
+        """Something is to be looked at; first set when the table has all names."""
+        self._task: asyncio.Task[None] | None = None
+        self._table_known = False
+        self._compared = False
+        self._serial = 0
+        """The zone's serial when we last looked."""
+        self._looked_at = self._compared_at = 0.0
+        self._fault: ServerError | None = None
+        self._worked = 0.0
+        """When the server last took everything, Unix seconds; 0: never."""
+        self._logged = Recent()
+        for zone in other_zones(folder, server.zone):
+            _LOG.warning("names may be left in another zone %s", fields(zone=zone))
+
+    def start(self) -> None:
+        """Keep the zone, as soon as the table is known: what it lacks is removed."""
+        self._notes.read()
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def stop(self) -> None:
+        """Send no more. The names stay in the zone; `leasewatch dns withdraw` removes them."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def table_changed(self, names: Iterable[str]) -> None:
+        """These decided names answer otherwise now. The first call has all names."""
+        touched = self._wanted.change(self._table, names)
+        if self._wanted.omitted and self._logged.is_new("omitted"):
+            _LOG.error("too many names for the zone %s", fields(most=MAX_NAMES))
+        self._plan.touch(touched)
+        if touched or not self._table_known:
+            self._table_known = True
+            self._due.set()
+
+    async def _run(self) -> None:
+        wait = _FIRST_WAIT
+        await self._due.wait()
+        while True:
+            try:
+                await self._round()
+            except ServerError as error:
+                self._compared = False
+                self._failed(error)
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, _LONGEST_WAIT)
+                continue
+            wait = _FIRST_WAIT
+            self._succeeded()
+            self._report_names()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._due.wait(), _TICK)
+            await asyncio.sleep(_GATHER)
+
+    async def _round(self) -> None:
+        """Do everything that is due."""
+        self._due.clear()
+        now = time.monotonic()
+        if not self._compared:
+            await self._updater.compare()
+            self._compared = True
+            self._looked_at, self._compared_at = now, now
+        elif now - self._looked_at >= _TICK:
+            await self._look(now)
+        await self._updater.retry()
+        await self._updater.drain()
+
+    async def _look(self, now: float) -> None:
+        """Compare the zone if its serial went back, or is another and that was long ago."""
+        serial = await self._server.serial()
+        went_back = (serial - self._serial) % 2**32 >= 2**31  # RFC 1982
+        if went_back or (serial != self._serial and now - self._compared_at >= _LOOK):
+            await self._updater.compare()
+            self._compared_at = now
+        self._serial, self._looked_at = serial, now
+
+    def _failed(self, error: ServerError) -> None:
+        if self._fault is None or self._fault.what != error.what:
+            _LOG.error("names not exported %s", fields(why=error.what, hint=error.hint))
+        self._fault = error
+
+    def _succeeded(self) -> None:
+        if self._fault is not None or not self._worked:
+            shown = fields(
+                zone=self._server.zone, server=self._server.shown, names=len(self._plan.known)
+            )
+            _LOG.log(NOTICE, "names exported %s", shown)
+        self._fault, self._worked = None, time.time()
+
+    def _report_names(self) -> None:
+        for name, refusal in self._updater.refused:
+            shown = fields(name=f"{name}.{self._server.zone}", why=refusal.why, hint=refusal.hint)
+            if self._logged.is_new(shown):
+                _LOG.warning("name not exported %s", shown)
+        for name in self._updater.accepted:
+            _LOG.log(NOTICE, "name exported %s", fields(name=f"{name}.{self._server.zone}"))
+        self._updater.refused.clear()
+        self._updater.accepted.clear()
+
+    def status(self) -> UpdateStatus:
+        """How it stands now."""
+        fault = self._fault
+        return UpdateStatus(
+            server=self._server.shown,
+            zone=self._server.zone,
+            names=len(self._plan.known),
+            waiting=self._plan.waiting(),
+            worked=self._worked,
+            error=fault.what if fault is not None else "",
+            hint=fault.hint or "" if fault is not None else "",
+            refused=[
+                RefusedName(name=name, why=one.why, hint=one.hint)
+                for name, one in itertools.islice(self._plan.refused.items(), _MOST_SHOWN)
+            ],
+            refused_count=len(self._plan.refused),
+        )

@@ -1,0 +1,121 @@
+"""An exporter and the name server that it updates, for tests."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dns.name
+import dns.tsig
+
+from leasewatch.daemon.dns_settings import Place
+from leasewatch.dns import setup_update
+from leasewatch.dns.table import NameTable
+from leasewatch.dns.update_plan import Owner
+from leasewatch.dns.update_server import UpdateServer
+from leasewatch.dns.updates import Exporter
+from leasewatch.model import Trust
+from tests.leasewatch.dns import tables
+from tests.name_servers import BIND, Engine, NameServer, running
+from tests.waiting import wait_for
+
+ZONE = "vms.test"
+SECRET = b"a secret of 32 bytes for a test."
+FILE = f"""$ORIGIN {ZONE}.
+$TTL 60
+@ SOA ns1 host 1 60 30 600 5
+@ NS ns1
+ns1 A 127.0.0.1
+mail A 192.0.2.1
+mail MX 10 mail
+"""
+HERE, OTHER = Owner("hosta", "11112222"), Owner("hostb", "33334444")
+
+
+def a_table() -> NameTable:
+    """A table without names, of the networks lab and dmz."""
+    return tables.table("lab", "dmz")
+
+
+def set_name(
+    table: NameTable,
+    name: str,
+    *found: str,
+    trust: Trust = "owner",
+    network: str = "lab",
+    aliases: tuple[str, ...] = (),
+) -> set[str]:
+    """Give a decided name these addresses on a network; returns what `table_changed` gets."""
+    names = " ".join((name, f"{name}.{network}.internal", *aliases))
+    records = tables.record(names, " ".join(found), network, trust)
+    table.set(name, records if found else ())
+    return {name}
+
+
+@contextmanager
+def serving(
+    engine: Engine, folder: Path, *, config: str = "", transfer: bool = True
+) -> Iterator[NameServer]:
+    """A primary of the zone, with the configuration that `leasewatch dns setup` prints."""
+    secret = base64.b64encode(SECRET).decode()
+    if engine is BIND:
+        text = setup_update.bind(ZONE, "update").replace("/etc/bind", str(folder))
+        text = text.replace("/var/lib/bind", str(folder))
+        key = f'key "update" {{ algorithm hmac-sha256; secret "{secret}"; }};\n'
+        files = {"update.key": key, f"{ZONE}.zone": FILE}
+        if not transfer:
+            text = text.replace("{ key update; }", "{ none; }")
+    else:
+        text = setup_update.knot(ZONE, "update").replace("/etc/knot", str(folder))
+        key = f"key:\n  - id: update\n    algorithm: hmac-sha256\n    secret: {secret}\n"
+        files = {"update.conf": key, f"{ZONE}.zone": FILE}
+        text += f"    storage: {folder}\n"
+        if not transfer:
+            text = text.replace("action: transfer", "action: notify")
+    with running(engine, folder, config=config or text, files=files) as server:
+        yield server
+
+
+def client(
+    server: NameServer, *, owner: Owner = HERE, secret: bytes = SECRET, key: str = "update"
+) -> UpdateServer:
+    """What the exporter knows of the server."""
+    made = dns.tsig.Key(dns.name.from_text(key), secret, dns.tsig.HMAC_SHA256)
+    return UpdateServer(Place(server.address, server.port), ZONE, made, owner)
+
+
+@contextlib.asynccontextmanager
+async def exporting(
+    server: NameServer, folder: Path, table: NameTable | None = None, *, owner: Owner = HERE
+) -> AsyncIterator[Exporter]:
+    """An exporter that runs, and is stopped like a killed one: it leaves the zone as it is."""
+    table = table or a_table()
+    exporter = Exporter(table, client(server, owner=owner), owner, folder)
+    exporter.start()
+    exporter.table_changed(set(table.records))
+    try:
+        yield exporter
+    finally:
+        await exporter.stop()
+
+
+async def eventually(what: str, predicate: Callable[[], object]) -> None:
+    """Wait in a thread, so that the exporter goes on."""
+    await asyncio.to_thread(wait_for, what, predicate)
+
+
+def zone_of(server: NameServer, *words: str) -> set[str]:
+    """Every record of the zone but SOA and NS as `NAME TYPE DATA`, as the key may transfer it."""
+    secret = base64.b64encode(SECRET).decode()
+    asked = ("+onesoa", "+noall", "+answer", "-y", f"hmac-sha256:update:{secret}")
+    lines = server.dig(*asked, ZONE, "AXFR", *words).stdout.splitlines()
+    rows = [line.split(maxsplit=4) for line in lines if line and line[0] != ";"]
+    return {
+        f"{name.removesuffix(f'.{ZONE}.')} {rdtype} {data}"
+        for name, _, _, rdtype, data in rows
+        if rdtype not in {"SOA", "NS", "TSIG"}
+    }

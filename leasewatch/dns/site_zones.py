@@ -53,7 +53,9 @@ class SiteZones:
 
     def everything(self, table: NameTable, former: Former) -> Changes:
         """What makes the zones equal to the table, whatever they held."""
-        found = self.changes(table, [*table.records], former)
+        self._extra.clear()
+        claimed = {n for decided in table.records for n in self._claimed(table, decided)[0]}
+        found = self._changes(table, claimed, former)
         for apex, wanted in found.items():
             for name in former.latest_names(apex):
                 wanted.setdefault(name, [])
@@ -61,9 +63,12 @@ class SiteZones:
 
     def changes(self, table: NameTable, names: Iterable[str], former: Former) -> Changes:
         """What follows from changes of decided names. `former` says what they had."""
+        return self._changes(table, self._touched(table, names), former)
+
+    def _changes(self, table: NameTable, site_names: Iterable[str], former: Former) -> Changes:
         forward: dict[Name, list[Data]] = {}
         touched: set[Address] = set()
-        for site_name in self._touched(table, names):
+        for site_name in site_names:
             name = self._wire_name(site_name)
             if name is None:
                 continue
@@ -79,14 +84,19 @@ class SiteZones:
 
     def _touched(self, table: NameTable, names: Iterable[str]) -> Iterator[str]:
         """Each name below HOST.vm.SITE, relative to it, whose answer may change; some twice."""
-        self._networks.update(map(fold, table.networks))
         for decided in names:
-            mine = {name for r in table.records.get(decided, ()) for name in _site_names(table, r)}
-            plain = {decided, *(f"{decided}.{network}" for network in self._networks)}
-            yield from plain | mine
-            yield from self._extra.pop(decided, ())
-            if extra := mine - plain:
-                self._extra[decided] = tuple(extra)
+            former = self._extra.pop(decided, ())
+            mine, plain = self._claimed(table, decided)
+            yield from plain.union(mine, former)
+
+    def _claimed(self, table: NameTable, decided: str) -> tuple[set[str], set[str]]:
+        """The site names of a decided name, and those that any name may have."""
+        self._networks.update(map(fold, table.networks))
+        mine = {name for r in table.records.get(decided, ()) for name in _site_names(table, r)}
+        plain = {decided, *(f"{decided}.{network}" for network in self._networks)}
+        if extra := mine - plain:
+            self._extra[decided] = tuple(extra)
+        return mine, plain
 
     def _wire_name(self, site_name: str) -> Name | None:
         """None: it is no DNS name, or too long for one."""

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Final
 
 from leasewatch.daemon.alarm import Alarm
-from leasewatch.daemon.dns_settings import DnsSettings, Place
+from leasewatch.daemon.dns_settings import Place
 from leasewatch.daemon.logs import Recent, fields
 from leasewatch.dns.asking import Asker, Respond
 from leasewatch.dns.streams import Streams
@@ -43,45 +43,35 @@ _LOG = logging.getLogger(__name__)
 
 
 class Listener:
-    """Listens where the settings say, between `start` and `stop`."""
+    """Listens at these endpoints between `start` and `stop`."""
 
-    def __init__(self, respond: Respond) -> None:
+    def __init__(self, places: Iterable[Place], respond: Respond) -> None:
         self._respond = respond
         self._streams = Streams(respond)
-        self._wanted: list[Place] = []
+        self._wanted = list(dict.fromkeys(places))
         self._sockets: dict[Place, tuple[socket.socket, socket.socket]] = {}
         """UDP and TCP of each endpoint that is bound."""
         self._retry = Alarm(self._bind)
         self._logged = Recent()
-        self._started = False
-
-    def configure(self, settings: DnsSettings) -> None:
-        """Listen there and nowhere else; what stays is not interrupted."""
-        self._wanted = list(dict.fromkeys(settings.listens()))
-        for place in self._sockets.keys() - set(self._wanted):
-            self._close(place)
-        if self._started:
-            self._bind()
 
     def start(self) -> None:
-        """Bind every endpoint."""
-        self._started = True
+        """Bind every endpoint; those that fail are tried again."""
         self._bind()
 
     def stop(self) -> None:
         """Close everything."""
-        self._started = False
         self._retry.cancel()
         for place in list(self._sockets):
             self._close(place)
         self._streams.stop()
 
+    def connections(self) -> int:
+        """TCP connections now."""
+        return len(self._streams)
+
     def bound(self) -> list[Place]:
         """The endpoints that are served now."""
         return [place for place in self._wanted if place in self._sockets]
-
-    def table_changed(self, names: set[str]) -> None:
-        """Nothing here depends on names."""
 
     def _bind(self) -> None:
         """Bind what is not bound yet, and try again later if anything is missing."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from leasewatch.daemon.dns_settings import DnsSettings, Place
 from leasewatch.dns.answers import Answers, FindZone
 from leasewatch.dns.listener import Listener
@@ -22,39 +20,31 @@ class Server:
         read: Read,
         transfer: Handler,
         notified: Handler,
+        settings: DnsSettings,
     ) -> None:
-        """The last three are the Responder's."""
+        """`read`, `transfer` and `notified` are the Responder's."""
         self._table = table
+        self._guests = settings.guests
         self._answers = Answers(table, site_zone)
         self._responder = Responder(self._answers, read, transfer, notified)
-        self._listener = Listener(self._responder.respond)
-        self._guests: Mapping[str, Sequence[str]] = {}
-
-    def configure(self, settings: DnsSettings) -> None:
-        """Use these settings from now on."""
-        self._guests = settings.guests
-        self._set_views()
-        self._listener.configure(settings)
+        self._listener = Listener(settings.listens(), self._responder.respond)
 
     def start(self) -> None:
         """Listen."""
         self._listener.start()
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Close everything."""
         self._listener.stop()
+        self._responder.stop()
 
     def table_changed(self, names: set[str]) -> None:
         """Answer with what the table says now of these decided names, and of the networks."""
         touched = self._answers.changed(names)
         if touched is None:
-            self._set_views()
+            self._responder.set_views(Views(self._table.networks, self._guests))
         self._responder.changed(touched)
 
     def bound(self) -> list[Place]:
         """The endpoints that are served now."""
         return self._listener.bound()
-
-    def _set_views(self) -> None:
-        self._responder.set_views(Views(self._table.networks, self._guests))
-        self._responder.changed(None)

@@ -33,12 +33,8 @@ _AT_ONCE: Final = 16
 class Streams:
     """Serves the connections of every TCP socket."""
 
-    def __init__(
-        self, respond: Respond, *, idle: float = IDLE_SECONDS, patience: float = SEND_SECONDS
-    ) -> None:
+    def __init__(self, respond: Respond) -> None:
         self._respond = respond
-        self._idle = idle
-        self._patience = patience
         self._seats = Seats[asyncio.Task[None]](MOST, MOST_OF_CLIENT)
 
     def __len__(self) -> int:
@@ -88,7 +84,7 @@ class Streams:
         """Answer message by message until the client ends; raises OSError and TimeoutError."""
         loop, buffer = asyncio.get_running_loop(), bytearray()
         while True:
-            async with asyncio.timeout(self._idle):
+            async with asyncio.timeout(IDLE_SECONDS):
                 while (message := _taken(buffer)) is None:
                     data = await loop.sock_recv(sock, _CHUNK)
                     if not data:
@@ -98,7 +94,7 @@ class Streams:
             if isinstance(reply, asyncio.Future):
                 reply = await reply
             for one in reply:
-                async with asyncio.timeout(self._patience):
+                async with asyncio.timeout(SEND_SECONDS):
                     await loop.sock_sendall(sock, len(one).to_bytes(2, "big") + one)
                 await asyncio.sleep(0)  # a socket that is never full lets nobody else run
             await asyncio.sleep(0)

@@ -43,6 +43,14 @@ HOST: Final = View(None, site=True)
 STRANGER: Final = View(frozenset(), site=True)
 
 
+class Client(NamedTuple):
+    """What matters of an asker's address."""
+
+    view: View
+    share: str
+    """Clients with the same one share a limit of replies over UDP; empty: no limit."""
+
+
 class _Prefix(NamedTuple):
     length: int
     family: int
@@ -52,7 +60,10 @@ class _Prefix(NamedTuple):
 
 
 class Views:
-    """The view of each address."""
+    """The view of each address, and with whom it shares a limit.
+
+    Only strangers have one: no reply to another address leaves this host.
+    """
 
     def __init__(
         self,
@@ -61,22 +72,21 @@ class Views:
     ) -> None:
         self._prefixes = prefixes(networks or {})
         self._guests = guests or {}
-        self._known: dict[tuple[str, str], View] = {}
+        self._known: dict[tuple[str, str], Client] = {}
 
-    def of(self, address: str, local: str) -> View:
-        """What the asker at `address` sees, if it asks the address `local`."""
+    def of(self, address: str, local: str) -> Client:
+        """The asker at `address`, if it asks the address `local`."""
         found = self._known.get((address, local))
         if found is None:
             if len(self._known) >= _MOST:
                 self._known.clear()
-            found = self._known[address, local] = self._find(address, local)
+            packed = addresses.parse(address.partition("%")[0])
+            view = self._find(address, local, packed)
+            found = Client(view, _share(packed) if view == STRANGER else "")
+            self._known[address, local] = found
         return found
 
-    def _find(self, address: str, local: str) -> View:
-        try:
-            packed = addresses.parse(address.partition("%")[0])
-        except ValueError:
-            return STRANGER
+    def _find(self, address: str, local: str, packed: Address) -> View:
         prefix = prefix_of(self._prefixes, packed, packed)
         if prefix is not None:
             others = self._guests.get(prefix.network, ())
@@ -85,6 +95,11 @@ class Views:
             return View(frozenset((prefix.network, *others)), site=False)
         is_own = address == local or address.startswith(_LOOPBACK)
         return HOST if is_own else STRANGER
+
+
+def _share(packed: Address) -> str:
+    """The /24 or /56 of an address: those in it may all be one client."""
+    return packed[: 3 if len(packed) == 4 else 7].hex()
 
 
 def prefixes(networks: Mapping[str, Network]) -> list[_Prefix]:

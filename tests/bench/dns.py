@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tests.bench import dns_primary
+from tests.bench import dns_primary, dns_zones
 from tests.bench.counts import Counts
 from tests.bench.table import Row, Table
 
-PARTS: tuple[Callable[[Path, Counts], Iterable[Row]], ...] = (dns_primary.measure,)
+PARTS: tuple[Callable[[Path, Counts], Iterable[Row]], ...] = (
+    dns_primary.measure,
+    dns_zones.measure,
+)
 """Each gets the folder for its files and makes rows; add yours here, and its rows to
 tests/system/test_bench.py."""
 

@@ -98,6 +98,18 @@ _EXPECTED = {
         f"{primary} as primary: update -> {secondary} answers, p50 / p99": 1
         for primary in ("BIND", "Knot")
         for secondary in ("BIND", "Knot")
+    }
+    | {"dnspython's zone of 1,200 names: a change": 1}
+    | {
+        f"zone of {size} names: {what}": cells
+        for size in ("1,200", "6,000")
+        for what, cells in {
+            "memory": 1,
+            "a change, stored, p50 / p99": 1,
+            "a change, stored, median": 3,
+            "AXFR, all records": 1,
+            "IXFR of all these changes, all records": 1,
+        }.items()
     },
     "a whole command": {
         "pyvirt network create": 4,

@@ -4,6 +4,8 @@ from typing import Final
 
 USER: Final = "leasewatch"
 """Runs the service."""
+DNS_USER: Final = "leasewatch-dns"
+"""Runs the DNS process."""
 QEMU_USER: Final = "pyvirt-qemu"
 """Runs guests."""
 GROUP: Final = "pyvirt"

@@ -15,6 +15,7 @@ import msgspec
 from leasewatch.api.admin import ADMIN_ERRORS, Admin
 from leasewatch.api.admin_interface import ADMIN
 from leasewatch.api.description import describe
+from leasewatch.api.dns_interface import DNS, Dns
 from leasewatch.api.interface import NAME, SERVICE_NAME
 from leasewatch.api.methods import ERRORS, LeaseWatch, MethodError
 from nss_pyvirt import __version__
@@ -112,13 +113,17 @@ INTERFACES: Final[dict[str, Interface]] = {
     ADMIN: (Admin, ADMIN_ERRORS),
 }
 """What the service offers on its own socket."""
+DNS_INTERFACES: Final[dict[str, Interface]] = {**OF_EVERY_SERVICE, DNS: (Dns, ())}
+"""What `leasewatch dns serve` offers."""
+OURS: Final = {
+    name: parts for name, parts in (INTERFACES | DNS_INTERFACES).items() if name != SERVICE_NAME
+}
 
 
 def write_files(folder: Path) -> None:
     """Write the text of each interface of ours, for programs that want to read it as a file."""
-    for name, parts in INTERFACES.items():
-        if name != SERVICE_NAME:
-            (folder / f"{name}.varlink").write_text(describe(name, *parts))
+    for name, parts in OURS.items():
+        (folder / f"{name}.varlink").write_text(describe(name, *parts))
 
 
 if __name__ == "__main__":

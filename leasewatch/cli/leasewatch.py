@@ -29,6 +29,7 @@ command = commands.Group(
         "export": "leasewatch.cli.export",
         "doctor": "leasewatch.doctor.cli",
         "admin": "leasewatch.cli.admin",
+        "dns": "leasewatch.cli.dns.command",
         "serve": "leasewatch.cli.serve",
     },
     unlisted={"net-dhcp-leases": "leasewatch.cli.net_dhcp_leases"},

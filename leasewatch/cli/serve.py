@@ -34,7 +34,7 @@ def serve(paths: Paths, **times: float) -> None:
     """Be the one service of these paths; `times` are the `Service`'s. Raises UserError."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # it would end us until it is handled
     try:
-        account.settle(paths)
+        account.settle(account.service(paths))
         held = _the_one_service(paths)
     except OSError as error:
         if pid := _running(paths):

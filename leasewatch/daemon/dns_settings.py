@@ -155,12 +155,12 @@ def _key_faults(settings: DnsSettings) -> Faults:
     yield from _each("reverse", settings.reverse, _subnet)
     if settings.host and _LABEL.fullmatch(settings.host) is None:
         yield "host", f'"{settings.host}" is not one lower-case label'
-    if settings.site and not _is_name(settings.site):
+    if settings.site and not is_name(settings.site):
         yield "site", f'"{settings.site}" {_NOT_NAME}'
     for at, name in enumerate(settings.nameservers):
-        if not _is_name(name):
+        if not is_name(name):
             yield f"nameservers[{at}]", f'"{name}" {_NOT_NAME}'
-    if settings.key and not _is_name(settings.key):
+    if settings.key and not is_name(settings.key):
         yield "key", f'"{settings.key}" {_NOT_KEY}'
     for network, others in settings.guests.items():
         yield from _guest_faults(network, others)
@@ -207,9 +207,9 @@ def _update_faults(update: Update) -> Faults:
         place(update.server)
     except ValueError as error:
         yield "update.server", f'"{update.server}" {error}'
-    if not _is_name(update.zone):
+    if not is_name(update.zone):
         yield "update.zone", f'"{update.zone}" {_NOT_NAME}'
-    if not _is_name(update.key):
+    if not is_name(update.key):
         yield "update.key", f'"{update.key}" {_NOT_KEY}'
 
 
@@ -230,5 +230,6 @@ def _subnet(text: str) -> None:
         raise ValueError("has no reverse zone of its own: use /8, /16, /24, or for IPv6 /4 to /124")
 
 
-def _is_name(text: str) -> bool:
+def is_name(text: str) -> bool:
+    """Whether it is a DNS name of lower-case labels, as a site, a server or a key may have."""
     return len(text) <= _MOST_BYTES and _NAME.fullmatch(text) is not None

@@ -14,7 +14,10 @@ Out: answers, zones, NOTIFY, updates, and the table of the peers' names for the 
   is asked and what it answers. It is the one part that runs in the service, without dnspython.
 - `updates` keeps a flat zone of another server (RFC 2136): `update_names` says which names,
   `update_plan` which changes, `update_messages` how (all pure); `updater` makes them.
-- Each part of the process has configure, start, stop and table_changed. None waits for another.
+- `following` keeps the table as the service's method `Records` says.
+- `process` follows the settings. It makes the parts of `doors`, each a `part.Part`, and tells them
+  of changes. None waits for another.
+- `keys` reads and makes TSIG keys.
 
 What must hold: this room runs in a process of its own, as the user leasewatch-dns. It reads no
 lease file. Every DNS client, peer and secondary is untrusted: sizes, counts and times are bounded.

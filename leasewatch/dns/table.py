@@ -8,6 +8,8 @@ from leasewatch.addresses import Address
 from leasewatch.model import HostRecord
 from leasewatch.names import labels
 
+Names = set[str]
+
 
 class Network(msgspec.Struct, frozen=True):
     """A network whose hosts are NAME.NETWORK.SUFFIX."""
@@ -54,6 +56,18 @@ class NameTable:
                 there[name, record.names[0]] = record
         return True
 
+    def expire(self, now: float) -> Names:
+        """Remove the addresses whose leases have ended; returns the names that had them."""
+        ended = {
+            name: records
+            for name, records in self.records.items()
+            if any(0 < one.expires <= now for record in records for one in record.addresses)
+        }
+        for name, records in ended.items():
+            held = (_without_ended(record, now) for record in records)
+            self.set(name, tuple(record for record in held if _answers(record, now)))
+        return set(ended)
+
     def find(self, name: str) -> HostRecord | None:
         """The record that has this name: folded, no final dot. It may have no address yet."""
         found = self._by_name.get(name)
@@ -81,3 +95,12 @@ class NameTable:
             there.pop((name, record.names[0]), None)
             if not there:
                 self._by_address.pop(address.address, None)
+
+
+def _without_ended(record: HostRecord, now: float) -> HostRecord:
+    held = tuple(one for one in record.addresses if not 0 < one.expires <= now)
+    return msgspec.structs.replace(record, addresses=held)
+
+
+def _answers(record: HostRecord, now: float) -> bool:
+    return bool(record.addresses) or record.pending_until > now

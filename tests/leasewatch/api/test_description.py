@@ -9,18 +9,17 @@ import msgspec
 import pytest
 from varlink.scanner import Interface
 
-from leasewatch.api import admin_interface, interface
+from leasewatch.api import admin_interface, dns_interface, interface
 from leasewatch.api.description import describe, methods
-from leasewatch.api.introspection import INTERFACES
+from leasewatch.api.introspection import DNS_INTERFACES, INTERFACES, OURS
 
 SHIPPED = Path(__file__).parents[3] / "packaging/varlink"
 NAMES = {
     value
-    for module in (interface, admin_interface)
+    for module in (interface, admin_interface, dns_interface)
     for name, value in vars(module).items()
     if name.isupper()
 }
-OURS = {name: parts for name, parts in INTERFACES.items() if name != interface.SERVICE_NAME}
 
 
 def test_a_file_is_shipped_for_each_interface() -> None:
@@ -33,7 +32,8 @@ def test_a_file_is_shipped_for_each_interface() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "described", "errors"), [(name, *parts) for name, parts in INTERFACES.items()]
+    ("name", "described", "errors"),
+    [(name, *parts) for name, parts in (INTERFACES | DNS_INTERFACES).items()],
 )
 def test_another_implementation_reads_it(
     name: str, described: type, errors: tuple[type[msgspec.Struct], ...]

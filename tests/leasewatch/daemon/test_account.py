@@ -176,7 +176,7 @@ def test_what_root_has_left_in_its_folders_is_the_users_then(
     outside.touch()
     paths.history.with_name("link").symlink_to(outside)
     paths.history.with_name("another name").hardlink_to(outside)
-    assert in_a_child(lambda: account.settle(paths)) == 0
+    assert in_a_child(lambda: account.settle(account.service(paths))) == 0
     assert {path.stat().st_uid for path in (paths.history, paths.service_run)} == {NOBODY}
     assert outside.stat().st_uid == 0
 

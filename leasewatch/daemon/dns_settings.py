@@ -35,6 +35,14 @@ class Place(NamedTuple):
     address: str
     port: int
 
+    def __str__(self) -> str:
+        """As `place` reads it."""
+        return (
+            f"[{self.address}]:{self.port}"
+            if ":" in self.address
+            else f"{self.address}:{self.port}"
+        )
+
 
 class Peer(NamedTuple):
     """Another host of the site. Without `place` the system's resolver finds it."""

@@ -13,7 +13,6 @@ import logging
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Final
 
 import dns.exception
@@ -27,12 +26,12 @@ import dns.tsig
 
 from leasewatch.daemon.dns_settings import Place
 from leasewatch.daemon.logs import Recent, fields
-from leasewatch.dns import replies
+from leasewatch.dns import replies, source_address
 from leasewatch.dns.zone import Zone
 
 _LOG = logging.getLogger(__name__)
 COALESCE: Final = 0.005
-"""Seconds in which several changes of a zone become one NOTIFY."""
+"""Seconds after a NOTIFY in which further changes of the zone become one NOTIFY."""
 UNANSWERED: Final = (0.2, 0.5, 1.0, 2.0, 3.0)
 """Seconds until the next NOTIFY if no reply comes; then the last of them again and again."""
 _MOST_ANSWERED: Final = 60.0
@@ -57,7 +56,9 @@ class Notifier:
         self._secondaries = {one: _Secondary(one, listens, self._received) for one in targets}
         self._key = key
         self._find = find
-        self._due: dict[str, asyncio.TimerHandle] = {}
+        self._due: dict[str, asyncio.Handle] = {}
+        self._told: dict[str, float] = {}
+        """When each zone was announced last, in the loop's time."""
         self._waits: dict[tuple[str, Place], _Wait] = {}
         self._logged = Recent()
         self.sent = 0
@@ -80,13 +81,14 @@ class Notifier:
     def zone_changed(self, zone: Zone) -> None:
         """A zone has a new serial, or is new."""
         if zone.apex not in self._due:
-            self._schedule(zone.apex, COALESCE)
+            past = asyncio.get_running_loop().time() - self._told.get(zone.apex, -COALESCE)
+            self._schedule(zone.apex, COALESCE - past)
 
     def asked(self, apex: str, address: str, serial: int) -> None:
         """A client with the transfer key got this serial of a zone.
 
-        A secondary may ask from an address that no NOTIFY goes to. Its question then counts for
-        every secondary that has answered the last NOTIFY.
+        The question of an address that no NOTIFY goes to, or that several secondaries share, counts
+        for all of these that have answered the last NOTIFY.
         """
         zone = self._find(apex)
         if zone is not None and serial != zone.serial:
@@ -94,7 +96,7 @@ class Notifier:
         here = [one for one in self._secondaries if one.address == address]
         for place in here or self._secondaries:
             wait = self._waits.get((apex, place))
-            if wait is not None and (here or wait.answered):
+            if wait is not None and (len(here) == 1 or wait.answered):
                 wait.timer.cancel()
                 del self._waits[apex, place]
 
@@ -104,11 +106,16 @@ class Notifier:
 
     def _schedule(self, apex: str, seconds: float) -> None:
         loop = asyncio.get_running_loop()
-        self._due[apex] = loop.call_later(seconds, self._announce, apex)
+        self._due[apex] = (
+            loop.call_later(seconds, self._announce, apex)
+            if seconds > 0
+            else loop.call_soon(self._announce, apex)  # after all changes of this moment
+        )
 
     def _announce(self, apex: str) -> None:
         """The first NOTIFY of a serial. A silent secondary keeps its slow repetition."""
         del self._due[apex]
+        self._told[apex] = asyncio.get_running_loop().time()
         places = [place for place in self._secondaries if not self._is_silent(apex, place)]
         self._send(apex, places, 0)
 
@@ -128,7 +135,7 @@ class Notifier:
             if not wire:
                 continue
             if (why := self._secondaries[place].send(wire)) and self._logged.is_new(place, why):
-                _LOG.warning("NOTIFY not sent, trying again %s", fields(to=_text(place), why=why))
+                _LOG.warning("NOTIFY not sent, trying again %s", fields(to=place, why=why))
             self.sent += 1
             delay = UNANSWERED[min(attempt, len(UNANSWERED) - 1)]
             timer = loop.call_later(delay, self._send, apex, (place,), attempt + 1)
@@ -153,7 +160,7 @@ class Notifier:
                 continue
             apex = key[0]
             if why and self._logged.is_new(place, apex, why):
-                shown = fields(by=_text(place), zone=apex, why=why, hint=_HINT)
+                shown = fields(by=place, zone=apex, why=why, hint=_HINT)
                 _LOG.warning("NOTIFY refused, trying again %s", shown)
             wait.timer.cancel()
             wait.answered = True
@@ -228,8 +235,8 @@ class _Secondary:
             self._socket = None
 
     def _connected(self) -> socket.socket:
-        source = source_for(self._place, self._listens)
-        made = _udp(self._place)
+        source = source_address.choose(self._place, self._listens)
+        made = source_address.udp(self._place)
         try:
             if source:
                 made.bind((source, 0))
@@ -244,32 +251,3 @@ class _Secondary:
             return
         with contextlib.suppress(OSError):  # an ICMP error: the NOTIFY is repeated anyway
             self._received(self._place, self._socket.recv(65_535))
-
-
-def source_for(target: Place, listens: Sequence[Place]) -> str:
-    """The address to send from: one where we listen, and the kernel's choice if that is one.
-
-    Empty: the kernel chooses. Raises OSError if no listening address is of the target's family.
-    """
-    family = ip_address(target.address).version
-    ours = [ip_address(one.address) for one in listens]
-    ours = [one for one in ours if one.version == family]
-    if not ours:
-        raise OSError(f"[dns] listen has no IPv{family} address")
-    if any(one.is_unspecified for one in ours):
-        return ""
-    with _udp(target) as trial, contextlib.suppress(OSError):
-        trial.connect(target)
-        if (chosen := ip_address(trial.getsockname()[0])) in ours:
-            return str(chosen)
-    is_local = ip_address(target.address).is_loopback
-    return str(next((one for one in ours if one.is_loopback == is_local), ours[0]))
-
-
-def _udp(target: Place) -> socket.socket:
-    family = socket.AF_INET6 if ":" in target.address else socket.AF_INET
-    return socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-
-
-def _text(place: Place) -> str:
-    return f"[{place.address}]:{place.port}" if ":" in place.address else ":".join(map(str, place))

@@ -16,8 +16,8 @@ import dns.rdatatype
 import pytest
 
 from leasewatch.daemon.dns_settings import Place
-from leasewatch.dns import notify
-from leasewatch.dns.notify import Notifier, source_for
+from leasewatch.dns import notify, source_address
+from leasewatch.dns.notify import Notifier
 from leasewatch.dns.zone import Zone
 from tests.leasewatch.dns.asking_zones import APEX, KEY, set_names, zone
 
@@ -225,7 +225,7 @@ def test_a_zone_that_is_gone_is_not_told_of(secondary: Secondary) -> None:
 def test_it_comes_from_an_address_where_we_listen(
     target: str, listens: list[str], source: str
 ) -> None:
-    assert source_for(Place(target, 53), [Place(one, 53) for one in listens]) == source
+    assert source_address.choose(Place(target, 53), [Place(one, 53) for one in listens]) == source
 
 
 def test_a_secondary_of_a_family_without_a_listening_address_is_a_line_in_the_log(

@@ -57,6 +57,7 @@ _PURE = (
     "dns/table.py",
     "dns/views.py",
     *(f"dns/{name}.py" for name in ("catalog", "site_zones", "wire", "zone")),
+    *(f"dns/setup/{name}.py" for name in ("bind", "knot", "nsd", "powerdns")),
     *("api/description.py", "api/interface.py", "api/published.py", "api/records_interface.py"),
     *(
         "cli/export_formats.py",

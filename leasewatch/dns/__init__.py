@@ -10,6 +10,7 @@ Out: answers, zones, NOTIFY, updates, and the table of the peers' names for the 
 - `zones` holds every zone that is served; `state` stores each serial before it is served.
 - `transfers` gives zones to name servers that sign with the key; `notify` reports new serials to
   them until they ask. `signatures` checks TSIG, `replies` frames what is sent.
+- `setup` is what the site's name servers have to know, as text to paste.
 - `hook` is systemd-resolved's hook; `hook_filters` and `hook_answers` (pure) say for which names it
   is asked and what it answers. It is the one part that runs in the service, without dnspython.
 - `updates` keeps a flat zone of another server (RFC 2136): `update_names` says which names,

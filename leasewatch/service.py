@@ -185,6 +185,7 @@ class Service:
         self._neighbours.were_given_back(unseen(past, held, known, time.time()))
 
     async def _stop(self) -> None:
+        await self._hook.stop()  # first: what systemd-resolved has just asked would be lost
         self._rescan_alarm.cancel()
         self._table.stop()
         self._files.stop()
@@ -192,7 +193,6 @@ class Service:
         self._neighbours.stop()
         self._pending.stop()
         self._metrics.stop()
-        await self._hook.stop()
         await self._varlink.stop()
         self._feed.stop()
         await self._history.stop()

@@ -113,6 +113,7 @@ class Lookups:
         self._known: dict[tuple[Question, ...], ResolveRecordReply | None] = {}
         """What the last table answers to those that are held."""
         self._held = 0
+        self._stopped = False
 
     def __len__(self) -> int:
         """How many are held."""
@@ -135,12 +136,18 @@ class Lookups:
         self._news.set()
         self._news = asyncio.Event()
 
+    async def stop(self) -> None:
+        """Let what is held fail: the client may ask again."""
+        self._stopped = True
+        self._news.set()
+        await asyncio.sleep(0)  # they send their replies in this round
+
     async def _hold(self, question: tuple[Question, ...]) -> ResolveRecordReply:
         self._counters.lookups_waited += 1
         self._held += 1
         try:
             async with asyncio.timeout(self.hold_seconds):
-                while True:
+                while not self._stopped:
                     await self._news.wait()
                     if question not in self._known:
                         self._known[question] = self._reply(question)
@@ -150,6 +157,7 @@ class Lookups:
             return self._reply(question) or _FAILED
         finally:
             self._held -= 1
+        return _FAILED
 
     def _reply(self, question: tuple[Question, ...]) -> ResolveRecordReply | None:
         now = int(time.time())
@@ -206,6 +214,7 @@ class ResolveHook:
 
     async def stop(self) -> None:
         """Answer no more, and end the connections: a final reply would mean "all names"."""
+        await self.lookups.stop()
         for server in self._servers:
             await server.stop()
 

@@ -128,7 +128,8 @@ def _install_service(system: System, undo: ExitStack) -> Iterator[str]:
     if system.booted:
         undo.callback(_put_back_service, state)
     changed = False
-    for name, place in SYSTEM_FILES.items():
+    units = [UNIT, UP]
+    for name, place in system.system_files.items():
         path, content = system.at(place), pieces.system_file(name, system)
         former = path.read_bytes() if path.exists() else None
         if former == content:
@@ -139,11 +140,13 @@ def _install_service(system: System, undo: ExitStack) -> Iterator[str]:
         undo.callback(rootfs.make_folders(path.parent))
         undo.callback(rootfs.replace(path, content, 0o644))
         changed = True
+        if former is None and name in pieces.SOCKETS:  # one that its owner has disabled stays so
+            units.append(name)
         yield f"installed {path}"
     if system.booted:
-        yield from _start_service(system, undo, state, changed=changed)
+        yield from _start_service(system, undo, state, units, changed=changed)
     else:
-        yield from _enable_service(system, undo)
+        yield from _enable_service(system, undo, units)
 
 
 def _install_nsswitch(system: System, undo: ExitStack) -> Iterator[str]:
@@ -158,9 +161,11 @@ def _install_nsswitch(system: System, undo: ExitStack) -> Iterator[str]:
     yield f"added {nsswitch.MODULE} to the hosts line of {path}"
 
 
-def _start_service(system: System, undo: ExitStack, state: str, *, changed: bool) -> Iterator[str]:
+def _start_service(
+    system: System, undo: ExitStack, state: str, units: Sequence[str], *, changed: bool
+) -> Iterator[str]:
     """Start what is installed, now and at each boot; `state`: the service's before the install."""
-    disabled = [unit for unit in (UNIT, UP) if not pieces.boot_link(system, unit).is_symlink()]
+    disabled = [unit for unit in units if not pieces.boot_link(system, unit).is_symlink()]
     if not disabled and state == "active" and not changed:
         return
     if not system.at(HISTORY).exists():
@@ -169,24 +174,27 @@ def _start_service(system: System, undo: ExitStack, state: str, *, changed: bool
         undo.callback(tools.succeeds, "systemctl", "stop", UNIT)
     if disabled:
         undo.callback(tools.succeeds, "systemctl", "disable", *disabled)
+        sockets = [unit for unit in disabled if unit in pieces.SOCKETS]
+        if sockets:
+            undo.callback(tools.succeeds, "systemctl", "stop", *sockets)
     tools.run("systemctl", "daemon-reload")
     tools.run("systemd-tmpfiles", "--create", SYSTEM_FILES[pieces.TMPFILES])
     if disabled:
         tools.run("systemctl", "enable", *disabled)
-        yield f"enabled {' and '.join(disabled)}"
+        yield f"enabled {', '.join(disabled[:-1])}{' and ' * (len(disabled) > 1)}{disabled[-1]}"
     if changed or state != "active":
         tools.run("systemctl", "restart", UNIT)
         yield f"{'restarted' if state in _RUNNING else 'started'} {UNIT}"
 
 
-def _enable_service(system: System, undo: ExitStack) -> Iterator[str]:
+def _enable_service(system: System, undo: ExitStack, units: Sequence[str]) -> Iterator[str]:
     """Enable the units without systemd, which does not run: they start at the next boot."""
-    for unit in (UNIT, UP):
+    for unit in units:
         link = pieces.boot_link(system, unit)
         if link.is_symlink():
             continue
         undo.callback(rootfs.make_folders(link.parent))
-        link.symlink_to(SYSTEM_FILES[unit])
+        link.symlink_to(system.system_files[unit])
         undo.callback(link.unlink)
         yield f"enabled {unit}: it starts at the next boot"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import socket
 import sysconfig
 from dataclasses import dataclass
@@ -30,6 +31,13 @@ SYSTEM_FILES: Final = {
     **{unit: f"/etc/systemd/system/{unit}" for unit in (*PARENTS, UP)},
 }
 """File of nss_pyvirt/installer/system -> where it goes, on systems with systemd."""
+SOCKETS: Final = {
+    f"leasewatch-resolve-{what}.socket": f"/etc/systemd/system/leasewatch-resolve-{what}.socket"
+    for what in ("names", "zones")
+}
+"""The same, where systemd-resolved has hooks. They start with the service."""
+HOOKS: Final = "/run/systemd/resolve.hook"
+"""Where systemd-resolved looks for hooks; made by the first of their sockets."""
 SETTINGS: Final = "/etc/pyvirt/leasewatch.toml"
 RUN: Final = "/run/leasewatch"
 SNAPSHOT: Final = f"{RUN}/hosts.v1"
@@ -38,6 +46,9 @@ HISTORY: Final = "/var/lib/leasewatch"
 _HIDDEN_ANYWAY: Final = {"/home", "/root", "/run/user", "/tmp", "/var/tmp"}  # noqa: S108
 """By ProtectHome= and PrivateTmp=; the unit names the others."""
 _SOCKET: Final = f"{RUN}/org.pyvirt.LeaseWatch"
+_FIRST_WITH_HOOKS: Final = 259
+_LIBRARIES: Final = ("usr/lib/systemd", "usr/lib64/systemd", "usr/lib/*/systemd", "lib/*/systemd")
+"""Below a root: where systemd has its private library libsystemd-shared-VERSION.so."""
 _SEAL: Final = b"# Written by nss-pyvirt install, which replaces it, unless changed: "
 
 
@@ -59,6 +70,16 @@ class System:
         return any(self.at(f"{lib}/systemd/system").is_dir() for lib in ("/usr/lib", "/lib"))
 
     @property
+    def has_resolve_hooks(self) -> bool:
+        """Whether its systemd-resolved asks hooks: systemd 259 and later."""
+        return systemd_version(self.root) >= _FIRST_WITH_HOOKS
+
+    @property
+    def system_files(self) -> dict[str, str]:
+        """What of SYSTEM_FILES and SOCKETS belongs into it."""
+        return SYSTEM_FILES | SOCKETS if self.has_resolve_hooks else SYSTEM_FILES
+
+    @property
     def booted(self) -> bool:
         """Whether systemd is its PID 1; sd_booted(3)."""
         return self.running and _booted()
@@ -77,6 +98,13 @@ def this_system(root: Path) -> System:
 
 def _booted() -> bool:
     return Path("/run/systemd/system").is_dir()
+
+
+def systemd_version(root: Path) -> int:
+    """The version of the systemd below `root`, running or not; 0: none."""
+    files = (file for folder in _LIBRARIES for file in root.glob(f"{folder}/libsystemd-shared-*"))
+    numbers = (re.match(r"libsystemd-shared-([0-9]{1,4})", file.name) for file in files)
+    return max((int(number[1]) for number in numbers if number), default=0)
 
 
 def hidden_below(path: str) -> str | None:
@@ -164,7 +192,8 @@ def program_of(unit: bytes) -> str:
 
 def boot_link(system: System, unit: str) -> Path:
     """The link that `systemctl enable` makes and any user can see: the unit starts at boot."""
-    return system.at("/etc/systemd/system/multi-user.target.wants") / unit
+    wanted_by = UNIT if unit in SOCKETS else "multi-user.target"
+    return system.at(f"/etc/systemd/system/{wanted_by}.wants") / unit
 
 
 def started(system: System) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final
 
 from nss_pyvirt import users
@@ -22,7 +23,7 @@ from nss_pyvirt.installer import (
     ssh_config,
     tools,
 )
-from nss_pyvirt.installer.pieces import HISTORY, NSSWITCH, SYSTEM_FILES, UNIT, UP, System
+from nss_pyvirt.installer.pieces import HISTORY, NSSWITCH, SOCKETS, SYSTEM_FILES, UNIT, UP, System
 
 
 def remove(system: System, *, purge: bool = False) -> list[str]:
@@ -39,11 +40,12 @@ def remove(system: System, *, purge: bool = False) -> list[str]:
 
 
 def _stop_service(system: System) -> Iterator[str]:
-    for unit in (UNIT, UP):
+    places = SYSTEM_FILES | SOCKETS
+    for unit in (*SOCKETS, UNIT, UP):  # a lookup would start the service again
         link = pieces.boot_link(system, unit)
-        if system.booted and system.at(SYSTEM_FILES[unit]).exists():
+        if system.booted and system.at(places[unit]).exists():
             tools.run("systemctl", "disable", "--now", unit)
-            yield f"{'stopped and ' if unit == UNIT else ''}disabled {unit}"
+            yield f"{'' if unit == UP else 'stopped and '}disabled {unit}"
         elif not system.booted and link.is_symlink():
             link.unlink()
             rootfs.remove_if_empty(link.parent)
@@ -76,7 +78,7 @@ def _remove_nsswitch(system: System) -> Iterator[str]:
 
 
 def _remove_system_files(system: System) -> Iterator[str]:
-    for place in SYSTEM_FILES.values():
+    for place in (SYSTEM_FILES | SOCKETS).values():
         path = system.at(place)
         if not path.exists():
             continue
@@ -87,6 +89,7 @@ def _remove_system_files(system: System) -> Iterator[str]:
         yield f"removed {path}"
     if system.booted:
         tools.run("systemctl", "daemon-reload")
+        rootfs.remove_if_empty(Path(pieces.HOOKS))
 
 
 def _remove_module(system: System) -> Iterator[str]:

@@ -89,7 +89,7 @@ def _settings(system: System) -> Row:
 
 def _unit(system: System) -> Row:
     changed = []
-    for name, place in SYSTEM_FILES.items():
+    for name, place in system.system_files.items():
         path = system.at(place)
         content = path.read_bytes() if path.exists() else None
         if content is None:

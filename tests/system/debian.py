@@ -18,7 +18,7 @@ from tests import readme
 from tests.shipped import ROOT, run
 from tests.system.machine import Machine
 
-_PYTHON = {"bookworm": "3.11", "trixie": "3.13"}
+_PYTHON = {"bookworm": "3.11", "trixie": "3.13", "sid": "3.14"}
 _BASE = ["dbus", "sudo", "systemd"]
 _SET_UP = """
 useradd --create-home --shell /bin/sh user

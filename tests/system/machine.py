@@ -22,7 +22,8 @@ from tests.waiting import wait_for
 _BOOT = """
 set -eu
 exec 3<"$1"
-shift
+unified=$2
+shift 2
 mount -t tmpfs -o mode=0755 tmpfs /run
 mount -t tmpfs tmpfs /tmp
 mkdir /run/systemd /run/machine /run/lower /run/layer
@@ -32,16 +33,37 @@ mount -t tmpfs -o mode=0755 tmpfs /run/layer
 mkdir /run/layer/upper /run/layer/work
 layers=lowerdir=/run/lower,upperdir=/run/layer/upper,workdir=/run/layer/work
 mount -t overlay -o "$layers" overlay /run/machine
+remount='
+    umount -R /sys/fs/cgroup || :
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup
+    exec "$@"'
+if [ -n "$unified" ]; then
+    sh -c "$remount" remount mkdir "/sys/fs/cgroup/$unified"
+    set -- "/sys/fs/cgroup/$unified"
+    mkdir "$1/init.scope"  # where systemd-nspawn expects PID 1: this shell
+    echo 0 >"$1/init.scope/cgroup.procs"
+fi
 status=133  # of a reboot
 while [ "$status" = 133 ]; do
     status=0
     (
         for cgroup; do echo 0 >"$cgroup/cgroup.procs"; done
-        exec systemd-nspawn --directory=/run/machine --private-network --register=no \
+        set -- systemd-nspawn --directory=/run/machine --private-network --register=no \
             --keep-unit --console=read-only --machine=pyvirt --boot \
             --system-call-filter=open_by_handle_at
+        [ -z "$unified" ] || export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
+        [ -z "$unified" ] || set -- unshare --cgroup sh -c "$remount" remount "$@"
+        exec "$@"
     ) || status=$?
 done
+"""
+_END_UNIFIED = """
+umount -R /sys/fs/cgroup || :
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+cd "/sys/fs/cgroup/$0" || exit 0
+while grep -q 'populated 1' cgroup.events; do sleep 0.05; done
+cd ..
+find "$0" -depth -type d -exec rmdir {} +
 """
 _ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -58,10 +80,16 @@ def cgroup_trees() -> list[Path]:
 
 
 class Machine:
-    """Boots a copy of `root`, which stays as it is; ends with `close`, or with pytest."""
+    """Boots a copy of `root`, which stays as it is; ends with `close`, or with pytest.
 
-    def __init__(self, root: Path, console: Path) -> None:
-        self._cgroups = [tree / f"pyvirt-test-{os.getpid()}" for tree in cgroup_trees()]
+    `unified`: give it cgroups of version 2 alone, also where the host has others. From 258 on,
+    systemd needs them.
+    """
+
+    def __init__(self, root: Path, console: Path, *, unified: bool = False) -> None:
+        name = f"pyvirt-test-{os.getpid()}"
+        self._unified = name if unified else ""
+        self._cgroups = [] if unified else [tree / name for tree in cgroup_trees()]
         for cgroup in self._cgroups:
             cgroup.mkdir(exist_ok=True)  # empty: left by a killed pytest of the same pid
         with console.open("wb") as output:
@@ -69,7 +97,8 @@ class Machine:
                 [
                     *("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork"),
                     *("--kill-child=KILL", "--mount-proc", "--propagation", "private"),
-                    *("sh", "-c", _BOOT, "boot", str(root), *map(str, self._cgroups)),
+                    *("sh", "-c", _BOOT, "boot", str(root), self._unified),
+                    *map(str, self._cgroups),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -101,6 +130,10 @@ class Machine:
         self._holder.wait()
         for cgroup in self._cgroups:
             wait_for(f"{cgroup} to be empty", partial(_remove_tree, cgroup))
+        if self._unified:
+            unshared = ["unshare", "--mount", "--propagation", "private", "sh", "-ec"]
+            ended = [*unshared, _END_UNIFIED, self._unified]
+            subprocess.run(ended, check=True, capture_output=True, timeout=60)
 
     def run(
         self, argv: Sequence[str], *, check: bool = True, timeout: float = 60, stdin: str = ""

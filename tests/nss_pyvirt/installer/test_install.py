@@ -312,7 +312,8 @@ def test_a_start_by_hand_is_not_refused_after_failures_and_a_reload_checks_first
 def test_the_units_are_clean_to_systemd(tmp_path: Path) -> None:
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd is not installed")
-    names = [name for name, place in pieces.SYSTEM_FILES.items() if "systemd" in place]
+    places = pieces.SYSTEM_FILES | pieces.SOCKETS
+    names = [name for name, place in places.items() if "systemd" in place]
     for program in ("leasewatch", "pyvirt"):
         (tmp_path / program).symlink_to("/bin/true")
     made = pieces.System(Path("/"), str(tmp_path / "leasewatch"))

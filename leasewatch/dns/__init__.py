@@ -8,6 +8,7 @@ Out: answers, zones, NOTIFY, updates, and the table of the peers' names for the 
 - `site_zones` says which names the site gets, `catalog` which zones (both pure). `own_zones` keeps
   those zones as the table and the settings want them.
 - `zones` holds every zone that is served; `state` stores each serial before it is served.
+- `doors` makes the parts that the settings ask for, and connects them.
 - `transfers` gives zones to name servers that sign with the key; `notify` reports new serials to
   them until they ask. `signatures` checks TSIG, `replies` frames what is sent.
 - `setup` is what the site's name servers have to know, as text to paste.

@@ -2,13 +2,60 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+
+import dns.message
+import dns.rcode
+
 from leasewatch.daemon.dns_settings import DnsSettings
+from leasewatch.dns import keys, replies
+from leasewatch.dns.asking import Asker
+from leasewatch.dns.own_zones import OwnZones
 from leasewatch.dns.part import Part
+from leasewatch.dns.responder import Handler
+from leasewatch.dns.secondaries import Secondaries
+from leasewatch.dns.server import Server
+from leasewatch.dns.signatures import Signatures
+from leasewatch.dns.state import State
 from leasewatch.dns.table import NameTable
+from leasewatch.dns.zones import Zones
 from leasewatch.paths import Paths
 
 
 def parts(settings: DnsSettings, table: NameTable, paths: Paths) -> list[Part]:
     """The parts, each behind those that it uses; none is started. Raises UserError."""
-    del settings, table, paths
-    return []
+    key = keys.load(paths.dns_keys, settings.key) if settings.key else None
+    signatures = Signatures({key.name: key} if key is not None else {})
+    zones = Zones(State(paths.dns_state))
+    own = _Zones(settings, zones, table)
+    found: list[Part] = [own]
+    transfer: Handler = _not_ours
+    if key is not None:
+        secondaries = Secondaries(settings, zones, key, signatures)
+        found.insert(0, secondaries)
+        transfer = secondaries.respond
+    found.append(Server(table, zones.served, signatures.read, transfer, _not_ours, settings))
+    return found
+
+
+class _Zones(Part):
+    """The zones of this host."""
+
+    def __init__(self, settings: DnsSettings, zones: Zones, table: NameTable) -> None:
+        self._zones = zones
+        self._own = OwnZones(zones, table)
+        self._own.configure(settings, os.uname().nodename)
+
+    async def stop(self) -> None:
+        """Change nothing any more."""
+        self._zones.close()
+
+    def table_changed(self, names: set[str]) -> None:
+        """Give the zones what the table has now."""
+        self._own.table_changed(names)
+
+
+def _not_ours(message: dns.message.Message, _: Asker) -> Iterator[bytes]:
+    """The reply of a host that has no zones for others."""
+    yield replies.reply_to(message, dns.rcode.NOTAUTH).to_wire(max_size=replies.PAYLOAD)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from leasewatch.api.dns_interface import DnsStatus
 from leasewatch.daemon.dns_settings import DnsSettings, Place
 from leasewatch.dns.answers import Answers, FindZone
 from leasewatch.dns.listener import Listener
+from leasewatch.dns.part import Part
 from leasewatch.dns.responder import Handler, Read, Responder
 from leasewatch.dns.table import NameTable
 from leasewatch.dns.views import Views
 
 
-class Server:
+class Server(Part):
     """Serves the names of `table` and the zones that `site_zone` finds, by their apex."""
 
     def __init__(
@@ -48,3 +50,7 @@ class Server:
     def bound(self) -> list[Place]:
         """The endpoints that are served now."""
         return self._listener.bound()
+
+    def report(self, status: DnsStatus) -> None:
+        """Add where we listen."""
+        status.listens += map(str, self.bound())

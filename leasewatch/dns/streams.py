@@ -58,6 +58,7 @@ class Streams:
                 loop.call_later(_RETRY_SECONDS, self.listen, listener)
                 return
             sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # replies on a shared stream
             self._admit(sock, Asker(client[0], client[1], sock.getsockname()[0], is_tcp=True))
 
     def _admit(self, sock: socket.socket, asker: Asker) -> None:

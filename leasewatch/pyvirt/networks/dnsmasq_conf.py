@@ -32,9 +32,14 @@ _KEYWORD = re.compile(r"ignore|infinite|[0-9]+[wdhms]?")
 
 
 def render(
-    network: Network, lease_file: str, hosts_dir: str, resolv_file: str, kept: Iterable[str]
+    network: Network,
+    lease_file: str,
+    hosts_dir: str,
+    resolv_file: str,
+    kept: Iterable[str],
+    forwarded: Iterable[str] = (),
 ) -> str:
-    """The file's text.
+    """The file's text; it ends with the lines `forwarded`.
 
     `hosts_dir` holds a file of `hosts_line`s per domain, `resolv_file` the `nameservers` of the
     host. dnsmasq rereads both when they change. No guest can claim a label of `kept`; a final `*`
@@ -82,7 +87,7 @@ no-ping
 dhcp-ignore-clid
 dhcp-option=option6:dns-server,[::]
 """
-    return text + "".join(f"{line}\n" for line in (*way_out, *_unclaimable(kept)))
+    return text + "".join(f"{line}\n" for line in (*way_out, *_unclaimable(kept), *forwarded))
 
 
 def kept_names(defined: Iterable[str], host: str, zone: str) -> list[str]:

@@ -30,6 +30,7 @@ from leasewatch.pyvirt.networks.backoff import Backoff
 from leasewatch.pyvirt.networks.bridge import bridge_deleted, configure_bridge, make_bridge
 from leasewatch.pyvirt.networks.diversions import Diversions, both_diversions
 from leasewatch.pyvirt.networks.dnsmasq import SETTLED, Dnsmasq
+from leasewatch.pyvirt.networks.forwarding import Forwarding
 from leasewatch.pyvirt.networks.losses import FILTER
 from leasewatch.pyvirt.networks.parent import Parent
 from leasewatch.pyvirt.networks.resolvers import Resolvers
@@ -115,6 +116,7 @@ class _Own(Parent):
         super().__init__(files, network)
         self._defined = DefinedNames(files.paths.domain_definitions)
         self._resolvers = Resolvers(files.paths.resolvers, files.resolvers)
+        self._forwarding = Forwarding(files.paths)
         self.dnsmasq = Dnsmasq(files.run, files.leases)
         self._retries = Backoff()
         self._complaint = ""
@@ -282,10 +284,11 @@ class _Own(Parent):
         """Notice changes from now on, or poll where the kernel has no inotify instance left."""
         files, domains = self._files, self._files.paths.domain_definitions
         there = next(folder for folder in (domains, *domains.parents) if folder.is_dir())
-        ours = (files.leases.parent, files.hosts, files.run)
+        ours = (files.leases.parent, files.hosts, files.run, there)
+        others = (*self._resolvers.folders(), *self._forwarding.folders())
         self._heard = False
         try:
-            self._folders.watch([*ours, there, *self._resolvers.folders()])
+            self._folders.watch([*ours, *others])
         except OSError as error:
             self._folders.close()
             if not self._is_polling:
@@ -344,12 +347,11 @@ class _Own(Parent):
     def _settings(self) -> tuple[str, list[str]]:
         """The current configuration of dnsmasq, and the names that it refuses to guests."""
         files, network = self._files, self._network
-        defined = self._defined.scan()
-        kept = dnsmasq_conf.kept_names(
-            defined, socket.gethostname(), f"{network.name}.{network.suffix}"
-        )
+        zone = f"{network.name}.{network.suffix}"
+        kept = dnsmasq_conf.kept_names(self._defined.scan(), socket.gethostname(), zone)
         leases, hosts, resolvers = map(str, (files.leases, files.hosts, files.resolvers))
-        return dnsmasq_conf.render(network, leases, hosts, resolvers, kept), kept
+        forwarded = self._forwarding.lines(network)
+        return dnsmasq_conf.render(network, leases, hosts, resolvers, kept, forwarded), kept
 
     def _write_state(self, fault: str = "") -> None:
         """Write the run state, also for a new dnsmasq: the service drops no lease of a dead one."""

@@ -22,7 +22,7 @@ import dns.rdataclass
 import dns.rdatatype
 
 from leasewatch.dns import queries, replies
-from leasewatch.dns.answers import NOT_OURS, Answer, Answers
+from leasewatch.dns.answers import NOT_OURS, REFUSED, Answer, Answers
 from leasewatch.dns.asking import Asker, Reply
 from leasewatch.dns.held import Held, Later
 from leasewatch.dns.queries import Body, Query
@@ -65,7 +65,12 @@ class Responder:
         self._clock = clock
         self._views = Views()
         self._limit = Allowance(_BURST, 1 / _RATE)
-        self._slips = 0
+        self.queries = 0
+        """Messages received."""
+        self.refused = 0
+        """Questions for a name that is not ours, or not for the client."""
+        self.limited = 0
+        """Messages dropped or cut by the limit."""
         self._held = Held(self._find)
         self._prepared: dict[bytes, dict[tuple[View, int], Body]] = {}
         """By folded name."""
@@ -88,6 +93,7 @@ class Responder:
 
     def respond(self, data: bytes, asker: Asker) -> Reply:
         """The reply to any message; raises nothing."""
+        self.queries += 1
         query = queries.common(data)
         view, share = self._views.of(asker.address, asker.local)
         if share and not asker.is_tcp and not self._limit.take(share, self._clock()):
@@ -105,8 +111,8 @@ class Responder:
 
     def _slip(self, query: Query | None) -> Reply:
         """The reply to one question too many, if any."""
-        self._slips += 1
-        if query is None or self._slips % _SLIP or not queries.is_name(query.name):
+        self.limited += 1
+        if query is None or self.limited % _SLIP or not queries.is_name(query.name):
             return ()
         return (queries.truncated(query),)
 
@@ -115,6 +121,7 @@ class Responder:
         answer = self._find(query, view)
         if answer.is_pending:
             return self._later(self._held.hold(query, view), reply)
+        self.refused += answer.rcode == REFUSED
         body = queries.body(answer)
         if answer.until > self._clock():
             if len(self._prepared) >= _MOST:

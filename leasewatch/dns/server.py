@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from leasewatch.api.dns_interface import DnsStatus
-from leasewatch.daemon.dns_settings import DnsSettings, Place
+from leasewatch.daemon.dns_settings import DnsSettings
 from leasewatch.dns.answers import Answers, FindZone
 from leasewatch.dns.listener import Listener
 from leasewatch.dns.part import Part
@@ -47,10 +47,9 @@ class Server(Part):
             self._responder.set_views(Views(self._table.networks, self._guests))
         self._responder.changed(touched)
 
-    def bound(self) -> list[Place]:
-        """The endpoints that are served now."""
-        return self._listener.bound()
-
     def report(self, status: DnsStatus) -> None:
-        """Add where we listen."""
-        status.listens += map(str, self.bound())
+        """Add where it listens, and what it was asked."""
+        status.listens += map(str, self._listener.bound())
+        status.counters.queries += self._responder.queries
+        status.counters.queries_refused += self._responder.refused
+        status.counters.queries_limited += self._responder.limited

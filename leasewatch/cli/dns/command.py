@@ -14,6 +14,7 @@ command = commands.Group(
     members={
         "status": "leasewatch.cli.dns.status",
         "key": "leasewatch.cli.dns.key",
+        "setup": "leasewatch.cli.dns.setup",
         "serve": "leasewatch.cli.dns.serve",
     },
     epilog=frame.examples(

@@ -77,8 +77,6 @@ class Paths:
     """Who held which address when (SQLite); its folder is leasewatch's."""
     snapshot = _Below("run/leasewatch/hosts.v1")
     """The host table that the NSS module reads."""
-    peers = _Below("run/leasewatch-dns/peers.v1")
-    """The table of other hosts' names, which the NSS module reads after a miss in `snapshot`."""
     varlink = _Below(_SOCKET)
     """The service's Varlink socket."""
     pending = _Below("run/leasewatch/pending.sock")

@@ -54,6 +54,7 @@ _PURE = (
     "daemon/dns_settings.py",
     *(f"dns/{name}.py" for name in ("answers", "queries", "reverse_names", "sorted_addresses")),
     *("dns/setup_update.py", "dns/update_messages.py", "dns/update_names.py", "dns/update_plan.py"),
+    *("dns/peer_names.py", "dns/peer_zone.py"),
     "dns/table.py",
     "dns/views.py",
     *(f"dns/{name}.py" for name in ("catalog", "site_zones", "wire", "zone")),

@@ -47,8 +47,11 @@ class PeerEntry(msgspec.Struct, frozen=True, kw_only=True):
         None
     )
     expires: Annotated[float | None, "when its names go if it stays away, in Unix seconds"] = None
-    error: Annotated[str | None, "why the last attempt failed; null: it did not"] = None
+    error: Annotated[
+        str | None, "why the last attempt failed, or which of its records are left out"
+    ] = None
     hint: Annotated[str | None, "what helps"] = None
+    left_out: Annotated[list[str], "bare names that do not answer here, each with the reason"] = []
 
 
 class ExportEntry(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from leasewatch.dns import keys, replies
 from leasewatch.dns.asking import Asker
 from leasewatch.dns.own_zones import OwnZones
 from leasewatch.dns.part import Part
+from leasewatch.dns.peers import Peers
 from leasewatch.dns.responder import Handler
 from leasewatch.dns.secondaries import Secondaries
 from leasewatch.dns.server import Server
@@ -31,11 +32,18 @@ def parts(settings: DnsSettings, table: NameTable, paths: Paths) -> list[Part]:
     own = _Zones(settings, zones, table)
     found: list[Part] = [own]
     transfer: Handler = _not_ours
+    notified: Handler = _not_ours
+    if not settings.pull:
+        paths.peers_snapshot.unlink(missing_ok=True)
+    elif key is not None:
+        peers = Peers(settings, table, paths, key)
+        found.append(peers)
+        notified = peers.notified
     if key is not None:
         secondaries = Secondaries(settings, zones, key, signatures)
         found.insert(0, secondaries)
         transfer = secondaries.respond
-    found.append(Server(table, zones.served, signatures.read, transfer, _not_ours, settings))
+    found.append(Server(table, zones.served, signatures.read, transfer, notified, settings))
     return found
 
 

@@ -1,0 +1,148 @@
+"""One transfer of another host's zone: IXFR over TCP, signed, bounded in bytes and seconds.
+
+In: a zone as it is, where its host is, the key. The zone changes as a whole, or PullError says why
+it did not. A zone whose serial went back, or whose changes do not fit, is fetched whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import struct
+from typing import Final
+
+import dns.exception
+import dns.message
+import dns.rcode
+import dns.tsig
+import dns.xfr
+
+from leasewatch.daemon.dns_settings import Place
+from leasewatch.daemon.logs import NOTICE, fields
+from leasewatch.dns.peer_zone import PeerZone, PeerZoneError
+
+CONNECT_SECONDS: Final = 2.0
+"""With the pause before a next attempt, a link that is back is noticed within 5 seconds."""
+SECONDS: Final = 60.0
+"""Of a whole transfer."""
+BYTES: Final = 8 << 20
+"""Of a whole transfer; 20,000 names take one."""
+MESSAGES: Final = 5_000
+"""Of a whole transfer; 20,000 names take 100."""
+
+_LOG = logging.getLogger(__name__)
+_KEY_HINT: Final = "both hosts need the same file: leasewatch dns key"
+
+
+class PullError(Exception):
+    """Why there was no transfer.
+
+    `away`: nothing answered, so it may be tried again soon.
+    """
+
+    def __init__(self, what: str, hint: str = "", *, away: bool = False) -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+        self.away = away
+
+
+async def pull(zone: PeerZone, place: Place, key: dns.tsig.Key) -> None:
+    """Bring the zone up to date. Raises PullError."""
+    try:
+        async with asyncio.timeout(SECONDS):
+            await _pull(zone, place, key)
+    except TimeoutError:
+        raise PullError(f"the transfer took over {SECONDS:.0f} seconds") from None
+    except PeerZoneError as error:
+        raise PullError(str(error), "no name of it changes") from None
+    except dns.xfr.TransferError as error:
+        raise _refused(error.rcode) from None
+    except (dns.tsig.PeerError, dns.tsig.BadTime, dns.tsig.BadSignature) as error:
+        raise _wrongly_signed(error) from None
+    except dns.message.UnknownTSIGKey:
+        raise PullError("its answer is signed with another key", _KEY_HINT) from None
+    except (dns.exception.DNSException, LookupError, ValueError) as error:
+        why = str(error) or type(error).__name__
+        raise PullError(f"its answer is malformed: {why}", "no name of it changes") from None
+
+
+async def _pull(zone: PeerZone, place: Place, key: dns.tsig.Key) -> None:
+    """The same with the errors as they come; any but of time ends an IXFR with an AXFR."""
+    if zone.soa is not None:
+        try:
+            await _transfer(zone, place, key, zone.soa.serial)
+        except dns.xfr.SerialWentBackwards:
+            shown = fields(zone=zone.apex, had=zone.soa.serial)
+            _LOG.log(NOTICE, "serial of a peer went back, fetching all of its zone %s", shown)
+        except (PeerZoneError, dns.exception.FormError) as error:
+            shown = fields(zone=zone.apex, why=str(error))
+            _LOG.log(NOTICE, "changes of a peer do not fit, fetching all of its zone %s", shown)
+        else:
+            return
+    await _transfer(zone, place, key, None)
+
+
+async def _transfer(zone: PeerZone, place: Place, key: dns.tsig.Key, serial: int | None) -> None:
+    reader, writer = await _connected(place)
+    try:
+        query, _ = dns.xfr.make_query(zone, serial, keyring=key)
+        wire = query.to_wire()
+        writer.write(struct.pack("!H", len(wire)) + wire)
+        await writer.drain()
+        await _receive(zone, query, reader, serial)
+    except asyncio.IncompleteReadError:
+        raise PullError("it closed the connection", away=True) from None
+    except OSError as error:
+        raise PullError(error.strerror or str(error), away=True) from None
+    finally:
+        writer.close()
+
+
+async def _connected(place: Place) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            return await asyncio.open_connection(place.address, place.port)
+    except TimeoutError:
+        raise PullError(f"no answer in {CONNECT_SECONDS:.0f} seconds", away=True) from None
+    except OSError as error:
+        raise PullError(error.strerror or str(error), away=True) from None
+
+
+async def _receive(
+    zone: PeerZone, query: dns.message.Message, reader: asyncio.StreamReader, serial: int | None
+) -> None:
+    """Read messages until the zone is there."""
+    context, size, messages, done = None, 0, 0, False
+    with dns.xfr.Inbound(zone, query.question[0].rdtype, serial) as inbound:
+        while not done:
+            (length,) = struct.unpack("!H", await reader.readexactly(2))
+            size, messages = size + length, messages + 1
+            if size > BYTES or messages > MESSAGES:
+                raise PeerZoneError(f"it sends over {BYTES} bytes or {MESSAGES} messages")
+            message = dns.message.from_wire(
+                await reader.readexactly(length),
+                keyring=query.keyring,
+                request_mac=query.mac or b"",
+                xfr=True,
+                tsig_ctx=context,
+                multi=True,
+                one_rr_per_rrset=True,
+            )
+            if not query.is_response(message, xfr_continuation=messages > 1):
+                raise dns.exception.FormError("it answers another question")
+            zone.check(message)
+            done = inbound.process_message(message)
+            context = message.tsig_ctx
+            await asyncio.sleep(0)  # a long transfer is not the only work here
+
+
+def _refused(rcode: dns.rcode.Rcode) -> PullError:
+    hint = "does it list the same key, and is its [dns] host the name here?"
+    return PullError(f"it answers {dns.rcode.to_text(rcode)}", hint)
+
+
+def _wrongly_signed(error: dns.exception.DNSException) -> PullError:
+    if isinstance(error, (dns.tsig.PeerBadTime, dns.tsig.BadTime)):
+        return PullError("the clocks differ by over 300 seconds", "set both clocks: timedatectl")
+    return PullError("it has no such key, or another secret", _KEY_HINT)

@@ -3,8 +3,8 @@
 - A name of ours has its addresses; an address of ours has its names. Other types: no data.
 - Unknown names do not exist (NXDOMAIN) below NETWORK.SUFFIX alone, which is ours. All others may
   exist elsewhere, also those below a bare name: `ai` must not hide all of `.ai`.
-- A name without an address that awaits its first one is pending. If it has one of the other family,
-  it is not: musl gives up on both if one fails.
+- A name that has no address and awaits one of the asked family is pending. If it has one of the
+  other family, it is not: musl gives up on both if one fails.
 - Link-local addresses are omitted: a record cannot say which link they are on.
 """
 
@@ -15,7 +15,7 @@ import enum
 import re
 import socket
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from leasewatch import addresses
@@ -24,6 +24,7 @@ from leasewatch.dns import wire
 from leasewatch.dns.hook_filters import Zones
 from leasewatch.dns.hook_interface import Question, Record, ResolveRecordReply
 from leasewatch.names.labels import MAX_NAME, fold
+from nss_pyvirt.snapshot import Address as HeldAddress
 from nss_pyvirt.snapshot import Answer
 
 TTL: Final = 5
@@ -39,10 +40,6 @@ _FAMILIES: Final[dict[int, tuple[int, ...]]] = {
     wire.A: (socket.AF_INET,),
     wire.AAAA: (socket.AF_INET6,),
     _ANY: (socket.AF_INET, socket.AF_INET6),
-}
-_OTHER: Final[dict[int, int]] = {
-    socket.AF_INET: socket.AF_INET6,
-    socket.AF_INET6: socket.AF_INET,
 }
 _FIXED: Final = struct.Struct("!HHIH")
 """Type, class, TTL and length of data (RFC 1035, 3.2.1)."""
@@ -94,20 +91,15 @@ def _answer(question: Question, tables: Tables, zones: Zones, now: int) -> list[
         return _not_found(name, zones) if key.class_ in {None, _IN} else _Outcome.NOT_OURS
     if name.endswith((".in-addr.arpa", ".ip6.arpa")):
         return _reverse(key.type, name, tables, now)
-    families = _FAMILIES.get(key.type)
-    if families is None:
-        exists = tables.name(name, socket.AF_UNSPEC).status != "unknown"
-        return _Outcome.NO_DATA if exists else _not_found(name, zones)
-    found = [tables.name(name, family) for family in families]
-    records = [record for answer in found for record in _addresses(name, answer, now)]
-    if records:
+    found = tables.name(name, socket.AF_UNSPEC)
+    if found.status == "unknown":
+        return _not_found(name, zones)
+    usable = [a for a in found.addresses if not addresses.is_link_local(a.packed)]
+    families = _FAMILIES.get(key.type, ())
+    if records := [_address(name, a, now) for a in usable if a.family in families]:
         return records
-    statuses = {answer.status for answer in found}
-    if "not yet" in statuses:
-        others = (tables.name(name, _OTHER[family]) for family in families)
-        is_there = len(families) == 1 and any(answer.status == "found" for answer in others)
-        return _Outcome.NO_DATA if is_there else _Outcome.PENDING
-    return _not_found(name, zones) if statuses == {"unknown"} else _Outcome.NO_DATA
+    awaited = (tables.name(name, family).status == "not yet" for family in families)
+    return _Outcome.PENDING if not usable and any(awaited) else _Outcome.NO_DATA
 
 
 def _not_found(name: str, zones: Zones) -> _Outcome:
@@ -142,11 +134,9 @@ def reverse_address(name: str) -> Address | None:
     return None
 
 
-def _addresses(name: str, answer: Answer, now: int) -> Iterator[Record]:
-    for address in answer.addresses:
-        if not addresses.is_link_local(address.packed):
-            kind, data = wire.address(address.packed)
-            yield _record(name, kind, min(TTL, address.expires - now), data)
+def _address(name: str, address: HeldAddress, now: int) -> Record:
+    kind, data = wire.address(address.packed)
+    return _record(name, kind, min(TTL, address.expires - now), data)
 
 
 def _record(name: str, kind: int, ttl: int, data: bytes) -> Record:

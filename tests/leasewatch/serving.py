@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import logging
 import os
@@ -57,15 +58,17 @@ class Served:
         *,
         rescan_seconds: float | None = None,
         first: Callable[[], object] = lambda: None,
+        sockets: Mapping[str, socket.socket] | None = None,
     ) -> None:
         """Fork, do `first`, start the service, and wait until it says that it is ready.
 
         What it does not notice by itself it finds after `rescan_seconds`, if they are given.
+        `sockets` are passed as systemd does (sd_listen_fds(3)), by FileDescriptorName=.
         """
         environment = {"NOTIFY_SOCKET": str(self.notify), **(env or {})}
 
         def run() -> int:
-            self._leave_the_test(environment)
+            self._leave_the_test(environment, sockets or {})
             first()
             if rescan_seconds is None:
                 return main(["serve"], self.paths)
@@ -75,10 +78,19 @@ class Served:
         self._pid = fork(run)
         self.await_notice("READY=1")
 
-    def _leave_the_test(self, environment: Mapping[str, str]) -> None:
+    def _leave_the_test(
+        self, environment: Mapping[str, str], sockets: Mapping[str, socket.socket]
+    ) -> None:
         """In the child: its own stderr, and nothing else of the test that it was forked from."""
         os.dup2(os.open(self.stderr, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644), 2)
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        passed = [fcntl.fcntl(sock, fcntl.F_DUPFD, 3 + len(sockets)) for sock in sockets.values()]
+        for number, fd in enumerate(passed, 3):
+            os.dup2(fd, number)
+        os.closerange(3 + len(sockets), os.sysconf("SC_OPEN_MAX"))
+        if sockets:
+            os.environ["LISTEN_PID"] = str(os.getpid())
+            os.environ["LISTEN_FDS"] = str(len(sockets))
+            os.environ["LISTEN_FDNAMES"] = ":".join(sockets)
         sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
         logging.getLogger("leasewatch").handlers.clear()
         os.environ.update(environment)

@@ -36,7 +36,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
-_OF_THE_HOST = {"test_quick_starts.py", "test_try.py", "test_world.py"} | {
+_OF_THE_HOST = {"test_lab.py", "test_quick_starts.py", "test_try.py", "test_world.py"} | {
     f"test_systemd{part}.py" for part in ("", "_parents", "_sandbox", "_uninstall")
 }
 """Some compare the host before and after, some may change what is compared. They take longest."""

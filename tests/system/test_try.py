@@ -6,14 +6,12 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import children_of
 from tests.system.guest import GuestFiles
+from tests.system.trying import inhabitants, read_until, trying, world_of
 from tests.system.world import CHECKOUT, World, host_state
 from tests.waiting import wait_for
 
@@ -23,54 +21,6 @@ TRY = CHECKOUT / "packaging/try"
 @pytest.fixture(autouse=True)
 def _prepared(guest_files: GuestFiles) -> None:
     """The tiny guest is built: what is tested here is the rest."""
-
-
-@contextmanager
-def trying(*command: str | Path) -> Iterator[subprocess.Popen[str]]:
-    """A try in a process group of its own, as at a terminal; killed at the end if need be."""
-    program = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    with program:
-        try:
-            yield program
-        finally:
-            program.kill()
-
-
-def read_until(program: subprocess.Popen[str], text: str) -> str:
-    """What it prints, up to the line that holds `text`."""
-    assert program.stdout is not None
-    seen = ""
-    for line in program.stdout:
-        seen += line
-        if text in line:
-            return seen
-    raise AssertionError(f"it ended before it printed {text!r}:\n{seen}")
-
-
-def world_of(program: subprocess.Popen[str]) -> str:
-    """The PID namespace in which a try's programs run."""
-    (unshare,) = wait_for("the world", lambda: children_of(program.pid))
-    (init,) = wait_for("its first process", lambda: children_of(unshare))
-    return str(Path(f"/proc/{init}/ns/pid").readlink())
-
-
-def inhabitants(namespace: str) -> list[str]:
-    """The command lines of a PID namespace's processes."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if str((process / "ns/pid").readlink()) == namespace:
-                found.append((process / "cmdline").read_text().replace("\0", " "))
-        except OSError:  # ended meanwhile, or hidden from us
-            continue
-    return found
 
 
 def test_the_check_logs_in_by_name_and_leaves_the_host_as_it_was() -> None:
@@ -134,6 +84,7 @@ def _said(command: list[str | Path]) -> list[str]:
     ("command", "said"),
     [
         ("try --chek", "try: unknown option --chek\n"),
+        ("lab --chek", "lab: unknown option --chek\n"),
         ("prepare --help", "prepare: unknown option --help\n"),
         ("test --fuzz soon", "usage: packaging/test [--quick]"),
         ("test --help", "usage: packaging/test [--quick]"),

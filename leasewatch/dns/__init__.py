@@ -18,7 +18,7 @@ Out: answers, zones, NOTIFY, updates, and the table of the peers' names for the 
   `update_plan` which changes, `update_messages` how (all pure); `updater` makes them.
 - `peers` pulls the other hosts' zones: `follower` says when, `pull` makes one transfer, `peer_zone`
   judges what came (pure), `peer_state` keeps it on disk. `peer_names` says which names answer here
-  (pure), and `peers_table` publishes them for the NSS module.
+  (pure), `peers_table` publishes them for the NSS module, and `hub` serves the zones again.
 - `following` keeps the table as the service's method `Records` says.
 - `process` follows the settings. It makes the parts of `doors`, each a `part.Part`, and tells them
   of changes. None waits for another.

@@ -11,6 +11,7 @@ import dns.rcode
 from leasewatch.daemon.dns_settings import DnsSettings
 from leasewatch.dns import keys, replies
 from leasewatch.dns.asking import Asker
+from leasewatch.dns.hub import Hub
 from leasewatch.dns.own_zones import OwnZones
 from leasewatch.dns.part import Part
 from leasewatch.dns.peers import Peers
@@ -36,7 +37,8 @@ def parts(settings: DnsSettings, table: NameTable, paths: Paths) -> list[Part]:
     if not settings.pull:
         paths.peers_snapshot.unlink(missing_ok=True)
     elif key is not None:
-        peers = Peers(settings, table, paths, key)
+        hub = Hub(settings, zones) if settings.catalog == "hub" else None
+        peers = Peers(settings, table, paths, key, hub.changed if hub is not None else None)
         found.append(peers)
         notified = peers.notified
     if key is not None:

@@ -60,10 +60,8 @@ class OwnZones:
     def _set_everything(self) -> None:
         settings = self._settings
         if self._site is not None:
-            servers = tuple(settings.nameservers) or ("invalid",)
-            head = Head(servers, f"hostmaster.{settings.site}")
             for apex in self.apexes():
-                self._zones.add(apex, head)
+                self._zones.add(apex, site_head(settings))
             for apex, wanted in self._site.everything(self._table, self._zones).items():
                 self._zones.change(apex, wanted)
         self._set_catalog()
@@ -95,6 +93,11 @@ class OwnZones:
             place = (_address(peer.place),) if peer.place is not None else ()
             found[f"{peer.host}.vm.{settings.site}"] = place
         return dict.fromkeys(found, ()) if settings.catalog == "hub" else found
+
+
+def site_head(settings: DnsSettings) -> Head:
+    """SOA and NS of the zones that a site's host serves."""
+    return Head(tuple(settings.nameservers) or ("invalid",), f"hostmaster.{settings.site}")
 
 
 def _address(place: Place) -> Address:

@@ -49,7 +49,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Peers(Part):
-    """All peers. `changed` is called with each zone that has other names, and with those names."""
+    """All peers. `changed` is called after each transfer, with the names that changed, if any."""
 
     def __init__(
         self,
@@ -132,12 +132,12 @@ class Peers(Part):
         if follower.renew_at <= wall:
             follower.renew_at = wall + LIFE_SECONDS / 2
             touched.update(zone.names)
+        if self._changed is not None:
+            self._changed(zone, touched)
         if touched:
             expires = int(follower.renew_at + LIFE_SECONDS / 2)
             keys = self._names.set_zone(host, zone.apex, zone.names, touched, expires)
             self._published.changed(keys)
-            if self._changed is not None:
-                self._changed(zone, touched)
             if host not in self._saves:
                 loop = asyncio.get_running_loop()
                 self._saves[host] = loop.call_later(SAVE_SECONDS, self._save, host)

@@ -16,7 +16,7 @@ from leasewatch import addresses
 from leasewatch.api.dns_interface import DnsStatus, PeerEntry
 from leasewatch.daemon.dns_settings import DnsSettings
 from leasewatch.dns.asking import Asker
-from leasewatch.dns.peers import Peers
+from leasewatch.dns.peers import Changed, Peers
 from leasewatch.dns.table import NameTable
 from leasewatch.paths import Paths
 from nss_pyvirt import snapshot
@@ -42,9 +42,12 @@ class Here:
         return self._peers
 
     @asynccontextmanager
-    async def pulling(self, *hosts: Server, key: dns.tsig.Key = KEY) -> AsyncIterator[Peers]:
+    async def pulling(
+        self, *hosts: Server, key: dns.tsig.Key = KEY, changed: Changed | None = None
+    ) -> AsyncIterator[Peers]:
         pull = [f"{host.host} 127.0.0.1:{host.port}" for host in hosts]
-        self._peers = Peers(DnsSettings(site=SITE, pull=pull), self.table, self.paths, key)
+        settings = DnsSettings(site=SITE, pull=pull)
+        self._peers = Peers(settings, self.table, self.paths, key, changed)
         self._peers.start()
         try:
             yield self._peers

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,7 +52,10 @@ class Notifier:
         listens: Sequence[Place],
         key: dns.tsig.Key,
         find: Callable[[str], Zone | None],
+        only: Mapping[Place, str] | None = None,
     ) -> None:
+        """`only`: targets that are told of one zone, and its apex; the others are told of all."""
+        self._only = only or {}
         self._secondaries = {one: _Secondary(one, listens, self._received) for one in targets}
         self._key = key
         self._find = find
@@ -116,7 +119,8 @@ class Notifier:
         """The first NOTIFY of a serial. A silent secondary keeps its slow repetition."""
         del self._due[apex]
         self._told[apex] = asyncio.get_running_loop().time()
-        places = [place for place in self._secondaries if not self._is_silent(apex, place)]
+        told = (one for one in self._secondaries if self._only.get(one, apex) == apex)
+        places = [place for place in told if not self._is_silent(apex, place)]
         self._send(apex, places, 0)
 
     def _is_silent(self, apex: str, place: Place) -> bool:

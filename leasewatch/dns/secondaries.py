@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from typing import Final
@@ -29,7 +30,9 @@ class Secondaries(Part):
     ) -> None:
         self._zones = zones
         targets = settings.notified()
-        self._notifier = Notifier(targets, settings.listens(), key, zones.get)
+        own = settings.zone(os.uname().nodename)
+        peers = {peer.place: own for peer in settings.peers() if peer.place is not None}
+        self._notifier = Notifier(targets, settings.listens(), key, zones.get, peers)
         self._transfers = Transfers(zones.get, key.name, signatures, self._was_asked)
         self._askers: dict[str, dict[str, Secondary]] = {}
         """By apex and address."""

@@ -209,6 +209,21 @@ def test_a_zone_that_is_gone_is_not_told_of(secondary: Secondary) -> None:
     run(secondary)
 
 
+def test_a_peer_is_told_of_the_one_zone_that_it_pulls(secondary: Secondary) -> None:
+    @in_loop
+    async def run(secondary: Secondary) -> None:
+        zones = {apex: zone() for apex in (APEX, "catalog.vm.example.org")}
+        zones["catalog.vm.example.org"].apex = "catalog.vm.example.org"
+        only = {secondary.place: APEX}
+        notifier = Notifier([secondary.place], [Place("127.0.0.1", 53)], KEY, zones.get, only)
+        notifier.start(zones.values())
+        assert (await secondary.got()).question[0].name.to_text() == f"{APEX}."
+        assert notifier.waiting() == [(APEX, secondary.place)]
+        notifier.stop()
+
+    run(secondary)
+
+
 @pytest.mark.parametrize(
     ("target", "listens", "source"),
     [

@@ -76,7 +76,7 @@ class OwnZones:
             try:
                 self._zones.state.store_members(members)
             except OSError as error:
-                log.warning("catalog-not-stored %s", fields(error=error.strerror))
+                log.warning("members of the catalog not stored %s", fields(error=error.strerror))
         zone = self._zones.add(self._catalog, catalog.HEAD)
         content = catalog.content(members, primaries, self._settings.key)
         self._zones.change(self._catalog, {**dict.fromkeys(zone.names(), ()), **content})

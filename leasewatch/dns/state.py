@@ -42,7 +42,7 @@ class State:
     """The folder of these files: APEX.serial, and catalog.json."""
 
     def __init__(self, folder: Path, boot: str | None = None) -> None:
-        self._folder = folder
+        self.folder: Final = folder
         self._boot = _BOOT_ID.read_text().strip() if boot is None else boot
 
     def load(self, apex: str) -> Kept | None:
@@ -53,12 +53,12 @@ class State:
         except FileNotFoundError:
             return None
         except OSError as error:
-            log.warning("state-unreadable %s", fields(file=path, error=error.strerror))
+            log.warning("file of a serial unreadable %s", fields(file=path, error=error.strerror))
             return None
         found = _LINE.fullmatch(content)
         if found is None or b"%08x" % zlib.crc32(content[: found.start(4)]) != found[4]:
             hint = "the zone gets the Unix time as its serial; secondaries fetch all of it"
-            log.warning("state-broken %s", fields(file=path, hint=hint))
+            log.warning("damaged file of a serial, replacing it %s", fields(file=path, hint=hint))
             return None
         same_boot = found[3].decode() == self._boot
         return Kept(int(found[1]), int(found[2], 16) if same_boot else None)
@@ -67,7 +67,7 @@ class State:
         """Write a zone's serial. Raises OSError."""
         line = f"serial {kept.serial:010} content {kept.digest or 0:032x} boot {self._boot} crc "
         content = f"{line}{zlib.crc32(line.encode()):08x}\n".encode()
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         fd = open_regular(self._path(apex), 0o600)
         try:
             if os.pwrite(fd, content, 0) != len(content):
@@ -78,22 +78,25 @@ class State:
 
     def members(self) -> dict[str, Member]:
         """The members and former members of the catalog. A broken file is logged."""
-        path = self._folder / "catalog.json"
+        path = self.folder / "catalog.json"
         try:
             return msgspec.json.decode(path.read_bytes(), type=dict[str, Member])
         except FileNotFoundError:
             return {}
         except (OSError, msgspec.DecodeError) as error:
             hint = "members that came back may have the id that they had before"
-            log.warning("state-broken %s", fields(file=path, error=str(error), hint=hint))
+            log.warning(
+                "damaged members of the catalog, replacing them %s",
+                fields(file=path, error=str(error), hint=hint),
+            )
             return {}
 
     def store_members(self, members: Mapping[str, Member]) -> None:
         """Raises OSError."""
-        replace(self._folder / "catalog.json", msgspec.json.encode(members), mode=0o600)
+        replace(self.folder / "catalog.json", msgspec.json.encode(members), mode=0o600)
 
     def _path(self, apex: str) -> Path:
-        return self._folder / f"{apex}.serial"
+        return self.folder / f"{apex}.serial"
 
 
 def _read(path: Path) -> bytes:

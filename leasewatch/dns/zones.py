@@ -83,7 +83,7 @@ class Zones(Mapping[str, Zone]):
             self._postpone(zone, wanted, error, is_new=unstored is None)
             return
         if unstored is not None:
-            log.log(NOTICE, "zone-stored %s", fields(zone=apex, serial=step.serial))
+            log.log(NOTICE, "serial stored again %s", fields(zone=apex, serial=step.serial))
         zone.apply(step)
         self._follow(zone, step)
 
@@ -118,9 +118,9 @@ class Zones(Mapping[str, Zone]):
     ) -> None:
         self._unstored[zone.apex] = dict(wanted)
         if is_new:
-            hint = "the site keeps the names it has; tried again until there is room"
+            hint = f"other hosts see no change until it is stored: df {self.state.folder}"
             log.error(
-                "zone-not-stored %s",
+                "serial not stored, keeping the zone as it is %s",
                 fields(zone=zone.apex, serial=zone.serial, error=error.strerror, hint=hint),
             )
         if not self._retry.is_set():

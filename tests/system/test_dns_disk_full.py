@@ -59,7 +59,7 @@ zone "{APEX}" {{
     with running(BIND, tmp_path / "bind", port=5400, config=config, place=world) as bind:
         world.spawn(["sh", "-c", f"exec leasewatch dns serve 2>{LOG}"])
         log = world.root / LOG[1:]
-        world.wait_for("its line", lambda: log.exists() and "zone-not-stored" in log.read_text())
+        world.wait_for("its line", lambda: log.exists() and "serial not stored" in log.read_text())
         assert bind.ask(f"vm10.dnsmasq.{APEX}") == []
         world.run(["rm", f"{STATE}/filler"])
         world.wait_for("BIND to answer", lambda: bind.ask(f"vm10.dnsmasq.{APEX}"))
@@ -67,6 +67,6 @@ zone "{APEX}" {{
         _lease(world, 10, 11)  # its serial has its place on the disk
         world.wait_for("BIND to answer", lambda: bind.ask(f"vm11.dnsmasq.{APEX}"))
     said = log.read_text()
-    assert said.count("zone-not-stored") == said.count("zone-stored") == 1, said
+    assert said.count("serial not stored") == said.count("serial stored again") == 1, said
     assert "No space left on device" in said
     assert "Traceback" not in said

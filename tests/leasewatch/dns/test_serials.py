@@ -96,7 +96,7 @@ def test_bind_follows_a_host_that_is_restarted(case: str, site: Site) -> None:
     site.lease(2, "web2")
     site.host.start()
     assert site.follows(WEB2) > before
-    assert site.host.said().count("state-broken") == (case == "broken file")
+    assert site.host.said().count("damaged file") == (case == "broken file")
 
 
 def test_bind_follows_after_the_clock_was_set_back(site: Site) -> None:

@@ -30,8 +30,9 @@ def parts(settings: DnsSettings, table: NameTable, paths: Paths) -> list[Part]:
     key = keys.load(paths.dns_keys, settings.key) if settings.key else None
     signatures = Signatures({key.name: key} if key is not None else {})
     zones = Zones(State(paths.dns_state))
-    own = _Zones(settings, zones, table)
-    found: list[Part] = [own]
+    found: list[Part] = []
+    if settings.site:
+        found.append(OwnZones(settings, os.uname().nodename, zones, table))
     transfer: Handler = _not_ours
     notified: Handler = _not_ours
     if not settings.pull:
@@ -47,23 +48,6 @@ def parts(settings: DnsSettings, table: NameTable, paths: Paths) -> list[Part]:
         transfer = secondaries.respond
     found.append(Server(table, zones.served, signatures.read, transfer, notified, settings))
     return found
-
-
-class _Zones(Part):
-    """The zones of this host."""
-
-    def __init__(self, settings: DnsSettings, zones: Zones, table: NameTable) -> None:
-        self._zones = zones
-        self._own = OwnZones(zones, table)
-        self._own.configure(settings, os.uname().nodename)
-
-    async def stop(self) -> None:
-        """Change nothing any more."""
-        self._zones.close()
-
-    def table_changed(self, names: set[str]) -> None:
-        """Give the zones what the table has now."""
-        self._own.table_changed(names)
 
 
 def _not_ours(message: dns.message.Message, _: Asker) -> Iterator[bytes]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 
 from leasewatch import addresses
 from leasewatch.addresses import Address
 from leasewatch.daemon.dns_settings import DnsSettings, Place
 from leasewatch.daemon.logs import fields
 from leasewatch.dns import catalog
+from leasewatch.dns.part import Part
 from leasewatch.dns.site_zones import SiteZones
 from leasewatch.dns.table import NameTable
 from leasewatch.dns.zone import Head
@@ -18,68 +18,55 @@ from leasewatch.dns.zones import Zones
 log = logging.getLogger(__name__)
 
 
-class OwnZones:
+class OwnZones(Part):
     """Keeps them equal to the table. Nothing of them is served before the table is known."""
 
-    def __init__(self, zones: Zones, table: NameTable) -> None:
+    def __init__(
+        self, settings: DnsSettings, hostname: str, zones: Zones, table: NameTable
+    ) -> None:
+        """The settings have a site; `hostname` is the system's."""
+        self._settings = settings
         self._zones = zones
         self._table = table
-        self._settings = DnsSettings()
-        self._site: SiteZones | None = None
+        self._site = SiteZones(settings.zone(hostname), settings.reverse)
         self._is_known = False
         """Whether the table has been read once."""
-        self._members = zones.state.members()
-        self._catalog = ""
-        """Its apex; empty: none."""
 
-    def configure(self, settings: DnsSettings, hostname: str) -> None:
-        """Use new settings; `hostname` is the system's."""
-        former = {*self.apexes(), self._catalog} - {""}
-        self._settings = settings
-        apex = settings.zone(hostname)
-        self._site = SiteZones(apex, settings.reverse) if apex else None
-        self._catalog = f"catalog.vm.{settings.site}" if settings.catalog else ""
-        for gone in former - {*self.apexes(), self._catalog}:
-            self._zones.remove(gone)
+    async def stop(self) -> None:
+        """Change nothing any more."""
+        self._zones.close()
+
+    def table_changed(self, names: set[str]) -> None:
+        """Give the zones what the table has now."""
         if self._is_known:
-            self._set_everything()
-
-    def apexes(self) -> list[str]:
-        """Of this host's zones, without the catalog."""
-        return [self._site.apex, *self._site.reverse] if self._site is not None else []
-
-    def table_changed(self, names: Iterable[str]) -> None:
-        """Decided names of the table have other records; the first call has all of them."""
-        if not self._is_known:
+            changes = self._site.changes(self._table, names, self._zones)
+        else:
             self._is_known = True
-            self._set_everything()
-        elif self._site is not None:
-            for apex, wanted in self._site.changes(self._table, names, self._zones).items():
-                self._zones.change(apex, wanted)
+            for apex in self._apexes():
+                self._zones.add(apex, site_head(self._settings))
+            changes = self._site.everything(self._table, self._zones)
+            self._set_catalog()
+        for apex, wanted in changes.items():
+            self._zones.change(apex, wanted)
 
-    def _set_everything(self) -> None:
-        settings = self._settings
-        if self._site is not None:
-            for apex in self.apexes():
-                self._zones.add(apex, site_head(settings))
-            for apex, wanted in self._site.everything(self._table, self._zones).items():
-                self._zones.change(apex, wanted)
-        self._set_catalog()
+    def _apexes(self) -> list[str]:
+        """Of this host's zones, without the catalog."""
+        return [self._site.apex, *self._site.reverse]
 
     def _set_catalog(self) -> None:
-        if not self._catalog:
+        if not self._settings.catalog:
             return
         primaries = self._primaries()
-        members = catalog.update(self._members, primaries.keys())
-        if members != self._members:
-            self._members = members
+        known = self._zones.state.members()
+        members = catalog.update(known, primaries.keys())
+        if members != known:
             try:
                 self._zones.state.store_members(members)
             except OSError as error:
                 log.warning("members of the catalog not stored %s", fields(error=error.strerror))
-        zone = self._zones.add(self._catalog, catalog.HEAD)
-        content = catalog.content(members, primaries, self._settings.key)
-        self._zones.change(self._catalog, {**dict.fromkeys(zone.names(), ()), **content})
+        apex = f"catalog.vm.{self._settings.site}"
+        self._zones.add(apex, catalog.HEAD)
+        self._zones.change(apex, catalog.content(members, primaries, self._settings.key))
 
     def _primaries(self) -> dict[str, tuple[Address, ...]]:
         """By apex of each member: where name servers find it. The peers are those of the settings.
@@ -88,7 +75,7 @@ class OwnZones:
         """
         settings = self._settings
         listens = tuple(_address(one) for one in settings.listens())
-        found = dict.fromkeys(self.apexes(), tuple(one for one in listens if any(one)))
+        found = dict.fromkeys(self._apexes(), tuple(one for one in listens if any(one)))
         for peer in settings.peers():
             place = (_address(peer.place),) if peer.place is not None else ()
             found[f"{peer.host}.vm.{settings.site}"] = place

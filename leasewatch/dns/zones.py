@@ -53,20 +53,12 @@ class Zones(Mapping[str, Zone]):
         return zone if zone is not None and zone.serial else None
 
     def add(self, apex: str, head: Head) -> Zone:
-        """The zone of that name, made where missing; with a new head it is empty again."""
+        """The zone of that name; where it is missing, an empty one is made."""
         zone = self._zones.get(apex)
-        if zone is None or zone.head != head:
-            former = Kept(zone.serial, None) if zone is not None and zone.serial else None
-            zone = Zone(apex, head, former or self.state.load(apex))
+        if zone is None:
+            zone = Zone(apex, head, self.state.load(apex))
             self._zones[apex] = self._by_name[wire.absolute(apex)] = zone
-            self._unstored.pop(apex, None)
         return zone
-
-    def remove(self, apex: str) -> None:
-        """Serve the zone no longer. Its serial stays on disk, in case that it comes back."""
-        if self._zones.pop(apex, None) is not None:
-            del self._by_name[wire.absolute(apex)]
-            self._unstored.pop(apex, None)
 
     def change(self, apex: str, wanted: Mapping[Name, Sequence[Data]]) -> None:
         """Give names of a zone other records, as `Zone.plan` says, in one step."""

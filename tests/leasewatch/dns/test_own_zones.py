@@ -31,15 +31,19 @@ class _Host:
     def __init__(self, folder: Path) -> None:
         self.zones = Zones(State(folder), lambda: 1.8e9)
         self.table: NameTable = tables.table("lab")
-        self.own = OwnZones(self.zones, self.table)
+        self.own = self._made()
 
     def start(self, **changes: object) -> None:
-        self.own.configure(msgspec.structs.replace(SETTINGS, **changes), "hosta.example.net")
-        self.own.table_changed([])
+        self.own = self._made(**changes)
+        self.own.table_changed(set())
+
+    def _made(self, **changes: object) -> OwnZones:
+        settings = msgspec.structs.replace(SETTINGS, **changes)
+        return OwnZones(settings, "hosta.example.net", self.zones, self.table)
 
     def set(self, name: str, texts: str = "") -> None:
         self.table.set(name, tables.guest(name, texts) if texts else ())
-        self.own.table_changed([name])
+        self.own.table_changed({name})
 
     def names(self, apex: str) -> dict[str, str]:
         zone = self.zones[apex]
@@ -62,14 +66,13 @@ def host(tmp_path: Path) -> _Host:
 
 
 def test_nothing_is_served_before_the_table_is_known(host: _Host) -> None:
-    host.own.configure(SETTINGS, "hosta")
     assert not host.zones
-    host.own.table_changed([])
+    host.own.table_changed(set())
     assert {*host.zones} == {"hosta.vm.example.org", "0.77.10.in-addr.arpa"}
     assert all(zone.serial for zone in host.zones.values())
 
 
-def test_zones_follow_the_table_and_the_settings(host: _Host) -> None:
+def test_zones_follow_the_table_and_the_settings(host: _Host, tmp_path: Path) -> None:
     host.start()
     host.set("web1", "10.77.0.5")
     assert host.names("hosta.vm.example.org") == {"web1.lab": "10.77.0.5"}
@@ -78,11 +81,11 @@ def test_zones_follow_the_table_and_the_settings(host: _Host) -> None:
         "ns1.example.org",
         "ns2.example.org",
     )
-    host.own.configure(msgspec.structs.replace(SETTINGS, host="kvm7", reverse=[]), "hosta")
-    assert {*host.zones} == {"kvm7.vm.example.org"}
-    assert host.names("kvm7.vm.example.org") == {"web1.lab": "10.77.0.5"}
-    host.own.configure(DnsSettings(), "hosta")
-    assert not host.zones
+    other = _Host(tmp_path)
+    other.table = host.table
+    other.start(host="kvm7", reverse=[])
+    assert {*other.zones} == {"kvm7.vm.example.org"}
+    assert other.names("kvm7.vm.example.org") == {"web1.lab": "10.77.0.5"}
 
 
 def test_a_batch_is_one_step(host: _Host) -> None:

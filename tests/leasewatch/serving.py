@@ -92,7 +92,8 @@ class Served:
             os.environ["LISTEN_FDS"] = str(len(sockets))
             os.environ["LISTEN_FDNAMES"] = ":".join(sockets)
         sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
-        logging.getLogger("leasewatch").handlers.clear()
+        for logger in (logging.getLogger(), logging.getLogger("leasewatch")):
+            logger.handlers.clear()  # pytest's write to descriptors that are sockets by then
         os.environ.update(environment)
         gc.freeze()
 

@@ -11,6 +11,7 @@ import dns.rcode
 from leasewatch.daemon.dns_settings import DnsSettings
 from leasewatch.dns import keys, replies
 from leasewatch.dns.asking import Asker
+from leasewatch.dns.export import Export
 from leasewatch.dns.hub import Hub
 from leasewatch.dns.own_zones import OwnZones
 from leasewatch.dns.part import Part
@@ -47,6 +48,8 @@ def parts(settings: DnsSettings, table: NameTable, paths: Paths) -> list[Part]:
         found.insert(0, secondaries)
         transfer = secondaries.respond
     found.append(Server(table, zones.served, signatures.read, transfer, notified, settings))
+    if settings.update.server:
+        found.append(Export(settings, table, paths))
     return found
 
 

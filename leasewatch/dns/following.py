@@ -37,11 +37,11 @@ class Following:
     def __init__(self, path: Path, table: NameTable, changed: Callable[[set[str]], None]) -> None:
         self.is_synced = False
         """Whether the table is as the service's is now."""
+        self.began = False
+        """The first call of `changed` was made."""
         self._path = path
         self._table = table
         self._changed = changed
-        self._began = False
-        """The first call of `changed` was made."""
         self._names: set[str] = set()
         """Changed before the state was complete."""
         self._seen: set[str] = set()
@@ -94,8 +94,8 @@ class Following:
             return
         if not self.is_synced:
             self._complete()
-        names, everything = self._names, self._everything or not self._began
-        self._names, self._everything, self._began = set(), False, True
+        names, everything = self._names, self._everything or not self.began
+        self._names, self._everything, self.began = set(), False, True
         if everything:
             names |= self._table.records.keys()
         if names or everything:

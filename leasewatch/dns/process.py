@@ -119,14 +119,14 @@ class Process:
     async def _use(self, config: Config) -> None:
         """Stop all parts, and make those of these settings."""
         made = doors.parts(config.dns, self._table, self._paths)
-        await self._stop_parts()
+        await self._stop_parts()  # before the new ones listen on the same ports
         self._config = config
         logs.set_level(config.log.level)
         self._peers.limits = config.api
         for part in made:
             self._parts.append(part)
             part.start()
-        if self._table.networks:
+        if self._following.began:
             self._changed(set(self._table.records))
 
     async def _stop_parts(self) -> None:

@@ -55,7 +55,7 @@ class Secondaries(Part):
         """Add the zones, who asked for them, and what was sent."""
         for apex, zone in self._zones.items():
             if zone.serial:
-                askers = [*self._askers.get(apex, {}).values()]
+                askers = [*self._askers.get(apex, {}).values(), *self._silent(apex)]
                 entry = ZoneEntry(
                     zone=apex, serial=zone.serial, names=len(zone), secondaries=askers
                 )
@@ -63,6 +63,12 @@ class Secondaries(Part):
         status.counters.transfers += self._transfers.whole
         status.counters.transfers_incremental += self._transfers.incremental
         status.counters.notifies += self._notifier.sent
+
+    def _silent(self, apex: str) -> list[Secondary]:
+        """Who is told of a zone, and has never asked for it."""
+        askers = self._askers.get(apex, {})
+        told = {place.address for one, place in self._notifier.waiting() if one == apex}
+        return [Secondary(address=address) for address in sorted(told - askers.keys())]
 
     def _was_asked(self, apex: str, address: str, serial: int) -> None:
         askers = self._askers.setdefault(apex, {})

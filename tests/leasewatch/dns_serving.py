@@ -57,7 +57,8 @@ class DnsServed:
             os.dup2(os.open(self.stderr, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644), 2)
             os.closerange(3, os.sysconf("SC_OPEN_MAX"))
             sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
-            logging.getLogger("leasewatch").handlers.clear()
+            for logger in (logging.getLogger(), logging.getLogger("leasewatch")):
+                logger.handlers.clear()  # pytest's write to descriptors that are sockets by then
             gc.freeze()
             first()
             return main(["dns", "serve"], self.paths)

@@ -1,0 +1,67 @@
+"""The part of the process that exports names into a zone of another server: `[dns.update]`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+from leasewatch.api.dns_interface import DnsStatus, ExportEntry
+from leasewatch.daemon.dns_settings import DnsSettings, place
+from leasewatch.dns import keys
+from leasewatch.dns.part import Part
+from leasewatch.dns.table import NameTable
+from leasewatch.dns.update_plan import Owner
+from leasewatch.dns.update_server import UpdateServer
+from leasewatch.dns.updates import Exporter
+from leasewatch.paths import Paths
+
+
+class Export(Part):
+    """Keeps the zone as the table says. Raises UserError if there is no such key."""
+
+    def __init__(self, settings: DnsSettings, table: NameTable, paths: Paths) -> None:
+        update = settings.update
+        owner = Owner(settings.host or _hostname(), _host_id(paths))
+        key = keys.load(paths.dns_keys, update.key)
+        server = UpdateServer(place(update.server), update.zone, key, owner)
+        self._exporter = Exporter(table, server, owner, paths.dns_state)
+
+    def start(self) -> None:
+        """Begin; it waits for the table."""
+        self._exporter.start()
+
+    async def stop(self) -> None:
+        """Send no more. The names stay in the zone."""
+        await self._exporter.stop()
+
+    def table_changed(self, names: set[str]) -> None:
+        """Send what has changed."""
+        self._exporter.table_changed(names)
+
+    def report(self, status: DnsStatus) -> None:
+        """Add how many names the server has, and what is wrong."""
+        now = self._exporter.status()
+        refused = f"{now.refused_count} names are refused" if now.refused_count else None
+        entry = ExportEntry(
+            server=now.server,
+            zone=now.zone,
+            names=now.names,
+            queued=now.waiting,
+            sent=now.worked or None,
+            error=now.error or refused,
+            hint=now.hint or None,
+        )
+        status.exports.append(entry)
+
+
+def _hostname() -> str:
+    return os.uname().nodename.partition(".")[0].lower()
+
+
+def _host_id(paths: Paths) -> str:
+    """Tells this host from others of the same name; not the machine id itself (machine-id(5))."""
+    try:
+        machine = (paths.root / "etc/machine-id").read_bytes().strip()
+    except OSError:
+        machine = os.uname().nodename.encode()
+    return hashlib.sha256(b"leasewatch-dns " + machine).hexdigest()[:8]

@@ -179,14 +179,11 @@ def _mutual_faults(settings: DnsSettings) -> Faults:
     """Faults of keys that need each other."""
     if settings.site and not settings.key:
         yield "site", "needs key: zones leave this host only signed; leasewatch dns key makes one"
-    hosts = [peer(text).host for text in settings.pull]
-    for at, host in enumerate(hosts):
-        if host == settings.host:
-            yield f"pull[{at}]", f'"{host}" is this host'
-        elif host in hosts[:at]:
-            yield f"pull[{at}]", f'"{host}" is listed twice'
+    yield from _twice(settings)
     if settings.pull and not settings.site:
         yield "pull", "needs site: a peer's names are below HOST.vm.SITE"
+    if settings.guests and not settings.listen:
+        yield "guests", "needs listen: the networks' own DNS asks there"
     if settings.catalog and not settings.site:
         yield "catalog", "needs site: the catalog is catalog.vm.SITE"
     if settings.catalog == "direct":
@@ -196,6 +193,16 @@ def _mutual_faults(settings: DnsSettings) -> Faults:
                     "catalog",
                     f'"direct" needs the address of each peer: pull = ["{text} ADDRESS"]',
                 )
+
+
+def _twice(settings: DnsSettings) -> Faults:
+    """Faults of peers beside each other and this host."""
+    hosts = [peer(text).host for text in settings.pull]
+    for at, host in enumerate(hosts):
+        if host == settings.host:
+            yield f"pull[{at}]", f'"{host}" is this host'
+        elif host in hosts[:at]:
+            yield f"pull[{at}]", f'"{host}" is listed twice'
 
 
 def _guest_faults(network: str, others: list[str]) -> Faults:

@@ -11,6 +11,10 @@ Out: answers, zones, NOTIFY, updates, and the table of the peers' names for the 
 - `doors` makes the parts that the settings ask for, and connects them.
 - `transfers` gives zones to name servers that sign with the key; `notify` reports new serials to
   them until they ask. `signatures` checks TSIG, `replies` frames what is sent.
+- `server` is the DNS server: `listener` (UDP) and `streams` (TCP) have the sockets, `responder`
+  decides who answers, `answers` says what (pure), `views` who may ask for which names (pure).
+  `queries` reads and writes what most clients send (pure); `held` keeps questions for a name that
+  is pending. Answers are in wire form and kept until a change touches their name.
 - `setup` is what the site's name servers have to know, as text to paste.
 - `hook` is systemd-resolved's hook; `hook_filters` and `hook_answers` (pure) say for which names it
   is asked and what it answers. It is the one part that runs in the service, without dnspython.

@@ -144,18 +144,15 @@ class Answers:
         if record is None:
             return None
         known = [one for one in record.addresses if _holds(one, now) and view.sees(one.network)]
+        usable = [one for one in known if not addresses.is_link_local(one.address)]
         wanted = _WANTED.get(rdtype, 0)
-        found = [
-            one
-            for one in known
-            if len(one.address) == wanted and not addresses.is_link_local(one.address)
-        ]
+        found = [one for one in usable if len(one.address) == wanted]
         if found:
             ttl, until = _validity(found, now)
             data = (_record(rdtype, one.address, ttl) for one in found)
             return Answer(NOERROR, tuple(data), until=min(until, _validity(known, now)[1]))
         is_pending = record.pending_until > now and (known or self._is_in_view(record, view))
-        if is_pending and wanted and _family(wanted) in record.awaited:
+        if is_pending and not usable and wanted and _family(wanted) in record.awaited:
             return NOT_YET
         if not known and not is_pending:
             return None

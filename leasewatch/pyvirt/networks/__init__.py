@@ -20,6 +20,8 @@ In: a network's definition. Out: a running bridge with DHCP and DNS, /run/pyvirt
 - dnsmasq drops root before it is executed, so PR_SET_PDEATHSIG ends it with its parent.
 - dnsmasq uses a copy of the host's resolvers, kept up to date (`resolvers`): it may not read
   /etc/resolv.conf, and it does not start if that leads into a missing folder.
+- dnsmasq forwards the names of other networks that `[dns.guests]` allows to our DNS server, from
+  the bridge's address: by that the server knows who asks (`forwarding`).
 - No guest gets a defined or reserved name in dnsmasq's DNS (`dnsmasq_conf`). dnsmasq reads them at
   its start only, so it is restarted when domains are defined or deleted.
 - A lease file that a killed dnsmasq left truncated gets its unexpired lines back before the next

@@ -57,6 +57,15 @@ async def test_a_pending_name_without_an_address_is_a_failure_in_the_end(
     assert not len(asked.responder._held)
 
 
+def test_a_name_with_an_address_of_the_other_family_is_not_held() -> None:
+    """Programs ask for both, and would wait for the second though they have the first."""
+    asked = pending()
+    half = record("new", at={"fd00:77::9": "lab"}, pending=int(asked.now) + 20)
+    asked.set("new", half)
+    assert asked.find("new", "A") == "NODATA"
+    assert asked.find("new", "AAAA") == ["fd00:77::9"]
+
+
 def test_only_the_awaited_family_is_held() -> None:
     asked = pending()
     assert asked.find("new", "AAAA") == "NODATA"

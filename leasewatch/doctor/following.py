@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from leasewatch import addresses
 from leasewatch.api.client import NoServiceError
 from leasewatch.api.interface import Entry
-from leasewatch.doctor import firewall, host_keys, hosts_file, networks
+from leasewatch.doctor import firewall, host_keys, hosts_file, networks, resolved
 from leasewatch.model import DomainState
 from leasewatch.names import labels
 from nss_pyvirt.checks import Row
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from leasewatch.doctor.host import Host
 
 _HOLDS: Final = {"published", "pending"}
+_RESOLVED: Final = "static Go, musl, Flatpak and containers get it from systemd-resolved"
 _OUTSIDE: Final = "static Go, musl, Flatpak and containers do not ask NSS"
 
 
@@ -227,7 +228,10 @@ def _ssh(traced: Traced) -> Iterator[Row]:
 
 
 def _outside(traced: Traced) -> Iterator[Row]:
-    yield Row("off", "outside NSS", _OUTSIDE, f"leasewatch ip {traced.typed}")
+    if resolved.judge(traced.host.resolve_hook).state == "ok":
+        yield Row("ok", "outside NSS", _RESOLVED)
+    else:
+        yield Row("off", "outside NSS", _OUTSIDE, f"leasewatch ip {traced.typed}")
 
 
 def _plain(found: list[str]) -> set[str]:

@@ -8,16 +8,28 @@ import socket
 import struct
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from leasewatch.doctor.port53 import Listener, listeners
 from leasewatch.paths import Paths
 from nss_pyvirt import programs
 from nss_pyvirt.errors import UserError
+from nss_pyvirt.installer import pieces
 
 DEADLINE: Final = 5.0
 """Seconds that a program may take."""
 _CHANGELOGS: Final = ("changelog.Debian.gz", "changelog.gz")
+
+
+class ResolveHook(NamedTuple):
+    """systemd-resolved, and how many of the socket units of its hook are there."""
+
+    runs: bool
+    systemd: int
+    """Version; 0: not known."""
+    installed: int
+    enabled: int
+    listening: int
 
 
 class OtherPrograms:
@@ -60,9 +72,19 @@ class OtherPrograms:
         return read_text(self.paths.root / "etc/nscd.conf")
 
     @cached_property
-    def has_resolve_hooks(self) -> bool:
-        """Whether this systemd-resolved asks hooks."""
-        return (self.paths.root / "run/systemd/resolve.hook").is_dir()
+    def resolve_hook(self) -> ResolveHook:
+        """What systemd-resolved has of our hook."""
+        system = pieces.this_system(self.paths.root)
+        # What systemd keeps of each active unit, for every user to see
+        active = self.paths.root / "run/systemd/units/invocation:systemd-resolved.service"
+        hooks = self.paths.root / pieces.HOOKS[1:]
+        return ResolveHook(
+            runs=active.is_symlink(),
+            systemd=pieces.systemd_version(self.paths.root),
+            installed=sum(system.at(place).exists() for place in pieces.SOCKETS.values()),
+            enabled=sum(pieces.boot_link(system, unit).is_symlink() for unit in pieces.SOCKETS),
+            listening=sum(1 for _ in hooks.glob("*-pyvirt-*")),
+        )
 
     def ssh(self, name: str) -> dict[str, str] | None:
         """What `ssh -G` prints for a host; None: there is no ssh. UserError if it fails."""

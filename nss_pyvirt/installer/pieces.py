@@ -36,6 +36,8 @@ SOCKETS: Final = {
     for what in ("names", "zones")
 }
 """The same, where systemd-resolved has hooks. They start with the service."""
+FIRST_WITH_HOOKS: Final = 259
+"""The version of systemd whose systemd-resolved asks hooks."""
 HOOKS: Final = "/run/systemd/resolve.hook"
 """Where systemd-resolved looks for hooks; made by the first of their sockets."""
 SETTINGS: Final = "/etc/pyvirt/leasewatch.toml"
@@ -46,7 +48,6 @@ HISTORY: Final = "/var/lib/leasewatch"
 _HIDDEN_ANYWAY: Final = {"/home", "/root", "/run/user", "/tmp", "/var/tmp"}  # noqa: S108
 """By ProtectHome= and PrivateTmp=; the unit names the others."""
 _SOCKET: Final = f"{RUN}/org.pyvirt.LeaseWatch"
-_FIRST_WITH_HOOKS: Final = 259
 _LIBRARIES: Final = ("usr/lib/systemd", "usr/lib64/systemd", "usr/lib/*/systemd", "lib/*/systemd")
 """Below a root: where systemd has its private library libsystemd-shared-VERSION.so."""
 _SEAL: Final = b"# Written by nss-pyvirt install, which replaces it, unless changed: "
@@ -72,7 +73,7 @@ class System:
     @property
     def has_resolve_hooks(self) -> bool:
         """Whether its systemd-resolved asks hooks: systemd 259 and later."""
-        return systemd_version(self.root) >= _FIRST_WITH_HOOKS
+        return systemd_version(self.root) >= FIRST_WITH_HOOKS
 
     @property
     def system_files(self) -> dict[str, str]:

@@ -19,6 +19,8 @@ from tests.shipped import ROOT, run
 from tests.system.machine import Machine
 
 _PYTHON = {"bookworm": "3.11", "trixie": "3.13", "sid": "3.14"}
+_UNIFIED = {"sid"}
+"""Suites whose systemd needs cgroups of version 2."""
 _BASE = ["dbus", "sudo", "systemd"]
 _SET_UP = """
 useradd --create-home --shell /bin/sh user
@@ -58,7 +60,7 @@ def debian(
     wheels = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
     made = [suite, _PYTHON[suite], " ".join([*_BASE, *installed]), " ".join(fetched)]
     root = run(Path(__file__).with_name("debian_root.sh"), *made, *wheels, timeout=2400).strip()
-    machine = Machine(Path(root), console)
+    machine = Machine(Path(root), console, unified=suite in _UNIFIED)
     try:
         machine.sh(_SET_UP)
         _publish(source, machine.root / "srv/project")

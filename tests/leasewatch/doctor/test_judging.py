@@ -21,9 +21,10 @@ from leasewatch.doctor import (
     old_leases,
     port53,
     publishing,
+    resolved,
 )
 from leasewatch.doctor.host import Host
-from leasewatch.doctor.other_programs import OtherPrograms
+from leasewatch.doctor.other_programs import OtherPrograms, ResolveHook
 from leasewatch.doctor.sources import judge as judge_sources
 from leasewatch.names import on_link
 from leasewatch.paths import Paths
@@ -288,3 +289,39 @@ def test_the_keys_of_a_name_are_found_in_a_known_hosts_file(tmp_path: Path) -> N
     assert host.known_keys("web1", str(file)) == {key}
     assert host.known_keys("web3", str(file)) == set()
     assert host.known_keys("web1", str(tmp_path / "none")) == set()
+
+
+@pytest.mark.parametrize(
+    ("found", "state", "says", "fix"),
+    [
+        (ResolveHook(True, 262, 2, 2, 2), "ok", "asks leasewatch", ""),
+        (ResolveHook(False, 262, 2, 2, 2), "off", "does not run", ""),
+        (ResolveHook(True, 257, 0, 0, 0), "off", "systemd 257 has no hooks (259 is", ""),
+        (ResolveHook(True, 0, 0, 0, 0), "off", "this systemd has no hooks", ""),
+        (ResolveHook(True, 262, 0, 0, 0), "off", "not installed", "sudo nss-pyvirt install"),
+        (ResolveHook(True, 262, 2, 0, 0), "off", "disabled", "sudo systemctl enable leasewatch-r"),
+        (ResolveHook(True, 262, 2, 1, 1), "off", "disabled", "sudo systemctl enable leasewatch-r"),
+        (ResolveHook(True, 262, 2, 2, 0), "bad", "do not listen", "sudo systemctl restart leasew"),
+    ],
+)
+def test_the_hook_of_systemd_resolved_is_on_or_it_is_said_why_not(
+    found: ResolveHook, state: str, says: str, fix: str
+) -> None:
+    row = resolved.judge(found)
+    assert (row.state, row.subject) == (state, "resolved")
+    assert says in row.detail
+    assert row.fix.startswith(fix)
+    assert bool(row.fix) is bool(fix)
+
+
+def test_what_systemd_resolved_has_of_the_hook_is_read_from_files(tmp_path: Path) -> None:
+    for path in (
+        "usr/lib/systemd/libsystemd-shared-262.so",
+        "etc/systemd/system/leasewatch-resolve-names.socket",
+        "run/systemd/resolve.hook/10-pyvirt-names",
+        "run/systemd/resolve.hook/io.systemd.Network",
+    ):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    asked = OtherPrograms(Paths(tmp_path))
+    assert asked.resolve_hook == ResolveHook(False, 262, 1, 0, 1)

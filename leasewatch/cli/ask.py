@@ -114,7 +114,8 @@ def answer(paths: Paths, query: str) -> tuple[str, list[tuple[str, int, int]]]:
 def resolve(paths: Paths, query: str, down: NoServiceError | None = None) -> ResolveReply:
     """What a name or an address answers; raises NoSuchNameError, with a likely name as its hint.
 
-    `down`: why the service cannot be asked.
+    This host's names come first, then those of the site's other hosts. `down`: why the service
+    cannot be asked.
     """
     from leasewatch.api import client  # noqa: PLC0415  start-up time
 
@@ -125,10 +126,24 @@ def resolve(paths: Paths, query: str, down: NoServiceError | None = None) -> Res
 
     try:
         return _ask(lambda: client.resolve(paths.varlink, query), look, down=down)
-    except client.NoSuchNameError as error:
-        if not error.candidates:
+    except UserError as error:
+        if found := _elsewhere(paths, query):
+            return found
+        if isinstance(error, client.NoSuchNameError) and not error.candidates:
             error.hint = hint(paths, query) or error.hint
         raise
+
+
+def _elsewhere(paths: Paths, query: str) -> ResolveReply | None:
+    """What another host of the site has, as the NSS module answers it."""
+    if not paths.peers_snapshot.exists():
+        return None
+    from leasewatch.api import site_names  # noqa: PLC0415  start-up time
+
+    try:
+        return site_names.resolve(paths, query, time.time())
+    except UserError:  # the module ignores a damaged table, too
+        return None
 
 
 def hint(paths: Paths, unknown: str) -> str:

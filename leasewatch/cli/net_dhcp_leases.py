@@ -22,4 +22,4 @@ if TYPE_CHECKING:
 def command(paths: Paths, network: str | None, macs: Sequence[str], output: frame.Format) -> None:
     """List the leases of a network, as `leasewatch list --network NETWORK` does."""
     networks = () if network is None else (network,)
-    list_leases.command.act(paths, (), networks, (), (), macs, output)
+    list_leases.command.act(paths, (), networks, (), (), macs, output, all_hosts=False)

@@ -114,10 +114,11 @@ class Host(OtherPrograms):
         return snapshot.read(self.paths.snapshot).hosts if self.paths.snapshot.exists() else ()
 
     def answer(self, name: str) -> snapshot.Answer:
-        """What the published file has for a name now."""
+        """What the published files have for a name now: this host's, then the other hosts'."""
         if not self.paths.snapshot.exists():
             return snapshot.Answer("unknown")
-        return snapshot.lookup(self.paths.snapshot, name, now=self.now)
+        peers = self.paths.peers_snapshot
+        return snapshot.lookup(self.paths.snapshot, name, now=self.now, peers=peers)
 
     @cached_property
     def domain_names(self) -> set[str]:

@@ -1,5 +1,5 @@
 /*
- * Asks a name server over UDP, and prints how many answers a second came.
+ * Asks a name server over UDP, and prints how many answers came and in how many seconds.
  *
  *   dnsload ADDRESS PORT SECONDS WINDOW <QUESTIONS
  *
@@ -140,6 +140,6 @@ int main(int argc, char **argv)
         answers += n;
         under_way = n == 0 ? 0 : n < window ? window - n : 0;
     }
-    printf("%.0f\n", (double)answers / (now() - began));
+    printf("%lu %.6f\n", answers, now() - began);
     return 0;
 }

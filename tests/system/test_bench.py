@@ -99,6 +99,11 @@ _EXPECTED = {
         for primary in ("BIND", "Knot")
         for secondary in ("BIND", "Knot")
     }
+    | {
+        f"{server}: answers a second of one core, {kind}": 1
+        for server in ("leasewatch dns", "dnsmasq", "Knot")
+        for kind in ("known names", "unknown names")
+    }
     | {"dnspython's zone of 1,200 names: a change": 1}
     | {
         f"zone of {size} names: {what}": cells

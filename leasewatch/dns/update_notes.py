@@ -1,6 +1,7 @@
 """Which names this host may have in the flat zone, on disk: for a server that gives no transfer.
 
-Written before a name is sent, so no kill loses one. It may hold names that are gone.
+Where it is needed it is written before a name is sent, so no kill loses one. It may hold names
+that are gone.
 """
 
 from __future__ import annotations

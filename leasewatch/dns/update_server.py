@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import Final
@@ -38,8 +39,8 @@ _SETUP: Final = "leasewatch dns setup bind --update prints what the server needs
 DENIED: Final = "is not allowed by the server's policy (REFUSED)", _SETUP
 """Why a single name is refused, and what to type."""
 
-_NO_TRANSFER: Final = dns.xfr.TransferError, dns.tsig.PeerBadKey
-"""The server gives no transfer: Knot knows no key then."""
+_NO_TRANSFER: Final = dns.xfr.TransferError, dns.tsig.PeerError
+"""The server gives no transfer. Knot says then that it does not know the key."""
 
 
 class ServerError(UserError):
@@ -178,9 +179,10 @@ class UpdateServer:
             what = f"{self.shown} has not sent its zone within {_TRANSFER:.0f} s"
             raise ServerError(what, self._look()) from None
         except (EOFError, OSError) as error:
-            why = getattr(error, "strerror", None) or "the connection was closed"
+            number = getattr(error, "errno", None)  # asyncio's own text names the address again
+            why = os.strerror(number) if number else "the connection was closed"
             raise ServerError(f"{self.shown} cannot be reached: {why}", self._look()) from None
-        except dns.exception.DNSException as error:
+        except (dns.exception.DNSException, ValueError) as error:
             what = f"{self.shown} answers what cannot be used: {error}"
             raise ServerError(what, self._look()) from None
 
@@ -197,7 +199,8 @@ class UpdateServer:
             what = f"{self.shown} is not the primary of the zone {self.zone} ({shown})"
             raise ServerError(what, self._look())
         if rcode == dns.rcode.REFUSED:
-            raise self.denies_all()
+            what = f"{self.shown} does not answer for the zone {self.zone} ({shown})"
+            raise ServerError(what, _SETUP)
         what = f"{self.shown} has failed ({shown}): its log says why"
         raise ServerError(what, self._look())
 
@@ -217,7 +220,7 @@ class _Stream:
         self._key = key
 
     async def ask(self, message: dns.message.Message, wire: bytes) -> dns.message.Message:
-        """The reply to `message`, which `wire` is; its signature, if it has one, is right."""
+        """The reply to `message`, which `wire` is. Without a signature it may be anybody's."""
         async with asyncio.timeout(_DEADLINE):
             self._writer.write(len(wire).to_bytes(2, "big") + wire)
             await self._writer.drain()
@@ -225,6 +228,9 @@ class _Stream:
             answer = await self._reader.readexactly(size)
         try:
             reply = dns.message.from_wire(answer, keyring=self._key, request_mac=message.mac)
+        except dns.exception.FormError:  # it may lack a signature, which the caller sees
+            reply = dns.message.from_wire(answer, keyring=False)
+            reply.tsig = None
         except (dns.tsig.PeerBadTime, dns.tsig.BadTime):
             unchecked = dns.message.from_wire(answer, keyring=False)
             raise _SkewError(_ahead(unchecked)) from None

@@ -53,13 +53,17 @@ class Updater:
         if names:
             self._plan.retry(names, await self._server.held_of(names), now)
 
-    async def drain(self) -> None:
-        """Make every change that is due."""
+    async def drain(self) -> bool:
+        """Make every change that is due; returns whether there was one."""
+        was_due = False
         while changes := self._plan.next_changes(_BATCH):
-            sent = [one.name for one in changes if one.after]
-            await self._notes.remember(self._plan.known, sent)
+            if not self._server.gives_transfers:
+                await self._notes.remember(self._plan.known, (one.name for one in changes))
             await self._make(changes)
+            was_due = True
+        await self._notes.remember((), self._plan.known)
         self._denied.clear()
+        return was_due
 
     async def _make(self, changes: Sequence[Change]) -> None:
         """Make the changes in one message, or in smaller ones if the server does not take it."""

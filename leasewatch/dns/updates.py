@@ -82,7 +82,7 @@ class Exporter:
         self._table_known = False
         self._compared = False
         self._serial = 0
-        """The zone's serial when we last looked."""
+        """The zone's serial after our last change, or when we last looked; 0: not known."""
         self._looked_at = self._compared_at = 0.0
         self._fault: ServerError | None = None
         self._worked = 0.0
@@ -143,7 +143,8 @@ class Exporter:
         elif now - self._looked_at >= _TICK:
             await self._look(now)
         await self._updater.retry()
-        await self._updater.drain()
+        if await self._updater.drain() or not self._serial:
+            self._serial = await self._server.serial()
 
     async def _look(self, now: float) -> None:
         """Compare the zone if its serial went back, or is another and that was long ago."""

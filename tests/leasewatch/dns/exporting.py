@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,8 @@ ns1 A 127.0.0.1
 mail A 192.0.2.1
 mail MX 10 mail
 """
+FOREIGN = {"ns1 A 127.0.0.1", "mail A 192.0.2.1", "mail MX 10 mail.vms.test."}
+"""What is in the file, as `zone_of` shows it."""
 HERE, OTHER = Owner("hosta", "11112222"), Owner("hostb", "33334444")
 
 
@@ -58,34 +61,40 @@ def set_name(
 
 @contextmanager
 def serving(
-    engine: Engine, folder: Path, *, config: str = "", transfer: bool = True
+    engine: Engine, folder: Path, change: tuple[str, str] = ("", "")
 ) -> Iterator[NameServer]:
-    """A primary of the zone, with the configuration that `leasewatch dns setup` prints."""
+    """A primary of the zone, with the configuration that `leasewatch dns setup` prints.
+
+    `change`: a text of the configuration, and what replaces it.
+    """
     secret = base64.b64encode(SECRET).decode()
     if engine is BIND:
         text = setup_update.bind(ZONE, "update").replace("/etc/bind", str(folder))
         text = text.replace("/var/lib/bind", str(folder))
-        key = f'key "update" {{ algorithm hmac-sha256; secret "{secret}"; }};\n'
-        files = {"update.key": key, f"{ZONE}.zone": FILE}
-        if not transfer:
-            text = text.replace("{ key update; }", "{ none; }")
+        files = {"update.key": f'key "update" {{ algorithm hmac-sha256; secret "{secret}"; }};\n'}
     else:
         text = setup_update.knot(ZONE, "update").replace("/etc/knot", str(folder))
-        key = f"key:\n  - id: update\n    algorithm: hmac-sha256\n    secret: {secret}\n"
-        files = {"update.conf": key, f"{ZONE}.zone": FILE}
         text += f"    storage: {folder}\n"
-        if not transfer:
-            text = text.replace("action: transfer", "action: notify")
-    with running(engine, folder, config=config or text, files=files) as server:
+        key = f"key:\n  - id: update\n    algorithm: hmac-sha256\n    secret: {secret}\n"
+        files = {"update.conf": key}
+    assert change[0] in text
+    files[f"{ZONE}.zone"] = FILE
+    with running(engine, folder, config=text.replace(*change), files=files) as server:
         yield server
 
 
 def client(
-    server: NameServer, *, owner: Owner = HERE, secret: bytes = SECRET, key: str = "update"
+    server: NameServer,
+    *,
+    owner: Owner = HERE,
+    secret: bytes = SECRET,
+    key: str = "update",
+    zone: str = ZONE,
+    port: int = 0,
 ) -> UpdateServer:
-    """What the exporter knows of the server."""
+    """What the exporter knows of the server. Port 0: the server's."""
     made = dns.tsig.Key(dns.name.from_text(key), secret, dns.tsig.HMAC_SHA256)
-    return UpdateServer(Place(server.address, server.port), ZONE, made, owner)
+    return UpdateServer(Place(server.address, port or server.port), zone, made, owner)
 
 
 @contextlib.asynccontextmanager
@@ -93,7 +102,7 @@ async def exporting(
     server: NameServer, folder: Path, table: NameTable | None = None, *, owner: Owner = HERE
 ) -> AsyncIterator[Exporter]:
     """An exporter that runs, and is stopped like a killed one: it leaves the zone as it is."""
-    table = table or a_table()
+    table = a_table() if table is None else table  # an empty one is false
     exporter = Exporter(table, client(server, owner=owner), owner, folder)
     exporter.start()
     exporter.table_changed(set(table.records))
@@ -108,14 +117,39 @@ async def eventually(what: str, predicate: Callable[[], object]) -> None:
     await asyncio.to_thread(wait_for, what, predicate)
 
 
-def zone_of(server: NameServer, *words: str) -> set[str]:
-    """Every record of the zone but SOA and NS as `NAME TYPE DATA`, as the key may transfer it."""
+def zone_of(server: NameServer, *, signed: bool = True) -> set[str]:
+    """Every record of the zone but SOA and NS as `NAME TYPE DATA`."""
     secret = base64.b64encode(SECRET).decode()
-    asked = ("+onesoa", "+noall", "+answer", "-y", f"hmac-sha256:update:{secret}")
-    lines = server.dig(*asked, ZONE, "AXFR", *words).stdout.splitlines()
+    key = ("-y", f"hmac-sha256:update:{secret}") if signed else ()
+    lines = server.dig("+onesoa", "+noall", "+answer", *key, ZONE, "AXFR").stdout.splitlines()
     rows = [line.split(maxsplit=4) for line in lines if line and line[0] != ";"]
     return {
         f"{name.removesuffix(f'.{ZONE}.')} {rdtype} {data}"
         for name, _, _, rdtype, data in rows
         if rdtype not in {"SOA", "NS", "TSIG"}
     }
+
+
+def owned(name: str, *addresses: str, by: str = "hosta", number: str = "11112222") -> set[str]:
+    """The records of a name of a host, as `zone_of` shows them."""
+    shown = " ".join(f'"{one}"' for one in ("leasewatch", f"host={by}", f"id={number}", *addresses))
+    families = {one: "AAAA" if ":" in one else "A" for one in addresses}
+    return {f"_pyvirt.{name} TXT {shown}", *(f"{name} {t} {one}" for one, t in families.items())}
+
+
+async def _export(port: int, folder: Path) -> None:
+    """Export 220 names, in two messages, until killed."""
+    table = a_table()
+    for number in range(220):
+        set_name(table, f"web{number}", "10.77.0.5")
+    key = dns.tsig.Key(dns.name.from_text("update"), SECRET, dns.tsig.HMAC_SHA256)
+    exporter = Exporter(
+        table, UpdateServer(Place("127.0.0.1", port), ZONE, key, HERE), HERE, folder
+    )
+    exporter.start()
+    exporter.table_changed(set(table.records))
+    await asyncio.sleep(600)
+
+
+if __name__ == "__main__":
+    asyncio.run(_export(int(sys.argv[1]), Path(sys.argv[2])))

@@ -8,30 +8,29 @@ from pathlib import Path
 import pytest
 
 from tests.leasewatch.dns.exporting import (
+    FOREIGN,
     HERE,
     OTHER,
     a_table,
     eventually,
     exporting,
+    owned,
     serving,
     set_name,
     zone_of,
 )
 from tests.name_servers import BIND, KNOT, Engine, need
 
-FOREIGN = {"ns1 A 127.0.0.1", "mail A 192.0.2.1", "mail MX 10 mail.vms.test."}
+NO_TRANSFER = {
+    BIND: ("allow-transfer { key update; }", "allow-transfer { none; }"),
+    KNOT: ("action: transfer", "action: notify"),
+}
 both_engines = pytest.mark.parametrize("engine", [BIND, KNOT], ids=lambda engine: engine.name)
 
 
 @pytest.fixture(autouse=True)
 def _programs() -> None:
     need()
-
-
-def _owned(name: str, *addresses: str, by: str = "hosta", number: str = "11112222") -> set[str]:
-    shown = " ".join(f'"{one}"' for one in ("leasewatch", f"host={by}", f"id={number}", *addresses))
-    families = {one: "AAAA" if ":" in one else "A" for one in addresses}
-    return {f"_pyvirt.{name} TXT {shown}", *(f"{name} {t} {one}" for one, t in families.items())}
 
 
 @both_engines
@@ -41,11 +40,11 @@ def test_names_come_change_and_go(engine: Engine, tmp_path: Path) -> None:
         set_name(table, "web1", "10.77.0.5", "fd00::5")
         set_name(table, "printer", "10.77.0.9", trust="guest")
         async with exporting(server, tmp_path / "state", table) as exporter:
-            guest = _owned("printer.lab", "10.77.0.9")
-            wanted = _owned("web1", "10.77.0.5", "fd00::5") | guest | FOREIGN
+            guest = owned("printer.lab", "10.77.0.9")
+            wanted = owned("web1", "10.77.0.5", "fd00::5") | guest | FOREIGN
             await eventually("both names", lambda: zone_of(server) == wanted)
             exporter.table_changed(set_name(table, "web1", "10.77.0.6"))
-            wanted = _owned("web1", "10.77.0.6") | guest | FOREIGN
+            wanted = owned("web1", "10.77.0.6") | guest | FOREIGN
             await eventually("the new address", lambda: zone_of(server) == wanted)
             exporter.table_changed(set_name(table, "web1"))
             await eventually("one name", lambda: zone_of(server) == guest | FOREIGN)
@@ -78,7 +77,8 @@ def test_names_that_went_while_the_exporter_was_down_are_removed(
             assert server.ask(f"{name}.vms.test") == ([f"10.77.0.{found}"] if found else [])
             assert len(server.ask(f"_pyvirt.{name}.vms.test", "TXT")) == bool(found)
 
-    with serving(engine, tmp_path / "server", transfer=transfer) as server:
+    change = ("", "") if transfer else NO_TRANSFER[engine]
+    with serving(engine, tmp_path / "server", change) as server:
         asyncio.run(follow())
 
 
@@ -91,7 +91,7 @@ def test_foreign_records_stay_as_they_are(engine: Engine, tmp_path: Path) -> Non
         async with exporting(server, tmp_path / "state", table) as exporter:
             await eventually("refusals", lambda: exporter.status().refused_count == 2)
             await eventually("the rest", lambda: not exporter.status().waiting)
-            assert zone_of(server) == FOREIGN | _owned("web1", "10.77.0.5")
+            assert zone_of(server) == FOREIGN | owned("web1", "10.77.0.5")
             assert {one.why for one in exporter.status().refused} == {
                 "has records in the zone that leasewatch did not make"
             }
@@ -119,9 +119,9 @@ def test_of_two_hosts_with_one_name_the_first_keeps_it_until_it_goes(
             async with exporting(server, tmp_path / "b", second, owner=OTHER) as other:
                 await eventually("the refusal", lambda: other.status().refused_count == 1)
                 assert other.status().refused[0].why == "belongs to host hosta (id 11112222)"
-                assert zone_of(server) == FOREIGN | _owned("web1", "10.77.0.5")
+                assert zone_of(server) == FOREIGN | owned("web1", "10.77.0.5")
                 one.table_changed(set_name(first, "web1"))
-                wanted = FOREIGN | _owned("web1", "10.78.0.5", by="hostb", number="33334444")
+                wanted = FOREIGN | owned("web1", "10.78.0.5", by="hostb", number="33334444")
                 await eventually("the second", lambda: zone_of(server) == wanted)
 
     with serving(engine, tmp_path / "server") as server:

@@ -80,8 +80,9 @@ def test_bind_follows_after_the_clock_was_set_back(site: Site) -> None:
     ahead = int(time.time()) + 3600
     State(site.host.state).store(APEX, Kept(ahead, 0))
     site.host.dns.start()
-    assert site.serial_with(site.web1) == ahead + 1
-    assert site.serial_with(site.host.lease(2, "web2")) == ahead + 2
+    first = site.serial_with(site.web1)
+    assert ahead < first < ahead + 60
+    assert site.serial_with(site.host.lease(2, "web2")) > first
 
 
 def test_an_unchanged_zone_keeps_its_serial_and_is_not_sent_again(site: Site) -> None:

@@ -26,7 +26,8 @@ _ALGORITHM: Final = "hmac-sha256"
 _ALGORITHMS: Final = {f"hmac-sha{bits}" for bits in (224, 256, 384, 512)}
 _LEAST_SECRET: Final = 16
 """Bytes (RFC 8945 9: a secret shorter than half the digest is weak)."""
-_COMMENT: Final = re.compile(r"//[^\n]*|#[^\n]*|/\*.*?\*/", re.DOTALL)
+_COMMENT: Final = re.compile(r'("[^"]*")|//[^\n]*|#[^\n]*|/\*.*?\*/', re.DOTALL)
+"""Or a quoted text, in which `//` is no comment: every hundredth secret has one."""
 _KEY: Final = re.compile(r'\s*key\s+"?([^\s"{;]+)"?\s*\{([^{}]*)\}\s*;?\s*', re.DOTALL)
 _STATEMENT: Final = re.compile(r'\s*(algorithm|secret)\s+"?([^\s";]+)"?\s*;\s*')
 
@@ -47,7 +48,7 @@ def load(folder: Path, name: str) -> dns.tsig.Key:
 
 def parse(text: str, path: Path) -> tuple[str, str, bytes]:
     """Name, algorithm and secret of the one key in a text; raises UserError."""
-    matched = _KEY.fullmatch(_COMMENT.sub(" ", text))
+    matched = _KEY.fullmatch(_COMMENT.sub(lambda found: found[1] or " ", text))
     if matched is None:
         raise _faulty(path, 'it is not one statement key "NAME" { algorithm …; secret "…"; };')
     name, body = matched.groups()

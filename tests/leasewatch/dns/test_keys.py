@@ -43,6 +43,13 @@ def test_what_bind_and_knot_write_is_read(tmp_path: Path, text: str) -> None:
     assert (key.algorithm, key.secret) == (dns.name.from_text("hmac-sha256"), bytes(range(32)))
 
 
+def test_a_secret_with_two_slashes_holds_no_comment(tmp_path: Path) -> None:
+    secret = base64.b64encode(b"\xff" * 32).decode()
+    assert "//" in secret
+    text = f'// "a\nkey "site" {{ algorithm hmac-sha256; secret "{secret}"; }}; # b\n'
+    assert keys.parse(text, tmp_path) == ("site", "hmac-sha256", b"\xff" * 32)
+
+
 def test_a_key_that_was_made_is_read_and_is_its_owners_alone(tmp_path: Path, capsys: Out) -> None:
     paths = Paths(tmp_path)
     assert main(["dns", "key", "site"], paths) == 0

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from tests.name_servers import BIND, ENGINES, KNOT, NSD, Engine, NameServer, free_port, need
+from tests.name_servers import (
+    BIND,
+    ENGINES,
+    KNOT,
+    NSD,
+    POWERDNS,
+    Engine,
+    NameServer,
+    free_port,
+    need,
+)
 from tests.name_servers.primary import APEX, Primary, primary
-from tests.name_servers.secondary import secondary
+from tests.name_servers.relay import Relay, relay
+from tests.name_servers.secondary import SETTINGS, secondary
 from tests.waiting import wait_for
 
+HUB = msgspec.structs.replace(SETTINGS, catalog="hub")
 FIRST = f"first.lab.{APEX}"
-each_engine = pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
+
+
+def engines(*quick: Engine, never: tuple[Engine, ...] = ()) -> pytest.MarkDecorator:
+    """Run a test with each of them; with the others only if there is time (`--long`)."""
+    found = [
+        pytest.param(one, id=one.name, marks=[] if one in quick else [pytest.mark.long])
+        for one in ENGINES
+        if one not in never
+    ]
+    return pytest.mark.parametrize("engine", found)
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +53,8 @@ class Pair:
         self._stack = stack
         self._folder = folder
         self.port, self.other_port = free_port(), free_port()
+        self._asked = self.port
+        """The port that the secondary asks."""
 
     def primary(self, **more: object) -> Primary:
         """Start the primary."""
@@ -45,11 +71,16 @@ class Pair:
         made = secondary(
             engine,
             self._folder / "secondary",
-            f"127.0.0.1:{self.port}",
+            f"127.0.0.1:{self._asked}",
             port=self.other_port,
             **more,  # type: ignore[arg-type]
         )
         return self._stack.enter_context(made)
+
+    def relay(self) -> Relay:
+        """Put a relay between them."""
+        self._asked = free_port()
+        return self._stack.enter_context(relay(self._asked, self.port))
 
 
 @pytest.fixture
@@ -63,7 +94,7 @@ def wait_for_answer(server: NameServer, name: str, *addresses: str) -> None:
     wait_for(f"{name} to be {addresses}", lambda: server.ask(name) == [*addresses], 40)
 
 
-@each_engine
+@engines(*ENGINES)
 def test_a_change_is_answered_and_it_is_an_incremental_transfer(engine: Engine, pair: Pair) -> None:
     served = pair.primary()
     server = pair.secondary(engine)
@@ -77,7 +108,7 @@ def test_a_change_is_answered_and_it_is_an_incremental_transfer(engine: Engine, 
     wait_for("NOTIFY to end", lambda: served.counts()["waiting"] == 0, 20)
 
 
-@pytest.mark.parametrize("engine", [BIND, KNOT, NSD], ids=lambda engine: engine.name)
+@engines(BIND, NSD, never=(POWERDNS,))
 def test_a_journal_overrun_is_a_whole_transfer(engine: Engine, pair: Pair) -> None:
     served = pair.primary()
     server = pair.secondary(engine)
@@ -90,7 +121,7 @@ def test_a_journal_overrun_is_a_whole_transfer(engine: Engine, pair: Pair) -> No
     assert served.counts()["whole"] >= 1
 
 
-@each_engine
+@engines(BIND)
 def test_a_secondary_with_another_secret_gets_nothing_and_the_log_says_what_to_do(
     engine: Engine, pair: Pair
 ) -> None:
@@ -119,3 +150,48 @@ def _ahead(seconds: int) -> list[str]:
         f"FAKETIME=+{seconds}",
         "FAKETIME_DONT_FAKE_MONOTONIC=1",
     ]
+
+
+@engines(BIND, KNOT)
+def test_a_stream_that_is_cut_short_changes_nothing_and_the_next_notify_heals_it(
+    engine: Engine, pair: Pair
+) -> None:
+    served = pair.primary()
+    between = pair.relay()
+    server = pair.secondary(engine)
+    wait_for_answer(server, FIRST, "10.77.0.1")
+    between.cuts = 1
+    served.change({"web1.lab": "10.77.0.5"})
+    wait_for_answer(server, f"web1.lab.{APEX}", "10.77.0.5")
+    assert between.was_cut == 1
+
+
+@engines(BIND, KNOT, never=(NSD, POWERDNS))
+def test_a_host_in_the_catalog_is_served_and_one_that_was_taken_out_is_refused(
+    engine: Engine, pair: Pair
+) -> None:
+    served = pair.primary(with_catalog=True)
+    server = pair.secondary(engine, settings=HUB)
+    wait_for_answer(server, FIRST, "10.77.0.1")
+    other = "hostb.vm.example.org"
+    served.set_members(APEX, other)
+    wait_for_answer(server, f"first.lab.{other}", "10.77.0.1")
+    served.change({"web1.lab": "10.78.0.5"}, other)
+    wait_for_answer(server, f"web1.lab.{other}", "10.78.0.5")
+    served.set_members(APEX)
+    wait_for("the zone to go", lambda: "REFUSED" in server.dig(f"web1.lab.{other}").stdout, 40)
+    wait_for_answer(server, FIRST, "10.77.0.1")
+
+
+def test_a_default_bind_would_keep_a_dead_host_for_800_seconds(pair: Pair) -> None:
+    pair.primary()
+    server = pair.secondary(BIND, without=["min-refresh-time 5;", "min-retry-time 5;"])
+    wait_for_answer(server, FIRST, "10.77.0.1")
+    shown = server.tool("rndc", "zonestatus", APEX)
+    times = {}
+    for line in shown.splitlines():
+        key, _, value = line.partition(": ")
+        if key in {"expires", "next refresh"}:
+            times[key] = parsedate_to_datetime(value).timestamp() - time.time()
+    assert 700 < times["expires"] <= 800
+    assert 200 < times["next refresh"] <= 300

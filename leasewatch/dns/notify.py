@@ -1,8 +1,8 @@
 """NOTIFY (RFC 1996): secondaries learn at once that a zone has a new serial.
 
-A NOTIFY is repeated until the secondary has asked for that serial. By itself a default BIND looks
-only every 300 seconds, so a lost NOTIFY would cost that. It comes from an address where we listen,
-because secondaries take it only from the address that they know as their primary.
+A NOTIFY is repeated until the secondary has asked for that serial, and once more after that. By
+itself a default BIND looks only every 300 seconds, so a lost NOTIFY would cost that. It comes from
+an address where we listen, because secondaries take it only from the one that they know as primary.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import dns.tsig
 from leasewatch.daemon.dns_settings import Place
 from leasewatch.daemon.logs import Recent, fields
 from leasewatch.dns import replies, source_address
+from leasewatch.dns.transfers import Got
 from leasewatch.dns.zone import Zone
 
 _LOG = logging.getLogger(__name__)
@@ -36,6 +37,10 @@ UNANSWERED: Final = (0.2, 0.5, 1.0, 2.0, 3.0)
 """Seconds until the next NOTIFY if no reply comes; then the last of them again and again."""
 _MOST_ANSWERED: Final = 60.0
 """Seconds between two NOTIFY to a secondary that replies, but does not ask: at most."""
+_ENOUGH: Final = 5
+"""So often a secondary replies and asks for the SOA alone, or gets a zone again: it has it."""
+_CONFIRM: Final = 1.0
+"""Seconds after a transfer until one more NOTIFY: who lost the transfer then asks again."""
 _START_PACE: Final = 0.002
 """Seconds between two zones at the start."""
 
@@ -87,9 +92,11 @@ class Notifier:
             past = asyncio.get_running_loop().time() - self._told.get(zone.apex, -COALESCE)
             self._schedule(zone.apex, COALESCE - past)
 
-    def asked(self, apex: str, address: str, serial: int) -> None:
-        """A client with the transfer key got this serial of a zone.
+    def asked(self, apex: str, address: str, serial: int, got: Got) -> None:
+        """A client with the transfer key asked for a zone, and got this serial.
 
+        A client that asked for the SOA alone may fail to get the zone: it hears some more NOTIFY.
+        One that was sent the zone may have lost it on the way: it hears one more.
         The question of an address that no NOTIFY goes to, or that several secondaries share, counts
         for all of these that have answered the last NOTIFY.
         """
@@ -99,13 +106,23 @@ class Notifier:
         here = [one for one in self._secondaries if one.address == address]
         for place in here or self._secondaries:
             wait = self._waits.get((apex, place))
-            if wait is not None and (len(here) == 1 or wait.answered):
-                wait.timer.cancel()
+            if wait is None or (len(here) != 1 and not wait.answered):
+                continue
+            wait.asked = True
+            if got == "soa":
+                continue
+            wait.timer.cancel()
+            wait.sent += 1
+            if got == "nothing" or wait.sent > _ENOUGH:
                 del self._waits[apex, place]
+                continue
+            wait.id = b""  # replies to earlier NOTIFY count no longer
+            loop = asyncio.get_running_loop()
+            wait.timer = loop.call_later(_CONFIRM, self._send, apex, (place,), 1)
 
     def waiting(self) -> list[tuple[str, Place]]:
         """Zones, and the secondaries that have not asked for their serial yet."""
-        return [(apex, place) for apex, place in self._waits]
+        return [key for key, wait in self._waits.items() if not wait.sent]
 
     def _schedule(self, apex: str, seconds: float) -> None:
         loop = asyncio.get_running_loop()
@@ -143,8 +160,11 @@ class Notifier:
             self.sent += 1
             delay = UNANSWERED[min(attempt, len(UNANSWERED) - 1)]
             timer = loop.call_later(delay, self._send, apex, (place,), attempt + 1)
-            answered = before.replies if before is not None and attempt else 0
-            self._waits[key] = _Wait(wire[:2], mac, timer, attempt + 1, answered)
+            wait = _Wait(wire[:2], mac, timer, attempt + 1)
+            if before is not None and attempt:
+                wait.replies, wait.asked = before.replies, before.asked
+                wait.sent = before.sent
+            self._waits[key] = wait
 
     def _message(self, zone: Zone) -> tuple[bytes, bytes]:
         """The NOTIFY of a zone and its MAC."""
@@ -168,8 +188,11 @@ class Notifier:
                 _LOG.warning("NOTIFY refused, trying again %s", shown)
             wait.timer.cancel()
             wait.answered = True
+            if wait.sent or (wait.asked and wait.replies >= _ENOUGH):
+                del self._waits[key]
+                continue
+            delay = min(_MOST_ANSWERED, 2.0**wait.replies)
             wait.replies += 1
-            delay = min(_MOST_ANSWERED, 2.0 ** (wait.replies - 1))
             loop = asyncio.get_running_loop()
             wait.timer = loop.call_later(delay, self._send, apex, (place,), wait.attempt)
 
@@ -202,10 +225,14 @@ class _Wait:
     timer: asyncio.TimerHandle
     attempt: int
     """NOTIFY sent for this serial."""
-    replies: int
+    replies: int = 0
     """NOTIFY of this serial that were answered."""
+    asked: bool = False
+    """Whether it has asked for the SOA."""
+    sent: int = 0
+    """How often it was sent the serial; the reply to the next NOTIFY is the last."""
     answered: bool = False
-    """Whether the last was."""
+    """Whether the last NOTIFY was."""
 
 
 class _Secondary:

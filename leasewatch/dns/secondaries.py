@@ -15,7 +15,7 @@ from leasewatch.daemon.dns_settings import DnsSettings
 from leasewatch.dns.notify import Notifier
 from leasewatch.dns.part import Part
 from leasewatch.dns.signatures import Signatures
-from leasewatch.dns.transfers import Client, Transfers
+from leasewatch.dns.transfers import Client, Got, Transfers
 from leasewatch.dns.zones import Zones
 
 _MOST: Final = 64
@@ -70,10 +70,10 @@ class Secondaries(Part):
         told = {place.address for one, place in self._notifier.waiting() if one == apex}
         return [Secondary(address=address) for address in sorted(told - askers.keys())]
 
-    def _was_asked(self, apex: str, address: str, serial: int) -> None:
+    def _was_asked(self, apex: str, address: str, serial: int, got: Got) -> None:
         askers = self._askers.setdefault(apex, {})
         askers.pop(address, None)
         if len(askers) >= _MOST:
             del askers[next(iter(askers))]
         askers[address] = Secondary(address=address, serial=serial, asked=time.time())
-        self._notifier.asked(apex, address, serial)
+        self._notifier.asked(apex, address, serial, got)

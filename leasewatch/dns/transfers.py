@@ -8,7 +8,7 @@ with SERVFAIL: some name servers do not ask for the whole zone after that.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 import dns.message
 import dns.name
@@ -38,8 +38,11 @@ class Client(Protocol):
         """Whether it asks over TCP."""
 
 
-Asked = Callable[[str, str, int], None]
-"""Called with a zone's apex, the address of who asked, and the serial that the reply has."""
+Got = Literal["soa", "zone", "nothing"]
+"""What a client got: the SOA alone; all that it lacked; or it had that serial before."""
+
+Asked = Callable[[str, str, int, Got], None]
+"""Called with a zone's apex, the address of who asked, the serial of the reply, and its content."""
 
 
 class Transfers:
@@ -79,8 +82,17 @@ class Transfers:
         transfer = self._transfer(message, asker, zone)
         if transfer is None:
             return _refusal(message, asker, dns.rcode.FORMERR)
-        self._asked(zone.apex, asker.address, transfer.serial)
-        return replies.stream(message, _parts(transfer.records))
+        return self._send(message, asker, zone.apex, transfer)
+
+    def _send(
+        self, message: dns.message.Message, asker: Client, apex: str, transfer: Transfer
+    ) -> Iterator[bytes]:
+        """The stream. Its end is reached once all of it was sent, and never if the client goes."""
+        yield from replies.stream(message, _parts(transfer.records))
+        got: Got = "soa"
+        if asker.is_tcp and message.question[0].rdtype != dns.rdatatype.SOA:
+            got = "nothing" if transfer.kind == "current" else "zone"
+        self._asked(apex, asker.address, transfer.serial, got)
 
     def _refused(self, message: dns.message.Message) -> str:
         """Why the request may not read any zone; empty: it may."""

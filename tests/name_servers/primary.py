@@ -92,12 +92,16 @@ def primary(
     *,
     zones: Sequence[str] = (APEX,),
     with_catalog: bool = False,
-    expire: int = 600,
+    timers: tuple[int, int, int] = (30, 10, 600),
     secret: str = SECRET,
     place: Place = HERE,
     before: Sequence[str] = (),
 ) -> Iterator[Primary]:
-    """Run one; `before`: words in front of its command line."""
+    """Run one.
+
+    `timers`: refresh, retry and expire of its SOA records. `before`: words in front of its command
+    line.
+    """
     folder.mkdir()
     (folder / "settings").write_text(
         json.dumps(
@@ -106,7 +110,7 @@ def primary(
                 "notify": list(notify),
                 "zones": list(zones),
                 "catalog": with_catalog,
-                "expire": expire,
+                "timers": timers,
                 "secret": secret,
             }
         )
@@ -131,7 +135,8 @@ class _Process:
     def __init__(self, settings: Mapping[str, Any]) -> None:
         dns_settings = DnsSettings(listen=[settings["listen"]], notify=settings["notify"])
         self._key = dns.tsig.Key("xfr.", settings["secret"])
-        self._zones = {apex: _zone(apex, settings["expire"]) for apex in settings["zones"]}
+        self._timers = settings["timers"]
+        self._zones = {apex: _zone(apex, *self._timers) for apex in settings["zones"]}
         self._members: dict[str, catalog.Member] = {}
         if settings["catalog"]:
             self._zones[CATALOG] = Zone(CATALOG, catalog.HEAD)
@@ -190,7 +195,7 @@ class _Process:
     def _set_catalog(self, apexes: Collection[str]) -> None:
         """These zones are the members; new ones are made."""
         for apex in apexes:
-            self._zones.setdefault(apex, _zone(apex, 600))
+            self._zones.setdefault(apex, _zone(apex, *self._timers))
         self._members = catalog.update(self._members, apexes)
         zone = self._zones[CATALOG]
         content = catalog.content(self._members, dict.fromkeys(apexes, ()), "xfr")
@@ -204,8 +209,9 @@ def _apply(zone: Zone, wanted: Mapping[wire.Name, Iterable[wire.Data]]) -> bool:
     return step is not None
 
 
-def _zone(apex: str, expire: int) -> Zone:
-    zone = Zone(apex, Head(("ns1.example.org",), expire=expire))
+def _zone(apex: str, refresh: int, retry: int, expire: int) -> Zone:
+    head = Head(("ns1.example.org",), refresh=refresh, retry=retry, expire=expire)
+    zone = Zone(apex, head)
     _apply(zone, {wire.relative("first.lab"): _data("10.77.0.1")})
     return zone
 

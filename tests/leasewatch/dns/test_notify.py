@@ -78,6 +78,13 @@ async def running(served: Zone, *secondaries: Secondary) -> AsyncIterator[Notifi
         made.stop()
 
 
+async def until(met: Callable[[], bool]) -> None:
+    """Wait for it."""
+    async with asyncio.timeout(SECONDS):
+        while not met():  # noqa: ASYNC110  nothing tells us
+            await asyncio.sleep(0.01)
+
+
 def in_loop(test: Callable[[Secondary], Awaitable[None]]) -> Callable[[Secondary], None]:
     """A test that runs in an event loop."""
 
@@ -113,7 +120,7 @@ async def test_changes_of_one_moment_are_one_notify_with_the_last_serial(
             notifier.zone_changed(served)
         message = await secondary.got()
         assert message.answer[0][0].serial == served.serial
-        notifier.asked(APEX, "127.0.0.1", served.serial)
+        notifier.asked(APEX, "127.0.0.1", served.serial, "zone")
         await asyncio.sleep(0.05)
         assert secondary.more() == 0
 
@@ -127,10 +134,31 @@ async def test_it_is_repeated_until_the_secondary_asks_for_the_serial(
         notifier.start([served])
         for _ in range(3):
             await secondary.got()
-        notifier.asked(APEX, "127.0.0.1", 999)
+        notifier.asked(APEX, "127.0.0.1", 999, "zone")
         assert notifier.waiting() == [(APEX, secondary.place)]
-        notifier.asked(APEX, "127.0.0.1", 1000)
+        notifier.asked(APEX, "127.0.0.1", 1000, "zone")
         assert notifier.waiting() == []
+
+
+@in_loop
+async def test_one_more_follows_a_transfer_and_the_reply_to_it_is_the_end(
+    secondary: Secondary,
+) -> None:
+    served = zone()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(notify, "_CONFIRM", 0.05)
+        patched.setattr(notify, "UNANSWERED", (0.1,))
+        async with running(served, secondary) as notifier:
+            notifier.zone_changed(served)
+            heard = await secondary.got()
+            notifier.asked(APEX, "127.0.0.1", 1000, "zone")
+            await secondary.reply(heard)
+            again = await secondary.got()
+            notifier.asked(APEX, "127.0.0.1", 1000, "zone")  # the transfer was lost
+            await secondary.reply(again)
+            await secondary.reply(await secondary.got())
+            await asyncio.sleep(0.3)
+            assert (secondary.more(), notifier.sent) == (0, 3)
 
 
 @in_loop
@@ -146,6 +174,25 @@ async def test_a_reply_is_not_enough_but_slows_the_repetition(secondary: Seconda
 
 
 @in_loop
+async def test_who_asks_for_the_soa_alone_hears_more_until_it_has_answered_often(
+    secondary: Secondary,
+) -> None:
+    served = zone()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(notify, "_MOST_ANSWERED", 0.01)
+        async with running(served, secondary) as notifier:
+            notifier.zone_changed(served)
+            heard = await secondary.got()
+            notifier.asked(APEX, "127.0.0.1", 1000, "soa")
+            for _ in range(5):
+                await secondary.reply(heard)
+                heard = await secondary.got()
+            assert notifier.waiting()
+            await secondary.reply(heard)
+            await until(lambda: not notifier.waiting())
+
+
+@in_loop
 async def test_a_secondary_may_ask_from_another_address_once_it_has_answered(
     secondary: Secondary,
 ) -> None:
@@ -154,10 +201,12 @@ async def test_a_secondary_may_ask_from_another_address_once_it_has_answered(
     async with running(served, secondary, silent) as notifier:
         notifier.zone_changed(served)
         await secondary.reply(await secondary.got())
-        async with asyncio.timeout(SECONDS):
-            while len(notifier.waiting()) == 2:
-                await asyncio.sleep(0.01)
-                notifier.asked(APEX, "10.99.0.77", 1000)
+
+        def one_is_left() -> bool:
+            notifier.asked(APEX, "10.99.0.77", 1000, "zone")
+            return len(notifier.waiting()) == 1
+
+        await until(one_is_left)
         assert notifier.waiting() == [(APEX, silent.place)]
     silent.socket.close()
 

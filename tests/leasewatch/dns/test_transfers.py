@@ -10,7 +10,7 @@ import pytest
 
 from leasewatch.dns import replies, wire
 from leasewatch.dns.signatures import Signatures
-from leasewatch.dns.transfers import Transfers
+from leasewatch.dns.transfers import Got, Transfers
 from leasewatch.dns.zone import Zone
 from tests.leasewatch.dns.asking_zones import (
     APEX,
@@ -33,14 +33,14 @@ class Primary:
 
     def __init__(self, served: Zone) -> None:
         self.zone = served
-        self.asked: list[tuple[str, str, int]] = []
+        self.asked: list[tuple[str, str, int, Got]] = []
         keys = {key.name: key for key in (KEY, OTHER)}
         self._signatures = Signatures(keys)
         zones = {served.apex: served}
         self.transfers = Transfers(zones.get, KEY.name, self._signatures, self._was_asked)
 
-    def _was_asked(self, apex: str, address: str, serial: int) -> None:
-        self.asked.append((apex, address, serial))
+    def _was_asked(self, apex: str, address: str, serial: int, got: Got) -> None:
+        self.asked.append((apex, address, serial, got))
 
     def wires(self, query: dns.message.Message, asker: FakeAsker = TCP) -> list[bytes]:
         """The reply's messages."""
@@ -61,7 +61,7 @@ def test_the_soa_is_authoritative_and_signed_over_udp_and_tcp(asker: FakeAsker) 
     (reply,) = primary.ask(request("SOA"), asker)
     assert reply.flags & dns.flags.AA
     assert serials([reply]) == [1000]
-    assert primary.asked == [(APEX, asker.address, 1000)]
+    assert primary.asked == [(APEX, asker.address, 1000, "soa")]
 
 
 def test_a_whole_zone_comes_in_messages_of_400_records() -> None:
@@ -79,7 +79,9 @@ def test_a_stream_stays_as_it_was_when_it_began() -> None:
     stream = primary.transfers.respond(message, FakeAsker())
     wires = [next(stream)]
     set_names(primary.zone, range(1000, 2000), 1001.0)
+    assert not primary.asked
     messages = read_stream(query, [*wires, *stream])
+    assert primary.asked == [(APEX, "10.99.0.3", 1000, "zone")]
     assert sum(len(message.answer) for message in messages) == 1003
     assert serials(messages) == [1000, 1000]
 
@@ -97,6 +99,7 @@ def test_an_incremental_transfer_has_the_steps_since_the_clients_serial() -> Non
 def test_a_client_that_has_our_serial_or_a_newer_one_gets_the_soa_alone(serial: int) -> None:
     primary = Primary(zone())
     assert serials(primary.ask(request("IXFR", serial=serial))) == [1000]
+    assert primary.asked[-1][-1] == "nothing"
 
 
 @pytest.mark.parametrize("serial", [5, 999, 1000 + 2**31 + 1])

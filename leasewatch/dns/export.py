@@ -20,11 +20,8 @@ class Export(Part):
     """Keeps the zone as the table says. Raises UserError if there is no such key."""
 
     def __init__(self, settings: DnsSettings, table: NameTable, paths: Paths) -> None:
-        update = settings.update
-        owner = Owner(settings.host or _hostname(), _host_id(paths))
-        key = keys.load(paths.dns_keys, update.key)
-        server = UpdateServer(place(update.server), update.zone, key, owner)
-        self._exporter = Exporter(table, server, owner, paths.dns_state)
+        server = server_of(settings, paths)
+        self._exporter = Exporter(table, server, owner_of(settings, paths), paths.dns_state)
 
     def start(self) -> None:
         """Begin; it waits for the table."""
@@ -54,8 +51,16 @@ class Export(Part):
         status.exports.append(entry)
 
 
-def _hostname() -> str:
-    return os.uname().nodename.partition(".")[0].lower()
+def server_of(settings: DnsSettings, paths: Paths) -> UpdateServer:
+    """The server that takes the updates. Raises UserError if there is no such key."""
+    update = settings.update
+    return UpdateServer(place(update.server), update.zone, keys.load(paths.dns_keys, update.key))
+
+
+def owner_of(settings: DnsSettings, paths: Paths) -> Owner:
+    """Whose the records of this host are."""
+    name = os.uname().nodename.partition(".")[0].lower()
+    return Owner(settings.host or name, _host_id(paths))
 
 
 def _host_id(paths: Paths) -> str:

@@ -21,8 +21,8 @@ import dns.tsig
 import dns.update
 from dns.rdtypes.ANY.TXT import TXT
 
-from leasewatch.dns.update_names import OWNER_LABEL, Addresses
-from leasewatch.dns.update_plan import Change, Held, Owner, parse_texts, texts
+from leasewatch.dns.update_names import OWNER_LABEL
+from leasewatch.dns.update_plan import Change, Held, parse_texts, texts
 
 TTL: Final = 5
 """Seconds, of every record."""
@@ -32,33 +32,31 @@ UNMET: Final = frozenset(
 """A prerequisite does not hold, so the server has changed nothing."""
 
 
-def update(
-    zone: str, key: dns.tsig.Key, owner: Owner, changes: Iterable[Change]
-) -> dns.update.UpdateMessage:
+def update(zone: str, key: dns.tsig.Key, changes: Iterable[Change]) -> dns.update.UpdateMessage:
     """All changes in one message: the server makes all or none."""
     message = dns.update.UpdateMessage(zone, keyring=key)
     for change in changes:
-        _add(message, owner, change)
+        _add(message, change)
     return message
 
 
-def _add(message: dns.update.UpdateMessage, owner: Owner, change: Change) -> None:
+def _add(message: dns.update.UpdateMessage, change: Change) -> None:
     name, before, after = change
-    txt = f"{OWNER_LABEL}.{name}"
-    if before:
-        message.present(txt, _txt(owner, before))
-    else:
+    txt = owner_name(name)
+    if before is None:
         message.absent(txt, "TXT")
         message.absent(name)
-    if before and before != after:
-        message.delete(txt, _txt(owner, before))
-    for one in before:
-        if one not in after:
-            message.delete(name, _address(one))
-    if after:
-        message.add(txt, TTL, _txt(owner, after))
-    for one in after:
-        message.add(name, TTL, _address(one))
+    else:
+        message.present(txt, _txt(before))
+        if before != after:
+            message.delete(txt, _txt(before))
+        for one in before.addresses:
+            if after is None or one not in after.addresses:
+                message.delete(name, _address(one))
+    if after is not None:
+        message.add(txt, TTL, _txt(after))
+        for one in after.addresses:
+            message.add(name, TTL, _address(one))
 
 
 def query(zone: str, key: dns.tsig.Key, name: str, rdtype: str) -> dns.message.QueryMessage:
@@ -82,8 +80,8 @@ def held(records: Iterable[dns.rdata.Rdata]) -> Held | None:
     return None
 
 
-def _txt(owner: Owner, addresses: Addresses) -> dns.rdata.Rdata:
-    return TXT(dns.rdataclass.IN, dns.rdatatype.TXT, texts(Held(owner, addresses)))
+def _txt(held: Held) -> dns.rdata.Rdata:
+    return TXT(dns.rdataclass.IN, dns.rdatatype.TXT, texts(held))
 
 
 def _address(text: str) -> dns.rdata.Rdata:

@@ -28,21 +28,21 @@ class Owner(NamedTuple):
 
 
 class Held(NamedTuple):
-    """What the TXT record at `_pyvirt.NAME` says; empty `addresses`: none could be read."""
+    """What the TXT record at `_pyvirt.NAME` says: whose NAME is, and its addresses."""
 
     owner: Owner
     addresses: Addresses
 
 
 class Change(NamedTuple):
-    """One name. `before` is what our TXT record says (none: there is none), `after` what it should.
+    """One name. `before` is what our TXT record says, `after` what it should; None: no record.
 
     Both are the same if the records are to be there again, in case somebody has lost them.
     """
 
     name: str
-    before: Addresses
-    after: Addresses
+    before: Held | None
+    after: Held | None
 
 
 class Refusal(NamedTuple):
@@ -80,7 +80,7 @@ class UpdatePlan:
     def __init__(self, owner: Owner, wanted: Wanted) -> None:
         self.owner = owner
         self.wanted = wanted
-        self.known: dict[str, Addresses] = {}
+        self.known: dict[str, Held] = {}
         """What our TXT records in the zone say, as far as we know."""
         self.refused: dict[str, Refusal] = {}
         self._due: dict[str, None] = {}
@@ -104,7 +104,7 @@ class UpdatePlan:
 
         Returns the refusals that are new.
         """
-        self.known = {name: one.addresses for name, one in there.items() if self._is_ours(one)}
+        self.known = {name: one for name, one in there.items() if self._is_ours(one)}
         self.refused = {name: one for name, one in self.refused.items() if name in self.wanted}
         self._tries.clear()
         self._again = set(self.known)
@@ -128,7 +128,7 @@ class UpdatePlan:
         """The next changes, each of a name; none: nothing is left to do."""
         found: list[Change] = []
         for name in list(self._due):
-            change = Change(name, self.known.get(name, ()), self.wanted.get(name))
+            change = Change(name, self.known.get(name), self._wish(name))
             if change.before == change.after and name not in self._again:
                 del self._due[name]
             else:
@@ -155,13 +155,13 @@ class UpdatePlan:
         """
         name = change.name
         tries = self._tries[name] = self._tries.get(name, 0) + 1
-        ours = there.addresses if there is not None and self._is_ours(there) else ()
+        ours = there if there is not None and self._is_ours(there) else None
         self._set_known(name, ours)
         if ours != change.before and tries < _MOST_TRIES:
             return None
-        if not change.after and not ours:
+        if change.after is None and ours is None:
             return None
-        if there is not None and not ours:
+        if there is not None and ours is None:
             return self._refuse_for(name, there, now)
         what = "has records in the zone that leasewatch did not make"
         return self.refuse(name, what, "delete them there, or rename the guest", now)
@@ -193,8 +193,12 @@ class UpdatePlan:
             else:
                 self._due[name] = None
 
-    def _set_known(self, name: str, ours: Addresses) -> None:
-        if ours:
+    def _wish(self, name: str) -> Held | None:
+        found = self.wanted.get(name)
+        return Held(self.owner, found) if found else None
+
+    def _set_known(self, name: str, ours: Held | None) -> None:
+        if ours is not None:
             self.known[name] = ours
         else:
             self.known.pop(name, None)

@@ -26,7 +26,7 @@ import dns.zone
 from leasewatch.daemon.dns_settings import Place
 from leasewatch.dns import update_messages
 from leasewatch.dns.update_names import OWNER_LABEL
-from leasewatch.dns.update_plan import Change, Held, Owner
+from leasewatch.dns.update_plan import Change, Held
 from nss_pyvirt.errors import UserError
 
 _DEADLINE: Final = 10.0
@@ -34,7 +34,7 @@ _DEADLINE: Final = 10.0
 _TRANSFER: Final = 60.0
 """Seconds for a whole zone."""
 
-_SETUP: Final = "leasewatch dns setup bind --update prints what the server needs"
+_SETUP: Final = "leasewatch dns setup bind prints what the server needs"
 
 DENIED: Final = "is not allowed by the server's policy (REFUSED)", _SETUP
 """Why a single name is refused, and what to type."""
@@ -62,18 +62,17 @@ class TooBigError(Exception):
 class UpdateServer:
     """One zone of one server. Each method may raise ServerError."""
 
-    def __init__(self, place: Place, zone: str, key: dns.tsig.Key, owner: Owner) -> None:
+    def __init__(self, place: Place, zone: str, key: dns.tsig.Key) -> None:
         self.zone = zone
         self.shown = place.address if place.port == 53 else f"{place.address} port {place.port}"
         self._place = place
         self._key = key
-        self._owner = owner
         self.gives_transfers = True
         """False: the last time it refused to give the whole zone, so each name is asked for."""
 
     async def update(self, changes: Sequence[Change]) -> None:
         """Make all changes. Or make none: raises UnmetError, DeniedError or TooBigError."""
-        message = update_messages.update(self.zone, self._key, self._owner, changes)
+        message = update_messages.update(self.zone, self._key, changes)
         try:
             wire = message.to_wire(max_size=65535)
         except dns.exception.TooBig:

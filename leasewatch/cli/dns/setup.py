@@ -81,15 +81,16 @@ def command(
         )
         texts.append(SERVERS[server].text(site))
     if found.dns.update.server:
-        texts += _for_updates(found.dns.update, server, is_alone=not texts)
+        folder = str(paths.dns_keys)
+        texts += _for_updates(found.dns.update, server, folder, is_alone=not texts)
     frame.write("\n".join(texts))
 
 
-def _for_updates(update: Update, server: str, *, is_alone: bool) -> list[str]:
+def _for_updates(update: Update, server: str, folder: str, *, is_alone: bool) -> list[str]:
     """What the server of [dns.update] needs; nothing if it can only be a secondary."""
     makes = {"bind": setup_update.bind, "knot": setup_update.knot}
     if server in makes:
-        return [makes[server](update.zone, update.key)]
+        return [makes[server](update, folder)]
     if is_alone:
         what = f"leasewatch knows no configuration of {server} for [dns.update]"
         raise UserError(what, "leasewatch dns setup bind, or knot", "invalid")

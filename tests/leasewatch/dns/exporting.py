@@ -13,7 +13,7 @@ from pathlib import Path
 import dns.name
 import dns.tsig
 
-from leasewatch.daemon.dns_settings import Place
+from leasewatch.daemon.dns_settings import Place, Update
 from leasewatch.dns import setup_update
 from leasewatch.dns.table import NameTable
 from leasewatch.dns.update_plan import Owner
@@ -36,6 +36,7 @@ mail MX 10 mail
 """
 FOREIGN = {"ns1 A 127.0.0.1", "mail A 192.0.2.1", "mail MX 10 mail.vms.test."}
 """What is in the file, as `zone_of` shows it."""
+SETTINGS = Update(server="127.0.0.1", zone=ZONE, key="update")
 HERE, OTHER = Owner("hosta", "11112222"), Owner("hostb", "33334444")
 
 
@@ -69,12 +70,13 @@ def serving(
     """
     secret = base64.b64encode(SECRET).decode()
     if engine is BIND:
-        text = setup_update.bind(ZONE, "update").replace("/etc/bind", str(folder))
+        text = setup_update.bind(SETTINGS, "/etc/pyvirt/dns").replace("/etc/bind", str(folder))
         text = text.replace("/var/lib/bind", str(folder))
         files = {"update.key": f'key "update" {{ algorithm hmac-sha256; secret "{secret}"; }};\n'}
     else:
-        text = setup_update.knot(ZONE, "update").replace("/etc/knot", str(folder))
-        text += f"    storage: {folder}\n"
+        text = setup_update.knot(SETTINGS, "/etc/pyvirt/dns").replace("/etc/knot", str(folder))
+        line = f"  - domain: {ZONE}\n"
+        text = text.replace(line, f"{line}    storage: {folder}\n")
         key = f"key:\n  - id: update\n    algorithm: hmac-sha256\n    secret: {secret}\n"
         files = {"update.conf": key}
     assert change[0] in text
@@ -86,7 +88,6 @@ def serving(
 def client(
     server: NameServer,
     *,
-    owner: Owner = HERE,
     secret: bytes = SECRET,
     key: str = "update",
     zone: str = ZONE,
@@ -94,7 +95,7 @@ def client(
 ) -> UpdateServer:
     """What the exporter knows of the server. Port 0: the server's."""
     made = dns.tsig.Key(dns.name.from_text(key), secret, dns.tsig.HMAC_SHA256)
-    return UpdateServer(Place(server.address, port or server.port), zone, made, owner)
+    return UpdateServer(Place(server.address, port or server.port), zone, made)
 
 
 @contextlib.asynccontextmanager
@@ -103,7 +104,7 @@ async def exporting(
 ) -> AsyncIterator[Exporter]:
     """An exporter that runs, and is stopped like a killed one: it leaves the zone as it is."""
     table = a_table() if table is None else table  # an empty one is false
-    exporter = Exporter(table, client(server, owner=owner), owner, folder)
+    exporter = Exporter(table, client(server), owner, folder)
     exporter.start()
     exporter.table_changed(set(table.records))
     try:
@@ -143,9 +144,7 @@ async def _export(port: int, folder: Path) -> None:
     for number in range(220):
         set_name(table, f"web{number}", "10.77.0.5")
     key = dns.tsig.Key(dns.name.from_text("update"), SECRET, dns.tsig.HMAC_SHA256)
-    exporter = Exporter(
-        table, UpdateServer(Place("127.0.0.1", port), ZONE, key, HERE), HERE, folder
-    )
+    exporter = Exporter(table, UpdateServer(Place("127.0.0.1", port), ZONE, key), HERE, folder)
     exporter.start()
     exporter.table_changed(set(table.records))
     await asyncio.sleep(600)

@@ -37,6 +37,8 @@ _TIMES: Final = struct.pack("!IIIII", 1, 60, 60, 600, TTL)
 """Of an SOA: serial, refresh, retry, expire, minimum. Nobody transfers these zones."""
 _NOBODY: Final = b"\x06nobody\x07invalid\0"
 """RNAME of zones that others do not have (RFC 6303 3)."""
+_MANY: Final = 1000
+"""Names that change at once; with more, forgetting every former answer is faster."""
 _RFC8482: Final = b"\x07RFC8482\0"
 
 
@@ -78,6 +80,16 @@ FindZone = Callable[[bytes], SiteZone | None]
 """The zone of an apex: an absolute folded name in wire form."""
 
 
+class _Known(NamedTuple):
+    """The names and addresses of a decided name."""
+
+    names: tuple[str, ...]
+    addresses: tuple[Address, ...]
+
+
+_NOTHING: Final = _Known((), ())
+
+
 class Answers:
     """Answers from the table, and from the zones that `site_zone` finds."""
 
@@ -88,9 +100,11 @@ class Answers:
         self._apexes: dict[bytes, str] = {}
         """NETWORK.SUFFIX in wire form -> network."""
         self._prefixes = views.prefixes({})
-        self._names: dict[str, tuple[list[bytes], list[Address]]] = {}
-        """By decided name: what it is in the index."""
-        self._above = Counter[bytes]()
+        self._zones: dict[str, str] = {}
+        """The same as text."""
+        self._known: dict[str, _Known] = {}
+        """By decided name: what the index has of it."""
+        self._above = Counter[str]()
         """Empty non-terminals: how many names are below them."""
         self._addresses = SortedAddresses()
 
@@ -102,10 +116,10 @@ class Answers:
         if self._networks != self._table.networks:
             self._set_networks()
             return None
-        touched: set[bytes] = set()
-        for name in names:
-            touched |= self._index(name)
-        return touched
+        indexed = [self._index(name) for name in names]
+        if len(indexed) > _MANY:
+            return None
+        return {one for pair in indexed for known in pair for one in _wire_names(known)}
 
     def answer(self, name: bytes, rdtype: int, view: View, now: float) -> Answer:
         """The answer to a folded absolute name; `now` is in Unix seconds."""
@@ -128,7 +142,7 @@ class Answers:
         found = self._host(name, start, rdtype, view, now)
         if found is not None:
             return found
-        is_above = self._above[name] > 0
+        is_above = _text(name) in self._above
         return Answer(NOERROR if is_above else NXDOMAIN, authority=(_soa(start),))
 
     def _bare(self, name: bytes, rdtype: int, view: View, now: float) -> Answer | None:
@@ -225,39 +239,47 @@ class Answers:
     def _set_networks(self) -> None:
         self._networks = dict(self._table.networks)
         self._prefixes = views.prefixes(self._networks)
-        apexes = {name: self._table.suffix_of(name) for name in self._networks}
-        self._apexes = {wire.absolute(apex): name for name, apex in apexes.items()}
-        self._names, self._above, self._addresses = {}, Counter(), SortedAddresses()
+        self._zones = {self._table.suffix_of(name): name for name in self._networks}
+        self._apexes = {wire.absolute(zone): name for zone, name in self._zones.items()}
+        self._known, self._above, self._addresses = {}, Counter(), SortedAddresses()
         for name in self._table.records:
             self._index(name)
 
-    def _index(self, name: str) -> set[bytes]:
-        """Index a decided name again; returns the names that it had and has."""
-        former = self._names.pop(name, ([], []))
+    def _index(self, name: str) -> tuple[_Known, _Known]:
+        """Index a decided name again; returns what it had and what it has."""
+        former = self._known.pop(name, _NOTHING)
         records = self._table.records.get(name, ())
-        names = [wire.absolute(one) for record in records for one in record.names]
-        there = [one.address for record in records for one in record.addresses]
+        now = _Known(
+            tuple(one for record in records for one in record.names),
+            tuple(one.address for record in records for one in record.addresses),
+        )
         if records:
-            self._names[name] = names, there
-        for one in former[0]:
-            self._above.subtract(self._between(one))
-        for one in names:
-            self._above.update(self._between(one))
-        for above in [above for one in former[0] for above in self._between(one)]:
-            if self._above[above] <= 0:
-                del self._above[above]
-        self._addresses.discard(former[1])
-        self._addresses.add(there)
-        return {*former[0], *names, *map(reverse_names.name, (*former[1], *there))}
+            self._known[name] = now
+        if now != former:
+            for one in former.names:
+                self._count(one, -1)
+            for one in now.names:
+                self._count(one, 1)
+            self._addresses.replace(former.addresses, now.addresses)
+        return former, now
 
-    def _between(self, name: bytes) -> list[bytes]:
-        """The names between a name and its network's apex; mostly none."""
-        found: list[bytes] = []
-        for start in _starts(name):
-            if name[start:] in self._apexes:
-                return found[1:]
-            found.append(name[start:])
-        return []
+    def _count(self, name: str, step: int) -> None:
+        """Count a name for those between it and its network's zone; mostly there are none."""
+        between = []
+        above = name.partition(".")[2]
+        while above and above not in self._zones:
+            between.append(above)
+            above = above.partition(".")[2]
+        for one in between if above else ():
+            self._above[one] += step
+            if not self._above[one]:
+                del self._above[one]
+
+
+def _wire_names(known: _Known) -> Iterator[bytes]:
+    """Everything that is asked for a decided name."""
+    yield from map(wire.absolute, known.names)
+    yield from map(reverse_names.name, known.addresses)
 
 
 _WANTED: Final = {wire.A: 4, wire.AAAA: 16}

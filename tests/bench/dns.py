@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tests.bench import dns_primary, dns_server, dns_zones
+from tests.bench import dns_hook, dns_primary, dns_server, dns_zones
 from tests.bench.counts import Counts
 from tests.bench.table import Row, Table
 
 PARTS: tuple[Callable[[Path, Counts], Iterable[Row]], ...] = (
+    dns_hook.measure,
     dns_server.measure,
     dns_primary.measure,
     dns_zones.measure,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,10 +19,14 @@ _STATE = Path("/var/lib/leasewatch")
 
 
 @contextlib.contextmanager
-def service(lease_file: Path | None = None, settings: str = "") -> Iterator[int]:
+def service(
+    lease_file: Path | None = None,
+    settings: str = "",
+    sockets: Mapping[str, socket.socket] | None = None,
+) -> Iterator[int]:
     """Its pid, once it has published; it watches `lease_file` beside pyvirt's networks.
 
-    `settings`: further ones, as TOML.
+    `settings`: further ones, as TOML. `sockets`: what systemd would pass, by name.
 
     BenchError when it does not publish within 60 s.
     """
@@ -31,6 +36,7 @@ def service(lease_file: Path | None = None, settings: str = "") -> Iterator[int]
     _CONFIG.parent.mkdir(exist_ok=True)
     source = f'[[source]]\npath = "{lease_file}"\nnetwork = "bench"\n'
     _CONFIG.write_text(settings + (source if lease_file else ""))
+    sockets = sockets or {}
     powers = "-all,+dac_read_search"
     log = Path("/run/bench/leasewatch.log")
     with log.open("wb") as output:
@@ -38,8 +44,9 @@ def service(lease_file: Path | None = None, settings: str = "") -> Iterator[int]
             [
                 *("setpriv", "--reuid=leasewatch", "--regid=leasewatch", "--clear-groups"),
                 *(f"--inh-caps={powers}", f"--ambient-caps={powers}", f"--bounding-set={powers}"),
-                *("--no-new-privs", "leasewatch", "serve"),
+                *("--no-new-privs", *_passing(sockets), "leasewatch", "serve"),
             ],
+            pass_fds=[sock.fileno() for sock in sockets.values()],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -54,6 +61,15 @@ def service(lease_file: Path | None = None, settings: str = "") -> Iterator[int]
     finally:
         program.terminate()
         program.wait()
+
+
+def _passing(sockets: Mapping[str, socket.socket]) -> list[str]:
+    """A command in front of another that passes the sockets as sd_listen_fds(3) wants them."""
+    if not sockets:
+        return []
+    moves = " ".join(f"{at}<&{sock.fileno()}" for at, sock in enumerate(sockets.values(), 3))
+    script = f'LISTEN_PID=$$ LISTEN_FDS={len(sockets)} exec "$@" {moves}'
+    return ["env", f"LISTEN_FDNAMES={':'.join(sockets)}", "bash", "-c", script, "bash"]
 
 
 def resident_memory(pid: int) -> float:

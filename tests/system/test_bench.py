@@ -100,6 +100,13 @@ _EXPECTED = {
         for secondary in ("BIND", "Knot")
     }
     | {
+        "hook: a known name, p50": 1,
+        "hook: a known name, p99": 3,
+        "hook: an unknown name, p50": 1,
+        "hook: an unknown name, p99": 3,
+        "hook: a bare echo service, p50 / p99": 1,
+    }
+    | {
         f"{server}: answers a second of one core, {kind}": 1
         for server in ("leasewatch dns", "dnsmasq", "Knot")
         for kind in ("known names", "unknown names")

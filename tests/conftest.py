@@ -37,7 +37,7 @@ signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 _OF_THE_HOST = {"test_lab.py", "test_quick_starts.py", "test_try.py", "test_world.py"} | {
-    f"test_systemd{part}.py" for part in ("", "_parents", "_sandbox", "_uninstall")
+    f"test_systemd{part}.py" for part in ("", "_dns", "_parents", "_sandbox", "_uninstall")
 }
 """Some compare the host before and after, some may change what is compared. They take longest."""
 _LONG = {"test_house.py", "test_packaging.py", "test_service.py", "test_service_history.py"}

@@ -67,10 +67,11 @@ def install(root: Path, *, ssh: bool) -> None:
 
     Puts libnss_pyvirt.so.2 into glibc's folder and `pyvirt [TRYAGAIN=return]` into the hosts line
     of /etc/nsswitch.conf, after `files` and before everything that would hide it. Adds the system
-    users leasewatch and pyvirt-qemu, the group pyvirt (see `leasewatch admin`) and, if systemd is
-    present, leasewatch.service and the units of pyvirt, which start networks and domains at boot.
-    Links the man pages of a virtual environment and tab completion for bash, zsh and fish to where
-    these look. Lets ssh verify the first login to a domain of pyvirt.
+    users leasewatch, leasewatch-dns and pyvirt-qemu, the group pyvirt (see `leasewatch admin`) and,
+    if systemd is present, leasewatch.service, leasewatch-dns.service (see `leasewatch dns`) and the
+    units of pyvirt, which start networks and domains at boot. Links the man pages of a virtual
+    environment and tab completion for bash, zsh and fish to where these look. Lets ssh verify the
+    first login to a domain of pyvirt.
 
     Running it again is harmless. After an upgrade it updates outdated files and restarts the
     service; names keep resolving. If a step fails, the earlier ones are undone.
@@ -80,13 +81,16 @@ def install(root: Path, *, ssh: bool) -> None:
     _say(put(_system(root), ssh=ssh), "everything is installed already")
 
 
-@command.command(_ROOT, Param("--purge", flag=True, help="Delete the lease history, too."))
+_PURGE = "Delete the lease history, DNS serials and TSIG keys, too."
+
+
+@command.command(_ROOT, Param("--purge", flag=True, help=_PURGE))
 def remove(root: Path, *, purge: bool) -> None:
     """Undo everything that install did, and delete the published names.
 
-    What somebody else has changed since is left alone. The lease history in /var/lib/leasewatch
-    stays without --purge. Networks and domains that are still started are named: stop them before
-    you delete the programs.
+    What somebody else has changed since is left alone. The lease history, the serial numbers of
+    DNS zones and the TSIG keys stay without --purge. Networks and domains that are still started
+    are named: stop them before you delete the programs.
     """
     from nss_pyvirt.installer.pieces import started  # noqa: PLC0415  start-up time
     from nss_pyvirt.installer.remove import remove as take_out  # noqa: PLC0415  start-up time

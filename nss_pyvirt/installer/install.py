@@ -6,6 +6,7 @@ the earlier ones are undone. Returns what it did as lines; prints nothing.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -24,7 +25,17 @@ from nss_pyvirt.installer import (
     ssh_config,
     tools,
 )
-from nss_pyvirt.installer.pieces import HISTORY, NSSWITCH, SYSTEM_FILES, UNIT, UP, System
+from nss_pyvirt.installer.pieces import (
+    DNS,
+    DNS_KEYS,
+    DNS_STATE,
+    HISTORY,
+    NSSWITCH,
+    SYSTEM_FILES,
+    UNIT,
+    UP,
+    System,
+)
 from nss_pyvirt.installer.remove import give_back_state
 
 _WHERE: Final = "install the package with the system's Python, e.g. in a venv /opt/pyvirt"
@@ -94,8 +105,18 @@ def _install_users(system: System, undo: ExitStack) -> Iterator[str]:
         _add_users(system, missing, lacks_group=lacks_group)
     for user in missing:
         yield f"added the system user {user}"
+    if users.DNS_USER in missing:
+        _give_keys(system, users.DNS_USER)
     if lacks_group:
         yield f"added the system group {users.GROUP}: its members may administer the service"
+
+
+def _give_keys(system: System, user: str) -> None:
+    """Give the keys that an earlier `remove` has left to root to the user again."""
+    account = pieces.account(system, user)
+    for key in system.at(DNS_KEYS).glob("*.key"):
+        if account and key.is_file() and not key.is_symlink() and key.stat().st_uid == 0:
+            os.chown(key, int(account[2]), int(account[3]), follow_symlinks=False)
 
 
 def _add_users(system: System, missing: Sequence[str], *, lacks_group: bool) -> None:
@@ -105,7 +126,7 @@ def _add_users(system: System, missing: Sequence[str], *, lacks_group: bool) -> 
         tools.run("systemd-sysusers", *root, str(rules))
     elif shutil.which("useradd"):
         for user in missing:
-            home = HISTORY if user == users.USER else "/"
+            home = {users.USER: HISTORY, users.DNS_USER: DNS_STATE}.get(user, "/")
             tools.run("useradd", *tools.prefix(system), "--system", "--user-group",
                  "--no-create-home", "--home-dir", home, "--shell", "/usr/sbin/nologin",
                  "--comment", users.COMMENTS[user], user)  # fmt: skip
@@ -128,7 +149,7 @@ def _install_service(system: System, undo: ExitStack) -> Iterator[str]:
     if system.booted:
         undo.callback(_put_back_service, state)
     changed = False
-    units = [UNIT, UP]
+    units = [UNIT, UP, DNS]
     for name, place in system.system_files.items():
         path, content = system.at(place), pieces.system_file(name, system)
         former = path.read_bytes() if path.exists() else None
@@ -171,7 +192,7 @@ def _start_service(
     if not system.at(HISTORY).exists():
         undo.callback(lambda: list(give_back_state(system)))
     if state not in _RUNNING:
-        undo.callback(tools.succeeds, "systemctl", "stop", UNIT)
+        undo.callback(tools.succeeds, "systemctl", "stop", DNS, UNIT)
     if disabled:
         undo.callback(tools.succeeds, "systemctl", "disable", *disabled)
         sockets = [unit for unit in disabled if unit in pieces.SOCKETS]
@@ -185,6 +206,15 @@ def _start_service(
     if changed or state != "active":
         tools.run("systemctl", "restart", UNIT)
         yield f"{'restarted' if state in _RUNNING else 'started'} {UNIT}"
+        yield from _start_dns()
+
+
+def _start_dns() -> Iterator[str]:
+    """Start the DNS process if the settings ask for it. If it fails, everything else is there."""
+    if not tools.succeeds("systemctl", "restart", DNS):
+        yield f"{DNS} does not start: see journalctl -u {DNS}"
+    elif tools.output("systemctl", "is-active", DNS) == "active":
+        yield f"started {DNS}"
 
 
 def _enable_service(system: System, undo: ExitStack, units: Sequence[str]) -> Iterator[str]:
@@ -203,7 +233,7 @@ def _put_back_service(state: str) -> None:
     """Restore the service's state, after its files were restored."""
     tools.succeeds("systemctl", "daemon-reload")
     if state in _RUNNING:
-        tools.succeeds("systemctl", "restart", "--no-block", UNIT)
+        tools.succeeds("systemctl", "restart", "--no-block", UNIT, DNS)
 
 
 _INSTALL: Final[tuple[Callable[[System, ExitStack], Iterator[str]], ...]] = (

@@ -20,6 +20,8 @@ NSSWITCH_MADE: Final = "# Made by nss-pyvirt install; remove takes it away\n"
 """The first line of a file that install has made; without it, the file stays."""
 VENDOR_NSSWITCH: Final = "/usr/etc/nsswitch.conf"  # openSUSE: read when /etc has none
 UNIT: Final = "leasewatch.service"
+DNS: Final = "leasewatch-dns.service"
+"""Skipped at each start until [dns] in the settings asks for something."""
 UP: Final = "pyvirt.service"
 """Runs `pyvirt up` at boot."""
 PARENTS: Final = ("pyvirt-network@.service", "pyvirt-domain@.service", "pyvirt-networks.target")
@@ -28,7 +30,7 @@ TMPFILES: Final = "leasewatch.tmpfiles"
 SYSTEM_FILES: Final = {
     UNIT: "/etc/systemd/system/leasewatch.service",
     TMPFILES: "/etc/tmpfiles.d/leasewatch.conf",
-    **{unit: f"/etc/systemd/system/{unit}" for unit in (*PARENTS, UP)},
+    **{unit: f"/etc/systemd/system/{unit}" for unit in (*PARENTS, UP, DNS)},
 }
 """File of nss_pyvirt/installer/system -> where it goes, on systems with systemd."""
 SOCKETS: Final = {
@@ -42,12 +44,16 @@ HOOKS: Final = "/run/systemd/resolve.hook"
 """Where systemd-resolved looks for hooks; made by the first of their sockets."""
 SETTINGS: Final = "/etc/pyvirt/leasewatch.toml"
 RUN: Final = "/run/leasewatch"
+DNS_RUN: Final = "/run/leasewatch-dns"
 SNAPSHOT: Final = f"{RUN}/hosts.v1"
 HISTORY: Final = "/var/lib/leasewatch"
+DNS_STATE: Final = "/var/lib/leasewatch-dns"
+DNS_KEYS: Final = "/etc/pyvirt/dns"
 
 _HIDDEN_ANYWAY: Final = {"/home", "/root", "/run/user", "/tmp", "/var/tmp"}  # noqa: S108
 """By ProtectHome= and PrivateTmp=; the unit names the others."""
 _SOCKET: Final = f"{RUN}/org.pyvirt.LeaseWatch"
+_DNS_SOCKET: Final = f"{DNS_RUN}/org.pyvirt.Dns"
 _LIBRARIES: Final = ("usr/lib/systemd", "usr/lib64/systemd", "usr/lib/*/systemd", "lib/*/systemd")
 """Below a root: where systemd has its private library libsystemd-shared-VERSION.so."""
 _SEAL: Final = b"# Written by nss-pyvirt install, which replaces it, unless changed: "
@@ -213,11 +219,20 @@ def account(system: System, user: str, table: str = "passwd") -> list[str]:
 
 
 def service_answers(system: System) -> bool:
-    """Whether a service listens on the socket, however it was started."""
+    """Whether leasewatch.service listens on its socket, however it was started."""
+    return _listens(system.at(_SOCKET))
+
+
+def any_answers(system: System) -> bool:
+    """Whether leasewatch or its DNS process listens, however it was started."""
+    return service_answers(system) or _listens(system.at(_DNS_SOCKET))
+
+
+def _listens(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(1)
         try:
-            client.connect(str(system.at(_SOCKET)))
+            client.connect(str(path))
         except OSError:
             return False
     return True

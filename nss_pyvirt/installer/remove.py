@@ -23,25 +23,36 @@ from nss_pyvirt.installer import (
     ssh_config,
     tools,
 )
-from nss_pyvirt.installer.pieces import HISTORY, NSSWITCH, SOCKETS, SYSTEM_FILES, UNIT, UP, System
+from nss_pyvirt.installer.pieces import (
+    DNS,
+    DNS_KEYS,
+    DNS_STATE,
+    HISTORY,
+    NSSWITCH,
+    SOCKETS,
+    SYSTEM_FILES,
+    UNIT,
+    UP,
+    System,
+)
 
 
 def remove(system: System, *, purge: bool = False) -> list[str]:
     """Undo what `install` did and delete the published table; the lines say what was done.
 
-    `purge` deletes the lease history, too. Stops at the first step that fails (UserError); the
-    earlier steps stay done, and may be repeated.
+    `purge` deletes the lease history, DNS serials and TSIG keys, too. Stops at the first step that
+    fails (UserError); the earlier steps stay done, and may be repeated.
     """
     tools.need_root(system, "remove")
     first, *rest = _REMOVE
-    steps = [first, _delete_history, *rest] if purge else _REMOVE
+    steps = [first, _delete_data, *rest] if purge else _REMOVE
     with tools.plain_errors():
         return [line for step in steps for line in step(system)]
 
 
 def _stop_service(system: System) -> Iterator[str]:
     places = SYSTEM_FILES | SOCKETS
-    for unit in (*SOCKETS, UNIT, UP):  # a lookup would start the service again
+    for unit in (*SOCKETS, DNS, UNIT, UP):  # a lookup would start the service again
         link = pieces.boot_link(system, unit)
         if system.booted and system.at(places[unit]).exists():
             tools.run("systemctl", "disable", "--now", unit)
@@ -50,10 +61,10 @@ def _stop_service(system: System) -> Iterator[str]:
             link.unlink()
             rootfs.remove_if_empty(link.parent)
             yield f"disabled {unit}"
-    if pieces.service_answers(system):
+    if pieces.any_answers(system):
         raise UserError(
             "a leasewatch service that was started by hand is running",
-            "press Ctrl-C there, or: pkill -f 'leasewatch serve'; then: sudo nss-pyvirt remove",
+            "press Ctrl-C there, or: pkill -f 'leasewatch.* serve'; then: sudo nss-pyvirt remove",
             "running",
         )
 
@@ -100,28 +111,47 @@ def _remove_module(system: System) -> Iterator[str]:
         yield f"removed {path}"
 
 
-def _delete_history(system: System) -> Iterator[str]:
-    history = system.at(HISTORY)
-    if history.exists():
-        shutil.rmtree(history)
-        yield f"deleted the lease history {history}"
+def _delete_data(system: System) -> Iterator[str]:
+    names = {
+        HISTORY: "the lease history",
+        DNS_STATE: "the serials of DNS zones",
+        DNS_KEYS: "the TSIG keys",
+    }
+    for place, name in names.items():
+        folder = system.at(place)
+        if folder.exists():
+            shutil.rmtree(folder)
+            yield f"deleted {name} {folder}"
 
 
 def give_back_state(system: System) -> Iterator[str]:
-    """Delete the published table; keep the history, which is data, and give it to root."""
-    run = system.at(pieces.RUN)
-    if run.exists():
-        shutil.rmtree(run)
-        yield f"removed {run}"
-    history = system.at(HISTORY)
-    if history.exists() and not rootfs.remove_if_empty(history) and history.stat().st_uid != 0:
-        for _, folders, files, fd in os.fwalk(history, topdown=False):
-            for name in (*folders, *files):
+    """Delete the published tables; keep what is data, and give it to root."""
+    for place in (pieces.RUN, pieces.DNS_RUN):
+        run = system.at(place)
+        if run.exists():
+            shutil.rmtree(run)
+            yield f"removed {run}"
+    kept = {HISTORY: "lease history", DNS_STATE: "state of DNS zones", DNS_KEYS: "TSIG keys"}
+    for place, name in kept.items():
+        folder = system.at(place)
+        if folder.exists() and not rootfs.remove_if_empty(folder) and _give_to_root(folder):
+            yield f"kept the {name} {folder}, now owned by root"
+    for made in _tmpfiles_folders():
+        rootfs.remove_if_empty(system.at(made))
+
+
+def _give_to_root(folder: Path) -> bool:
+    """Give it away with everything in it; False: all of it is root's already."""
+    changed = False
+    for _, folders, files, fd in os.fwalk(folder, topdown=False):
+        for name in (*folders, *files):
+            if os.stat(name, dir_fd=fd, follow_symlinks=False).st_uid != 0:
                 os.chown(name, 0, 0, dir_fd=fd, follow_symlinks=False)
-        os.chown(history, 0, 0)
-        yield f"kept the lease history {history}, now owned by root"
-    for folder in _tmpfiles_folders():
-        rootfs.remove_if_empty(system.at(folder))
+                changed = True
+    if folder.stat().st_uid != 0:
+        os.chown(folder, 0, 0)
+        changed = True
+    return changed
 
 
 def _remove_users(system: System) -> Iterator[str]:

@@ -13,8 +13,10 @@ BARE = r"""
 mkdir -p /run/layer/up /run/layer/work
 mount -t overlay -o lowerdir=/usr,upperdir=/run/layer/up,workdir=/run/layer/work overlay /usr
 printf 'passwd: files\nhosts:  files dns\n' >/etc/nsswitch.conf
-sed -i -E "/^(leasewatch|pyvirt-qemu|pyvirt):/d" /etc/passwd /etc/group /etc/shadow /etc/gshadow
-rmdir /run/leasewatch /var/lib/leasewatch /etc/pyvirt
+for f in passwd group shadow gshadow; do
+    sed -i -E "/^(leasewatch(-dns)?|pyvirt-qemu|pyvirt):/d" /etc/$f
+done
+rmdir /run/leasewatch /run/leasewatch-dns /var/lib/leasewatch /var/lib/leasewatch-dns /etc/pyvirt
 rm -f /etc/ssh/ssh_config.d/pyvirt.conf
 ldconfig
 """

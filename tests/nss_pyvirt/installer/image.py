@@ -11,6 +11,7 @@ from nss_pyvirt.installer.pieces import System
 NSSWITCH = "passwd: files\nhosts:  files dns # ours\n"
 USERS = """root:x:0:0::/root:/bin/sh
 leasewatch:x:990:990:a user of the image:/:/bin/false
+leasewatch-dns:x:989:989:a user of the image:/:/bin/false
 pyvirt-qemu:x:991:991:a user of the image:/:/bin/false
 """
 GROUPS = "root:x:0:\npyvirt:x:992:\n"

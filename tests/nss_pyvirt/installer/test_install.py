@@ -17,12 +17,12 @@ from leasewatch.pyvirt.networks import networks
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.installer import glibc, pieces, rootfs, tools
 from nss_pyvirt.installer.cli import command
-from nss_pyvirt.installer.install import install
+from nss_pyvirt.installer.install import _give_keys, install
 from nss_pyvirt.installer.pieces import System
 from nss_pyvirt.installer.remove import give_back_state, remove
 from nss_pyvirt.installer.status import status
 from nss_pyvirt.terminal import frame
-from nss_pyvirt.users import COMMENTS, QEMU_USER, USER
+from nss_pyvirt.users import COMMENTS, DNS_USER, QEMU_USER, USER
 from tests.leasewatch.killing import everything, killed_at_each_step
 from tests.nss_pyvirt.installer.image import (
     LIBC,
@@ -45,7 +45,8 @@ def test_every_piece_goes_in_and_the_status_is_good(image: Path) -> None:
     assert "\nExecStart=/opt/pyvirt/bin/pyvirt domain run %i\n" in parent
     wants = image / "etc/systemd/system/multi-user.target.wants"
     assert {file.name: str(file.readlink()) for file in wants.iterdir()} == {
-        name: f"/etc/systemd/system/{name}" for name in ("leasewatch.service", "pyvirt.service")
+        name: f"/etc/systemd/system/{name}"
+        for name in ("leasewatch-dns.service", "leasewatch.service", "pyvirt.service")
     }
     assert [(piece.subject, piece.state) for piece in status(system(image))] == [
         ("nsswitch", "ok"), ("module", "ok"), ("unit", "ok"), ("boot", "ok"), ("user", "ok"),
@@ -154,6 +155,28 @@ def test_only_a_purge_deletes_the_history(image: Path, purge: bool, left: list[s
     assert history.exists() is not purge
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_keys_and_serials_stay_for_root_and_keys_go_to_the_next_user(image: Path) -> None:
+    install(system(image))
+    key, serials = image / "etc/pyvirt/dns/site.key", image / "var/lib/leasewatch-dns"
+    for folder in (key.parent, serials, image / "run/leasewatch-dns"):
+        folder.mkdir(parents=True)
+    key.touch(0o600)
+    (serials / "zone.serial").touch(0o600)
+    for path in (key, serials, serials / "zone.serial"):
+        os.chown(path, 989, 989)
+    done = remove(system(image))
+    assert f"kept the TSIG keys {key.parent}, now owned by root" in done
+    assert f"kept the state of DNS zones {serials}, now owned by root" in done
+    assert not (image / "run/leasewatch-dns").exists()
+    assert {path.stat().st_uid for path in (key, serials, serials / "zone.serial")} == {0}
+    _give_keys(system(image), DNS_USER)
+    assert (key.stat().st_uid, stat.S_IMODE(key.stat().st_mode)) == (989, 0o600)
+    remove(system(image), purge=True)
+    assert not key.exists()
+    assert not serials.exists()
+
+
 def test_remove_names_what_is_still_started_and_how_to_stop_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -201,7 +224,7 @@ def test_removing_gives_the_image_back_to_the_byte(image: Path) -> None:
         after.pop(made_by_us)
     assert after == before
     kept = "kept the user {}, which somebody else created"
-    assert remove(system(image)) == [kept.format("leasewatch"), kept.format("pyvirt-qemu")]
+    assert remove(system(image)) == list(map(kept.format, COMMENTS))
 
 
 def test_what_somebody_else_changed_is_left_alone(image: Path) -> None:

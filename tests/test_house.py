@@ -52,7 +52,17 @@ _PURE = (
     *(f"dns/hook_{name}.py" for name in ("answers", "filters", "interface")),
     *("daemon/counters.py", "daemon/endpoint.py", "daemon/service_settings.py"),
     "daemon/dns_settings.py",
-    *(f"dns/{name}.py" for name in ("answers", "queries", "reverse_names", "sorted_addresses")),
+    *(
+        f"dns/{name}.py"
+        for name in (
+            "answer",
+            "answers",
+            "peer_answers",
+            "queries",
+            "reverse_names",
+            "sorted_addresses",
+        )
+    ),
     *("dns/setup_update.py", "dns/update_messages.py", "dns/update_names.py", "dns/update_plan.py"),
     *("dns/peer_names.py", "dns/peer_zone.py"),
     "dns/table.py",

@@ -3,64 +3,43 @@
 The zones are NETWORK.SUFFIX of each network, the reverse zones of the networks' prefixes, and those
 that are made for the site. Only these have NXDOMAIN. A bare name or alias is a zone of its own,
 with nothing below it. Everything else is refused, since others may know it.
-
-A record's owner is a pointer into the question, so an answer fits the question in any case.
 """
 
 from __future__ import annotations
 
-import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple, Protocol
 
 from leasewatch import addresses
 from leasewatch.addresses import Address
-from leasewatch.dns import reverse_names, views, wire
+from leasewatch.dns import peer_answers, reverse_names, views, wire
+from leasewatch.dns.answer import (
+    ANY,
+    ANY_DATA,
+    NOERROR,
+    NOT_OURS,
+    NOT_YET,
+    NXDOMAIN,
+    SIZES,
+    Answer,
+    at_apex,
+    pointer,
+    rr,
+    soa,
+    starts,
+    text,
+    validity,
+)
+from leasewatch.dns.peer_answers import PeerTable
 from leasewatch.dns.reverse_names import Block
 from leasewatch.dns.sorted_addresses import SortedAddresses
 from leasewatch.dns.table import NameTable, Network
 from leasewatch.dns.views import View
 from leasewatch.model import HostAddress, HostRecord
 
-TTL: Final = 5
-"""Seconds, at most: a name may move to another machine at any time."""
-NOERROR, SERVFAIL, NXDOMAIN, REFUSED = 0, 2, 3, 5
-_ANY: Final = 255
-_HINFO: Final = 13
-_QUESTION: Final = b"\xc0\x0c"
-"""A pointer to the question's name (RFC 1035 4.1.4)."""
-_START: Final = 12
-"""Where the question starts in a message."""
-_FIXED: Final = struct.Struct("!HHIH")
-_TIMES: Final = struct.pack("!IIIII", 1, 60, 60, 600, TTL)
-"""Of an SOA: serial, refresh, retry, expire, minimum. Nobody transfers these zones."""
-_NOBODY: Final = b"\x06nobody\x07invalid\0"
-"""RNAME of zones that others do not have (RFC 6303 3)."""
 _MANY: Final = 1000
 """Names that change at once; with more, forgetting every former answer is faster."""
-_RFC8482: Final = b"\x07RFC8482\0"
-
-
-class Answer(NamedTuple):
-    """A reply without header and question."""
-
-    rcode: int
-    records: tuple[bytes, ...] = ()
-    authority: tuple[bytes, ...] = ()
-    until: float = 0.0
-    """Unix time until when it may be given again, if the name does not change; 0: only once."""
-    is_pending: bool = False
-    """A domain that has just started has this name, and its address may come any moment."""
-
-    @property
-    def aa(self) -> bool:
-        """Whether we are the authority."""
-        return self.rcode in {NOERROR, NXDOMAIN}
-
-
-NOT_OURS: Final = Answer(REFUSED)
-NOT_YET: Final = Answer(SERVFAIL, is_pending=True)
 
 
 class SiteZone(Protocol):
@@ -93,9 +72,15 @@ _NOTHING: Final = _Known((), ())
 class Answers:
     """Answers from the table, and from the zones that `site_zone` finds."""
 
-    def __init__(self, table: NameTable, site_zone: FindZone = lambda _: None) -> None:
+    def __init__(
+        self,
+        table: NameTable,
+        site_zone: FindZone = lambda _: None,
+        peers: PeerTable | None = None,
+    ) -> None:
         self._table = table
         self._site_zone = site_zone
+        self._peers = peers
         self._networks: dict[str, Network] = {}
         self._apexes: dict[bytes, str] = {}
         """NETWORK.SUFFIX in wire form -> network."""
@@ -123,7 +108,7 @@ class Answers:
 
     def answer(self, name: bytes, rdtype: int, view: View, now: float) -> Answer:
         """The answer to a folded absolute name; `now` is in Unix seconds."""
-        for start in _starts(name):
+        for start in starts(name):
             apex = name[start:]
             network = self._apexes.get(apex)
             if network is not None and view.sees(network):
@@ -131,39 +116,41 @@ class Answers:
             zone = self._site_zone(apex) if view.site else None
             if zone is not None:
                 return self._reverse(name, rdtype, view, now) or _in_site(zone, name, start, rdtype)
-        found = self._reverse(name, rdtype, view, now)
-        return found or self._bare(name, rdtype, view, now) or NOT_OURS
+        found = self._reverse(name, rdtype, view, now) or self._bare(name, rdtype, view, now)
+        if found is None and self._peers is not None and view == views.HOST:
+            found = peer_answers.answer(self._peers, name, rdtype, now)
+        return found or NOT_OURS
 
     # --- NETWORK.SUFFIX, and bare names
 
     def _in_network(self, name: bytes, start: int, rdtype: int, view: View, now: float) -> Answer:
         if start == 0:
-            return _at_apex(rdtype)
+            return at_apex(rdtype)
         found = self._host(name, start, rdtype, view, now)
         if found is not None:
             return found
-        is_above = _text(name) in self._above
-        return Answer(NOERROR if is_above else NXDOMAIN, authority=(_soa(start),))
+        is_above = text(name) in self._above
+        return Answer(NOERROR if is_above else NXDOMAIN, authority=(soa(start),))
 
     def _bare(self, name: bytes, rdtype: int, view: View, now: float) -> Answer | None:
         """A name outside every network's zone; None: nobody has it."""
         found = self._host(name, 0, rdtype, view, now)
         if found is not None and rdtype in {wire.SOA, wire.NS}:
-            return _at_apex(rdtype)
+            return at_apex(rdtype)
         return found
 
     def _host(self, name: bytes, start: int, rdtype: int, view: View, now: float) -> Answer | None:
         """What the record with this name answers; None: there is none, or none in view."""
-        record = self._table.find(_text(name))
+        record = self._table.find(text(name))
         if record is None:
             return None
         known = [one for one in record.addresses if _holds(one, now) and view.sees(one.network)]
         usable = [one for one in known if not addresses.is_link_local(one.address)]
-        wanted = _WANTED.get(rdtype, 0)
+        wanted = SIZES.get(rdtype, 0)
         found = [one for one in usable if len(one.address) == wanted]
         if found:
             ttl, until = _validity(found, now)
-            data = (_record(rdtype, one.address, ttl) for one in found)
+            data = (rr(rdtype, one.address, ttl) for one in found)
             return Answer(NOERROR, tuple(data), until=min(until, _validity(known, now)[1]))
         is_pending = record.pending_until > now and (known or self._is_in_view(record, view))
         if is_pending and not usable and wanted and _family(wanted) in record.awaited:
@@ -171,9 +158,9 @@ class Answers:
         if not known and not is_pending:
             return None
         until = _validity(known, now)[1] if not is_pending else 0.0
-        if rdtype == _ANY:
-            return Answer(NOERROR, (_record(_HINFO, _RFC8482),), until=until)
-        return Answer(NOERROR, authority=(_soa(start),), until=until)
+        if rdtype == ANY:
+            return Answer(NOERROR, (ANY_DATA,), until=until)
+        return Answer(NOERROR, authority=(soa(start),), until=until)
 
     def _is_in_view(self, record: HostRecord, view: View) -> bool:
         """Whether a record without an address belongs to a network in view."""
@@ -195,15 +182,15 @@ class Answers:
         above = block.labels - reverse_names.apex_labels(prefix.family, prefix.length)
         if above < 0:
             return None
-        start = list(_starts(name))[above + block.below]
+        start = list(starts(name))[above + block.below]
         if block.is_whole:
             found = self._ptr(block, rdtype, start, view, now)
             if found is not None:
                 return found
         if start == 0:
-            return _at_apex(rdtype)
+            return at_apex(rdtype)
         there = not block.below and self._addresses.any_in(block.first, block.last)
-        return Answer(NOERROR if there else NXDOMAIN, authority=(_soa(start),))
+        return Answer(NOERROR if there else NXDOMAIN, authority=(soa(start),))
 
     def _ptr(self, block: Block, rdtype: int, start: int, view: View, now: float) -> Answer | None:
         found = self._names_of(block.first, view, now)
@@ -214,12 +201,12 @@ class Answers:
         if rdtype == wire.PTR:
             tail = f".{self._table.suffix_of(at.network)}"
             name = next((one for one, _ in found if one.endswith(tail)), name)
-            return Answer(NOERROR, (_record(wire.PTR, wire.absolute(name), ttl),), until=until)
-        if rdtype == _ANY:
-            return Answer(NOERROR, (_record(_HINFO, _RFC8482),), until=until)
+            return Answer(NOERROR, (rr(wire.PTR, wire.absolute(name), ttl),), until=until)
+        if rdtype == ANY:
+            return Answer(NOERROR, (ANY_DATA,), until=until)
         if start == 0 and rdtype in {wire.SOA, wire.NS}:
-            return _at_apex(rdtype)
-        return Answer(NOERROR, authority=(_soa(start),), until=until)
+            return at_apex(rdtype)
+        return Answer(NOERROR, authority=(soa(start),), until=until)
 
     def _names_of(self, address: Address, view: View, now: float) -> list[tuple[str, HostAddress]]:
         """All names in view with this address, the canonical one first."""
@@ -282,50 +269,15 @@ def _wire_names(known: _Known) -> Iterator[bytes]:
     yield from map(reverse_names.name, known.addresses)
 
 
-_WANTED: Final = {wire.A: 4, wire.AAAA: 16}
-"""Bytes of an address, by the question's type."""
-
-
-def _family(size: int) -> int:
-    """4 or 6, of an address of 4 or 16 bytes."""
-    return 4 if size == 4 else 6
-
-
 def _in_site(zone: SiteZone, name: bytes, start: int, rdtype: int) -> Answer:
     relative = name[:start]
-    if rdtype == _ANY and zone.has_name(relative):
-        return Answer(NOERROR, (_record(_HINFO, _RFC8482),))
+    if rdtype == ANY and zone.has_name(relative):
+        return Answer(NOERROR, (ANY_DATA,))
     records = tuple(zone.find(relative, rdtype))
     if records:
         return Answer(NOERROR, records)
     rcode = NOERROR if zone.has_name(relative) else NXDOMAIN
-    return Answer(rcode, authority=(_pointer(start) + zone.soa()[2:],))
-
-
-def _at_apex(rdtype: int) -> Answer:
-    """Of a zone that only this host has: SOA and NS, as RFC 6303 3 has them."""
-    if rdtype == wire.SOA:
-        return Answer(NOERROR, (_soa(0),))
-    if rdtype == wire.NS:
-        return Answer(NOERROR, (_record(wire.NS, _QUESTION),))
-    if rdtype == _ANY:
-        return Answer(NOERROR, (_record(_HINFO, _RFC8482),))
-    return Answer(NOERROR, authority=(_soa(0),))
-
-
-def _soa(start: int) -> bytes:
-    """The SOA of the zone whose apex is the question's name from `start` on."""
-    apex = _pointer(start)
-    data = apex + _NOBODY + _TIMES
-    return apex + _FIXED.pack(wire.SOA, 1, TTL, len(data)) + data
-
-
-def _pointer(start: int) -> bytes:
-    return (0xC000 | _START + start).to_bytes(2, "big")
-
-
-def _record(rdtype: int, data: bytes, ttl: int = TTL) -> bytes:
-    return _QUESTION + _FIXED.pack(rdtype, 1, ttl, len(data)) + data
+    return Answer(rcode, authority=(pointer(start) + zone.soa()[2:],))
 
 
 def _holds(address: HostAddress, now: float) -> bool:
@@ -333,22 +285,9 @@ def _holds(address: HostAddress, now: float) -> bool:
 
 
 def _validity(found: Iterable[HostAddress], now: float) -> tuple[int, float]:
-    """The TTL now, and the Unix time until when it is that."""
-    ends = min((one.expires for one in found if one.expires), default=0)
-    if not ends:
-        return TTL, float("inf")
-    return max(0, min(TTL, int(ends - now))), ends - TTL
+    return validity((one.expires for one in found), now)
 
 
-def _starts(name: bytes) -> Iterator[int]:
-    """Where each label of an absolute name starts, but for the root."""
-    start = 0
-    while name[start]:
-        yield start
-        start += name[start] + 1
-
-
-def _text(name: bytes) -> str:
-    """The name as the table has it; a label with a dot in it gives no name that anybody has."""
-    labels = (one.replace(b".", b"\xff") for one in wire.labels(name))
-    return b".".join(labels).decode("latin-1")
+def _family(size: int) -> int:
+    """4 or 6, of an address of 4 or 16 bytes."""
+    return 4 if size == 4 else 6

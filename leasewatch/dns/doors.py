@@ -47,7 +47,9 @@ def parts(settings: DnsSettings, table: NameTable, paths: Paths) -> list[Part]:
         secondaries = Secondaries(settings, zones, key, signatures)
         found.insert(0, secondaries)
         transfer = secondaries.respond
-    found.append(Server(table, zones.served, signatures.read, transfer, notified, settings))
+    peers_table = paths.peers_snapshot if settings.pull else None
+    door = (zones.served, signatures.read, transfer, notified, settings, peers_table)
+    found.append(Server(table, *door))
     if settings.update.server:
         found.append(Export(settings, table, paths))
     return found

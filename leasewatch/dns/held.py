@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from leasewatch.dns.answers import NOT_YET, Answer
+from leasewatch.dns.answer import NOT_YET, Answer
 from leasewatch.dns.queries import Query
 from leasewatch.dns.views import View
 

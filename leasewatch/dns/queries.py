@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from leasewatch.dns.answers import Answer
+from leasewatch.dns.answer import Answer
 
 PAYLOAD: Final = 1232
 """Bytes that we send over UDP at most (DNS Flag Day 2020), and that we say we receive."""

@@ -22,7 +22,8 @@ import dns.rdataclass
 import dns.rdatatype
 
 from leasewatch.dns import queries, replies
-from leasewatch.dns.answers import NOT_OURS, REFUSED, Answer, Answers
+from leasewatch.dns.answer import NOT_OURS, REFUSED, Answer
+from leasewatch.dns.answers import Answers
 from leasewatch.dns.asking import Asker, Reply
 from leasewatch.dns.held import Held, Later
 from leasewatch.dns.queries import Body, Query

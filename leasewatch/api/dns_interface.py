@@ -54,6 +54,14 @@ class PeerEntry(msgspec.Struct, frozen=True, kw_only=True):
     left_out: Annotated[list[str], "bare names that do not answer here, each with the reason"] = []
 
 
+class RefusedName(msgspec.Struct, frozen=True, kw_only=True):
+    """A name that is not exported."""
+
+    name: str
+    why: str
+    hint: Annotated[str, "what helps"]
+
+
 class ExportEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A zone of another server that gets our names by updates (RFC 2136)."""
 
@@ -63,9 +71,11 @@ class ExportEntry(msgspec.Struct, frozen=True, kw_only=True):
     zone: str
     names: Annotated[int, "names that the server has from this host"] = 0
     queued: Annotated[int, "names that are not sent yet"] = 0
-    sent: Annotated[float | None, "when the server last took an update, in Unix seconds"] = None
+    sent: Annotated[float | None, "when the server last took all of them, in Unix seconds"] = None
     error: Annotated[str | None, "why the last attempt failed; null: it did not"] = None
     hint: Annotated[str | None, "what helps"] = None
+    refused: Annotated[list[RefusedName], "100 at most"] = []
+    refused_count: Annotated[int, "how many names are refused"] = 0
 
 
 class DnsCounters(msgspec.Struct, kw_only=True):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 
-from leasewatch.api.dns_interface import DnsStatus, ExportEntry
+from leasewatch.api.dns_interface import DnsStatus
 from leasewatch.daemon.dns_settings import DnsSettings, place
-from leasewatch.dns import keys
+from leasewatch.dns import keys, updater
 from leasewatch.dns.part import Part
 from leasewatch.dns.table import NameTable
+from leasewatch.dns.update_notes import Notes
 from leasewatch.dns.update_plan import Owner
 from leasewatch.dns.update_server import UpdateServer
 from leasewatch.dns.updates import Exporter
@@ -37,18 +39,7 @@ class Export(Part):
 
     def report(self, status: DnsStatus) -> None:
         """Add how many names the server has, and what is wrong."""
-        now = self._exporter.status()
-        refused = f"{now.refused_count} names are refused" if now.refused_count else None
-        entry = ExportEntry(
-            server=now.server,
-            zone=now.zone,
-            names=now.names,
-            queued=now.waiting,
-            sent=now.worked or None,
-            error=now.error or refused,
-            hint=now.hint or None,
-        )
-        status.exports.append(entry)
+        status.exports.append(self._exporter.entry())
 
 
 def server_of(settings: DnsSettings, paths: Paths) -> UpdateServer:
@@ -61,6 +52,17 @@ def owner_of(settings: DnsSettings, paths: Paths) -> Owner:
     """Whose the records of this host are."""
     name = os.uname().nodename.partition(".")[0].lower()
     return Owner(settings.host or name, _host_id(paths))
+
+
+def withdraw(settings: DnsSettings, owner: Owner, paths: Paths) -> list[tuple[str, bool]]:
+    """Remove all names of `owner`; returns each, and whether it is gone. Raises UserError."""
+    server = server_of(settings, paths)
+    notes = Notes(paths.dns_state, server.zone)
+    notes.read()
+    result = asyncio.run(updater.withdraw(server, owner, notes))
+    if all(is_gone for _, is_gone in result) and owner == owner_of(settings, paths):
+        notes.forget()
+    return result
 
 
 def _host_id(paths: Paths) -> str:

@@ -15,8 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
+from leasewatch.api.dns_interface import ExportEntry, RefusedName
 from leasewatch.daemon.logs import NOTICE, Recent, fields
 from leasewatch.dns.table import NameTable
 from leasewatch.dns.update_names import MAX_NAMES, Wanted
@@ -37,33 +36,6 @@ _MOST_SHOWN: Final = 100
 """Refused names in the status."""
 
 _LOG = logging.getLogger(__name__)
-
-
-class RefusedName(msgspec.Struct, frozen=True, kw_only=True):
-    """A name that is not in the zone, and why."""
-
-    name: str
-    why: str
-    hint: str
-
-
-class UpdateStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How the exporter stands."""
-
-    server: str
-    zone: str
-    names: int
-    """In the zone."""
-    waiting: int
-    """Still to be changed or removed."""
-    worked: float
-    """When the server last took everything, Unix seconds; 0: never."""
-    error: str
-    """Why the server cannot be used; empty: it can."""
-    hint: str
-    refused: list[RefusedName]
-    """Some of the names that are refused."""
-    refused_count: int
 
 
 class Exporter:
@@ -178,17 +150,17 @@ class Exporter:
         self._updater.refused.clear()
         self._updater.accepted.clear()
 
-    def status(self) -> UpdateStatus:
+    def entry(self) -> ExportEntry:
         """How it stands now."""
         fault = self._fault
-        return UpdateStatus(
+        return ExportEntry(
             server=self._server.shown,
             zone=self._server.zone,
             names=len(self._plan.known),
-            waiting=self._plan.waiting(),
-            worked=self._worked,
-            error=fault.what if fault is not None else "",
-            hint=fault.hint or "" if fault is not None else "",
+            queued=self._plan.waiting(),
+            sent=self._worked or None,
+            error=fault.what if fault is not None else None,
+            hint=fault.hint if fault is not None else None,
             refused=[
                 RefusedName(name=name, why=one.why, hint=one.hint)
                 for name, one in itertools.islice(self._plan.refused.items(), _MOST_SHOWN)

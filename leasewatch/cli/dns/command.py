@@ -15,6 +15,7 @@ command = commands.Group(
         "status": "leasewatch.cli.dns.status",
         "key": "leasewatch.cli.dns.key",
         "setup": "leasewatch.cli.dns.setup",
+        "withdraw": "leasewatch.cli.dns.withdraw",
         "serve": "leasewatch.cli.dns.serve",
     },
     epilog=frame.examples(

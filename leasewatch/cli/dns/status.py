@@ -91,6 +91,9 @@ def _rows(found: DnsStatus, now: float) -> Iterator[dict[str, object]]:
         error = _joined(waits, export.error, export.hint)
         name = f"{export.zone} at {export.server}"
         yield _row("export", name, None, export.names, _age(export.sent, now), error)
+        for refused in export.refused:
+            error = _joined(refused.why, refused.hint)
+            yield _row("refused", f"  {refused.name}", None, None, None, error)
 
 
 def _row(

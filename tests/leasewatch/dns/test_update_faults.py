@@ -60,16 +60,18 @@ def test_changes_during_an_outage_are_made_after_it(engine: Engine, tmp_path: Pa
         set_name(table, "web1", "10.77.0.5")
         set_name(table, "web2", "10.77.0.5")
         async with exporting(server, tmp_path / "state", table) as exporter:
-            await eventually("its names", lambda: exporter.status().names == 2)
+            await eventually("its names", lambda: exporter.entry().names == 2)
             await asyncio.to_thread(server.stop)
             exporter.table_changed(set_name(table, "web1"))
             for last in ("7", "8", "9"):
                 exporter.table_changed(set_name(table, "web3", f"10.77.0.{last}"))
-            await eventually("the fault", lambda: "cannot be reached" in exporter.status().error)
+            await eventually(
+                "the fault", lambda: "cannot be reached" in str(exporter.entry().error)
+            )
             await asyncio.to_thread(server.start)
             wanted = FOREIGN | owned("web2", "10.77.0.5") | owned("web3", "10.77.0.9")
             await eventually("the last wishes", lambda: zone_of(server) == wanted)
-            await eventually("no fault", lambda: not exporter.status().error)
+            await eventually("no fault", lambda: not exporter.entry().error)
         assert LOG.getvalue().count("names not exported") == 1
 
     with serving(engine, tmp_path / "server") as server:
@@ -82,7 +84,7 @@ def test_records_that_the_server_has_lost_come_back(engine: Engine, tmp_path: Pa
         table = a_table()
         set_name(table, "web1", "10.77.0.5")
         async with exporting(server, tmp_path / "state", table) as exporter:
-            await eventually("its name", lambda: exporter.status().names == 1)
+            await eventually("its name", lambda: exporter.entry().names == 1)
             await asyncio.to_thread(server.kill)
             (server.folder / f"{ZONE}.zone").write_text(FILE)
             (server.folder / f"{ZONE}.zone.jnl").unlink(missing_ok=True)
@@ -146,8 +148,8 @@ def test_withdrawing_leaves_nothing_of_this_host_and_all_of_others(
             exporting(server, tmp_path / "a", ours) as one,
             exporting(server, tmp_path / "b", theirs, owner=OTHER) as other,
         ):
-            await eventually("our names", lambda: one.status().names == 400)
-            await eventually("their name", lambda: other.status().names == 1)
+            await eventually("our names", lambda: one.entry().names == 400)
+            await eventually("their name", lambda: other.entry().names == 1)
         notes = Notes(tmp_path / "a", ZONE)
         notes.read()
         gone = await withdraw(client(server), HERE, notes)
@@ -165,10 +167,10 @@ def test_a_name_that_the_policy_denies_does_not_hold_up_the_others(tmp_path: Pat
         for name in ("web1", "denied", "web2"):
             set_name(table, name, "10.77.0.5")
         async with exporting(server, tmp_path / "state", table) as exporter:
-            await eventually("the refusal", lambda: exporter.status().refused_count == 1)
-            await eventually("the others", lambda: exporter.status().names == 2)
-            assert exporter.status().refused[0].name == "denied"
-            assert exporter.status().refused[0].why.endswith("(REFUSED)")
+            await eventually("the refusal", lambda: exporter.entry().refused_count == 1)
+            await eventually("the others", lambda: exporter.entry().names == 2)
+            assert exporter.entry().refused[0].name == "denied"
+            assert exporter.entry().refused[0].why.endswith("(REFUSED)")
 
     policy = "update-policy { deny update name denied.vms.test. A; "
     with serving(BIND, tmp_path / "server", change=("update-policy { ", policy)) as server:
@@ -181,11 +183,11 @@ def test_a_server_that_allows_no_update_is_one_line(tmp_path: Path) -> None:
         for number in range(40):
             set_name(table, f"web{number}", "10.77.0.5")
         async with exporting(server, tmp_path / "state", table) as exporter:
-            await eventually("the fault", lambda: exporter.status().error)
-            assert exporter.status().error.endswith(
+            await eventually("the fault", lambda: exporter.entry().error)
+            assert str(exporter.entry().error).endswith(
                 "takes no updates of the zone vms.test (REFUSED)"
             )
-            assert exporter.status().refused_count == 0
+            assert exporter.entry().refused_count == 0
         assert LOG.getvalue().count("not exported") == 1
 
     with serving(BIND, tmp_path / "server", change=("grant update ", "deny update ")) as server:
@@ -199,8 +201,8 @@ def test_no_kill_in_the_middle_of_a_batch_loses_or_leaves_a_name(tmp_path: Path)
         table = a_table()
         set_name(table, "web1", "10.77.0.5")
         async with exporting(server, state, table) as exporter:
-            await eventually("one name", lambda: exporter.status().names == 1)
-            await eventually("all done", lambda: not exporter.status().waiting)
+            await eventually("one name", lambda: exporter.entry().names == 1)
+            await eventually("all done", lambda: not exporter.entry().queued)
         assert zone_of(server, signed=False) == FOREIGN | owned("web1", "10.77.0.5")
 
     def sent(name: str) -> bool:

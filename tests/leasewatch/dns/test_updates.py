@@ -50,7 +50,7 @@ def test_names_come_change_and_go(engine: Engine, tmp_path: Path) -> None:
             await eventually("one name", lambda: zone_of(server) == guest | FOREIGN)
             exporter.table_changed(set_name(table, "printer"))
             await eventually("no name", lambda: zone_of(server) == FOREIGN)
-            assert (exporter.status().names, exporter.status().error) == (0, "")
+            assert (exporter.entry().names, exporter.entry().error) == (0, None)
 
     with serving(engine, tmp_path / "server") as server:
         asyncio.run(follow())
@@ -71,8 +71,8 @@ def test_names_that_went_while_the_exporter_was_down_are_removed(
         set_name(table, "web2", "10.77.0.6")
         set_name(table, "web4", "10.77.0.7")
         async with exporting(server, tmp_path / "state", table) as exporter:
-            await eventually("the new names", lambda: exporter.status().names == 3)
-            await eventually("all done", lambda: not exporter.status().waiting)
+            await eventually("the new names", lambda: exporter.entry().names == 3)
+            await eventually("all done", lambda: not exporter.entry().queued)
         for name, found in {"web1": "", "web2": "6", "web3": "5", "web4": "7"}.items():
             assert server.ask(f"{name}.vms.test") == ([f"10.77.0.{found}"] if found else [])
             assert len(server.ask(f"_pyvirt.{name}.vms.test", "TXT")) == bool(found)
@@ -89,10 +89,10 @@ def test_foreign_records_stay_as_they_are(engine: Engine, tmp_path: Path) -> Non
         for name in ("mail", "ns1", "web1"):
             set_name(table, name, "10.77.0.5")
         async with exporting(server, tmp_path / "state", table) as exporter:
-            await eventually("refusals", lambda: exporter.status().refused_count == 2)
-            await eventually("the rest", lambda: not exporter.status().waiting)
+            await eventually("refusals", lambda: exporter.entry().refused_count == 2)
+            await eventually("the rest", lambda: not exporter.entry().queued)
             assert zone_of(server) == FOREIGN | owned("web1", "10.77.0.5")
-            assert {one.why for one in exporter.status().refused} == {
+            assert {one.why for one in exporter.entry().refused} == {
                 "has records in the zone that leasewatch did not make"
             }
             for name in ("mail", "ns1", "web1"):
@@ -115,10 +115,10 @@ def test_of_two_hosts_with_one_name_the_first_keeps_it_until_it_goes(
         set_name(first, "web1", "10.77.0.5")
         set_name(second, "web1", "10.78.0.5")
         async with exporting(server, tmp_path / "a", first, owner=HERE) as one:
-            await eventually("the first", lambda: one.status().names == 1)
+            await eventually("the first", lambda: one.entry().names == 1)
             async with exporting(server, tmp_path / "b", second, owner=OTHER) as other:
-                await eventually("the refusal", lambda: other.status().refused_count == 1)
-                assert other.status().refused[0].why == "belongs to host hosta (id 11112222)"
+                await eventually("the refusal", lambda: other.entry().refused_count == 1)
+                assert other.entry().refused[0].why == "belongs to host hosta (id 11112222)"
                 assert zone_of(server) == FOREIGN | owned("web1", "10.77.0.5")
                 one.table_changed(set_name(first, "web1"))
                 wanted = FOREIGN | owned("web1", "10.78.0.5", by="hostb", number="33334444")

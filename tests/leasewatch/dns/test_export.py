@@ -1,0 +1,102 @@
+"""From a lease to a flat zone: service, DNS process and BIND; then `leasewatch dns withdraw`."""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from leasewatch.cli.leasewatch import main
+from leasewatch.dns import keys
+from tests.leasewatch.dns.exporting import FOREIGN, SECRET, ZONE, serving, zone_of
+from tests.leasewatch.dns_serving import DnsServed
+from tests.leasewatch.serving import Dnsmasq, Served
+from tests.name_servers import BIND, NameServer, need
+from tests.waiting import wait_for
+
+
+class Host:
+    """A service, a dnsmasq whose leases it reads, and the DNS process, which exports to BIND."""
+
+    def __init__(self, root: Path, server: NameServer) -> None:
+        self.served = Served(root)
+        self.paths = self.served.paths
+        self.dnsmasq = Dnsmasq(self.served.leases / "lab")
+        self.dns = DnsServed(self.paths)
+        key = keys.make(self.paths.dns_keys, "update")
+        secret = base64.b64encode(SECRET).decode()
+        key.write_text(f'key "update" {{ algorithm hmac-sha256; secret "{secret}"; }};')
+        self.dns.settings(
+            f'{self.paths.config.read_text()}[dns]\nhost = "hosta"\n[dns.update]\n'
+            f'server = "127.0.0.1:{server.port}"\nzone = "{ZONE}"\nkey = "update"\n'
+        )
+
+    def lease(self, number: int, name: str) -> None:
+        self.dnsmasq.lease(number, name)
+        self.dnsmasq.rewrite()
+
+    def close(self) -> None:
+        self.dns.stop(signal.SIGKILL)
+        self.dnsmasq.close()
+        self.served.close()
+        assert "Traceback" not in self.dns.said()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[NameServer]:
+    need()
+    with serving(BIND, tmp_path / "bind") as started:
+        yield started
+
+
+@pytest.fixture
+def host(tmp_path: Path, server: NameServer) -> Iterator[Host]:
+    root = tmp_path / "host"
+    root.mkdir()
+    made = Host(root, server)
+    yield made
+    made.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="withdraw is for root")
+def test_a_lease_is_exported_until_the_host_withdraws(
+    host: Host, server: NameServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host.lease(1, "web1")
+    host.served.start()
+    host.dns.start()
+    wait_for("the name", lambda: server.ask(f"web1.lab.{ZONE}"))
+    host.lease(2, "web2")
+    wait_for("the second", lambda: server.ask(f"web2.lab.{ZONE}"))
+    (entry,) = host.dns.await_status(lambda now: now.exports[0].names == 2).exports
+    assert (entry.queued, entry.error, entry.refused_count) == (0, None, 0)
+
+    assert main(["dns", "withdraw"], host.paths) == 1
+    assert "sudo systemctl stop leasewatch-dns" in capsys.readouterr().err
+    host.dns.stop()
+    assert main(["dns", "withdraw"], host.paths) == 0
+    assert capsys.readouterr().out == f"2 names removed from {ZONE}\n"
+    assert zone_of(server) == FOREIGN
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="withdraw is for root")
+def test_the_names_of_a_host_that_does_not_come_back_are_removed_by_its_id(
+    host: Host, server: NameServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host.lease(1, "web1")
+    host.served.start()
+    host.dns.start()
+    wait_for("the name", lambda: server.ask(f"web1.lab.{ZONE}"))
+    host.dns.stop(signal.SIGKILL)
+    text = next(iter(server.ask(f"_pyvirt.web1.lab.{ZONE}", "TXT")))
+    number = text.partition("id=")[2].partition('"')[0]
+    (host.paths.root / "etc/machine-id").write_text("that of another host\n")
+    assert main(["dns", "withdraw"], host.paths) == 0
+    assert capsys.readouterr().out == f"0 names removed from {ZONE}\n"
+    assert main(["dns", "withdraw", "--id", number], host.paths) == 0
+    assert capsys.readouterr().out == f"1 name removed from {ZONE}\n"
+    assert zone_of(server) == FOREIGN

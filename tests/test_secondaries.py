@@ -53,6 +53,8 @@ class Pair:
         self._stack = stack
         self._folder = folder
         self.port, self.other_port = free_port(), free_port()
+        self.address = "127.0.0.1"
+        """Of both, in brackets if it is IPv6."""
         self._asked = self.port
         """The port that the secondary asks."""
 
@@ -60,8 +62,8 @@ class Pair:
         """Start the primary."""
         made = primary(
             self._folder / f"primary{self.port}",
-            f"127.0.0.1:{self.port}",
-            [f"127.0.0.1:{self.other_port}"],
+            f"{self.address}:{self.port}",
+            [f"{self.address}:{self.other_port}"],
             **more,  # type: ignore[arg-type]
         )
         return self._stack.enter_context(made)
@@ -71,8 +73,9 @@ class Pair:
         made = secondary(
             engine,
             self._folder / "secondary",
-            f"127.0.0.1:{self._asked}",
-            port=self.other_port,
+            f"{self.address}:{self._asked}",
+            self.address.strip("[]"),
+            self.other_port,
             **more,  # type: ignore[arg-type]
         )
         return self._stack.enter_context(made)
@@ -106,6 +109,16 @@ def test_a_change_is_answered_and_it_is_an_incremental_transfer(engine: Engine, 
     incremental = counts["incremental"] > 0
     assert incremental == (engine.name != "PowerDNS"), counts  # which asks for all of it each time
     wait_for("NOTIFY to end", lambda: served.counts()["waiting"] == 0, 20)
+
+
+@engines(NSD)
+def test_all_is_the_same_with_ipv6(engine: Engine, pair: Pair) -> None:
+    pair.address = "[::1]"
+    served = pair.primary()
+    server = pair.secondary(engine)
+    wait_for_answer(server, FIRST, "10.77.0.1")
+    served.change({"web1.lab": "10.77.0.5"})
+    wait_for_answer(server, f"web1.lab.{APEX}", "10.77.0.5")
 
 
 @engines(BIND, NSD, never=(POWERDNS,))

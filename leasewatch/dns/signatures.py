@@ -42,6 +42,7 @@ class Signatures:
     def __init__(self, keys: Keyring) -> None:
         self._keys = dict(keys)
         self._lines = Allowance(burst=5, seconds=60.0, keys=1024)
+        self._all_lines = Allowance(burst=50, seconds=6.0)
 
     def read(self, wire: bytes, asker: FromAddress) -> dns.message.Message | bytes:
         """The message, or the reply to one with a signature that is not sound.
@@ -61,8 +62,12 @@ class Signatures:
             raise dns.exception.FormError("a request with a TSIG error") from error
 
     def log(self, asker: FromAddress, event: str, **values: object) -> None:
-        """Log what this client did wrong: five lines, then one a minute."""
-        if self._lines.take(asker.address, time.monotonic()):
+        """Log what this client did wrong: five lines, then one a minute.
+
+        Addresses may be forged, so all clients together have 50 lines, then ten a minute.
+        """
+        now = time.monotonic()
+        if self._lines.take(asker.address, now) and self._all_lines.take("", now):
             _LOG.warning("%s %s", event, fields(address=asker.address, **values))
 
     def _refusal(self, wire: bytes, asker: FromAddress, error: dns.rcode.Rcode) -> bytes:

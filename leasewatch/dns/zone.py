@@ -29,6 +29,8 @@ APEX: Final = b"\xc0\x0c"
 MAX_STEPS: Final = 1_000
 MAX_JOURNAL: Final = 1 << 20
 """Bytes of records in the journal of a small zone. A larger zone keeps as many as it has itself."""
+_MESSAGE: Final = 65_535
+"""Bytes of changes that are sent in any case: they fit into about one message."""
 
 
 class Head(NamedTuple):
@@ -161,11 +163,15 @@ class Zone:
         return Transfer("whole", self.serial, chain(soa, self._ns, records, soa))
 
     def ixfr(self, serial: int) -> Transfer:
-        """What changed since `serial` (RFC 1995); the whole zone if the journal lacks it."""
+        """What changed since `serial` (RFC 1995).
+
+        The whole zone if the journal lacks that, or if the changes are larger than the zone.
+        """
         if serial == self.serial or is_newer(serial, self.serial):
             return Transfer("current", self.serial, (self.soa(),))
         steps = list(dropwhile(lambda step: step.old != serial, self.journal))
-        if not steps:
+        size = sum(_size(step.removed) + _size(step.added) for step in steps)
+        if not steps or size > max(self.size, _MESSAGE):
             return self.axfr()
         soa = (self.soa(),)
         changes = chain.from_iterable(map(self._difference, steps))

@@ -95,6 +95,13 @@ def test_the_log_does_not_repeat_itself(caplog: pytest.LogCaptureFixture) -> Non
     assert len(caplog.messages) == 5
 
 
+def test_forged_addresses_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    wrong, wire = signatures(), request("SOA", OTHER).to_wire()
+    for number in range(200):
+        wrong.read(wire, FakeAsker(f"10.99.1.{number}"))
+    assert len(caplog.messages) == 50
+
+
 def test_a_request_with_an_error_in_its_signature_is_malformed() -> None:
     query = request("SOA")
     query.use_tsig(KEY, tsig_error=dns.rcode.BADKEY)

@@ -111,6 +111,15 @@ def test_a_client_that_the_journal_does_not_know_gets_the_whole_zone(serial: int
     assert serials([message]) == [1000, 1000]
 
 
+def test_changes_that_are_larger_than_the_zone_are_the_whole_zone() -> None:
+    primary = Primary(zone())
+    for n in range(900):
+        set_names(primary.zone, [0, 1, 2], 1001.0 + n, last=n)
+    (message,) = primary.ask(request("IXFR", serial=1000))
+    assert len(message.answer) == 6
+    assert len(primary.ask(request("IXFR", serial=1800))[0].answer) > 100
+
+
 def test_an_incremental_transfer_over_udp_is_the_soa_so_that_the_client_takes_tcp() -> None:
     primary = Primary(zone())
     set_names(primary.zone, [0], 1001.0, last=2)

@@ -100,6 +100,22 @@ _EXPECTED = {
         for secondary in ("BIND", "Knot")
     }
     | {
+        row.format(label): 3
+        for label in ("BIND", "Knot")
+        for row in (
+            "{} starts with nothing -> 3 x 400 names answer",
+            "lease write -> {} answers, p50",
+            "lease write -> {} answers, p99",
+            "link back after 2 to 10 s -> {} answers, longest",
+        )
+    }
+    | {
+        "lease write -> another host's NSS, p50": 1,
+        "lease write -> another host's NSS, p99": 3,
+        "memory of leasewatch dns that pulls all peers": 1,
+        "memory of leasewatch dns that pulls none": 1,
+    }
+    | {
         "hook: a known name, p50": 1,
         "hook: a known name, p99": 3,
         "hook: an unknown name, p50": 1,

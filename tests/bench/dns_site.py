@@ -1,0 +1,200 @@
+"""A site of 50 hosts with 400 leases each: how soon name servers and another host know a lease.
+
+The first host pulls all zones and has the catalog for BIND; one more host without leases is the hub
+for Knot. All of them run on this machine, so what the others do meanwhile is part of each figure.
+"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tests.bench import serving
+from tests.bench.counts import Counts
+from tests.bench.dns_asking import Askers, Place, asking
+from tests.bench.dns_hosts import SERVERS, Host, Links, host_address, site
+from tests.bench.table import Row, at_most, figure
+from tests.bench.timing import BenchError, percentile
+from tests.name_servers import BIND, KNOT, NameServer, free_port, running
+
+LEASES = 400
+LABELS = ("BIND", "Knot")
+_PAUSES = (0.02, 0.06)
+
+
+def measure(folder: Path, counts: Counts) -> Iterator[Row]:
+    """Rows of one site and its name servers."""
+    work = folder / "site"
+    count = counts.site_hosts
+    ports = {label: free_port() for label in LABELS}
+    with site(work, _links(count, ports), [LEASES] * count + [0]) as hosts:
+        yield from _first_starts(work, hosts, ports)
+        with _servers(work, hosts, ports) as askers:
+            _until_served(askers, hosts)
+            yield from _lags(hosts, askers, counts.changes)
+            yield from _seen(hosts, counts.changes)
+            yield from _healed(hosts, askers, max(1, counts.changes // 50))
+        yield from _memory(hosts)
+
+
+def _links(count: int, ports: dict[str, int]) -> list[Links]:
+    """Of the hosts with leases, and of the hub."""
+    bind, knot = (f"{SERVERS}:{ports[label]}" for label in LABELS)
+    first, hub = host_address(0), host_address(count)
+    each = [f"host{at} {host_address(at)}" for at in range(count)]
+    return [
+        Links((bind, hub), tuple(each[1:]), "direct"),
+        *([Links((bind, first, hub))] * (count - 1)),
+        Links((knot,), tuple(each), "hub"),
+    ]
+
+
+@contextmanager
+def _servers(folder: Path, hosts: Sequence[Host], ports: dict[str, int]) -> Iterator[Askers]:
+    """BIND and Knot with the configuration that `leasewatch dns setup` prints, and nothing yet."""
+    with ExitStack() as stack:
+        for at, start in enumerate((_bind, _knot)):
+            port = ports[LABELS[at]]
+            stack.enter_context(start(folder, hosts, port))
+        yield stack.enter_context(
+            asking({label: Place(SERVERS, port) for label, port in ports.items()})
+        )
+
+
+@contextmanager
+def _bind(folder: Path, hosts: Sequence[Host], port: int) -> Iterator[NameServer]:
+    setup = _setup(hosts[0], "bind", folder / "site.key")
+    options, _, config = setup.partition("// 3.")
+    place = _fresh(folder / "bind")
+    with running(BIND, place, SERVERS, port, options=options, config=f"//{config}") as server:
+        yield server
+
+
+@contextmanager
+def _knot(folder: Path, hosts: Sequence[Host], port: int) -> Iterator[NameServer]:
+    place = _fresh(folder / "knot")
+    setup = _setup(hosts[-1], "knot", place / "site.conf")
+    key = (folder / "site.key").read_text().split('"')
+    text = f"key:\n  - id: {key[1]}\n    algorithm: hmac-sha256\n    secret: {key[3]}\n"
+    with running(KNOT, place, SERVERS, port, config=setup, files={"site.conf": text}) as server:
+        yield server
+
+
+def _setup(host: Host, engine: str, key: Path) -> str:
+    command = host.enter("leasewatch", "dns", "setup", engine, "--key-file", key)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    if done.returncode:
+        raise BenchError(done.stderr)
+    return done.stdout
+
+
+def _fresh(folder: Path) -> Path:
+    """A folder of this name that is not there yet."""
+    at = 0
+    while (found := folder.with_name(f"{folder.name}{at}")).exists():
+        at += 1
+    return found
+
+
+def _until_served(askers: Askers, hosts: Sequence[Host]) -> None:
+    for host in hosts:
+        if host.leases:
+            askers.until_answered(host.last(), time.perf_counter(), seconds=120)
+
+
+def _first_starts(folder: Path, hosts: Sequence[Host], ports: dict[str, int]) -> Iterator[Row]:
+    """From the start of a name server that has nothing to the answers for every host."""
+    served = [host for host in hosts if host.leases]
+    what = f"{len(served)} x {LEASES} names"
+    for label, start in zip(LABELS, (_bind, _knot), strict=True):
+        begin = time.perf_counter()
+        with (
+            start(folder, hosts, ports[label]),
+            asking({label: Place(SERVERS, ports[label])}) as one,
+        ):
+            _until_served(one, served)
+            took = time.perf_counter() - begin
+        yield at_most(f"{label} starts with nothing -> {what} answer", took, 6, "s")
+
+
+def _lags(hosts: Sequence[Host], askers: Askers, changes: int) -> Iterator[Row]:
+    """From the write of a lease to the answers."""
+    lags: dict[str, list[float]] = {label: [] for label in LABELS}
+    for _ in range(changes):
+        host = random.choice(hosts[1:-1])
+        begin = time.perf_counter()
+        for label, seconds in askers.until_answered(host.lease(), begin).items():
+            lags[label].append(seconds)
+        time.sleep(random.uniform(*_PAUSES))
+    for label in LABELS:
+        for share, most in ((50, 20), (99, 50)):
+            value = percentile(lags[label], share) * 1e3
+            yield at_most(f"lease write -> {label} answers, p{share}", value, most, "ms")
+
+
+def _seen(hosts: Sequence[Host], changes: int) -> Iterator[Row]:
+    """From the write of a lease to the NSS module of the first host."""
+    command = hosts[0].enter(sys.executable, "-m", "tests.bench.dns_seeing")
+    lags = []
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as seeing:
+        assert seeing.stdin is not None
+        assert seeing.stdout is not None
+        seeing.stdout.readline()
+        for _ in range(changes):
+            host = random.choice(hosts[1:-1])
+            begin = time.perf_counter_ns()
+            seeing.stdin.write(f"{host.lease()}\n")
+            found = seeing.stdout.readline()
+            if not found:
+                raise BenchError(f"{host.last()} is not known on {hosts[0].name}")
+            lags.append((int(found) - begin) * 1e-9)
+            time.sleep(random.uniform(*_PAUSES))
+    yield Row("lease write -> another host's NSS, p50", measured=_ms(lags, 50))
+    yield at_most("lease write -> another host's NSS, p99", percentile(lags, 99) * 1e3, 50, "ms")
+
+
+def _healed(hosts: Sequence[Host], askers: Askers, rounds: int) -> Iterator[Row]:
+    """Cut a host off, give it a lease, and see how soon that answers once the link is back."""
+    lags: dict[str, list[float]] = {label: [] for label in LABELS}
+    for at in range(rounds):
+        host = random.choice(hosts[1:-1])
+        with _cut_off(host):
+            name = host.lease()
+            time.sleep(2 + at % 5 * 2)
+        for label, seconds in askers.until_answered(name, time.perf_counter()).items():
+            lags[label].append(seconds)
+    for label in LABELS:
+        value = max(lags[label])
+        yield at_most(f"link back after 2 to 10 s -> {label} answers, longest", value, 5, "s")
+
+
+@contextmanager
+def _cut_off(host: Host) -> Iterator[None]:
+    """Drop what leaves and reaches a host's address."""
+    rules = f"ip saddr {host.address} drop; ip daddr {host.address} drop;"
+    chain = f"chain lost {{ type filter hook input priority 0; {rules} }}"
+    add = f"table inet cut {{ {chain}; }}\n"
+    subprocess.run(["nft", "-f", "-"], input=add, text=True, check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["nft", "delete table inet cut"], check=True)
+
+
+def _memory(hosts: Sequence[Host]) -> Iterator[Row]:
+    total = sum(host.leases for host in hosts)
+    for host, what in ((hosts[0], "pulls all peers"), (hosts[1], "pulls none")):
+        mib = figure(serving.resident_memory(host.dns_pid()))
+        shown = f"{mib} MiB at {total:,} names in the site"
+        yield Row(f"memory of leasewatch dns that {what}", measured=shown)
+
+
+def _ms(seconds: Sequence[float], share: int) -> str:
+    return f"{figure(percentile(seconds, share) * 1e3)} ms"

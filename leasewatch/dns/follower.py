@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import dns.tsig
@@ -14,7 +14,7 @@ import dns.tsig
 from leasewatch.daemon.dns_settings import PORT, Place
 from leasewatch.daemon.logs import NOTICE, fields
 from leasewatch.dns.peer_zone import PeerZone
-from leasewatch.dns.pull import PullError, pull
+from leasewatch.dns.pull import PullError, Source, pull
 
 AWAY_PAUSES: Final = (0.5, 1.0, 2.0, 2.5)
 """Seconds until a peer that does not answer is tried again; then the last of them."""
@@ -35,6 +35,7 @@ class Follower:
         place: Place | None,
         zone: PeerZone,
         key: dns.tsig.Key,
+        listens: Sequence[Place],
         pulled: Callable[[Follower], None],
     ) -> None:
         self.host = host
@@ -48,6 +49,7 @@ class Follower:
         self.renew_at = 0.0
         """When its records have to be published again, in Unix seconds."""
         self._key = key
+        self._listens = listens
         self._pulled = pulled
         self._contact: float | None = None
         """Of the event loop's clock."""
@@ -83,7 +85,7 @@ class Follower:
             self._told.clear()
             try:
                 place = self.place or await self._resolved()
-                await pull(self.zone, place, self._key)
+                await pull(self.zone, Source(place, self._key, self._listens))
             except PullError as error:
                 self._fail(error)
             else:

@@ -71,6 +71,7 @@ class Peers(Part):
                 peer.place,
                 PeerZone(f"{peer.host}.vm.{settings.site}"),
                 key,
+                settings.listens(),
                 self._pulled,
             )
             for peer in settings.peers()

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import struct
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import dns.exception
 import dns.message
@@ -19,10 +21,13 @@ import dns.xfr
 
 from leasewatch.daemon.dns_settings import Place
 from leasewatch.daemon.logs import NOTICE, fields
+from leasewatch.dns import source_address
 from leasewatch.dns.peer_zone import PeerZone, PeerZoneError
 
 CONNECT_SECONDS: Final = 2.0
 """With the pause before a next attempt, a link that is back is noticed within 5 seconds."""
+IDLE_SECONDS: Final = 4.0
+"""Between two messages of a transfer."""
 SECONDS: Final = 60.0
 """Of a whole transfer."""
 BYTES: Final = 8 << 20
@@ -31,6 +36,7 @@ MESSAGES: Final = 5_000
 """Of a whole transfer; 20,000 names take 100."""
 
 _LOG = logging.getLogger(__name__)
+_AWAY_HINT: Final = "is leasewatch-dns running there, and is its port open?"
 _KEY_HINT: Final = "both hosts need the same file: leasewatch dns key"
 
 
@@ -47,11 +53,20 @@ class PullError(Exception):
         self.away = away
 
 
-async def pull(zone: PeerZone, place: Place, key: dns.tsig.Key) -> None:
+class Source(NamedTuple):
+    """Where a zone comes from."""
+
+    place: Place
+    key: dns.tsig.Key
+    listens: Sequence[Place] = ()
+    """Where we listen: requests come from there, because the peer knows that address."""
+
+
+async def pull(zone: PeerZone, source: Source) -> None:
     """Bring the zone up to date. Raises PullError."""
     try:
         async with asyncio.timeout(SECONDS):
-            await _pull(zone, place, key)
+            await _pull(zone, source)
     except TimeoutError:
         raise PullError(f"the transfer took over {SECONDS:.0f} seconds") from None
     except PeerZoneError as error:
@@ -67,11 +82,11 @@ async def pull(zone: PeerZone, place: Place, key: dns.tsig.Key) -> None:
         raise PullError(f"its answer is malformed: {why}", "no name of it changes") from None
 
 
-async def _pull(zone: PeerZone, place: Place, key: dns.tsig.Key) -> None:
+async def _pull(zone: PeerZone, source: Source) -> None:
     """The same with the errors as they come; any but of time ends an IXFR with an AXFR."""
     if zone.soa is not None:
         try:
-            await _transfer(zone, place, key, zone.soa.serial)
+            await _transfer(zone, source, zone.soa.serial)
         except dns.xfr.SerialWentBackwards:
             shown = fields(zone=zone.apex, had=zone.soa.serial)
             _LOG.log(NOTICE, "serial of a peer went back, fetching all of its zone %s", shown)
@@ -80,33 +95,37 @@ async def _pull(zone: PeerZone, place: Place, key: dns.tsig.Key) -> None:
             _LOG.log(NOTICE, "changes of a peer do not fit, fetching all of its zone %s", shown)
         else:
             return
-    await _transfer(zone, place, key, None)
+    await _transfer(zone, source, None)
 
 
-async def _transfer(zone: PeerZone, place: Place, key: dns.tsig.Key, serial: int | None) -> None:
-    reader, writer = await _connected(place)
+async def _transfer(zone: PeerZone, source: Source, serial: int | None) -> None:
+    reader, writer = await _connected(source)
     try:
-        query, _ = dns.xfr.make_query(zone, serial, keyring=key)
+        query, _ = dns.xfr.make_query(zone, serial, keyring=source.key)
         wire = query.to_wire()
         writer.write(struct.pack("!H", len(wire)) + wire)
         await writer.drain()
         await _receive(zone, query, reader, serial)
     except asyncio.IncompleteReadError:
-        raise PullError("it closed the connection", away=True) from None
+        raise PullError("it closed the connection", _AWAY_HINT, away=True) from None
     except OSError as error:
-        raise PullError(error.strerror or str(error), away=True) from None
+        raise _away(error) from None
     finally:
         writer.close()
 
 
-async def _connected(place: Place) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _connected(source: Source) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    place, local = source.place, None
     try:
+        if source.listens and (ours := source_address.choose(place, source.listens)):
+            local = ours, 0
         async with asyncio.timeout(CONNECT_SECONDS):
-            return await asyncio.open_connection(place.address, place.port)
+            return await asyncio.open_connection(place.address, place.port, local_addr=local)
     except TimeoutError:
-        raise PullError(f"no answer in {CONNECT_SECONDS:.0f} seconds", away=True) from None
+        what = f"no answer in {CONNECT_SECONDS:.0f} seconds"
+        raise PullError(what, _AWAY_HINT, away=True) from None
     except OSError as error:
-        raise PullError(error.strerror or str(error), away=True) from None
+        raise _away(error) from None
 
 
 async def _receive(
@@ -116,12 +135,12 @@ async def _receive(
     context, size, messages, done = None, 0, 0, False
     with dns.xfr.Inbound(zone, query.question[0].rdtype, serial) as inbound:
         while not done:
-            (length,) = struct.unpack("!H", await reader.readexactly(2))
-            size, messages = size + length, messages + 1
+            data = await _message(reader)
+            size, messages = size + len(data), messages + 1
             if size > BYTES or messages > MESSAGES:
                 raise PeerZoneError(f"it sends over {BYTES} bytes or {MESSAGES} messages")
             message = dns.message.from_wire(
-                await reader.readexactly(length),
+                data,
                 keyring=query.keyring,
                 request_mac=query.mac or b"",
                 xfr=True,
@@ -135,6 +154,22 @@ async def _receive(
             done = inbound.process_message(message)
             context = message.tsig_ctx
             await asyncio.sleep(0)  # a long transfer is not the only work here
+
+
+async def _message(reader: asyncio.StreamReader) -> bytes:
+    try:
+        async with asyncio.timeout(IDLE_SECONDS):
+            (length,) = struct.unpack("!H", await reader.readexactly(2))
+            message = await reader.readexactly(length)
+    except TimeoutError:
+        what = f"no answer in {IDLE_SECONDS:.0f} seconds"
+        raise PullError(what, _AWAY_HINT, away=True) from None
+    return message
+
+
+def _away(error: OSError) -> PullError:
+    why = os.strerror(error.errno) if error.errno else str(error)
+    return PullError(why[:1].lower() + why[1:], _AWAY_HINT, away=True)
 
 
 def _refused(rcode: dns.rcode.Rcode) -> PullError:

@@ -65,11 +65,14 @@ async def test_an_endless_transfer_ends_at_its_size(
         assert here.ask(FAR) == []
 
 
+@pytest.mark.parametrize(
+    ("limit", "why"), [("SECONDS", "took over"), ("IDLE_SECONDS", "no answer in")]
+)
 @in_loop
 async def test_a_transfer_that_drips_ends_in_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, limit: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("leasewatch.dns.pull.SECONDS", 0.5)
+    monkeypatch.setattr(f"leasewatch.dns.pull.{limit}", 0.5)
     here = Here(tmp_path)
     silent = asyncio.Event()
 
@@ -82,7 +85,7 @@ async def test_a_transfer_that_drips_ends_in_time(
         await host.vanish()
         server = await asyncio.start_server(drip, "127.0.0.1", host.port)
         async with here.pulling(host):
-            await until("the end", lambda: "took over" in here.error("hostb"))
+            await until("the end", lambda: why in here.error("hostb"))
         silent.set()
         server.close()
 

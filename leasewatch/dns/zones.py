@@ -66,11 +66,12 @@ class Zones(Mapping[str, Zone]):
         unstored = self._unstored.pop(apex, None)
         if unstored is not None:
             wanted = {**unstored, **wanted}
-        step = zone.plan(wanted, self._clock())
+        now = self._clock()
+        step = zone.plan(wanted, now)
         if step is None:
             return
         try:
-            self.state.store(apex, Kept(step.serial, step.digest))
+            self.state.store(apex, Kept(step.serial, step.digest), now)
         except OSError as error:
             self._postpone(zone, wanted, error, is_new=unstored is None)
             return
@@ -110,7 +111,8 @@ class Zones(Mapping[str, Zone]):
     ) -> None:
         self._unstored[zone.apex] = dict(wanted)
         if is_new:
-            hint = f"other hosts see no change until it is stored: df {self.state.folder}"
+            folder = self.state.folder
+            hint = f"other hosts see no change until it is stored: df {folder}; ls -ld {folder}"
             log.error(
                 "serial not stored, keeping the zone as it is %s",
                 fields(zone=zone.apex, serial=zone.serial, error=error.strerror, hint=hint),

@@ -38,11 +38,12 @@ def test_a_host_on_a_full_disk_gives_its_zone_once_there_is_room_and_then_all_ch
     world: World, tmp_path: Path
 ) -> None:
     need()
-    world.run(["mkdir", "-p", STATE, "/run/leasewatch-dns", "/etc/pyvirt/dns"])
-    world.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", STATE])
+    owner = "uid=leasewatch-dns,gid=leasewatch-dns,mode=700"
+    world.run(["mount", "-t", "tmpfs", "-o", f"size=64k,{owner}", "tmpfs", STATE])
     _fill(world)
     key = keys.make(tmp_path, "xfr")
-    world.run(["install", "-m", "0600", key, "/etc/pyvirt/dns/xfr.key"])
+    to = "/etc/pyvirt/dns/xfr.key"
+    world.run(["install", "-D", "-o", "leasewatch-dns", "-m", "0600", key, to])
     world.run(["tee", "/etc/pyvirt/leasewatch.toml"], input=SETTINGS)
     _lease(world, 10)
     config = f"""
@@ -59,7 +60,8 @@ zone "{APEX}" {{
     with running(BIND, tmp_path / "bind", port=5400, config=config, place=world) as bind:
         world.spawn(["sh", "-c", f"exec leasewatch dns serve 2>{LOG}"])
         log = world.root / LOG[1:]
-        world.wait_for("its line", lambda: log.exists() and "serial not stored" in log.read_text())
+        world.wait_for("it to start", log.exists)
+        world.wait_for("its line", lambda: "serial not stored" in log.read_text())
         assert bind.ask(f"vm10.dnsmasq.{APEX}") == []
         world.run(["rm", f"{STATE}/filler"])
         world.wait_for("BIND to answer", lambda: bind.ask(f"vm10.dnsmasq.{APEX}"))

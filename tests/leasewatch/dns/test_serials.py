@@ -78,7 +78,7 @@ def test_bind_follows_a_host_that_is_restarted(case: str, site: Site) -> None:
 
 def test_bind_follows_after_the_clock_was_set_back(site: Site) -> None:
     ahead = int(time.time()) + 3600
-    State(site.host.state).store(APEX, Kept(ahead, 0))
+    State(site.host.state).store(APEX, Kept(ahead, 0), ahead)
     site.host.dns.start()
     first = site.serial_with(site.web1)
     assert ahead < first < ahead + 60

@@ -80,6 +80,35 @@ def test_other_nameservers_are_a_new_serial_and_a_whole_transfer(
     assert (zones[APEX].serial, zones[APEX].ixfr(NOW).kind) == (NOW + 1, "whole")
 
 
+def test_serials_ahead_of_the_clock_are_synced_and_outlive_a_power_failure(
+    tmp_path: Path, clock: _Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_disk = b""
+    synced = []
+
+    def fsync(fd: int) -> None:
+        nonlocal on_disk
+        synced.append(fd)
+        on_disk = os.pread(fd, 4096, 0)
+
+    monkeypatch.setattr("os.fsync", fsync)
+    zones = _zones(tmp_path, clock)
+    zones.change(APEX, _web(1))
+    assert not synced
+    for n in range(600):
+        clock.now += 0.01
+        zones.change(APEX, _web(n % 200))
+    assert len(synced) == 3
+    (tmp_path / f"{APEX}.serial").write_bytes(on_disk)
+    after = _zones(tmp_path, clock, boot="1" * 36)
+    after.change(APEX, _web(1))
+    assert NOW + 590 < zones[APEX].serial < after[APEX].serial
+    synced.clear()
+    clock.now += 3600
+    zones.change(APEX, _web(201))
+    assert (zones[APEX].serial, synced) == (int(clock.now), [])
+
+
 @pytest.mark.parametrize("case", ["clock set back", "other boot", "lost disk", "broken", "empty"])
 def test_a_serial_never_goes_back(
     case: str, tmp_path: Path, clock: _Clock, caplog: pytest.LogCaptureFixture
@@ -174,5 +203,5 @@ def test_a_link_in_the_state_folder_is_not_followed(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     (tmp_path / f"{APEX}.serial").symlink_to(victim)
     with pytest.raises(OSError, match="symbolic links"):
-        State(tmp_path).store(APEX, Kept(1, 1))
+        State(tmp_path).store(APEX, Kept(1, 1), NOW)
     assert not victim.exists()

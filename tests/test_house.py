@@ -100,6 +100,7 @@ _PURE = (
     *(f"doctor/{name}.py" for name in ("clones", "conflicts", "dnsmasq", "firewall", "host_keys")),
     *(f"doctor/{name}.py" for name in ("hosts_file", "networks", "nscd", "old_leases", "port53")),
     *(f"doctor/{name}.py" for name in ("publishing", "resolved", "routes", "sources")),
+    "doctor/dns.py",
     "doctor/following.py",
 )
 _IMPURE = {"asyncio", "fcntl", "os", "random", "subprocess", "threading", "time"}

@@ -8,10 +8,15 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Final
 
-from leasewatch import inventory, settings
+from leasewatch import addresses, inventory, settings
 from leasewatch.api import client, offline
 from leasewatch.api.client import NoServiceError
+from leasewatch.api.dns_interface import DnsStatus
 from leasewatch.api.interface import Entry, ListReply, SourceEntry
+from leasewatch.cli.dns import status as dns_status
+from leasewatch.config import Config
+from leasewatch.daemon.dns_settings import DnsSettings
+from leasewatch.doctor.dns import KeyFile
 from leasewatch.doctor.other_programs import DEADLINE, OtherPrograms
 from leasewatch.files import run_states
 from leasewatch.history.rows import HistoryParameters, Holding
@@ -64,6 +69,10 @@ class Host(OtherPrograms):
     def __init__(self, paths: Paths) -> None:
         super().__init__(paths)
         self.now = time.time()
+
+    @cached_property
+    def _settings(self) -> tuple[Config, list[UserError]]:
+        return settings.load(self.paths.config)
 
     # The service and what it publishes.
 
@@ -131,6 +140,44 @@ class Host(OtherPrograms):
         found = store.readable(self.paths.domain_definitions, DomainDefinition)
         return {alias: each.name for each in found for alias in each.aliases}
 
+    # Names for other programs and hosts.
+
+    @cached_property
+    def dns_settings(self) -> tuple[DnsSettings, list[UserError]]:
+        """[dns], and what is wrong with it."""
+        found, faults = self._settings
+        return found.dns, [fault for fault in faults if "dns" in fault.what]
+
+    @cached_property
+    def dns_served(self) -> DnsStatus | UserError:
+        """What the DNS process says, or why it does not."""
+        try:
+            return dns_status.ask(self.paths)
+        except UserError as error:
+            return error
+
+    @cached_property
+    def dns_keys(self) -> list[KeyFile]:
+        """The keys that [dns] names."""
+        wanted = self.dns_settings[0]
+        paths = [
+            self.paths.dns_keys / f"{name}.key" for name in (wanted.key, wanted.update.key) if name
+        ]
+        found = []
+        for path in dict.fromkeys(paths):
+            mode = path.stat().st_mode & 0o777 if path.exists() else 0
+            found.append(KeyFile(str(path), mode))
+        return found
+
+    @cached_property
+    def own_addresses(self) -> frozenset[str]:
+        """Every address of this host."""
+        return frozenset(
+            addresses.text(address)
+            for found in kernel.addresses().values()
+            for address, _length in found
+        )
+
     # Networks.
 
     @cached_property
@@ -188,7 +235,7 @@ class Host(OtherPrograms):
     @cached_property
     def on_link(self) -> dict[str, on_link.Networks]:
         """The IP networks of each network whose bridges are known and there."""
-        known, _ = settings.load(self.paths.config)
+        known, _ = self._settings
         bridges = inventory.Scanner(self.paths, lambda _path: True).scan(known).bridges
         by_number = kernel.addresses()
         links = {name: link.number for name, link in kernel.links().items()}

@@ -8,6 +8,7 @@ from typing import Final
 from leasewatch.doctor import (
     clones,
     conflicts,
+    dns,
     dnsmasq,
     firewall,
     following,
@@ -44,6 +45,7 @@ CHECKS: Final[dict[str, Check]] = {
     old_leases.SUBJECT: old_leases.check,
     host_keys.SUBJECT: host_keys.check,
     resolved.SUBJECT: resolved.check,
+    dns.SUBJECT: dns.check,
 }
 
 

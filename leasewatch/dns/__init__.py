@@ -12,7 +12,8 @@ Out: answers, zones, NOTIFY, updates, and the table of the peers' names for the 
 - `transfers` gives zones to name servers that sign with the key; `notify` reports new serials to
   them until they ask. `signatures` checks TSIG, `replies` frames what is sent.
 - `server` is the DNS server: `listener` (UDP) and `streams` (TCP) have the sockets, `responder`
-  decides who answers, `answers` says what (pure), `views` who may ask for which names (pure).
+  decides who answers, `answers` and `peer_answers` say what (pure), `views` who may ask for which
+  names (pure).
   `queries` reads and writes what most clients send (pure); `held` keeps questions for a name that
   is pending. Answers are in wire form and kept until a change touches their name.
 - `setup` is what the site's name servers have to know, as text to paste.

@@ -204,11 +204,9 @@ class _Own(Parent):
         """Keep dnsmasq running and its leases copied, until SIGTERM or SIGINT."""
         # Not before: guests can lease already.
         from leasewatch.pyvirt.mac_filter.held_addresses import HeldAddresses  # noqa: PLC0415
-        from leasewatch.pyvirt.networks.directory_notifier import (  # noqa: PLC0415
-            DirectoryNotifier,
-        )
+        from leasewatch.pyvirt.networks import directory_notifier  # noqa: PLC0415
 
-        self._folders = DirectoryNotifier()
+        self._folders = directory_notifier.DirectoryNotifier()
         self._held = HeldAddresses(self._files, self._network)
         while True:
             numbers = self._wait(signals)
@@ -267,7 +265,8 @@ class _Own(Parent):
         with contextlib.suppress(FileNotFoundError):  # it could not be recreated
             self._forget_removed_hosts()  # after the copy: dnsmasq is at work then
         try:
-            self._renew_dnsmasq()
+            if self.dnsmasq.is_running():  # else it is revived, ever more slowly
+                self._renew_dnsmasq()
         except (OSError, UserError) as error:  # it is retried
             process.note(f"dnsmasq of network {self._network.name}: {error}")
         self._looked = time.monotonic()

@@ -91,7 +91,7 @@ class Exporter:
         while True:
             try:
                 await self._round()
-            except ServerError as error:
+            except Exception as error:  # noqa: BLE001  a strange reply must not end it
                 self._compared = False
                 self._failed(error)
                 await asyncio.sleep(wait)
@@ -127,7 +127,10 @@ class Exporter:
             self._compared_at = now
         self._serial, self._looked_at = serial, now
 
-    def _failed(self, error: ServerError) -> None:
+    def _failed(self, error: Exception) -> None:
+        if not isinstance(error, ServerError):
+            _LOG.error("exporting failed unexpectedly", exc_info=error)
+            error = ServerError(f"{type(error).__name__}: {error}", "journalctl -u leasewatch-dns")
         if self._fault is None or self._fault.what != error.what:
             _LOG.error("names not exported %s", fields(why=error.what, hint=error.hint))
         self._fault = error

@@ -237,3 +237,24 @@ def test_the_secret_is_in_no_line_of_the_log(engine: Engine, tmp_path: Path) -> 
 
     with serving(engine, tmp_path / "server") as server:
         asyncio.run(follow())
+
+
+def test_a_reply_that_nobody_expected_is_logged_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def strange(_: UpdateServer) -> int:
+        raise RuntimeError("strange")
+
+    async def follow() -> None:
+        table = a_table()
+        set_name(table, "web1", "10.77.0.5")
+        with monkeypatch.context() as patch:
+            patch.setattr(UpdateServer, "serial", strange)
+            async with exporting(server, tmp_path / "state", table) as exporter:
+                await eventually("the fault", lambda: exporter.entry().error)
+                assert exporter.entry().error == "RuntimeError: strange"
+                patch.undo()
+                await eventually("no fault", lambda: not exporter.entry().error)
+
+    with serving(BIND, tmp_path / "server") as server:
+        asyncio.run(follow())

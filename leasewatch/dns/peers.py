@@ -39,8 +39,6 @@ from leasewatch.paths import Paths
 
 SAVE_SECONDS: Final = 5.0
 """Seconds from a change of a zone until it is on disk."""
-LIFE_SECONDS: Final = 24 * 3600
-"""A record answers so long if this process is gone; it is renewed in half the time."""
 MOST_LEFT_OUT: Final = 100
 """Bare names of a peer that the status lists with why they do not answer."""
 
@@ -126,17 +124,22 @@ class Peers(Part):
         return [follower.zone for follower in self._followers.values()]
 
     def _pulled(self, follower: Follower) -> None:
-        """A zone is up to date, or has expired."""
+        """A zone is up to date, or has expired.
+
+        Records carry an end of their own, in case this process is gone by then: after the expire of
+        the zone, and before twice that.
+        """
         zone, host = follower.zone, follower.host
         touched = zone.take_touched()
         wall = time.time()
+        lifetime = zone.soa.expire if zone.soa is not None else 0
         if follower.renew_at <= wall:
-            follower.renew_at = wall + LIFE_SECONDS / 2
+            follower.renew_at = wall + lifetime
             touched.update(zone.names)
         if self._changed is not None:
             self._changed(zone, touched)
         if touched:
-            expires = int(follower.renew_at + LIFE_SECONDS / 2)
+            expires = int(follower.renew_at) + lifetime
             keys = self._names.set_zone(host, zone.apex, zone.names, touched, expires)
             self._published.changed(keys)
             if host not in self._saves:

@@ -1,8 +1,7 @@
 """The table of peers' names, /run/leasewatch-dns/peers.v1: the NSS module's second table.
 
-In: which keys of `PeerNames` changed. Out: the file, a moment later. A site's changes come in
-bursts, and a large table takes milliseconds to write. So the next table waits for as long as the
-last one took.
+In: which keys of `PeerNames` changed. Out: the file, at once. A site's changes come in bursts, and
+a large table takes milliseconds to write. So after each table there is a pause that is as long.
 """
 
 from __future__ import annotations
@@ -35,7 +34,8 @@ class PeersTable:
         self._publisher = Publisher(path)
         self._timer: asyncio.TimerHandle | None = None
         self._due = True
-        self._took = 0.0
+        self._next = 0.0
+        """When the next table may be written, on the event loop's clock."""
         self._logged = Recent()
 
     def start(self) -> None:
@@ -62,22 +62,21 @@ class PeersTable:
             except ValueError as error:
                 self._log_once("peer's name left out", name=name, why=error)
         if self._due and self._timer is not None:
-            self._plan(self._took)
+            self._plan(self._next)
 
-    def _plan(self, seconds: float) -> None:
-        """Publish after that time at the latest."""
-        loop = asyncio.get_running_loop()
-        when = loop.time() + seconds
+    def _plan(self, when: float) -> None:
+        """Publish at that time of the event loop's clock, or earlier."""
         if self._timer is not None:
             if self._timer.when() <= when:
                 return
             self._timer.cancel()
-        self._timer = loop.call_at(when, self._publish)
+        self._timer = asyncio.get_running_loop().call_at(when, self._publish)
 
     def _publish(self) -> None:
         self._timer = None
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         if self._due or not self._publisher.is_intact():
-            began = time.perf_counter()
             try:
                 lost = self._publisher.publish(time.time(), 0)
             except (OSError, ValueError, UserError) as error:
@@ -88,8 +87,9 @@ class PeersTable:
                     self._log_once(
                         "name left out", name=name, of=host, why=f"{other} answers to it"
                     )
-            self._took = time.perf_counter() - began
-        self._plan(CHECK_SECONDS)
+        ended = loop.time()
+        self._next = ended + (ended - began)
+        self._plan(ended + CHECK_SECONDS)
 
     def _log_once(self, event: str, **values: object) -> None:
         if self._logged.is_new(shown := fields(**values)):

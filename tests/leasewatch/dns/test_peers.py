@@ -14,6 +14,7 @@ import pytest
 
 from leasewatch.daemon.dns_settings import DnsSettings
 from leasewatch.dns import doors
+from nss_pyvirt import snapshot
 from tests.leasewatch.dns.asking_zones import KEY
 from tests.leasewatch.dns.here import FAR, Here, notify
 from tests.leasewatch.dns.hosts import Host, in_loop, until
@@ -192,3 +193,12 @@ async def test_a_table_that_others_remove_or_that_fails_is_written_again(
         await until("the name", lambda: here.ask(FAR))
         here.paths.peers_snapshot.unlink()
         await until("the name again", lambda: here.ask(FAR))
+
+
+@in_loop
+async def test_names_end_by_themselves_if_the_process_is_gone(tmp_path: Path) -> None:
+    here = Here(tmp_path)
+    async with Host("hostb", web1__lab="10.1.0.5") as host, here.pulling(host):
+        await until("the name", lambda: here.ask(FAR))
+    (record,) = snapshot.read(here.paths.peers_snapshot).hosts
+    assert 600 < record.addresses[0].expires - time.time() < 1201

@@ -70,9 +70,10 @@ class Follower:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
 
-    def notified(self) -> None:
-        """It says that its zone has changed."""
-        if self.error is None or self.error.away:
+    def notified(self, serial: int | None) -> None:
+        """It says that its zone has changed; `serial`: to what, if it says that."""
+        has_it = self.zone.soa is not None and self.zone.soa.serial == serial
+        if (self.error is None and not has_it) or (self.error is not None and self.error.away):
             self._told.set()
 
     def age(self) -> float | None:

@@ -21,6 +21,7 @@ from typing import Final
 
 import dns.message
 import dns.rcode
+import dns.rdatatype
 import dns.tsig
 
 from leasewatch.api.dns_interface import DnsStatus, PeerEntry
@@ -116,7 +117,8 @@ class Peers(Part):
             rcode = dns.rcode.NOTAUTH
         else:
             rcode = dns.rcode.NOERROR
-            follower.notified()
+            soa = [one[0] for one in message.answer if one.rdtype == dns.rdatatype.SOA]
+            follower.notified(soa[0].serial if soa else None)
         yield replies.reply_to(message, rcode).to_wire()
 
     def zones(self) -> list[PeerZone]:

@@ -10,6 +10,7 @@ import dns.message
 import dns.opcode
 import dns.rcode
 import dns.rdatatype
+import dns.rrset
 import dns.tsig
 
 from leasewatch import addresses
@@ -72,11 +73,18 @@ class Here:
 
 
 def notify(
-    here: Here, host: Server, source: str = "127.0.0.1", key: dns.tsig.Key | None = KEY
+    here: Here,
+    host: Server,
+    source: str = "127.0.0.1",
+    key: dns.tsig.Key | None = KEY,
+    serial: int | None = None,
 ) -> dns.rcode.Rcode:
     """Hand over a NOTIFY as it came from there; returns the reply's code."""
     message = dns.message.make_query(host.apex, dns.rdatatype.SOA)
     message.set_opcode(dns.opcode.NOTIFY)
+    if serial is not None:
+        soa = f"ns. host. {serial} 1 1 1 1"
+        message.answer.append(dns.rrset.from_text(f"{host.apex}.", 5, "IN", "SOA", soa))
     if key is not None:
         message.use_tsig(key)
     received = dns.message.from_wire(message.to_wire(), keyring=KEY)

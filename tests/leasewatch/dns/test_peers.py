@@ -36,6 +36,18 @@ async def test_a_name_of_another_host_answers_and_follows_its_changes(tmp_path: 
 
 
 @in_loop
+async def test_notify_of_the_serial_that_is_here_costs_no_transfer(tmp_path: Path) -> None:
+    here = Here(tmp_path)
+    async with Host("hostb", web1__lab="10.1.0.5") as host, here.pulling(host):
+        await until("the name", lambda: here.ask(FAR))
+        assert notify(here, host, serial=host.zone.serial) == dns.rcode.NOERROR
+        await asyncio.sleep(0.1)
+        assert host.asked == ["AXFR"]
+        assert notify(here, host, serial=host.zone.serial + 1) == dns.rcode.NOERROR
+        await until("the next transfer", lambda: host.asked == ["AXFR", "IXFR"])
+
+
+@in_loop
 async def test_notify_counts_only_signed_and_from_the_peers_own_address(tmp_path: Path) -> None:
     here = Here(tmp_path)
     async with Host("hostb") as host, Host("hostx") as stranger, here.pulling(host):

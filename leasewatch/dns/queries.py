@@ -6,6 +6,7 @@ One question of class IN, maybe with EDNS (RFC 6891), and in it maybe a client's
 from __future__ import annotations
 
 import re
+import struct
 from typing import Final, NamedTuple
 
 from leasewatch.dns.answer import Answer
@@ -15,6 +16,8 @@ PAYLOAD: Final = 1232
 PLAIN: Final = 512
 """Bytes over UDP for a client without EDNS (RFC 1035 4.2.1)."""
 _MOST_TCP: Final = 65_535
+_LONGEST: Final = 4096
+"""Bytes of a message that is read."""
 _IN: Final = b"\0\1"
 
 QR, AA, TC, RD = 0x8000, 0x0400, 0x0200, 0x0100
@@ -82,6 +85,17 @@ def is_name(name: bytes) -> bool:
     while start < len(name) and 0 < name[start] < 64:
         start += name[start] + 1
     return start == len(name) - 1 and len(name) <= 255
+
+
+def is_modest(data: bytes) -> bool:
+    """Whether a message of at least 12 bytes has no more than questions and NOTIFY need.
+
+    That is one question (RFC 9619), an SOA (RFC 1995 3, RFC 1996 3.7), OPT and TSIG. So nobody
+    makes us read thousands of records, each with a long name.
+    """
+    questions, answers, authority, more = struct.unpack_from("!HHHH", data, 4)
+    is_small = answers <= 1 and authority <= 1 and more <= 2
+    return questions == 1 and is_small and len(data) <= _LONGEST
 
 
 def limit(payload: int) -> int:

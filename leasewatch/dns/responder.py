@@ -21,7 +21,7 @@ import dns.opcode
 import dns.rdataclass
 import dns.rdatatype
 
-from leasewatch.dns import queries, replies
+from leasewatch.dns import queries, replies, wire
 from leasewatch.dns.answer import NOT_OURS, REFUSED, Answer
 from leasewatch.dns.answers import Answers
 from leasewatch.dns.asking import Asker, Reply
@@ -35,6 +35,8 @@ Read = Callable[[bytes, Asker], dns.message.Message | bytes]
 Handler = Callable[[dns.message.Message, Asker], Iterable[bytes]]
 """Answers a message that was read."""
 
+_PREPARED: Final = {wire.A, wire.AAAA, wire.PTR, dns.rdatatype.HTTPS}
+"""The types that programs ask for; others are answered as fast as they are made."""
 _MOST: Final = 1 << 16
 """Names with prepared replies. When there are more, all are dropped."""
 _RATE: Final = 256
@@ -124,7 +126,7 @@ class Responder:
             return self._later(self._held.hold(query, view), reply)
         self.refused += answer.rcode == REFUSED
         body = queries.body(answer)
-        if answer.until > self._clock():
+        if answer.until > self._clock() and query.rdtype in _PREPARED:
             if len(self._prepared) >= _MOST:
                 self._prepared.clear()
             self._prepared.setdefault(query.name, {})[view, query.rdtype] = body
@@ -141,19 +143,15 @@ class Responder:
         if opcode not in {dns.opcode.QUERY, dns.opcode.NOTIFY}:
             return (queries.bare(data, _NOTIMP),)
         try:
-            message = self._read(data, asker)
+            message = self._read(data, asker) if queries.is_modest(data) else None
         except _UNREADABLE:
-            return (queries.bare(data, _FORMERR),)
-        return (
-            (message,) if isinstance(message, bytes) else self._dispatch(message, data, view, asker)
-        )
+            message = None
+        if message is None or isinstance(message, bytes):
+            return (message or queries.bare(data, _FORMERR),)
+        return self._dispatch(message, view, asker)
 
-    def _dispatch(
-        self, message: dns.message.Message, data: bytes, view: View, asker: Asker
-    ) -> Reply:
+    def _dispatch(self, message: dns.message.Message, view: View, asker: Asker) -> Reply:
         """The reply to a message whose signature is right, or that has none."""
-        if data[4:6] != b"\0\1" or len(message.question) != 1:  # RFC 9619
-            return (queries.bare(data, _FORMERR),)
         if message.opcode() == dns.opcode.NOTIFY:
             return self._notified(message, asker)
         if _is_for_transfers(message):
@@ -165,8 +163,8 @@ class Responder:
         query = _query(message)
 
         def reply(body: Body) -> bytes:
-            wire = queries.reply(query, body, is_tcp=asker.is_tcp)
-            return _signed(message, wire, is_tcp=asker.is_tcp) if message.had_tsig else wire
+            plain = queries.reply(query, body, is_tcp=asker.is_tcp)
+            return _signed(message, plain, is_tcp=asker.is_tcp) if message.had_tsig else plain
 
         if message.edns > 0:
             query = query._replace(opt=queries.opt_record(high=_BADVERS >> 4))

@@ -200,3 +200,18 @@ def test_prepared_replies_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for n in range(9):
         asked.find(f"no{n}.lab.internal")
     assert b"\3no8\3lab\x08internal\0" not in asked.responder._prepared
+    for rdtype in range(2, 99):
+        asked.find("web1", f"TYPE{rdtype}")
+    assert len(asked.responder._prepared[b"\4web1\0"]) <= 4
+
+
+def test_a_message_of_thousands_of_records_is_not_read() -> None:
+    asked = Asked(table())
+    asked.responder._read = lambda *_: pytest.fail("it was read")
+    wire = WEB1.to_wire()
+    label = b"".join(b"\1%c" % (97 + n % 26) for n in range(120)) + b"\0"
+    record = b"\xc0\x0c" + b"\0\1\0\1\0\0\0\0\0\0"
+    bomb = wire[:6] + b"\x10\x00" + wire[8:12] + label + b"\0\1\0\1" + record * 4096
+    for data in (bomb, wire[:12] + label + b"\0\1\0\2" + bytes(5000)):
+        (reply,) = asked.raw(data, TCP)
+        assert dns.message.from_wire(reply).rcode() == dns.rcode.FORMERR

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SUBJECT: Final = "dns"
 _OLD: Final = 180.0
 """Seconds after which a peer, or a secondary with an older serial, is late: three times refresh."""
+_CHECK: Final = "leasewatch serve --check"
 _STATUS: Final = "leasewatch dns status"
 
 
@@ -32,10 +33,10 @@ class KeyFile(NamedTuple):
 def check(host: Host) -> Iterator[Row]:
     """A row for each fault, or one that says what works."""
     settings, faults = host.dns_settings
-    for fault in faults:
-        yield Row("warn", SUBJECT, fault.what, fault.hint or "")
     if not settings.is_on():
-        if not faults:
+        if faults:  # which the row of the settings shows
+            yield Row("bad", SUBJECT, "[dns] has an error, so nothing is served", _CHECK)
+        else:
             yield Row("off", SUBJECT, "[dns] is empty: only programs of this host get the names")
         return
     wrong = [*judge_keys(host.dns_keys), *judge_places(settings, host.own_addresses)]
@@ -44,7 +45,7 @@ def check(host: Host) -> Iterator[Row]:
         wrong.append(Row("bad", SUBJECT, served.what, served.hint or ""))
     else:
         wrong += judge(settings, served, host.now)
-        if not wrong and not faults:
+        if not wrong:
             yield Row("ok", SUBJECT, _summary(served))
     yield from wrong
 

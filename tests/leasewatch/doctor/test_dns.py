@@ -59,11 +59,10 @@ def test_without_settings_it_is_off() -> None:
     )
 
 
-def test_a_fault_of_the_settings_is_a_row_with_its_hint() -> None:
+def test_an_error_in_the_settings_is_bad_and_is_shown_by_the_check_of_the_settings() -> None:
     fault = UserError('leasewatch.toml: dns.site: "Example" is no DNS name', "correct it")
-    assert _check(_served(), dns_settings=(DnsSettings(), [fault])) == [
-        Row("warn", "dns", fault.what, "correct it")
-    ]
+    (row,) = _check(_served(), dns_settings=(DnsSettings(), [fault]))
+    assert (row.state, row.fix) == ("bad", "leasewatch serve --check")
 
 
 def test_what_works_is_counted_in_one_row() -> None:

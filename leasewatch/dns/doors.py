@@ -9,7 +9,7 @@ import dns.message
 import dns.rcode
 
 from leasewatch.daemon.dns_settings import DnsSettings
-from leasewatch.dns import keys, replies
+from leasewatch.dns import keys, queries, replies
 from leasewatch.dns.asking import Asker
 from leasewatch.dns.export import Export
 from leasewatch.dns.hub import Hub
@@ -57,4 +57,4 @@ def parts(settings: DnsSettings, table: NameTable, paths: Paths) -> list[Part]:
 
 def _not_ours(message: dns.message.Message, _: Asker) -> Iterator[bytes]:
     """The reply of a host that has no zones for others."""
-    yield replies.reply_to(message, dns.rcode.NOTAUTH).to_wire(max_size=replies.PAYLOAD)
+    yield replies.reply_to(message, dns.rcode.NOTAUTH).to_wire(max_size=queries.PAYLOAD)

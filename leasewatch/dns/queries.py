@@ -15,7 +15,7 @@ PAYLOAD: Final = 1232
 """Bytes that we send over UDP at most (DNS Flag Day 2020), and that we say we receive."""
 PLAIN: Final = 512
 """Bytes over UDP for a client without EDNS (RFC 1035 4.2.1)."""
-_MOST_TCP: Final = 65_535
+MOST_TCP: Final = 65_535
 _LONGEST: Final = 4096
 """Bytes of a message that is read."""
 _IN: Final = b"\0\1"
@@ -131,7 +131,7 @@ def reply(query: Query, content: Body, *, is_tcp: bool) -> bytes:
     """The whole reply; without records and with TC if it is too long for UDP (RFC 2181 9)."""
     identity, flags, question, _, _, opt, most = query
     size = 12 + len(question) + len(content.records) + len(opt)
-    if size > (_MOST_TCP if is_tcp else most):
+    if size > (MOST_TCP if is_tcp else most):
         return truncated(query, content.flags)
     return b"%b%b\0\1%b\0%c%b%b%b" % (
         identity,

@@ -17,12 +17,10 @@ import dns.rdatatype
 import dns.rrset
 import dns.tsig
 
-PAYLOAD: Final = 1232
-"""Bytes that we send and accept over UDP (DNS Flag Day 2020): no path fragments them."""
+from leasewatch.dns.queries import MOST_TCP, PAYLOAD, PLAIN, limit
+
 FUDGE: Final = 300
 """Seconds that a signature is valid before and after it was made."""
-
-_MOST_TCP: Final = 65_535
 
 
 def reply_to(
@@ -44,8 +42,8 @@ def reply_to(
 def most_bytes(query: dns.message.Message, *, is_tcp: bool) -> int:
     """The size of a reply that the client can take."""
     if is_tcp:
-        return _MOST_TCP
-    return 512 if query.edns < 0 else max(512, min(query.payload, PAYLOAD))
+        return MOST_TCP
+    return PLAIN if query.edns < 0 else limit(query.payload)
 
 
 def stream(query: dns.message.Message, parts: Iterable[list[bytes]]) -> Iterator[bytes]:

@@ -20,7 +20,7 @@ import dns.rrset
 import dns.tsig
 
 from leasewatch.daemon.logs import fields
-from leasewatch.dns import replies
+from leasewatch.dns import queries, replies
 from leasewatch.leases.allowance import Allowance
 
 _LOG = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class Signatures:
             sign = reply.to_wire(), self._keys[name], refused, asked.time_signed, asked.mac
             refused, _ = dns.tsig.sign(*sign)
         reply.tsig = dns.rrset.from_rdata(name, 0, refused)
-        return reply.to_wire(max_size=replies.PAYLOAD)
+        return reply.to_wire(max_size=queries.PAYLOAD)
 
 
 _HINTS: Final = {

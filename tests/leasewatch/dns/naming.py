@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import dns.flags
 import dns.message
 import dns.rdatatype
@@ -87,7 +89,7 @@ class Asked:
 
     def raw(self, data: bytes, asker: Asker = HOST) -> list[bytes]:
         reply = self.responder.respond(data, asker)
-        assert isinstance(reply, tuple)
+        assert not isinstance(reply, asyncio.Future)
         return list(reply)
 
     def ask(self, message: dns.message.Message, asker: Asker = HOST) -> dns.message.Message:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import dns.edns
 import dns.message
+import dns.name
 import dns.opcode
+import dns.rrset
 import dns.tsig
 import dns.update
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leasewatch.dns import wire
 from leasewatch.dns.asking import Asker
 from leasewatch.dns.signatures import Signatures
-from tests.leasewatch.dns.naming import HOST, Asked, table
+from leasewatch.dns.transfers import Transfers
+from leasewatch.dns.zone import Head, Zone
+from tests.leasewatch.dns.naming import HOST, NOW, Asked, table
 
 _KEY = dns.tsig.Key("transfer", b"secret", dns.tsig.HMAC_SHA256)
 _KEYS = {_KEY.name: _KEY}
@@ -79,9 +84,20 @@ def _changed(message: bytes, changes: list[_Change]) -> bytes:
 
 def _asked() -> Asked:
     asked = Asked(table())
-    asked.responder._read = Signatures(_KEYS).read
-    asked.responder._transfer = asked.responder._notified = lambda *_: ()
+    signatures = Signatures(_KEYS)
+    asked.responder._read = signatures.read
+    asked.responder._transfer = Transfers(_zone, _KEY.name, signatures, lambda *_: None).respond
+    asked.responder._notified = lambda *_: ()
     return asked
+
+
+def _zone(apex: str) -> Zone | None:
+    made = Zone("lab.internal", Head(("ns1.example.org",)))
+    for number in range(3):
+        step = made.plan({f"\3vm{number}".encode(): [wire.address(bytes(4))]}, NOW)
+        assert step is not None
+        made.apply(step)
+    return made if apex == made.apex else None
 
 
 _ASKED = _asked()
@@ -116,6 +132,38 @@ def test_a_changed_message_gets_a_sound_reply_or_none(
 @given(st.binary(max_size=600), st.sampled_from(_ASKERS))
 def test_noise_gets_a_sound_reply_or_none(message: bytes, asker: Asker) -> None:
     _check(message, asker)
+
+
+_ODD_NAMES = st.one_of(
+    st.sampled_from(["lab.internal.", "LAB.internal.", ".", "a\\.b.internal.", "\\000\\255."]),
+    st.lists(st.binary(min_size=1, max_size=63), max_size=3).map(
+        lambda labels: dns.name.Name([*labels, b""]).to_text()
+    ),
+)
+_SERIALS = st.lists(st.integers(0, 2**32 - 1) | st.just(int(NOW)), max_size=1)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    _ODD_NAMES, st.sampled_from(["SOA", "AXFR", "IXFR", "A"]), _SERIALS, st.sampled_from(_ASKERS)
+)
+def test_a_signed_message_gets_signed_replies(
+    name: str, rdtype: str, serials: list[int], asker: Asker
+) -> None:
+    query = dns.message.make_query(name, rdtype)
+    for serial in serials:
+        text = f"a. b. {serial} 2 3 4 5"
+        query.authority.append(dns.rrset.from_text(name, 5, "IN", "SOA", text))
+    query.use_tsig(_KEYS, _KEY.name)
+    data = query.to_wire()
+    context = None
+    for reply in _ASKED.raw(data, asker):
+        many = rdtype in {"AXFR", "IXFR"}
+        read = dns.message.from_wire(
+            reply, keyring=_KEYS, request_mac=query.mac, tsig_ctx=context, multi=many
+        )
+        context = read.tsig_ctx
+        assert read.had_tsig
 
 
 def test_each_real_message_gets_one_reply_or_is_for_others() -> None:

@@ -8,7 +8,7 @@ import dns.message
 import dns.rcode
 import pytest
 
-from leasewatch.dns import replies, wire
+from leasewatch.dns import queries, wire
 from leasewatch.dns.signatures import Signatures
 from leasewatch.dns.transfers import Got, Transfers
 from leasewatch.dns.zone import Zone
@@ -164,7 +164,7 @@ def test_the_reply_has_edns_with_the_clients_cookie() -> None:
     cookie = dns.edns.GenericOption(dns.edns.OptionType.COOKIE, b"12345678")
     query.use_edns(0, 0, 4096, options=[cookie])
     (reply,) = Primary(zone()).ask(query, UDP)
-    assert (reply.edns, reply.payload) == (0, replies.PAYLOAD)
+    assert (reply.edns, reply.payload) == (0, queries.PAYLOAD)
     assert [option.to_wire() for option in reply.options] == [b"12345678"]
 
 

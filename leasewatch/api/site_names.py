@@ -48,15 +48,12 @@ def resolve(paths: Paths, query: str, now: float) -> ResolveReply | None:
     found = split(answer.names[0], site) if answer.status == "found" else None
     if found is None:
         return None
-    short, _, network = found.name.rpartition(".")
+    short, network = _parts(found)
     held = {one.packed for one in answer.addresses}
-    owners = snapshot.lookup(table, f"{short or found.name}.{found.host}.vm.{site}", now=now)
+    owners = snapshot.lookup(table, f"{short}.{found.host}.vm.{site}", now=now)
     is_owners = held.issubset(one.packed for one in owners.addresses)
     trust: Trust = "owner" if is_owners else "guest"
-    entries = [
-        _entry(short or found.name, network, trust, one.packed, found.host)
-        for one in answer.addresses
-    ]
+    entries = [_entry(short, network, trust, one.packed, found.host) for one in answer.addresses]
     told = [
         Address(
             address=addresses.text(one.packed),
@@ -95,14 +92,20 @@ def split(name: str, site: str) -> SiteName | None:
     return SiteName(short, host) if site and short and not rest else None
 
 
+def _parts(name: SiteName) -> tuple[str, str]:
+    """NAME, and NETWORK or nothing."""
+    short, dot, network = name.name.rpartition(".")
+    return (short, network) if dot else (network, "")
+
+
 def _rows(name: SiteName, known: Mapping[SiteName, Host]) -> Iterator[Row]:
-    short, _, network = name.name.rpartition(".")
-    owners = known.get(SiteName(short or name.name, name.host))
+    short, network = _parts(name)
+    owners = known.get(SiteName(short, name.host))
     held = {one.packed for one in owners.addresses} if owners is not None else set()
     for one in known[name].addresses:
         is_owners = owners is not None and one.packed in held
         trust: Trust = "owner" if is_owners else "guest"
-        entry = _entry(short or name.name, network, trust, one.packed, name.host)
+        entry = _entry(short, network, trust, one.packed, name.host)
         if is_owners and owners is not None and short not in owners.names and "." not in short:
             reason = f"{entry.reason}; {short} alone does not answer here"
             entry = msgspec.structs.replace(entry, reason=reason)

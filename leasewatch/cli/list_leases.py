@@ -64,6 +64,7 @@ ROWS = commands.rows(*ALL)
         "leasewatch list --network lab --state refused",
         "leasewatch list -o name",
         "leasewatch list -c name,address --no-header",
+        "leasewatch list --all-hosts",
         "leasewatch list -o json | jq '.[] | select(.state == \"conflict\")'",
     ),
 )

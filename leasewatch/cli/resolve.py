@@ -88,7 +88,10 @@ def _print_answer(reply: ResolveReply, output: frame.Format) -> None:
 
 
 def _expires(address: Address, now: float) -> str | None:
-    return None if address.origin == "neighbour" else show.expiry(address.expires, now)
+    is_unknown = address.origin is None and address.expires is None
+    if address.origin == "neighbour" or is_unknown:
+        return None
+    return show.expiry(address.expires, now)
 
 
 def _print_candidates(entries: Sequence[Entry], output: frame.Format) -> None:

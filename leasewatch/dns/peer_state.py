@@ -1,7 +1,7 @@
 """Peers' zones on disk: what a restart of ours keeps while a peer and all name servers are away.
 
-One JSON file per host. Its modification time is the last contact. A file that was not written
-before a kill costs only the changes of the last seconds.
+One JSON file per host. Its modification time is the last contact. Files are not synced to disk: a
+zone that a power failure damages is fetched again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import msgspec
 from leasewatch import addresses
 from leasewatch.daemon.logs import fields
 from leasewatch.dns.peer_zone import MAX_NAMES, PeerZone, Soa
-from nss_pyvirt.replacing import replace
 
 _MOST: Final = 8 << 20
 """Bytes of a file."""
@@ -67,7 +66,10 @@ class PeerState:
         names = {name: [*map(addresses.text, held)] for name, held in zone.names.items()}
         kept = _Kept(zone.apex, (zone.soa.serial, zone.soa.refresh, zone.soa.expire), names)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        replace(self._path(host), msgspec.json.encode(kept), mode=0o600)
+        path = self._path(host)
+        temporary = path.with_name(f".{host}.new")
+        temporary.write_bytes(msgspec.json.encode(kept))
+        temporary.replace(path)
 
     def touch(self, host: str) -> None:
         """The host was there, and its zone is as it was saved. Raises OSError."""

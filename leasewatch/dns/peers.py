@@ -39,7 +39,7 @@ from leasewatch.dns.table import NameTable
 from leasewatch.paths import Paths
 
 SAVE_SECONDS: Final = 5.0
-"""Seconds from a change of a zone until it is on disk."""
+"""A zone that changes all the time is written to disk so often; the first change at once."""
 MOST_LEFT_OUT: Final = 100
 """Bare names of a peer that the status lists with why they do not answer."""
 
@@ -64,6 +64,8 @@ class Peers(Part):
         self._published = PeersTable(paths.peers_snapshot, self._names)
         self._state = PeerState(paths.dns_state / "peers")
         self._saves: dict[str, asyncio.TimerHandle] = {}
+        self._saved: dict[str, float] = {}
+        """When each zone was last written to disk, on the event loop's clock."""
         self._followers = {
             peer.host: Follower(
                 peer.host,
@@ -146,13 +148,15 @@ class Peers(Part):
             self._published.changed(keys)
             if host not in self._saves:
                 loop = asyncio.get_running_loop()
-                self._saves[host] = loop.call_later(SAVE_SECONDS, self._save, host)
+                due = self._saved.get(host, -SAVE_SECONDS) + SAVE_SECONDS
+                self._saves[host] = loop.call_at(due, self._save, host)
         elif host not in self._saves:
             with contextlib.suppress(OSError):
                 self._state.touch(host)
 
     def _save(self, host: str) -> None:
         self._saves.pop(host).cancel()
+        self._saved[host] = asyncio.get_running_loop().time()
         try:
             self._state.save(host, self._followers[host].zone)
         except OSError as error:

@@ -92,6 +92,9 @@ def _definition(traced: Traced) -> Iterator[Row]:
         one = traced.entries[0]
         by = "the host's owner gives it to" if one.trust == "owner" else "it is claimed by"
         yield Row("ok", "definition", f"{by} a machine on network {one.network}")
+    elif traced.answered:
+        whole = traced.host.answer(traced.name).names[0]
+        yield Row("ok", "definition", f"another host of the site has it: {whole}")
     elif addresses.queried(traced.name) is not None:
         what = f"{traced.name} is an address, not a name"
         yield Row("bad", "definition", what, f"leasewatch resolve {traced.typed}")

@@ -39,6 +39,7 @@ def test_an_owners_name_answers_bare_on_every_host(three: Site) -> None:
         ("leasewatch", "ip", "hostc-owned"): address,
         ("leasewatch", "resolve", "hostc-owned", "--explain"): "host hostc of this site has it",
         ("leasewatch", "list", "--all-hosts"): "hostc",
+        ("leasewatch", "doctor", "hostc-owned"): "another host of the site has it",
     }.items():
         assert shown in a.world.run(command).stdout
 

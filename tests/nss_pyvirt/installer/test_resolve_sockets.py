@@ -92,7 +92,6 @@ def test_a_socket_is_there_with_the_service_alone(unit: str) -> None:
     """A socket that listens without a service costs each matching lookup 30 seconds."""
     lines = pieces.packaged(unit).decode().splitlines()
     assert {
-        "StopPropagatedFrom=leasewatch.service",
         "Service=leasewatch.service",
         "RemoveOnStop=yes",
         "SocketMode=0666",
@@ -100,3 +99,6 @@ def test_a_socket_is_there_with_the_service_alone(unit: str) -> None:
     } <= set(lines)
     service = pieces.packaged(pieces.UNIT).decode()
     assert unit in service.partition("$$SERVICE_RESULT")[2].partition("'\n")[0]
+    path = next(line for line in lines if line.startswith("ListenStream=")).partition("=")[2]
+    assert path.startswith(f"{pieces.HOOKS}/10-pyvirt-")
+    assert f"{pieces.HOOKS}/10-pyvirt-*" in service

@@ -35,6 +35,8 @@ COALESCE: Final = 0.005
 """Seconds after a NOTIFY in which further changes of the zone become one NOTIFY."""
 UNANSWERED: Final = (0.2, 0.5, 1.0, 2.0, 3.0)
 """Seconds until the next NOTIFY if no reply comes; then the last of them again and again."""
+_MANY: Final = 12
+"""After so many NOTIFY without a reply, in about 30 seconds, the secondary is logged."""
 _MOST_ANSWERED: Final = 60.0
 """Seconds between two NOTIFY to a secondary that replies, but does not ask: at most."""
 _ENOUGH: Final = 5
@@ -69,6 +71,8 @@ class Notifier:
         """When each zone was announced last, in the loop's time."""
         self._waits: dict[tuple[str, Place], _Wait] = {}
         self._logged = Recent()
+        self._silent: set[Place] = set()
+        """Those that have answered none of many NOTIFY."""
         self.sent = 0
         """NOTIFY messages sent."""
 
@@ -158,6 +162,10 @@ class Notifier:
             if (why := self._secondaries[place].send(wire)) and self._logged.is_new(place, why):
                 _LOG.warning("NOTIFY not sent, trying again %s", fields(to=place, why=why))
             self.sent += 1
+            if attempt == _MANY and place not in self._silent:
+                self._silent.add(place)
+                shown = fields(to=place, zone=apex, hint=_SILENT_HINT)
+                _LOG.warning("NOTIFY not answered, repeating it %s", shown)
             delay = UNANSWERED[min(attempt, len(UNANSWERED) - 1)]
             timer = loop.call_later(delay, self._send, apex, (place,), attempt + 1)
             wait = _Wait(wire[:2], mac, timer, attempt + 1)
@@ -178,6 +186,8 @@ class Notifier:
     def _received(self, place: Place, wire: bytes) -> None:
         """A reply: the secondary is there. Ask it again later, in case its question got lost."""
         waits = [(k, w) for k, w in self._waits.items() if k[1] == place and w.id == wire[:2]]
+        if waits:
+            self._silent.discard(place)
         for key, wait in waits[:1]:
             why = self._refusal(wire, wait)
             if why is None:
@@ -212,6 +222,7 @@ class Notifier:
         return "" if rcode == dns.rcode.NOERROR else dns.rcode.to_text(rcode)
 
 
+_SILENT_HINT: Final = "is it running there, and does its firewall let our UDP through?"
 _HINT: Final = "compare its configuration with leasewatch dns setup"
 
 

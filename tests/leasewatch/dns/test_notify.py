@@ -245,6 +245,23 @@ def test_a_refusal_is_logged_once(secondary: Secondary, caplog: pytest.LogCaptur
     assert f"zone={APEX} why=NOTAUTH hint=" in line
 
 
+def test_a_secondary_that_answers_nothing_is_logged_once(
+    secondary: Secondary, caplog: pytest.LogCaptureFixture
+) -> None:
+    @in_loop
+    async def run(secondary: Secondary) -> None:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(notify, "UNANSWERED", (0.01,))
+            async with running(zone(), secondary) as notifier:
+                notifier.zone_changed(zone())
+                for _ in range(30):
+                    await secondary.got()
+
+    run(secondary)
+    (line,) = caplog.messages
+    assert line.startswith(f"NOTIFY not answered, repeating it to={secondary.place} zone={APEX}")
+
+
 def test_a_zone_that_is_gone_is_not_told_of(secondary: Secondary) -> None:
     @in_loop
     async def run(secondary: Secondary) -> None:

@@ -80,7 +80,8 @@ class PeerZone(dns.transaction.TransactionManager):
         """Raises PeerZoneError if a message has records outside the zone."""
         for rrset in message.answer:
             if not rrset.name.is_subdomain(self.origin):
-                raise PeerZoneError(f"it sends {rrset.name}, which is not below {self.apex}")
+                name = rrset.name.to_text()[:80]
+                raise PeerZoneError(f"it sends {name}, which is not below {self.apex}")
 
     def change(
         self, soa: Soa | None, names: dict[str, tuple[Address, ...]], *, replacement: bool

@@ -78,7 +78,7 @@ async def pull(zone: PeerZone, source: Source) -> None:
     except dns.message.UnknownTSIGKey:
         raise PullError("its answer is signed with another key", _KEY_HINT) from None
     except (dns.exception.DNSException, LookupError, ValueError) as error:
-        why = str(error) or type(error).__name__
+        why = str(error)[:80] or type(error).__name__
         raise PullError(f"its answer is malformed: {why}", "no name of it changes") from None
 
 

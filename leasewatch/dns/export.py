@@ -49,9 +49,18 @@ def server_of(settings: DnsSettings, paths: Paths) -> UpdateServer:
 
 
 def owner_of(settings: DnsSettings, paths: Paths) -> Owner:
-    """Whose the records of this host are."""
-    name = os.uname().nodename.partition(".")[0].lower()
-    return Owner(settings.host or name, _host_id(paths))
+    """Whose the records of this host are.
+
+    The id is of the machine and its label. Machines that were cloned have one machine id, and each
+    would take the other's records for its own. It does not tell the machine id (machine-id(5)).
+    """
+    label = settings.host or os.uname().nodename.partition(".")[0].lower()
+    try:
+        machine = (paths.root / "etc/machine-id").read_text(errors="replace").strip()
+    except OSError:
+        machine = ""
+    hashed = hashlib.sha256(f"leasewatch-dns {machine} {label}".encode()).hexdigest()
+    return Owner(label, hashed[:8])
 
 
 def withdraw(settings: DnsSettings, owner: Owner, paths: Paths) -> list[tuple[str, bool]]:
@@ -63,12 +72,3 @@ def withdraw(settings: DnsSettings, owner: Owner, paths: Paths) -> list[tuple[st
     if all(is_gone for _, is_gone in result) and owner == owner_of(settings, paths):
         notes.forget()
     return result
-
-
-def _host_id(paths: Paths) -> str:
-    """Tells this host from others of the same name; not the machine id itself (machine-id(5))."""
-    try:
-        machine = (paths.root / "etc/machine-id").read_bytes().strip()
-    except OSError:
-        machine = os.uname().nodename.encode()
-    return hashlib.sha256(b"leasewatch-dns " + machine).hexdigest()[:8]

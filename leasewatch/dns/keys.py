@@ -111,8 +111,9 @@ def _read(path: Path) -> str:
         if not stat.S_ISREG(status.st_mode):
             raise UserError(f"{path} is not a regular file", "put the key there", "invalid")
         if _is_open(status):
-            hint = f"sudo chmod 600 {path}, and make a new key if others may have read it"
-            raise UserError(f"other users can read the key {path}", hint, "invalid")
+            hint = f"sudo chown {DNS_USER}: {path} && sudo chmod 600 {path}"
+            what = f"other users can read the key {path}, and may have copied it"
+            raise UserError(what, hint, "invalid")
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         raise _faulty(path, f"it has more than {MOST_BYTES} bytes")

@@ -164,7 +164,7 @@ class UpdatePlan:
         if there is not None and ours is None:
             return self._refuse_for(name, there, now)
         what = "has records in the zone that leasewatch did not make"
-        return self.refuse(name, what, "delete them there, or rename the guest", now)
+        return self.refuse(name, what, "delete them on the server, or use another name", now)
 
     def refuse(self, name: str, why: str, hint: str, now: float) -> Refusal | None:
         """Leave a name alone until `RETRY` seconds from now; returns a refusal that is new."""
@@ -209,7 +209,5 @@ class UpdatePlan:
 
     def _refuse_for(self, name: str, held: Held, now: float) -> Refusal | None:
         host, number = held.owner
-        hint = "rename one of the guests"
-        if host == self.owner.host:
-            hint = f"leasewatch dns withdraw --id {number}, if this host had that id before"
+        hint = f"rename one; if that host is gone: sudo leasewatch dns withdraw --id {number}"
         return self.refuse(name, f"belongs to host {host} (id {number})", hint, now)

@@ -11,6 +11,7 @@ from leasewatch.daemon.dns_settings import DnsSettings
 from nss_pyvirt.checks import Row
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import show
+from nss_pyvirt.users import DNS_USER
 
 if TYPE_CHECKING:
     from leasewatch.doctor.host import Host
@@ -85,8 +86,8 @@ def judge_keys(keys: Sequence[KeyFile]) -> Iterator[Row]:
                 "bad", SUBJECT, f"there is no key {key.path}", f"sudo leasewatch dns key {name}"
             )
         elif key.mode & 0o077:
-            what = f"other users can read the key {key.path}"
-            fix = f"sudo chmod 600 {key.path}, and make a new key if others may have read it"
+            what = f"other users can read the key {key.path}, and may have copied it"
+            fix = f"sudo chown {DNS_USER}: {key.path} && sudo chmod 600 {key.path}"
             yield Row("bad", SUBJECT, what, fix)
 
 

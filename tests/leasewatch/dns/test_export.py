@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from leasewatch.cli.leasewatch import main
+from leasewatch.daemon.dns_settings import DnsSettings
 from leasewatch.dns import keys
+from leasewatch.dns.export import owner_of
+from leasewatch.paths import Paths
 from tests.leasewatch.dns.exporting import FOREIGN, SECRET, ZONE, serving, zone_of
 from tests.leasewatch.dns_serving import DnsServed
 from tests.leasewatch.serving import Dnsmasq, Served
@@ -100,3 +103,12 @@ def test_the_names_of_a_host_that_does_not_come_back_are_removed_by_its_id(
     assert main(["dns", "withdraw", "--id", number], host.paths) == 0
     assert capsys.readouterr().out == f"1 name removed from {ZONE}\n"
     assert zone_of(server) == FOREIGN
+
+
+def test_cloned_machines_with_names_of_their_own_are_two_owners(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/machine-id").write_text("0123456789abcdef0123456789abcdef\n")
+    one, other = (owner_of(DnsSettings(host=host), paths) for host in ("hosta", "hostb"))
+    assert one.id != other.id
+    assert one == owner_of(DnsSettings(host="hosta"), paths)

@@ -74,7 +74,7 @@ def test_a_key_that_others_can_read_or_write_is_refused(tmp_path: Path, mode: in
     path = written(tmp_path, SOUND, mode)
     with pytest.raises(UserError) as error:
         keys.load(tmp_path, "site")
-    assert error.value.what == f"other users can read the key {path}"
+    assert error.value.what == f"other users can read the key {path}, and may have copied it"
     assert f"chmod 600 {path}" in error.value.hint
 
 

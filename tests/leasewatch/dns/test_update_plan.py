@@ -153,7 +153,7 @@ def test_the_text_of_an_owner_is_read_back_and_nothing_else_is() -> None:
         assert parse_texts(strange) is None
 
 
-def test_a_host_with_a_new_name_keeps_its_records() -> None:
+def test_the_id_says_whose_a_record_is_and_another_label_is_mended() -> None:
     case = _Case()
     case.set("web1", *FIVE.addresses)
     former = FIVE._replace(owner=Owner("former", HERE.id))

@@ -159,7 +159,7 @@ def test_an_address_that_the_host_does_not_have_is_bad() -> None:
 @pytest.mark.parametrize(
     ("mode", "detail"),
     [
-        (0o644, "other users can read the key /etc/pyvirt/dns/site.key"),
+        (0o644, "other users can read the key /etc/pyvirt/dns/site.key, and may have copied it"),
         (0, "there is no key /etc/pyvirt/dns/site.key"),
     ],
 )

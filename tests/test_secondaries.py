@@ -121,6 +121,14 @@ def test_all_is_the_same_with_ipv6(engine: Engine, pair: Pair) -> None:
     wait_for_answer(server, f"web1.lab.{APEX}", "10.77.0.5")
 
 
+@engines(BIND, never=(POWERDNS,))
+def test_others_do_not_get_the_zone_from_it(engine: Engine, pair: Pair) -> None:
+    pair.primary()
+    server = pair.secondary(engine)
+    wait_for_answer(server, FIRST, "10.77.0.1")
+    assert "Transfer failed" in server.dig(APEX, "AXFR").stdout
+
+
 @engines(BIND, NSD, never=(POWERDNS,))
 def test_a_journal_overrun_is_a_whole_transfer(engine: Engine, pair: Pair) -> None:
     served = pair.primary()

@@ -49,6 +49,7 @@ transfers-per-ns 50;
 
 def _catalog_zones(site: Site) -> str:
     return f"""\
+// BIND 9.18 gives its zones to everyone: "allow-transfer {{ none; }};" ends that, also for these.
 // The catalog names the zones: hosts come and go without a change here. 5 s is the default.
 catalog-zones {{
     zone "{site.catalog}" default-primaries {{ {_primaries(site)} }} min-update-interval 1;
@@ -63,6 +64,7 @@ zone "{zone}" {{
     type secondary;
     primaries {{ {_primaries(site)} }};
     allow-notify {{ key {site.key}; }};
+    allow-transfer {{ none; }};
     file "{zone}.db";
 {hidden}}};
 """

@@ -165,7 +165,8 @@ class Follower:
             hint = f'write its address: pull = ["{self.host} ADDRESS"]'
             raise PullError(f"{self.host} does not resolve: {error.strerror}", hint) from None
         self.addresses = {str(row[4][0]) for row in found}
-        return Place(str(found[0][4][0]), PORT)
+        # Another address after each failure: one of them may be unreachable from here.
+        return Place(str(found[self._failed % len(found)][4][0]), PORT)
 
 
 def place_text(place: Place) -> str:

@@ -153,6 +153,7 @@ HOSTILE_ENVIRONMENT = {
     "HOSTALIASES": "/run/lies/aliases",
     "RESOLV_HOST_CONF": "/etc/shadow",
     "PYVIRT_SNAPSHOT": "/run/lies/hosts.v1",
+    "PYVIRT_PEERS": "/run/lies/peers.v1",
     "PYVIRT_SERVICE": "/run/lies/pending.sock",
     "GLIBC_TUNABLES": "glibc.malloc.check=3",
     "LC_ALL": "tr_TR.UTF-8",

@@ -44,9 +44,14 @@ class Here:
 
     @asynccontextmanager
     async def pulling(
-        self, *hosts: Server, key: dns.tsig.Key = KEY, changed: Changed | None = None
+        self,
+        *hosts: Server,
+        key: dns.tsig.Key = KEY,
+        changed: Changed | None = None,
+        by_name: bool = False,
     ) -> AsyncIterator[Peers]:
-        pull = [f"{host.host} 127.0.0.1:{host.port}" for host in hosts]
+        """Pull these hosts; `by_name`: without their addresses."""
+        pull = [host.host if by_name else f"{host.host} 127.0.0.1:{host.port}" for host in hosts]
         settings = DnsSettings(site=SITE, pull=pull)
         self._peers = Peers(settings, self.table, self.paths, key, changed)
         self._peers.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 import time
 from pathlib import Path
 
@@ -214,3 +215,31 @@ async def test_names_end_by_themselves_if_the_process_is_gone(tmp_path: Path) ->
         await until("the name", lambda: here.ask(FAR))
     (record,) = snapshot.read(here.paths.peers_snapshot).hosts
     assert 600 < record.addresses[0].expires - time.time() < 1201
+
+
+def _resolving(monkeypatch: pytest.MonkeyPatch, port: int, found: list[str]) -> None:
+    """Let the system's resolver find these addresses, or nothing."""
+
+    def resolve(*_: object, **__: object) -> list[tuple[object, ...]]:
+        if not found:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [(2, 1, 6, "", (address, port)) for address in found]
+
+    monkeypatch.setattr("leasewatch.dns.follower.PORT", port)
+    monkeypatch.setattr("socket.getaddrinfo", resolve)
+
+
+@in_loop
+async def test_a_peer_without_address_is_found_by_the_systems_resolver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = Here(tmp_path)
+    found: list[str] = []
+    async with Host("hostb", web1__lab="10.1.0.5") as host:
+        _resolving(monkeypatch, host.port, found)
+        async with here.pulling(host, by_name=True):
+            await until("the failure", lambda: "does not resolve" in here.error("hostb"))
+            assert 'pull = ["hostb ADDRESS"]' in str(here.entry("hostb").hint)
+            found += ["127.0.0.9", "127.0.0.1"]  # nobody listens at the first
+            await until("the name", lambda: here.ask(FAR) == ["10.1.0.5"])
+            assert notify(here, host) == dns.rcode.NOERROR

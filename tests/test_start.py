@@ -47,6 +47,13 @@ def test_a_start_loads_nothing_that_it_does_not_need(module: str) -> None:
     assert not loaded(f"import {module}") & LIGHT
 
 
+@pytest.mark.parametrize(
+    "module", ["leasewatch.service", "leasewatch.cli.dns.status", "leasewatch.cli.dns.key"]
+)
+def test_only_the_dns_process_loads_dnspython(module: str) -> None:
+    assert "dns" not in loaded(f"import {module}")
+
+
 @pytest.mark.parametrize("words", [["list"], ["list", "web1", "-o", "name"], ["ip", "-4", "web1"]])
 def test_a_query_loads_nothing_that_it_does_not_need(tmp_path: Path, words: list[str]) -> None:
     with answering(Paths(tmp_path), [ENTRY]):

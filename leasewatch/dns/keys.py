@@ -12,6 +12,7 @@ import pwd
 import re
 import secrets
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -121,11 +122,14 @@ def _read(path: Path) -> str:
 
 
 def _is_open(status: os.stat_result) -> bool:
-    """Whether users that are neither root nor this process can read or change the file."""
-    ours = status.st_gid in {0, os.getegid()}
-    return bool(status.st_mode & (0o027 if ours else 0o077)) or (
-        status.st_uid not in {0, os.geteuid()}
-    )
+    """Whether others than root, the user leasewatch-dns and this process can use the file."""
+    owners, groups = {0, os.geteuid()}, {0, os.getegid()}
+    with suppress(KeyError):
+        account = pwd.getpwnam(DNS_USER)
+        owners.add(account.pw_uid)
+        groups.add(account.pw_gid)
+    closed_to = 0o027 if status.st_gid in groups else 0o077
+    return bool(status.st_mode & closed_to) or status.st_uid not in owners
 
 
 def _faulty(path: Path, why: str) -> UserError:

@@ -100,6 +100,7 @@ class Process:
             if not faults and not found.dns.is_on():
                 where = fields(path=self._paths.config)
                 _LOG.info("[dns] is empty, nothing is left to do %s", where)
+                self._paths.peers_snapshot.unlink(missing_ok=True)
                 return
             if not faults:
                 await self._reload(found)

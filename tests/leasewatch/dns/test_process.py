@@ -115,9 +115,11 @@ def test_a_reload_with_a_fault_keeps_the_settings_and_an_empty_one_ends_it(
     dns.settings(text)
     dns.reload()
     dns.await_said("reloaded path=")
+    served.paths.peers_snapshot.touch()
     dns.settings("")
     dns.reload()
     wait_for("its end", dns.has_ended)
+    assert not served.paths.peers_snapshot.exists()
     assert dns.code == 0
     assert "[dns] is empty, nothing is left to do" in dns.said()
 

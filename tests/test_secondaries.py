@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,18 +12,21 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from leasewatch.dns.setup import SERVERS, describe
 from tests.name_servers import (
     BIND,
     ENGINES,
+    HERE,
     KNOT,
     NSD,
     POWERDNS,
+    UNPACKED,
     Engine,
     NameServer,
     free_port,
     need,
 )
-from tests.name_servers.primary import APEX, Primary, primary
+from tests.name_servers.primary import APEX, SECRET, Primary, primary
 from tests.name_servers.relay import Relay, relay
 from tests.name_servers.secondary import SETTINGS, secondary
 from tests.waiting import wait_for
@@ -202,6 +206,30 @@ def test_a_host_in_the_catalog_is_served_and_one_that_was_taken_out_is_refused(
     served.set_members(APEX)
     wait_for("the zone to go", lambda: "REFUSED" in server.dig(f"web1.lab.{other}").stdout, 40)
     wait_for_answer(server, FIRST, "10.77.0.1")
+
+
+@pytest.mark.parametrize("name", ["knot", "nsd"])
+def test_the_parts_of_several_hosts_fit_together(name: str, tmp_path: Path) -> None:
+    key = {
+        "knot": f"key:\n  - id: xfr\n    algorithm: hmac-sha256\n    secret: {SECRET}\n",
+        "nsd": f'key:\n    name: "xfr"\n    algorithm: hmac-sha256\n    secret: "{SECRET}"\n',
+    }
+    (tmp_path / "key").write_text(key[name])
+    texts = []
+    for host in ("hosta", "hostb"):
+        site = describe(
+            msgspec.structs.replace(SETTINGS, host=host),
+            "",
+            SERVERS[name],
+            key_file=str(tmp_path / "key"),
+            folder="/etc/pyvirt/dns",
+        )
+        texts.append(SERVERS[name].text(site))
+    once = re.sub(r"(?m)^include: .*$", "", texts[1])
+    (tmp_path / "conf").write_text(texts[0] + once)
+    conf = str(tmp_path / "conf")
+    check = {"knot": ["knotc", "-c", conf, "conf-check"], "nsd": ["nsd-checkconf", conf]}
+    HERE.run([*UNPACKED.before, *check[name]])
 
 
 def test_a_default_bind_would_keep_a_dead_host_for_800_seconds(pair: Pair) -> None:

@@ -19,7 +19,8 @@ min-retry-time 5;
 // 20 questions for serials a second are the default: hosts that change at once would wait.
 serial-query-rate 1000;
 {_transfers(site)}{_catalog_zones(site) if site.catalog else ""}
-// 3. Outside of it (Debian: /etc/bind/named.conf.local):
+// 3. Outside of it (Debian: /etc/bind/named.conf.local). If there are several hosts, the line with
+//    the key and part 2 are there once:
 
 include "{site.key_file}";
 {"".join(_zone(site, zone) for zone in _written(site))}\

@@ -12,13 +12,13 @@ CONVERT = (
 
 def text(site: Site) -> str:
     """One part, for the end of knot.conf."""
-    remotes = [f"leasewatch-{number}" for number in range(1, len(site.primaries) + 1)]
+    remotes = [f"{site.label}-{number}" for number in range(1, len(site.primaries) + 1)]
     return f"""\
 # For Knot DNS 3.2 or newer: a secondary of {site.apex}.
 # 1. Copy {site.source_file} to the name server and give it Knot's format there:
 #    {CONVERT.format(key=site.key, file=site.key_file)}
 #    Owner root:knot, mode 0640; then remove the copy.
-# 2. At the end of /etc/knot/knot.conf:
+# 2. At the end of /etc/knot/knot.conf (the line with the key once, if there are several hosts):
 
 include: {site.key_file}
 
@@ -27,16 +27,16 @@ include: {site.key_file}
 remote:
 {"".join(_remote(site, number) for number in range(len(remotes)))}
 acl:
-  - id: leasewatch-notify
+  - id: {site.label}-notify
     address: [{", ".join(dict.fromkeys(one.address for one in site.primaries))}]
     key: {site.key}
     action: notify
 
 # The journal holds the zones: no zone file has to be written at each change.
 template:
-  - id: leasewatch
+  - id: {site.label}
     master: [{", ".join(remotes)}]
-    acl: leasewatch-notify
+    acl: {site.label}-notify
     zonefile-sync: -1
     zonefile-load: none
     journal-content: all
@@ -50,7 +50,7 @@ zone:
 def _remote(site: Site, number: int) -> str:
     place = site.primaries[number]
     return f"""\
-  - id: leasewatch-{number + 1}
+  - id: {site.label}-{number + 1}
     address: {place.address}@{place.port}
     key: {site.key}
     block-notify-after-transfer: on
@@ -62,9 +62,9 @@ def _zones(site: Site) -> list[str]:
         return [
             f"""\
   - domain: {site.catalog}
-    template: leasewatch
+    template: {site.label}
     catalog-role: interpret
-    catalog-template: leasewatch
+    catalog-template: {site.label}
 """
         ]
-    return [f"  - domain: {zone}\n    template: leasewatch\n" for zone in site.zones]
+    return [f"  - domain: {zone}\n    template: {site.label}\n" for zone in site.zones]

@@ -17,7 +17,8 @@ def text(site: Site) -> str:
 # 1. Copy {site.source_file} to the name server and give it NSD's format there:
 #    {CONVERT.format(key=site.key, file=site.key_file)}
 #    Owner root:nsd, mode 0640; then remove the copy.
-# 2. In /etc/nsd/nsd.conf.d/leasewatch.conf:
+# 2. In /etc/nsd/nsd.conf.d/{site.label}.conf (the line with the key once, if there are several
+#    hosts):
 
 include: "{site.key_file}"
 
@@ -26,7 +27,7 @@ server:
     xfrd-reload-timeout: 0
 
 pattern:
-    name: "leasewatch"
+    name: "{site.label}"
     zonefile: "%s.zone"
 {"".join(_primary(site, number) for number in range(len(site.primaries)))}
 {"".join(_zones(site))}\
@@ -49,10 +50,10 @@ def _zones(site: Site) -> list[str]:
 zone:
     name: "{site.catalog}"
     catalog: consumer
-    catalog-member-pattern: "leasewatch"
-    include-pattern: "leasewatch"
+    catalog-member-pattern: "{site.label}"
+    include-pattern: "{site.label}"
 
 """
         ]
-    made = '    include-pattern: "leasewatch"'
+    made = f'    include-pattern: "{site.label}"'
     return [f'zone:\n    name: "{zone}"\n{made}\n\n' for zone in site.zones]

@@ -9,14 +9,12 @@ _KEY = r"""$(sed -nE 's/^\s*(algorithm|secret) "?([^";]*)"?;/\2/p' {file})"""
 
 def text(site: Site) -> str:
     """Lines for pdns.conf, and commands."""
-    sources = ",".join(dict.fromkeys(one.address for one in site.primaries))
     return f"""\
 # For PowerDNS 4.7 or newer: a secondary of {site.apex}. It needs a
 # backend that can make zones: gsqlite3, gmysql, gpgsql or lmdb.
-# 1. In /etc/powerdns/pdns.d/leasewatch.conf, then systemctl restart pdns:
+# 1. In /etc/powerdns/pdns.d/leasewatch.conf, once for all hosts, then systemctl restart pdns:
 
 secondary=yes
-allow-notify-from={sources}
 # PowerDNS looks only so often which NOTIFY it has got: names follow a change after up to 1 s.
 xfr-cycle-interval=1
 

@@ -31,6 +31,11 @@ class Site(NamedTuple):
     key_file: str
     """The file of the key on the name server."""
 
+    @property
+    def label(self) -> str:
+        """What its parts are called, so that those of several hosts have different names."""
+        return f"leasewatch-{self.apex.partition('.')[0]}"
+
 
 class Server(NamedTuple):
     """A name server that there is a configuration for."""

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing
 from ipaddress import ip_interface
+from itertools import islice
 from typing import Final
 
 from leasewatch.api.backlog import Backlog
@@ -47,6 +48,8 @@ class Records:
         """Changed, and not yet in a reply."""
         self._networks: list[RecordNetwork] = []
         self._blocked: list[str] = []
+        self._rules_due = False
+        """The rules may have changed since the last reply."""
         self._soon: asyncio.Handle | None = None
 
     async def follow(self) -> AsyncIterator[bytes]:
@@ -72,6 +75,7 @@ class Records:
     def rules_changed(self) -> None:
         """Networks, or names that others may not have, may have changed."""
         if self._readers:
+            self._rules_due = True
             self._look_soon()
 
     def _begin(self) -> None:
@@ -105,8 +109,10 @@ class Records:
         self._soon = None
         if not self._readers:
             return
-        some = [(name, self._names.pop(name)) for name in list(self._names)[:PAGE]]
-        networks, blocked = self._rules()
+        first = list(islice(self._names, PAGE))
+        some = [(name, self._names.pop(name)) for name in first]
+        networks, blocked = self._rules() if self._rules_due else (self._networks, self._blocked)
+        self._rules_due = False
         if some or (networks, blocked) != (self._networks, self._blocked):
             reply = _encoded(
                 [named_records(name, records) for name, records in some],

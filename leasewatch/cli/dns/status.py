@@ -80,14 +80,16 @@ def _rows(found: DnsStatus, now: float) -> Iterator[dict[str, object]]:
     for zone in found.zones:
         yield _row("zone", zone.zone, zone.serial, zone.names)
         for one in zone.secondaries:
-            error = None if one.serial == zone.serial else "has not asked for the last serial"
+            error = None
+            if one.serial != zone.serial:
+                error = "has never asked" if one.serial is None else "lacks the last serial"
             asked = _age(one.asked, now)
             yield _row("secondary", f"  {one.address}", one.serial, None, asked, error)
     for peer in found.peers:
         error = _joined(peer.error, peer.hint)
         yield _row("peer", peer.host, peer.serial, peer.names, _age(peer.checked, now), error)
     for export in found.exports:
-        waits = f"{export.queued} names wait" if export.queued else None
+        waits = f"names that wait: {export.queued}" if export.queued else None
         error = _joined(waits, export.error, export.hint)
         name = f"{export.zone} at {export.server}"
         yield _row("export", name, None, export.names, _age(export.sent, now), error)

@@ -14,6 +14,7 @@ import msgspec
 from leasewatch import addresses, settings
 from leasewatch.api.interface import Address, Entry, ResolveReply
 from leasewatch.model import Trust
+from leasewatch.names import labels
 from leasewatch.paths import Paths
 from nss_pyvirt import snapshot
 from nss_pyvirt.snapshot import Host
@@ -83,6 +84,18 @@ def rows(paths: Paths) -> Iterator[Row]:
     shorts = {name._replace(name=name.name.rpartition(".")[0]) for name in known}
     for name in known.keys() - shorts:
         yield from _rows(name, known)
+
+
+def namesakes(paths: Paths, query: str) -> list[Entry]:
+    """Names of other hosts that `query` may have meant, as candidates that were refused."""
+    wanted = labels.fold(query)
+    return [
+        msgspec.structs.replace(
+            row.entry, verdict="refused", reason=f"on host {row.host} it is {row.full_name}"
+        )
+        for row in rows(paths)
+        if row.entry.name == wanted
+    ]
 
 
 def split(name: str, site: str) -> SiteName | None:

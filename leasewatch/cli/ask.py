@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, Final, TypeVar
 
-    from leasewatch.api.interface import ResolveReply
+    from leasewatch.api.interface import Entry, ResolveReply
     from leasewatch.history.rows import Event, HistoryParameters, Holding
 
     _T = TypeVar("_T")
@@ -130,6 +130,8 @@ def resolve(paths: Paths, query: str, down: NoServiceError | None = None) -> Res
         if found := _elsewhere(paths, query):
             return found
         if isinstance(error, client.NoSuchNameError) and not error.candidates:
+            if others := _namesakes(paths, query):
+                raise client.NoSuchNameError(query, others) from None
             error.hint = hint(paths, query) or error.hint
         raise
 
@@ -144,6 +146,18 @@ def _elsewhere(paths: Paths, query: str) -> ResolveReply | None:
         return site_names.resolve(paths, query, time.time())
     except UserError:  # the module ignores a damaged table, too
         return None
+
+
+def _namesakes(paths: Paths, query: str) -> Sequence[Entry]:
+    """Names of other hosts that do not answer alone."""
+    if not paths.peers_snapshot.exists():
+        return []
+    from leasewatch.api import site_names  # noqa: PLC0415  start-up time
+
+    try:
+        return site_names.namesakes(paths, query)
+    except UserError:
+        return []
 
 
 def hint(paths: Paths, unknown: str) -> str:

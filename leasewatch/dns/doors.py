@@ -15,7 +15,7 @@ from leasewatch.dns.export import Export
 from leasewatch.dns.hub import Hub
 from leasewatch.dns.own_zones import OwnZones
 from leasewatch.dns.part import Part
-from leasewatch.dns.peers import Peers
+from leasewatch.dns.peers import NoPeers, Peers
 from leasewatch.dns.responder import Handler
 from leasewatch.dns.secondaries import Secondaries
 from leasewatch.dns.server import Server
@@ -37,7 +37,7 @@ def parts(settings: DnsSettings, table: NameTable, paths: Paths) -> list[Part]:
     transfer: Handler = _not_ours
     notified: Handler = _not_ours
     if not settings.pull:
-        paths.peers_snapshot.unlink(missing_ok=True)
+        found.append(NoPeers(paths))
     elif key is not None:
         hub = Hub(settings, zones) if settings.catalog == "hub" else None
         peers = Peers(settings, table, paths, key, hub.changed if hub is not None else None)

@@ -47,6 +47,17 @@ Changed = Callable[[PeerZone, set[str]], None]
 _LOG = logging.getLogger(__name__)
 
 
+class NoPeers(Part):
+    """Removes the table that earlier settings left."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._path = paths.peers_snapshot
+
+    def start(self) -> None:
+        """Remove it; the parts of the earlier settings have stopped."""
+        self._path.unlink(missing_ok=True)
+
+
 class Peers(Part):
     """All peers. `changed` is called after each transfer, with the names that changed, if any."""
 

@@ -146,3 +146,20 @@ def test_list_all_hosts_without_peers_says_what_to_set(
     assert "no other host is known" in err
     assert 'pull = ["HOST ADDRESS"]' in err
     assert os.uname().nodename.partition(".")[0].lower() in out
+
+
+def test_a_name_that_does_not_answer_alone_is_explained(
+    site: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run(site, capsys, "ip", "Kiosk")
+    assert code == 3
+    full = f"kiosk.dmz.hostb.{SITE}"
+    assert f'no host has the name or address "Kiosk": on host hostb it is {full}' in err
+    assert "hint: leasewatch resolve Kiosk --explain" in err
+    code, out, _ = run(site, capsys, "resolve", "kiosk", "--explain", "-c", "name,state,reason")
+    assert code == 3
+    assert out.splitlines()[1].split(maxsplit=2) == [
+        "kiosk",
+        "refused",
+        f"on host hostb it is {full}",
+    ]

@@ -15,6 +15,7 @@ import pytest
 
 from leasewatch.daemon.dns_settings import DnsSettings
 from leasewatch.dns import doors
+from leasewatch.dns.peers import NoPeers
 from nss_pyvirt import snapshot
 from tests.leasewatch.dns.asking_zones import KEY
 from tests.leasewatch.dns.here import FAR, Here, notify
@@ -177,7 +178,10 @@ async def test_a_peer_that_is_taken_out_of_the_settings_has_no_names(tmp_path: P
         async with here.pulling(other):
             assert here.ask(FAR) == []
             assert here.ask("db") == ["10.2.0.5"]
-    doors.parts(DnsSettings(), here.table, here.paths)
+    for part in doors.parts(DnsSettings(), here.table, here.paths):
+        assert here.paths.peers_snapshot.exists() or not isinstance(part, NoPeers)
+        part.start()
+        await part.stop()
     assert not here.paths.peers_snapshot.exists()
 
 

@@ -28,6 +28,8 @@ class Counts:
     """Runs of a command that is timed as a whole."""
     site_hosts: int
     """Hosts of the site whose zones name servers get."""
+    expire_s: int
+    """The expire of a dead host's SOA, at least 10: BIND's least refresh and retry."""
 
 
 FULL = Counts(
@@ -41,6 +43,7 @@ FULL = Counts(
     idle_s=60,
     processes=15,
     site_hosts=50,
+    expire_s=40,
 )
 QUICK = Counts(
     rounds=2,
@@ -53,4 +56,5 @@ QUICK = Counts(
     idle_s=0.5,
     processes=2,
     site_hosts=3,
+    expire_s=10,
 )

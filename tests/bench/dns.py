@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tests.bench import dns_hook, dns_primary, dns_server, dns_site, dns_zones
+from tests.bench import dns_expiry, dns_hook, dns_primary, dns_server, dns_site, dns_zones
 from tests.bench.counts import Counts
 from tests.bench.table import Row, Table
 
@@ -17,6 +17,8 @@ PARTS: tuple[Callable[[Path, Counts], Iterable[Row]], ...] = (
     dns_server.measure,
     dns_primary.measure,
     dns_site.measure,
+    dns_site.measure_large,
+    dns_expiry.measure,
     dns_zones.measure,
 )
 """Each gets the folder for its files and makes rows; add yours here, and its rows to

@@ -29,25 +29,32 @@ class Askers:
     def __init__(self, sockets: Mapping[str, socket.socket]) -> None:
         self._sockets = sockets
 
-    def until_answered(
-        self, name: str, since: float, *, answered: bool = True, seconds: float = 60
-    ) -> dict[str, float]:
+    def until_answered(self, name: str, since: float, *, seconds: float = 60) -> dict[str, float]:
         """Seconds from `since` (time.perf_counter) until each server has an answer.
 
-        Not `answered`: until none of them has one any more. BenchError after so many `seconds`.
+        BenchError after so many `seconds`.
         """
-        query = dns.message.make_query(name, "A", flags=0, use_edns=False).to_wire()
+        query = _query(name)
         waiting = dict(self._sockets)
         lags: dict[str, float] = {}
         while waiting:
             for label, asker in list(waiting.items()):
-                if _has_answer(asker, query) == answered:
+                if _has_answer(asker, query):
                     lags[label] = time.perf_counter() - since
                     del waiting[label]
             if waiting and time.perf_counter() - since > seconds:
                 raise BenchError(f"{name}: no news at {', '.join(waiting)} in {seconds:g} s")
             time.sleep(_PAUSE)
         return lags
+
+    def without_answer(self, name: str) -> list[str]:
+        """The labels of the servers that have no answer now."""
+        query = _query(name)
+        return [label for label, asker in self._sockets.items() if not _has_answer(asker, query)]
+
+
+def _query(name: str) -> bytes:
+    return dns.message.make_query(name, "A", flags=0, use_edns=False).to_wire()
 
 
 def _has_answer(asker: socket.socket, query: bytes) -> bool:

@@ -159,7 +159,7 @@ def site(folder: Path, links: Sequence[Links], leases: Sequence[int]) -> Iterato
     folder.mkdir()
     (folder / "site.key").write_text(KEY)
     made = [Host(at, folder, count) for at, count in enumerate(leases)]
-    script = "ip address add $1/32 dev lo"
+    script = "ip address replace $1/32 dev lo"
     for address in (SERVERS, *(host.address for host in made)):
         subprocess.run(["sh", "-ec", script, "site", address], check=True)
     with ExitStack() as stack:

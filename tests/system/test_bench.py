@@ -104,16 +104,26 @@ _EXPECTED = {
         for label in ("BIND", "Knot")
         for row in (
             "{} starts with nothing -> 3 x 400 names answer",
-            "lease write -> {} answers, p50",
-            "lease write -> {} answers, p99",
+            "lease write -> {}, p50",
+            "lease write -> {}, p99",
             "link back after 2 to 10 s -> {} answers, longest",
         )
     }
     | {
         "lease write -> another host's NSS, p50": 1,
         "lease write -> another host's NSS, p99": 3,
-        "memory of leasewatch dns that pulls all peers": 1,
-        "memory of leasewatch dns that pulls none": 1,
+        "memory of leasewatch dns that pulls all peers, 1,000 names in the site": 1,
+        "memory of leasewatch dns that pulls none, 1,000 names in the site": 1,
+    }
+    | {
+        f"1,800 names on 3 hosts: lease write -> {label}, p50 / p99": 1
+        for label in ("BIND", "Knot", "another host's NSS")
+    }
+    | {
+        "host dead, SOA expire 10 s: BIND drops its names": 3,
+        "host dead, SOA expire 10 s: Knot drops its names": 3,
+        "host dead, SOA expire 10 s: NSD drops its names": 3,
+        "host dead, SOA expire 10 s: PowerDNS drops its names": 1,
     }
     | {
         "hook: a known name, p50": 1,

@@ -178,7 +178,7 @@ def _key_faults(settings: DnsSettings) -> Faults:
 def _mutual_faults(settings: DnsSettings) -> Faults:
     """Faults of keys that need each other."""
     if settings.site and not settings.key:
-        yield "site", "needs key: zones leave this host only signed; leasewatch dns key makes one"
+        yield "site", 'needs key = "site", for transfers are signed: sudo leasewatch dns key site'
     yield from _twice(settings)
     if settings.pull and not settings.site:
         yield "pull", "needs site: a peer's names are below HOST.vm.SITE"

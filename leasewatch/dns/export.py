@@ -16,6 +16,7 @@ from leasewatch.dns.update_plan import Owner
 from leasewatch.dns.update_server import UpdateServer
 from leasewatch.dns.updates import Exporter
 from leasewatch.paths import Paths
+from nss_pyvirt.errors import UserError
 
 
 class Export(Part):
@@ -68,7 +69,14 @@ def withdraw(settings: DnsSettings, owner: Owner, paths: Paths) -> list[tuple[st
     server = server_of(settings, paths)
     notes = Notes(paths.dns_state, server.zone)
     notes.read()
+    is_ours = owner.id == owner_of(settings, paths).id
     result = asyncio.run(updater.withdraw(server, owner, notes))
-    if all(is_gone for _, is_gone in result) and owner == owner_of(settings, paths):
+    if not is_ours and not server.gives_transfers:
+        what = f"{server.shown} gives no transfer, so the names of other hosts are not known"
+        raise UserError(what, "leasewatch dns setup bind shows allow-transfer", "invalid")
+    if not is_ours and not result:
+        what = f"{server.zone} has no names of a host with the id {owner.id}"
+        raise UserError(what, f"dig _pyvirt.NAME.{server.zone} TXT", "not-found")
+    if is_ours and all(is_gone for _, is_gone in result):
         notes.forget()
     return result

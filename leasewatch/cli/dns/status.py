@@ -13,7 +13,7 @@ from leasewatch.paths import Paths
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame, show, table
 
-_COLUMNS = ("what", "name", "serial", "names", "age", "error")
+_COLUMNS = ("what", "item", "serial", "names", "age", "error")
 _WIDE = {"names": 60, "age": 50}
 """The least width of a terminal that shows these."""
 
@@ -33,7 +33,7 @@ def command(paths: Paths, output: str) -> None:
     frame.write(table.plain({"what": [*lines], "how": [*lines.values()]}))
     rows = list(_rows(found, time.time()))
     if rows:
-        frame.write("\n" + frame.render(rows, _COLUMNS, "table", name="name", wide=_WIDE))
+        frame.write("\n" + frame.render(rows, _COLUMNS, "table", name="item", wide=_WIDE))
 
 
 def ask(paths: Paths) -> DnsStatus:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from leasewatch.daemon.dns_settings import DnsSettings, Place
 from leasewatch.dns import source_address
@@ -86,13 +86,17 @@ def describe(
     )
 
 
+_LISTEN: Final = 'listen = ["10.99.0.2"] below [dns]'
+_NOTIFY: Final = 'notify = ["10.99.0.3"] below [dns]'
+
+
 def _check(settings: DnsSettings, *, has_primaries: bool) -> None:
     """Raise UserError if the settings lack what every name server needs."""
     wanted = {
-        "site": (settings.site, 'write site = "example.org" below [dns]'),
-        "key": (settings.key, "sudo leasewatch dns key site; then write key = site below [dns]"),
-        "listen": (settings.listen, "write the address that the name servers ask below [dns]"),
-        "notify": (settings.notify, "write the addresses of the name servers there"),
+        "site": (settings.site, 'write site = "example.org" below [dns], or set [dns.update]'),
+        "key": (settings.key, 'sudo leasewatch dns key site; then write key = "site" below [dns]'),
+        "listen": (settings.listen, f"write {_LISTEN}: the address that the name servers ask"),
+        "notify": (settings.notify, f"write {_NOTIFY}: the addresses of the name servers"),
     }
     for key, (value, hint) in wanted.items():
         if not value and not (key == "notify" and has_primaries):

@@ -103,6 +103,8 @@ def test_the_names_of_a_host_that_does_not_come_back_are_removed_by_its_id(
     assert main(["dns", "withdraw", "--id", number], host.paths) == 0
     assert capsys.readouterr().out == f"1 name removed from {ZONE}\n"
     assert zone_of(server) == FOREIGN
+    assert main(["dns", "withdraw", "--id", number], host.paths) == 1
+    assert f"{ZONE} has no names of a host with the id {number}" in capsys.readouterr().err
 
 
 def test_cloned_machines_with_names_of_their_own_are_two_owners(tmp_path: Path) -> None:

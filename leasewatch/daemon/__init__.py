@@ -1,7 +1,7 @@
 """What a long-running process needs from the system, and knows nothing of leases.
 
 In: the environment, the kernel. Out: log lines (`logs`), sd_notify(3) messages, timers (`alarm`),
-an unprivileged account.
+sockets that systemd has made (`activation`), an unprivileged account.
 
 - The service runs as the user leasewatch with CAP_DAC_READ_SEARCH only. Started as root, it becomes
   that user before it opens anything (`account`).

@@ -17,6 +17,7 @@ from leasewatch.api.admin_interface import STATUS
 from leasewatch.daemon import activation
 from leasewatch.dns import hook
 from leasewatch.model import DomainState, Nic
+from nss_pyvirt.snapshot import Address, Host, encode
 from tests.leasewatch.dns.hooking import AAAA, PTR, A, Peer, Sockets, data
 from tests.leasewatch.serving import Dnsmasq, Served
 from tests.waiting import wait_for
@@ -88,6 +89,25 @@ def test_a_new_lease_and_its_end_are_in_the_next_answer(
         dnsmasq.rewrite()
         lab.await_answer("late")
         assert peer.resolve("late.lab.internal", A) == {"rcode": 3}
+
+
+def test_the_sites_names_come_after_ours_and_unknown_ones_are_left_to_dns(
+    lab: Served, sockets: Sockets
+) -> None:
+    ends = int(time.time()) + 600
+    names = {"web1": "10.5.0.1", "web1.hostb.vm.example.org": "10.5.0.1", "far": "10.5.0.2"}
+    hosts = [
+        Host((name,), (Address(socket.AF_INET, socket.inet_aton(address), ends),))
+        for name, address in names.items()
+    ]
+    lab.paths.peers_snapshot.parent.mkdir()
+    lab.paths.peers_snapshot.write_bytes(encode(hosts, generation=1, published=0))
+    with sockets.peer() as peer:
+        assert data(peer.resolve("web1", A)) == ["10.0.0.1"]
+        assert data(peer.resolve("far", A)) == ["10.5.0.2"]
+        assert data(peer.resolve("web1.hostb.vm.example.org", A)) == ["10.5.0.1"]
+        assert data(peer.resolve("2.0.5.10.in-addr.arpa", PTR)) == ["far."]
+        assert peer.resolve("nope.hostb.vm.example.org", A) == {}
 
 
 def test_a_filter_is_sent_again_when_it_changes_and_is_never_final(

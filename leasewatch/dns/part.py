@@ -8,12 +8,13 @@ from leasewatch.api.dns_interface import DnsStatus
 class Part:
     """One door, or what stands behind one. All of it is called in the event loop.
 
-    A part is made for one version of the settings. When they change, the process stops all parts
-    and makes new ones; the table of names stays.
+    A part is made for one version of the settings, and reads its keys then: it raises UserError for
+    what only the owner can correct. When the settings change, the process makes new parts, stops
+    the former ones and starts the new ones. The table of names stays.
     """
 
     def start(self) -> None:
-        """Begin; the table may be empty. Raises UserError for what only the owner can correct."""
+        """Begin; the table may be empty. What may work later is tried again, and logged."""
 
     async def stop(self) -> None:
         """Close every socket, end every task, and leave what others have as it is."""

@@ -22,11 +22,13 @@ from leasewatch.api.turns import Turns
 from leasewatch.config import Config
 from leasewatch.daemon import logs, memory, notify
 from leasewatch.daemon.counters import Counters
+from leasewatch.daemon.dns_settings import DnsSettings
 from leasewatch.daemon.logs import fields
-from leasewatch.dns import doors
+from leasewatch.dns import doors, keys
 from leasewatch.dns.following import Following
 from leasewatch.dns.part import Part
 from leasewatch.dns.table import NameTable
+from leasewatch.files.reading import Signature, signature
 from leasewatch.paths import Paths
 from nss_pyvirt import __version__
 from nss_pyvirt.errors import UserError
@@ -44,6 +46,7 @@ class Process:
         self._table = NameTable()
         self._following = Following(paths.varlink, self._table, self._changed)
         self._parts: list[Part] = []
+        self._known_keys: list[Signature | None] = []
         self._ready = False
         self._reloads = asyncio.Event()
         self._stop = asyncio.Event()
@@ -63,7 +66,8 @@ class Process:
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reloads.set)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # the command blocks it
-        await self._use(wanted(self._paths))
+        config = wanted(self._paths)
+        await self._use(config, doors.parts(config.dns, self._table, self._paths))
         self._varlink.start()
         tasks = [
             asyncio.create_task(work())
@@ -107,28 +111,41 @@ class Process:
             self._report_ready()
 
     async def _reload(self, found: Config) -> None:
-        """Use new settings; the previous ones if their keys have a fault, or a port is taken."""
-        before = self._config
+        """Use new settings, or keep the previous ones if a key has a fault.
+
+        The parts stay if neither [dns] nor a key has changed: clients keep their connections.
+        """
         try:
-            await self._use(found)
+            if (found.dns, self._key_files(found.dns)) != (self._config.dns, self._known_keys):
+                made = doors.parts(found.dns, self._table, self._paths)
+                await self._use(found, made)
+            else:
+                self._set(found)
             _LOG.info("reloaded %s", fields(path=self._paths.config))
         except UserError as error:
             shown = fields(why=error.what, hint=error.hint)
             _LOG.error("reload failed, keeping the previous settings %s", shown)
-            await self._use(before)
 
-    async def _use(self, config: Config) -> None:
-        """Stop all parts, and make those of these settings."""
-        made = doors.parts(config.dns, self._table, self._paths)
+    async def _use(self, config: Config, made: list[Part]) -> None:
+        """Start these parts in place of the former ones."""
         await self._stop_parts()  # before the new ones listen on the same ports
-        self._config = config
-        logs.set_level(config.log.level)
-        self._peers.limits = config.api
+        self._set(config)
+        self._known_keys = self._key_files(config.dns)
         for part in made:
             self._parts.append(part)
             part.start()
         if self._following.began:
             self._changed(set(self._table.records))
+
+    def _set(self, config: Config) -> None:
+        self._config = config
+        logs.set_level(config.log.level)
+        self._peers.limits = config.api
+
+    def _key_files(self, wanted: DnsSettings) -> list[Signature | None]:
+        """Which versions of the keys are there now."""
+        named = (wanted.key, wanted.update.key)
+        return [signature(keys.path_of(self._paths.dns_keys, name)) for name in named if name]
 
     async def _stop_parts(self) -> None:
         """Those that use others first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -118,3 +119,43 @@ def test_a_key_that_others_can_read_is_one_line_and_the_previous_settings_stay(h
     host.dns.reload()
     host.dns.await_said(f"other users can read the key {key}")
     assert host.answers("web1") == ["10.0.0.1"]
+
+
+def test_a_key_in_use_that_others_can_read_now_is_no_reason_to_end(host: Host) -> None:
+    host.site()
+    host.start()
+    keys.path_of(host.served.paths.dns_keys, "site").chmod(0o644)
+    host.dns.reload()
+    host.dns.await_said("reload failed, keeping the previous settings")
+    assert host.dns.await_status(lambda now: now.zones)
+
+
+def test_a_reload_of_other_settings_leaves_the_doors_open(host: Host) -> None:
+    host.settings("")
+    host.start()
+    with socket.create_connection(("127.0.0.1", host.port), SECONDS) as client:
+        host.settings('[log]\nlevel = "debug"\n')
+        host.dns.reload()
+        host.dns.await_said("reloaded path=")
+        query = dns.message.make_query("web1", "A")
+        dns.query.send_tcp(client, query)
+        reply, _ = dns.query.receive_tcp(client, time.time() + SECONDS)
+        assert reply.answer
+    assert host.dns.said().count("listening address=") == 1
+
+
+def test_a_new_key_under_the_same_name_is_used_after_a_reload(host: Host) -> None:
+    host.site()
+    host.start()
+    path = keys.path_of(host.served.paths.dns_keys, "site")
+    path.unlink()
+    keys.make(path.parent, "site")
+    key = keys.load(path.parent, "site")
+    query = dns.message.make_query("hosta.vm.example.org", "SOA")
+    query.use_tsig({key.name: key}, key.name)
+    with pytest.raises(dns.tsig.PeerBadSignature):
+        dns.query.udp(query, "127.0.0.1", SECONDS, host.port)
+    host.dns.reload()
+    host.dns.await_said("reloaded path=")
+    host.dns.await_status(lambda now: now.zones)
+    assert dns.query.udp(query, "127.0.0.1", SECONDS, host.port).answer

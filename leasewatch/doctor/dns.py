@@ -61,7 +61,7 @@ def judge(settings: DnsSettings, served: DnsStatus, now: float) -> Iterator[Row]
             what = f"nothing answers at {place}: another program listens there"
             yield Row("bad", SUBJECT, what, f"sudo ss -lnptu sport = {place.port}")
     for zone in served.zones:
-        yield from _judge_zone(zone, now)
+        yield from _judge_zone(zone, now, is_early=served.uptime < _OLD)
     for peer in served.peers:
         yield from _judge_peer(peer, now)
     for export in served.exports:
@@ -82,20 +82,21 @@ def judge_keys(keys: Sequence[KeyFile]) -> Iterator[Row]:
     for key in keys:
         if not key.mode:
             name = key.path.rpartition("/")[2].removesuffix(".key")
-            yield Row(
-                "bad", SUBJECT, f"there is no key {key.path}", f"sudo leasewatch dns key {name}"
-            )
+            fix = f"copy it from another host, or make one: sudo leasewatch dns key {name}"
+            yield Row("bad", SUBJECT, f"there is no key {key.path}", fix)
         elif key.mode & 0o077:
             what = f"other users can read the key {key.path}, and may have copied it"
             fix = f"sudo chown {DNS_USER}: {key.path} && sudo chmod 600 {key.path}"
             yield Row("bad", SUBJECT, what, fix)
 
 
-def _judge_zone(zone: ZoneEntry, now: float) -> Iterator[Row]:
+def _judge_zone(zone: ZoneEntry, now: float, *, is_early: bool) -> Iterator[Row]:
+    """`is_early`: those that have the zone already may not have asked yet."""
     for one in zone.secondaries:
         if one.serial is None or one.asked is None:
-            what = f"{one.address} gets NOTIFY of {zone.zone}, and has never asked for it"
-            yield Row("warn", SUBJECT, what, "leasewatch dns setup prints what it needs")
+            if not is_early:
+                what = f"{one.address} gets NOTIFY of {zone.zone}, and has not asked for it"
+                yield Row("warn", SUBJECT, what, "leasewatch dns setup prints what it needs")
         elif one.serial != zone.serial and now - one.asked > _OLD:
             what = f"{one.address} has not asked for {zone.zone} for {show.age(one.asked, now)}"
             yield Row("warn", SUBJECT, f"{what}: it has serial {one.serial}", _STATUS)

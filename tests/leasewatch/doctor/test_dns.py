@@ -28,7 +28,7 @@ LISTENS = ["127.0.0.1:5300", "10.99.0.2:53"]
 
 
 def _served(**fields: Any) -> DnsStatus:
-    given = {"version": "1", "pid": 1, "uptime": 9.0, "follows": True, "names": 2}
+    given = {"version": "1", "pid": 1, "uptime": 900.0, "follows": True, "names": 2}
     return DnsStatus(**{**given, "listens": LISTENS, **fields})
 
 
@@ -100,7 +100,7 @@ def test_a_process_that_does_not_run_is_bad() -> None:
         (
             {"zones": [_zone(None, None)]},
             (
-                "warn: 10.99.0.3 gets NOTIFY of hosta.vm.test, and has never asked for it"
+                "warn: 10.99.0.3 gets NOTIFY of hosta.vm.test, and has not asked for it"
                 " -> leasewatch dns setup prints what it needs"
             ),
         ),
@@ -148,6 +148,11 @@ def test_each_fault_of_the_process_is_one_row(fields: dict[str, Any], row: str) 
 
 def test_a_secondary_is_late_only_after_some_time() -> None:
     (row,) = _check(_served(zones=[_zone(6, NOW - 5)]))
+    assert row.state == "ok"
+
+
+def test_a_secondary_that_has_the_zone_need_not_ask_right_after_a_start() -> None:
+    (row,) = _check(_served(zones=[_zone(None, None)], uptime=9.0))
     assert row.state == "ok"
 
 

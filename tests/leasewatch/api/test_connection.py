@@ -51,12 +51,12 @@ class Wire(asyncio.Transport):
 class Served:
     """A connection whose calls are noted; `answer` tells whether at once."""
 
-    def __init__(self, *, at_once: bool = True) -> None:
+    def __init__(self, *, at_once: bool = True, keep_idle: bool = False) -> None:
         self.calls: list[bytes] = []
         self.wire = Wire()
         self.faulty: bool | None = None
         self._at_once = at_once
-        self.connection = Connection(self._ready, self._ended)
+        self.connection = Connection(self._ready, self._ended, keep_idle=keep_idle)
         self.connection.connection_made(self.wire)
 
     def _ready(self, connection: Connection) -> None:
@@ -195,6 +195,26 @@ def test_an_idle_peer_is_cut_off(monkeypatch: pytest.MonkeyPatch, sent: bytes) -
     async def scenario() -> None:
         served = Served()
         served.receive(sent)
+        async with asyncio.timeout(60):
+            await served.wire.over.wait()
+        served.lose()
+        assert served.faulty is True
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("before", [b"", b"call\0"])
+def test_where_it_is_wanted_a_peer_may_be_silent_but_only_between_two_calls(
+    monkeypatch: pytest.MonkeyPatch, before: bytes
+) -> None:
+    monkeypatch.setattr(connections, "IDLE_SECONDS", 0.05)
+
+    async def scenario() -> None:
+        served = Served(keep_idle=True)
+        served.receive(before)
+        await asyncio.sleep(0.2)
+        assert not served.wire.ended
+        served.receive(b"half")
         async with asyncio.timeout(60):
             await served.wire.over.wait()
         served.lose()

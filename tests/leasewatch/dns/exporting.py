@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import re
+import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,19 +24,13 @@ from leasewatch.dns.update_server import UpdateServer
 from leasewatch.dns.updates import Exporter
 from leasewatch.model import Trust
 from tests.leasewatch.dns import tables
-from tests.name_servers import BIND, Engine, NameServer, running
+from tests.name_servers import BIND, KNOT, Engine, NameServer, running
 from tests.waiting import wait_for
 
 ZONE = "vms.test"
 SECRET = b"a secret of 32 bytes for a test."
-FILE = f"""$ORIGIN {ZONE}.
-$TTL 60
-@ SOA ns1 host 1 60 30 600 5
-@ NS ns1
-ns1 A 127.0.0.1
-mail A 192.0.2.1
-mail MX 10 mail
-"""
+FOREIGN_LINES = "mail A 192.0.2.1\nmail MX 10 mail\n"
+"""What is added to the file that the printed command makes."""
 FOREIGN = {"ns1 A 127.0.0.1", "mail A 192.0.2.1", "mail MX 10 mail.vms.test."}
 """What is in the file, as `zone_of` shows it."""
 SETTINGS = Update(server="127.0.0.1", zone=ZONE, key="update")
@@ -64,25 +61,34 @@ def set_name(
 def serving(
     engine: Engine, folder: Path, change: tuple[str, str] = ("", "")
 ) -> Iterator[NameServer]:
-    """A primary of the zone, with the configuration that `leasewatch dns setup` prints.
+    """A primary of the zone, made with the configuration and the commands that `setup` prints.
 
     `change`: a text of the configuration, and what replaces it.
     """
-    secret = base64.b64encode(SECRET).decode()
-    if engine is BIND:
-        text = setup_update.bind(SETTINGS, "/etc/pyvirt/dns").replace("/etc/bind", str(folder))
-        text = text.replace("/var/lib/bind", str(folder))
-        files = {"update.key": f'key "update" {{ algorithm hmac-sha256; secret "{secret}"; }};\n'}
-    else:
-        text = setup_update.knot(SETTINGS, "/etc/pyvirt/dns").replace("/etc/knot", str(folder))
+    print_setup = setup_update.bind if engine is BIND else setup_update.knot
+    text = print_setup(SETTINGS, "/etc/pyvirt/dns")
+    for used in ("/etc/bind", "/var/lib/bind", "/etc/knot", "/var/lib/knot"):
+        text = text.replace(used, str(folder))
+    if engine is KNOT:
         line = f"  - domain: {ZONE}\n"
-        text = text.replace(line, f"{line}    storage: {folder}\n")
-        key = f"key:\n  - id: update\n    algorithm: hmac-sha256\n    secret: {secret}\n"
-        files = {"update.conf": key}
+        text = text.replace(line, f"{line}    storage: {folder}\n")  # not Debian's /var/lib/knot
     assert change[0] in text
-    files[f"{ZONE}.zone"] = FILE
+    files = _typed(text, folder)
+    files[f"{ZONE}.zone"] += FOREIGN_LINES
     with running(engine, folder, config=text.replace(*change), files=files) as server:
         yield server
+
+
+def _typed(text: str, folder: Path) -> dict[str, str]:
+    """The files that the printed commands make of the key, by name."""
+    secret = base64.b64encode(SECRET).decode()
+    key = f'key "update" {{\n\talgorithm hmac-sha256;\n\tsecret "{secret}";\n}};\n'
+    with tempfile.TemporaryDirectory() as made:
+        (Path(made) / "update.key").write_text(key)
+        for command in re.findall(r"^(?://|#) +((?:printf|sed) .*)$", text, re.MULTILINE):
+            here = command.replace(str(folder), made)
+            subprocess.run(["sh", "-c", here], cwd=made, check=True)
+        return {file.name: file.read_text() for file in Path(made).iterdir()}
 
 
 def client(

@@ -21,7 +21,6 @@ from leasewatch.dns.update_notes import Notes
 from leasewatch.dns.update_server import ServerError, UpdateServer
 from leasewatch.dns.updater import withdraw
 from tests.leasewatch.dns.exporting import (
-    FILE,
     FOREIGN,
     HERE,
     OTHER,
@@ -86,7 +85,7 @@ def test_records_that_the_server_has_lost_come_back(engine: Engine, tmp_path: Pa
         async with exporting(server, tmp_path / "state", table) as exporter:
             await eventually("its name", lambda: exporter.entry().names == 1)
             await asyncio.to_thread(server.kill)
-            (server.folder / f"{ZONE}.zone").write_text(FILE)
+            (server.folder / f"{ZONE}.zone").write_text(file)
             (server.folder / f"{ZONE}.zone.jnl").unlink(missing_ok=True)
             shutil.rmtree(server.folder / "journal", ignore_errors=True)
             await asyncio.to_thread(server.start)
@@ -94,6 +93,7 @@ def test_records_that_the_server_has_lost_come_back(engine: Engine, tmp_path: Pa
             await eventually("its name again", lambda: zone_of(server) == wanted)
 
     with serving(engine, tmp_path / "server") as server:
+        file = (server.folder / f"{ZONE}.zone").read_text()
         asyncio.run(follow())
 
 

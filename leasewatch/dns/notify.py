@@ -146,7 +146,9 @@ class Notifier:
 
     def _is_silent(self, apex: str, place: Place) -> bool:
         wait = self._waits.get((apex, place))
-        return wait is not None and not wait.answered and wait.attempt >= len(UNANSWERED)
+        if wait is None or wait.answered or wait.asked:
+            return False
+        return wait.attempt >= len(UNANSWERED)
 
     def _send(self, apex: str, places: Iterable[Place], attempt: int) -> None:
         """Send one message to all of them, and plan the next."""

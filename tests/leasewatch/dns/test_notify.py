@@ -236,6 +236,24 @@ async def test_a_silent_secondary_is_not_told_more_often_when_more_changes(
             assert secondary.more() == 0
 
 
+@in_loop
+async def test_a_silent_secondary_that_asks_is_told_of_the_next_change_at_once(
+    secondary: Secondary,
+) -> None:
+    served = zone()
+    async with running(served, secondary) as notifier:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(notify, "UNANSWERED", (0.01, 0.01, 30.0))
+            notifier.zone_changed(served)
+            for _ in range(3):
+                await secondary.got()
+            notifier.asked(APEX, "127.0.0.1", 1000, "soa")
+            set_names(served, [1], 1001.0, last=7)
+            notifier.zone_changed(served)
+            heard = await secondary.got()
+            assert heard.answer[0][0].serial == served.serial
+
+
 def test_a_refusal_is_logged_once(secondary: Secondary, caplog: pytest.LogCaptureFixture) -> None:
     @in_loop
     async def refuse(secondary: Secondary) -> None:

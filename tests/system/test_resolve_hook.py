@@ -184,6 +184,16 @@ def test_resolvectl_getent_and_the_stub_get_names_and_addresses(
     assert found.split()[:3] == ["10.9.0.5", "STREAM", "web1"]
 
 
+def test_varlinkctl_reads_the_interface_and_asks(sid: Machine) -> None:
+    place = f"{HOOKS}/10-pyvirt-zones"
+    text = sid.run(["varlinkctl", "introspect", place, "io.systemd.Resolve.Hook"]).stdout
+    assert "interface io.systemd.Resolve.Hook" in text
+    sid.run(["varlinkctl", "validate-idl"], stdin=text)
+    question = '{"question":[{"key":{"class":1,"type":1,"name":"nope.office.internal"}}]}'
+    asked = [place, "io.systemd.Resolve.Hook.ResolveRecord", question]
+    assert sid.run(["varlinkctl", "call", "--json=short", *asked]).stdout == '{"rcode":3}\n'
+
+
 def test_every_user_sees_that_it_works(sid: Machine) -> None:
     as_nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
     (row,) = (

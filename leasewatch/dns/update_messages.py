@@ -20,12 +20,15 @@ import dns.rrset
 import dns.tsig
 import dns.update
 from dns.rdtypes.ANY.TXT import TXT
+from dns.rdtypes.IN.A import A
+from dns.rdtypes.IN.AAAA import AAAA
 
 from leasewatch.dns.update_names import OWNER_LABEL
 from leasewatch.dns.update_plan import Change, Held, parse_texts, texts
 
 TTL: Final = 5
 """Seconds, of every record."""
+_OWNER: Final = OWNER_LABEL.encode()
 UNMET: Final = frozenset(
     {dns.rcode.YXDOMAIN, dns.rcode.YXRRSET, dns.rcode.NXDOMAIN, dns.rcode.NXRRSET}
 )
@@ -41,8 +44,9 @@ def update(zone: str, key: dns.tsig.Key, changes: Iterable[Change]) -> dns.updat
 
 
 def _add(message: dns.update.UpdateMessage, change: Change) -> None:
-    name, before, after = change
-    txt = owner_name(name)
+    _, before, after = change
+    name = dns.name.from_text(change.name, None)  # parsed once: that takes most of the time
+    txt = dns.name.Name((_OWNER, *name.labels))
     if before is None:
         message.absent(txt, "TXT")
         message.absent(name)
@@ -85,4 +89,6 @@ def _txt(held: Held) -> dns.rdata.Rdata:
 
 
 def _address(text: str) -> dns.rdata.Rdata:
-    return dns.rdata.from_text("IN", "AAAA" if ":" in text else "A", text)
+    if ":" in text:
+        return AAAA(dns.rdataclass.IN, dns.rdatatype.AAAA, text)
+    return A(dns.rdataclass.IN, dns.rdatatype.A, text)

@@ -145,7 +145,7 @@ def owned(name: str, *addresses: str, by: str = "hosta", number: str = "11112222
 
 
 async def _export(port: int, folder: Path) -> None:
-    """Export 220 names, in two messages, until killed."""
+    """Export 220 names, in several messages, until killed."""
     table = a_table()
     for number in range(220):
         set_name(table, f"web{number}", "10.77.0.5")

@@ -24,8 +24,6 @@ from leasewatch.dns.update_plan import Owner, UpdatePlan
 from leasewatch.dns.update_server import ServerError, UpdateServer
 from leasewatch.dns.updater import Updater
 
-_GATHER: Final = 0.005
-"""Seconds between a change and its message, so that changes that come together go together."""
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0
 """Seconds between two tries while the server cannot be used."""
 _TICK: Final = 60.0
@@ -102,7 +100,6 @@ class Exporter:
             self._report_names()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._due.wait(), _TICK)
-            await asyncio.sleep(_GATHER)
 
     async def _round(self) -> None:
         """Do everything that is due."""

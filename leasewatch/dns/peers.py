@@ -38,7 +38,7 @@ from leasewatch.dns.peers_table import PeersTable
 from leasewatch.dns.table import NameTable
 from leasewatch.paths import Paths
 
-SAVE_SECONDS: Final = 5.0
+SAVE_SECONDS: Final = 1.0
 """A zone that changes all the time is written to disk so often; the first change at once."""
 MOST_LEFT_OUT: Final = 100
 """Bare names of a peer that the status lists with why they do not answer."""

@@ -68,13 +68,16 @@ notify = [{notify}]
         del self._leases[number]
         self._write()
 
-    def start(self) -> None:
-        """Start what is not running: as daemons, so that they outlive the test that starts them."""
+    def start(self, *before: str) -> None:
+        """Start what is not running: as daemons, so that they outlive the test that starts them.
+
+        `before`: a program with arguments that starts the DNS process, e.g. env.
+        """
         if "service" not in self._pids:
             self._pids["service"] = self._daemon("serve")
             self.world.wait_for("the service", lambda: self._answers("sources"))
         if "dns" not in self._pids:
-            self._pids["dns"] = self._daemon("dns serve")
+            self._pids["dns"] = self._daemon("dns serve", *before)
             self.world.wait_for(f"the DNS process: {self.said()}", lambda: self._answers("dns"))
 
     def kill(self, program: str) -> None:
@@ -101,9 +104,10 @@ notify = [{notify}]
         """What the service and the DNS process have printed."""
         return self.world.run(["cat", _LOG], check=False).stdout
 
-    def _daemon(self, command: str) -> str:
+    def _daemon(self, command: str, *before: str) -> str:
         """Start a command of leasewatch; returns its pid."""
-        script = f"setsid leasewatch {command} </dev/null >>{_LOG} 2>&1 & echo $!"
+        argv = " ".join(["setsid", *before, "leasewatch", command])
+        script = f"{argv} </dev/null >>{_LOG} 2>&1 & echo $!"
         return self.world.run(["sh", "-c", script]).stdout.strip()
 
     def _answers(self, command: str) -> bool:

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.system.site import SITE, Site, site
+from tests.system.site import SITE, Site, SiteHost, site
 
 
 @pytest.fixture(scope="module")
 def three(_namespaces: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with site(tmp_path_factory.mktemp("site"), 3, 'catalog = "hub"') as made:
         yield made
+
+
+def _peers(host: SiteHost) -> dict[str, dict[str, object]]:
+    """The rows of peers in `leasewatch sources`, by host."""
+    rows = json.loads(host.world.run(["leasewatch", "sources", "-o", "json"]).stdout)
+    return {row["network"]: row for row in rows if row["source"] == "peer"}
+
+
+def _await_kept(host: SiteHost, address: str) -> None:
+    """Wait until an address of a guest of hostb is on the host's disk."""
+    cat = ["cat", "/var/lib/leasewatch-dns/peers/hostb.json"]
+    host.world.wait_for(
+        "it to be kept", lambda: f'"{address}"' in host.world.run(cat, check=False).stdout
+    )
 
 
 def test_a_guest_of_one_host_answers_on_the_others_by_name_and_address(three: Site) -> None:
@@ -80,10 +95,7 @@ def test_a_host_that_boots_while_a_peer_is_away_has_its_names_and_sources_says_s
     a, b, _ = three.hosts.values()
     name, address = b.guest(40, "away")
     a.await_answer(name, address)
-    state = "/var/lib/leasewatch-dns/peers/hostb.json"
-    a.world.wait_for(
-        "it to be kept", lambda: "away" in a.world.run(["cat", state], check=False).stdout
-    )
+    _await_kept(a, address)
     b.kill("dns")
     a.kill("dns")
     a.world.run(["sh", "-c", "rm /run/leasewatch-dns/peers.v1"])
@@ -92,8 +104,7 @@ def test_a_host_that_boots_while_a_peer_is_away_has_its_names_and_sources_says_s
     assert a.ask(name) == [address]
 
     def peers() -> dict[str, dict[str, object]]:
-        rows = json.loads(a.world.run(["leasewatch", "sources", "-o", "json"]).stdout)
-        return {row["network"]: row for row in rows if row["source"] == "peer"}
+        return _peers(a)
 
     a.world.wait_for("the error", lambda: peers()["hostb"]["error"])
     assert peers()["hostb"]["serial"]
@@ -136,3 +147,25 @@ for apex in sys.argv[1:]:
     assert address in shown
     for host in ("hosta", "hostb", "hostc"):
         assert f"PTR {host}.{SITE}." in shown
+
+
+def test_a_host_whose_clock_is_wrong_is_one_clear_line_on_the_others(three: Site) -> None:
+    libraries = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    if not libraries:
+        pytest.skip("no libfaketime here: packaging/test installs it")
+    a, b, _ = three.hosts.values()
+    name, address = b.guest(60, "clock")
+    a.await_answer(name, address)
+    _await_kept(a, address)
+    b.kill("dns")
+    ahead = ("FAKETIME=+3600", "FAKETIME_DONT_FAKE_MONOTONIC=1", "NO_FAKE_STAT=1")
+    b.start("env", f"LD_PRELOAD={libraries[0]}", *ahead)
+    a.kill("dns")
+    a.start()
+    a.world.wait_for("the error", lambda: _peers(a)["hostb"]["error"])
+    assert _peers(a)["hostb"]["error"] == "the clocks differ by over 300 seconds"
+    assert "timedatectl" in str(_peers(a)["hostb"]["hint"])
+    assert a.ask(name) == [address]
+    b.kill("dns")
+    b.start()
+    a.world.wait_for("the end of the error", lambda: _peers(a)["hostb"]["error"] is None)

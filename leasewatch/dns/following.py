@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ from leasewatch.api.records_interface import RecordsReply, host_record
 from leasewatch.daemon.logs import Recent, fields
 from leasewatch.dns.table import NameTable, Network
 from leasewatch.errors import UNDECODABLE
+from leasewatch.model import HostRecord
 
 RETRY_SECONDS: Final = 0.5
 """How long to wait before the next attempt to reach the service."""
@@ -29,6 +31,13 @@ MOST_BYTES: Final = 16 << 20
 
 _CALL: Final = msgspec.json.encode(Call(method=RECORDS, more=True)) + b"\0"
 _LOG = logging.getLogger(__name__)
+
+_Records = dict[str, tuple[HostRecord, ...]]
+"""By decided name."""
+
+
+class LostError(Exception):
+    """The service is away, or it cannot be understood."""
 
 
 class Following:
@@ -51,44 +60,43 @@ class Following:
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        expiring = asyncio.create_task(self._expire())
-        try:
+        async with asyncio.TaskGroup() as tasks:  # one that fails ends the other
+            tasks.create_task(self._expire())
             while True:
                 try:
-                    await self._follow()
-                except (OSError, EOFError, asyncio.LimitOverrunError, *UNDECODABLE) as error:
-                    self._lost(error)
+                    async with aclosing(self._replies()) as replies:
+                        async for reply in replies:
+                            self._take(*reply)
+                except LostError as error:
+                    self._lost(str(error))
                 self.is_synced = False
                 await asyncio.sleep(RETRY_SECONDS)
-        finally:
-            expiring.cancel()
 
-    def _lost(self, error: Exception) -> None:
-        why = "it has ended" if isinstance(error, EOFError) else str(error) or type(error).__name__
-        if self.is_synced or self._logged.is_new(why):
+    def _lost(self, why: str) -> None:
+        if self._logged.is_new(why):
             _LOG.warning("cannot follow the service, keeping the names %s", fields(why=why))
 
-    async def _follow(self) -> None:
-        reader, writer = await asyncio.open_unix_connection(self._path, limit=MOST_BYTES)
+    async def _replies(self) -> AsyncGenerator[tuple[RecordsReply, _Records], None]:
+        """Each reply of the service, and the records in it. Raises LostError."""
+        try:
+            reader, writer = await asyncio.open_unix_connection(self._path, limit=MOST_BYTES)
+        except OSError as error:
+            raise LostError(error.strerror or str(error)) from None
+        self._seen.clear()
         try:
             writer.write(_CALL)
-            self._seen.clear()
             while True:
-                message = await reader.readuntil(b"\0")
-                reply = msgspec.json.decode(message[:-1], type=Reply)
-                if reply.error is not None:
-                    raise OSError(f"it answers {reply.error}")
-                self._take(msgspec.json.decode(reply.parameters, type=RecordsReply))
+                yield await _received(reader)
         finally:
             writer.close()
 
-    def _take(self, reply: RecordsReply) -> None:
+    def _take(self, reply: RecordsReply, records: _Records) -> None:
         """Apply a reply; tell of it once the state is complete."""
-        for one in reply.names:
-            if self._table.set(one.name, tuple(map(host_record, one.records))):
-                self._names.add(one.name)
+        for name, answers in records.items():
+            if self._table.set(name, answers):
+                self._names.add(name)
             if not self.is_synced:
-                self._seen.add(one.name)
+                self._seen.add(name)
         self._take_rules(reply)
         if not reply.synced:
             return
@@ -127,3 +135,20 @@ class Following:
             await asyncio.sleep(EXPIRE_SECONDS)
             if not self.is_synced and (names := self._table.expire(time.time())):
                 self._changed(names)
+
+
+async def _received(reader: asyncio.StreamReader) -> tuple[RecordsReply, _Records]:
+    """The next reply, and the records in it. Raises LostError."""
+    try:
+        message = await reader.readuntil(b"\0")
+        reply = msgspec.json.decode(message[:-1], type=Reply)
+        if reply.error is not None:
+            raise LostError(f"it answers {reply.error}")
+        found = msgspec.json.decode(reply.parameters, type=RecordsReply)
+        return found, {one.name: tuple(map(host_record, one.records)) for one in found.names}
+    except EOFError:
+        raise LostError("it has ended") from None
+    except OSError as error:
+        raise LostError(error.strerror or str(error)) from None
+    except (asyncio.LimitOverrunError, *UNDECODABLE) as error:
+        raise LostError(f"its reply is malformed: {error}") from None

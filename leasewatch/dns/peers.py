@@ -26,7 +26,7 @@ import dns.tsig
 
 from leasewatch.api.dns_interface import DnsStatus, PeerEntry
 from leasewatch.daemon.dns_settings import DnsSettings
-from leasewatch.daemon.logs import fields
+from leasewatch.daemon.logs import Recent, fields
 from leasewatch.dns import replies
 from leasewatch.dns.asking import Asker
 from leasewatch.dns.follower import Follower, place_text
@@ -77,6 +77,7 @@ class Peers(Part):
         self._saves: dict[str, asyncio.TimerHandle] = {}
         self._saved: dict[str, float] = {}
         """When each zone was last written to disk, on the event loop's clock."""
+        self._logged = Recent()
         self._followers = {
             peer.host: Follower(
                 peer.host,
@@ -172,8 +173,9 @@ class Peers(Part):
             self._state.save(host, self._followers[host].zone)
         except OSError as error:
             hint = "a restart while the peer is away would lose its names"
-            why = error.strerror
-            _LOG.warning("zone of a peer not kept %s", fields(peer=host, why=why, hint=hint))
+            shown = fields(peer=host, why=error.strerror, hint=hint)
+            if self._logged.is_new(shown):
+                _LOG.warning("zone of a peer not kept %s", shown)
 
     def _entry(self, follower: Follower) -> PeerEntry:
         zone, error, age = follower.zone, follower.error, follower.age()

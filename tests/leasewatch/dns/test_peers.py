@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import socket
@@ -247,3 +248,23 @@ async def test_a_peer_without_address_is_found_by_the_systems_resolver(
             found += ["127.0.0.9", "127.0.0.1"]  # nobody listens at the first
             await until("the name", lambda: here.ask(FAR) == ["10.1.0.5"])
             assert notify(here, host) == dns.rcode.NOERROR
+
+
+@in_loop
+async def test_on_a_full_disk_names_answer_and_one_line_says_what_is_at_risk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("leasewatch.dns.peers.SAVE_SECONDS", 0.01)
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("leasewatch.dns.peer_state.PeerState.save", fail)
+    here = Here(tmp_path)
+    async with Host("hostb", web1__lab="10.1.0.5") as host, here.pulling(host):
+        await until("the line", lambda: "not kept" in caplog.text)
+        host.set({"web1__lab": "10.1.0.6"})
+        notify(here, host)
+        await until("the change", lambda: here.ask(FAR) == ["10.1.0.6"])
+        await asyncio.sleep(0.05)
+    assert caplog.text.count("not kept") == 1

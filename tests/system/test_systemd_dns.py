@@ -80,6 +80,20 @@ def test_it_sees_no_lease_file_and_no_secret_of_others(installed: Machine) -> No
     assert set(found) == {f"{1 << 10:016x}"}  # CAP_NET_BIND_SERVICE
 
 
+def test_varlinkctl_finds_it_in_the_registry_while_it_runs(installed: Machine) -> None:
+    link = "/run/varlink/registry/org.pyvirt.Dns"
+    settings(installed, LISTEN)
+    installed.run(["mkdir", "-p", "/run/varlink/registry"])
+    try:
+        installed.run(["systemctl", "restart", UNIT])
+        found = installed.run(["readlink", link]).stdout.strip()
+        assert found == "/run/leasewatch-dns/org.pyvirt.Dns"
+        installed.run(["systemctl", "stop", UNIT])
+        assert installed.run(["readlink", link], check=False).returncode == 1
+    finally:
+        installed.run(["rm", "-r", "/run/varlink"])
+
+
 def test_systemd_itself_rates_it_as_safe(installed: Machine) -> None:
     installed.run(["systemd-analyze", "security", "--no-pager", "--threshold=15", UNIT])
 

@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tests.bench import dns_expiry, dns_hook, dns_primary, dns_server, dns_site, dns_zones
+from tests.bench import (
+    dns_expiry,
+    dns_hook,
+    dns_primary,
+    dns_server,
+    dns_site,
+    dns_update,
+    dns_zones,
+)
 from tests.bench.counts import Counts
 from tests.bench.table import Row, Table
 
@@ -20,6 +28,7 @@ PARTS: tuple[Callable[[Path, Counts], Iterable[Row]], ...] = (
     dns_site.measure_large,
     dns_expiry.measure,
     dns_zones.measure,
+    dns_update.measure,
 )
 """Each gets the folder for its files and makes rows; add yours here, and its rows to
 tests/system/test_bench.py."""

@@ -139,6 +139,15 @@ _EXPECTED = {
     }
     | {"dnspython's zone of 1,200 names: a change": 1}
     | {
+        row: 1
+        for engine in ("BIND", "Knot")
+        for row in (
+            f"export: 400 names to {engine} at a start",
+            f"export: change -> {engine} answers, p50 / p99",
+            f"export: a bare UPDATE to {engine}, p50 / p99",
+        )
+    }
+    | {
         f"zone of {size} names: {what}": cells
         for size in ("1,200", "6,000")
         for what, cells in {

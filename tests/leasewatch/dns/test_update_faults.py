@@ -141,19 +141,19 @@ def test_withdrawing_leaves_nothing_of_this_host_and_all_of_others(
 ) -> None:
     async def follow() -> None:
         ours, theirs = a_table(), a_table()
-        for number in range(400):
+        for number in range(120):
             set_name(ours, f"web{number}", "10.77.0.5", "fd00::5")
         set_name(theirs, "other", "10.78.0.5")
         async with (
             exporting(server, tmp_path / "a", ours) as one,
             exporting(server, tmp_path / "b", theirs, owner=OTHER) as other,
         ):
-            await eventually("our names", lambda: one.entry().names == 400)
+            await eventually("our names", lambda: one.entry().names == 120)
             await eventually("their name", lambda: other.entry().names == 1)
         notes = Notes(tmp_path / "a", ZONE)
         notes.read()
         gone = await withdraw(client(server), HERE, notes)
-        assert gone == [(f"web{number}", True) for number in sorted(range(400), key=str)]
+        assert gone == [(f"web{number}", True) for number in sorted(range(120), key=str)]
         left = owned("other", "10.78.0.5", by="hostb", number="33334444")
         assert zone_of(server) == FOREIGN | left
 
@@ -217,7 +217,7 @@ def test_no_kill_in_the_middle_of_a_batch_loses_or_leaves_a_name(tmp_path: Path)
             str(server.port),
             str(state),
         ]
-        for name in ("web0", "web219"):
+        for name in ("web0", "web60"):
             with subprocess.Popen(argv) as process:
                 wait_for("a name", functools.partial(sent, name))
                 process.kill()

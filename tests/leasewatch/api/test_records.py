@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -154,3 +156,24 @@ def test_a_record_is_the_same_after_its_way_through_the_interface() -> None:
     )
     (sent,) = named_records("web1", [record]).records
     assert host_record(msgspec.convert(msgspec.to_builtins(sent), type(sent))) == record
+
+
+def test_who_does_not_read_is_cut_off_and_may_start_again(served: Served, dnsmasq: Dnsmasq) -> None:
+    served.start(first=lambda: vars(records).update(KEPT=20, PAGE=5))
+    call = msgspec.json.encode({"method": interface.RECORDS, "more": True}) + b"\0"
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.connect(str(served.paths.varlink))
+        peer.settimeout(SECONDS)
+        peer.sendall(call)
+        for round_ in range(8):
+            dnsmasq.lines.clear()
+            for number in range(2, 402):
+                dnsmasq.lease(number, f"vm{round_}-{number}")
+            dnsmasq.rewrite()
+            served.await_answer(f"vm{round_}-401", "10.0.1.145")
+        with contextlib.suppress(ConnectionResetError):
+            while peer.recv(1 << 20):
+                pass
+    names = {name for page in until_synced(follow(served)) for name in shown(page)}
+    assert names == {f"vm7-{number}" for number in range(2, 402)}
+    assert "Traceback" not in served.said()

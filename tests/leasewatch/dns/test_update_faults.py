@@ -71,7 +71,7 @@ def test_changes_during_an_outage_are_made_after_it(engine: Engine, tmp_path: Pa
             wanted = FOREIGN | owned("web2", "10.77.0.5") | owned("web3", "10.77.0.9")
             await eventually("the last wishes", lambda: zone_of(server) == wanted)
             await eventually("no fault", lambda: not exporter.entry().error)
-        assert LOG.getvalue().count("names not exported") == 1
+        assert 1 <= LOG.getvalue().count("names not exported") <= 2  # closed, then refused
 
     with serving(engine, tmp_path / "server") as server:
         asyncio.run(follow())

@@ -94,7 +94,8 @@ class Records:
     def _decided(self, names: Iterable[str]) -> list[NamedRecords]:
         """The names of these that have records."""
         found = ((name, self._policy.decide(name).records) for name in names)
-        return [named_records(name, records) for name, records in found if records]
+        zone = self._policy.rules.zone
+        return [named_records(name, records, zone) for name, records in found if records]
 
     def _follow(self, name: str, records: tuple[HostRecord, ...]) -> None:
         self._names[name] = records
@@ -115,7 +116,7 @@ class Records:
         self._rules_due = False
         if some or (networks, blocked) != (self._networks, self._blocked):
             reply = _encoded(
-                [named_records(name, records) for name, records in some],
+                [named_records(*one, self._policy.rules.zone) for one in some],
                 networks=networks if networks != self._networks else None,
                 blocked=blocked if blocked != self._blocked else None,
             )

@@ -61,11 +61,15 @@ class RecordsReply(msgspec.Struct, frozen=True, kw_only=True):
     ]
 
 
-def named_records(name: str, records: Iterable[HostRecord]) -> NamedRecords:
-    """A decided name with its records as the interface shows them."""
+def named_records(name: str, records: Iterable[HostRecord], zone: str = "") -> NamedRecords:
+    """A decided name with its records as the interface shows them, without the names in `zone`.
+
+    That is this host's zone HOST.vm.SITE, which its readers make themselves.
+    """
+    tail = f".{zone}"
     shown = [
         Record(
-            names=list(record.names),
+            names=[one for one in record.names if not zone or not one.endswith(tail)],
             trust=record.trust,
             addresses=list(map(answer_address, record.addresses)),
             pending_until=record.pending_until or None,

@@ -140,7 +140,8 @@ class Lookups:
         """Let what is held fail: the client may ask again."""
         self._stopped = True
         self._news.set()
-        await asyncio.sleep(0)  # they send their replies in this round
+        if self._held:
+            await asyncio.sleep(0)  # they send their replies in this round
 
     async def _hold(self, question: tuple[Question, ...]) -> ResolveRecordReply:
         self._counters.lookups_waited += 1
@@ -234,7 +235,7 @@ class ResolveHook:
     def follow(self, name: str, decision: Decision) -> None:
         """Note the names with dots that a decided name has: filters list them."""
         owned = (record.names for record in decision.records if record.trust == "owner")
-        is_listed = self.lookups.zones.is_of_a_network
+        is_listed = self.lookups.zones.has
         dotted = tuple(n for names in owned for n in names if "." in n and not is_listed(n))
         if dotted != self._dotted.get(name, ()):
             self._dotted[name] = dotted

@@ -31,7 +31,12 @@ class Zones(NamedTuple):
     site: str = ""
     """vm.SITE; empty: no site."""
     dotted: frozenset[str] = frozenset()
-    """Owners' names with dots that are below no network, folded."""
+    """Owners' names with dots that are below neither a network nor the site, folded."""
+
+    def has(self, name: str) -> bool:
+        """Whether a folded name is below NETWORK.SUFFIX or vm.SITE."""
+        of_site = bool(self.site) and name.endswith(f".{self.site}")
+        return of_site or self.is_of_a_network(name)
 
     def is_of_a_network(self, name: str) -> bool:
         """Whether a folded name is below NETWORK.SUFFIX."""

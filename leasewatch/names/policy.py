@@ -56,6 +56,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """The prefixes of each network's bridges, where known."""
     unrelayed: frozenset[str] = frozenset()
     """The networks whose DHCP server serves only its own bridges, so no relay brings guests."""
+    zone: str = ""
+    """This host's zone in its site, HOST.vm.SITE; empty: it has none."""
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -279,7 +281,7 @@ class NamePolicy:
         """
         winner = claimants[-1]
         wait, found = self._awaited(winner), host_addresses(winner.held)
-        names = [name]
+        names = [name, *(self._in_site(name) if trust == "owner" and "." not in name else ())]
         others: dict[str, HostRecord] = {}
         for network, claimant in of_network.items():
             whole = self._below(name, network)
@@ -288,10 +290,11 @@ class NamePolicy:
             same = claimant is winner or claimant.held == winner.held
             below = found if same else host_addresses(claimant.held)
             wait_below = self._awaited(claimant, network)
+            both = whole, *self._in_site(name, network)
             if (below, wait_below) == (found, wait):
-                names.append(whole)
+                names += both
             else:
-                others[whole] = HostRecord((whole,), below, trust, *wait_below)
+                others[whole] = HostRecord(both, below, trust, *wait_below)
         aliases = self._running.aliases.of(name) if winner.domain is not None else []
         for claimant in reversed(claimants) if aliases else ():
             own = [a for a in aliases if len(claimants) == 1 or claimant.is_called(a)]
@@ -310,6 +313,18 @@ class NamePolicy:
         if whole is None or whole in self._running.by_name or whole in self._running.aliases.owners:
             return None
         return whole if self._running.dotted.get(whole, name) == name else None
+
+    def _in_site(self, name: str, network: str = "") -> tuple[str, ...]:
+        """NAME.HOST.vm.SITE or NAME.NETWORK.HOST.vm.SITE, which the site's other hosts have too.
+
+        The network's label has no dot, and neither has a NAME without it. So no two names collide.
+        """
+        if not self.rules.zone or "." in network:
+            return ()
+        below = f"{name}.{labels.fold(network)}" if network else name
+        whole = f"{below}.{self.rules.zone}"
+        taken = below in self._running.by_name if network else whole in self._running.by_name
+        return () if taken or len(whole) > labels.MAX_NAME else (whole,)
 
     def _awaited(self, claimant: Claimant, network: str | None = None) -> Awaited:
         """What may still come for a domain, on one of its networks if one is given."""
@@ -352,4 +367,4 @@ def _order(held: Held) -> tuple[bool, bool, bool, bool, float]:
 
 def _for_all_names(rules: Rules) -> tuple[object, ...]:
     """The rules that matter to every name."""
-    return rules.guest_claims, rules.suffixes, rules.ipv6, rules.unrelayed
+    return rules.guest_claims, rules.suffixes, rules.ipv6, rules.unrelayed, rules.zone

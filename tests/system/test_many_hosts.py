@@ -39,7 +39,7 @@ def test_a_guest_of_one_host_answers_on_the_others_by_name_and_address(three: Si
         assert host.ask("web1") == []
         reverse = host.world.run(["getent", "-s", "hosts:pyvirt", "hosts", address]).stdout
         assert reverse.split() == [address, name]
-    assert b.ask("web1") == [address]
+    assert b.ask("web1") == b.ask(name) == [address]
     b.end_guest(10)
     a.await_answer(name)
 
@@ -49,6 +49,7 @@ def test_an_owners_name_answers_bare_on_every_host(three: Site) -> None:
     _, address = c.guest(200, "whatever")
     for host in (a, b):
         host.await_answer("hostc-owned", address)
+    for host in (a, b, c):
         host.await_answer(f"hostc-owned.hostc.{SITE}", address)
     for command, shown in {
         ("leasewatch", "ip", "hostc-owned"): address,

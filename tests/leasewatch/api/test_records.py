@@ -138,6 +138,12 @@ def test_a_domain_that_has_just_started_is_pending(served: Served, dnsmasq: Dnsm
     assert record.pending_until == now + 60
 
 
+def test_names_in_this_hosts_zone_are_left_out_because_readers_make_them() -> None:
+    names = ("db", "db.hosta.vm.example.org", "db.lab.internal", "db.lab.hosta.vm.example.org")
+    shown = named_records("db", [HostRecord(names, (), "owner")], "hosta.vm.example.org")
+    assert shown.records[0].names == ["db", "db.lab.internal"]
+
+
 def test_a_record_is_the_same_after_its_way_through_the_interface() -> None:
     record = HostRecord(
         names=("web1", "web1.lab.internal"),

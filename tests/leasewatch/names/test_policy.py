@@ -20,6 +20,39 @@ def test_a_guest_answers_to_its_name_and_to_the_qualified_one() -> None:
     assert host.verdicts("web1") == {"10.0.0.1": "published"}
 
 
+def test_in_a_site_a_guest_answers_below_its_networks_label_and_an_owners_name_without_it() -> None:
+    host = Host(zone="hosta.vm.example.org")
+    host.lease("10.0.0.1", "web1", 1)
+    host.lease("10.0.0.2", None, 2)
+    host.run(domain("db", 2))
+    guest = ("web1", "web1.lab.internal", "web1.lab.hosta.vm.example.org")
+    assert host.table["web1"][0].names == guest
+    owners = ("db", "db.hosta.vm.example.org", "db.lab.internal", "db.lab.hosta.vm.example.org")
+    assert host.table["db"][0].names == owners
+
+
+def test_in_a_site_a_guest_on_two_networks_answers_below_both_labels() -> None:
+    host = Host(zone="hosta.vm.example.org")
+    host.lease("10.0.0.1", "web1", 1)
+    host.lease("10.1.0.1", "web1", 2, "dmz")
+    names = [name for record in host.table["web1"] for name in record.names]
+    assert sorted(name for name in names if name.endswith(".vm.example.org")) == [
+        "web1.dmz.hosta.vm.example.org",
+        "web1.lab.hosta.vm.example.org",
+    ]
+
+
+def test_in_a_site_no_two_names_collide_and_a_domains_comes_first() -> None:
+    host = Host(zone="hosta.vm.example.org")
+    host.lease("10.0.0.2", None, 2)
+    host.run(domain("web1.lab", 2))
+    host.lease("10.0.0.1", "web1", 1)
+    assert host.table["web1"][0].names == ("web1", "web1.lab.internal")
+    assert not {n for r in host.table["web1.lab"] for n in r.names} & {
+        "web1.lab.hosta.vm.example.org"
+    }
+
+
 def test_a_domain_is_found_by_its_mac_not_by_the_guests_hostname() -> None:
     host = Host()
     host.lease("10.0.0.1", "fedora", 1)

@@ -107,3 +107,15 @@ def test_a_key_with_a_fault_is_one_line_in_the_journal(installed: Machine) -> No
     assert "Traceback" not in said
     installed.run(["systemctl", "stop", UNIT])
     installed.run(["systemctl", "reset-failed", UNIT], check=False)
+
+
+def test_withdraw_waits_for_the_service_to_stop_and_reads_its_key(installed: Machine) -> None:
+    installed.run(["leasewatch", "dns", "key", "update"])
+    update = '[dns.update]\nserver = "127.0.0.1:9"\nzone = "vms.test"\nkey = "update"\n'
+    settings(installed, update)
+    installed.run(["systemctl", "restart", UNIT])
+    withdraw = ["leasewatch", "dns", "withdraw"]
+    assert "sudo systemctl stop leasewatch-dns" in installed.run(withdraw, check=False).stderr
+    installed.run(["systemctl", "stop", UNIT])
+    refused = installed.run(withdraw, check=False).stderr
+    assert "127.0.0.1 port 9 cannot be reached: Connection refused" in refused

@@ -36,7 +36,7 @@ def test_the_check_asks_every_name_server_and_leaves_the_host_as_it_was() -> Non
 
 def test_an_interrupt_ends_the_hosts_too() -> None:
     with trying(LAB, "--check") as program:
-        read_until(program, "hostb and its guests")
+        read_until(program, "the network of the site")
         namespace = world_of(program)
         os.killpg(program.pid, signal.SIGINT)
         assert program.wait(30) != 0

@@ -22,6 +22,7 @@ from leasewatch.dns.server import Server
 from leasewatch.dns.signatures import Signatures
 from leasewatch.dns.state import State
 from leasewatch.dns.table import NameTable
+from leasewatch.dns.update_notes import report_left
 from leasewatch.dns.zones import Zones
 from leasewatch.paths import Paths
 
@@ -50,6 +51,7 @@ def parts(settings: DnsSettings, table: NameTable, paths: Paths) -> list[Part]:
     peers_table = paths.peers_snapshot if settings.pull else None
     door = (zones.served, signatures.read, transfer, notified, settings, peers_table)
     found.append(Server(table, *door))
+    report_left(paths.dns_state, settings.update.zone)
     if settings.update.server:
         found.append(Export(settings, table, paths))
     return found

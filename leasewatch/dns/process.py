@@ -28,6 +28,7 @@ from leasewatch.dns import doors, keys
 from leasewatch.dns.following import Following
 from leasewatch.dns.part import Part
 from leasewatch.dns.table import NameTable
+from leasewatch.dns.update_notes import report_left
 from leasewatch.files.reading import Signature, signature
 from leasewatch.paths import Paths
 from nss_pyvirt import __version__
@@ -105,6 +106,7 @@ class Process:
                 where = fields(path=self._paths.config)
                 _LOG.info("[dns] is empty, nothing is left to do %s", where)
                 self._paths.peers_snapshot.unlink(missing_ok=True)
+                report_left(self._paths.dns_state, "")
                 return
             if not faults:
                 await self._reload(found)

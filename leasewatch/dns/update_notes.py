@@ -60,6 +60,10 @@ class Notes:
             logging.getLogger(__name__).error("%s %s", event, shown)
 
 
-def other_zones(folder: Path, zone: str) -> list[str]:
-    """Zones other than `zone` in which this host may have names."""
-    return sorted(path.stem for path in folder.glob("*.names") if path.stem != zone)
+def report_left(folder: Path, zone: str) -> None:
+    """Log each zone other than `zone`, the one in use, in which this host may have names."""
+    for path in sorted(folder.glob("*.names")):
+        if path.stem != zone:
+            hint = "set [dns.update] as it was, and: sudo leasewatch dns withdraw"
+            shown = fields(zone=path.stem, hint=hint)
+            logging.getLogger(__name__).warning("names are left in a zone %s", shown)

@@ -19,7 +19,7 @@ from leasewatch.api.dns_interface import ExportEntry, RefusedName
 from leasewatch.daemon.logs import NOTICE, Recent, fields
 from leasewatch.dns.table import NameTable
 from leasewatch.dns.update_names import MAX_NAMES, Wanted
-from leasewatch.dns.update_notes import Notes, other_zones
+from leasewatch.dns.update_notes import Notes
 from leasewatch.dns.update_plan import Owner, UpdatePlan
 from leasewatch.dns.update_server import ServerError, UpdateServer
 from leasewatch.dns.updater import Updater
@@ -58,8 +58,6 @@ class Exporter:
         self._worked = 0.0
         """When the server last took everything, Unix seconds; 0: never."""
         self._logged = Recent()
-        for zone in other_zones(folder, server.zone):
-            _LOG.warning("names may be left in another zone %s", fields(zone=zone))
 
     def start(self) -> None:
         """Keep the zone, as soon as the table is known: what it lacks is removed."""

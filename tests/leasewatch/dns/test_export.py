@@ -86,6 +86,19 @@ def test_a_lease_is_exported_until_the_host_withdraws(
     assert zone_of(server) == FOREIGN
 
 
+def test_settings_without_the_zone_leave_its_names_and_say_so(
+    host: Host, server: NameServer
+) -> None:
+    host.lease(1, "web1")
+    host.served.start()
+    host.dns.start()
+    host.dns.await_status(lambda now: now.exports[0].names == 1 and now.exports[0].sent)
+    host.paths.config.write_text(host.paths.config.read_text().partition("[dns.update]")[0])
+    host.dns.reload()
+    host.dns.await_said(f'names are left in a zone zone={ZONE} hint="set [dns.update] as it was,')
+    assert server.ask(f"web1.lab.{ZONE}")
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="withdraw is for root")
 def test_the_names_of_a_host_that_does_not_come_back_are_removed_by_its_id(
     host: Host, server: NameServer, capsys: pytest.CaptureFixture[str]

@@ -27,9 +27,9 @@ from leasewatch.dns.updater import Updater
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0
 """Seconds between two tries while the server cannot be used."""
 _TICK: Final = 60.0
-"""Seconds after which refused names are tried again, at the latest."""
+"""Seconds after which the serial is looked at, and refused names are tried again."""
 _LOOK: Final = 600.0
-"""Seconds after which the zone's serial is looked at: somebody may have changed our records."""
+"""Seconds after which a zone that has changed is compared: perhaps our records are others now."""
 _MOST_SHOWN: Final = 100
 """Refused names in the status."""
 
@@ -51,8 +51,9 @@ class Exporter:
         self._task: asyncio.Task[None] | None = None
         self._table_known = False
         self._compared = False
-        self._serial = 0
-        """The zone's serial after our last change, or when we last looked; 0: not known."""
+        """The zone was compared since the last fault."""
+        self._serial = self._compared_serial = 0
+        """The zone's serial after our last change, or when we last looked; and when compared."""
         self._looked_at = self._compared_at = 0.0
         self._fault: ServerError | None = None
         self._worked = 0.0
@@ -103,24 +104,27 @@ class Exporter:
         """Do everything that is due."""
         self._due.clear()
         now = time.monotonic()
-        if not self._compared:
+        compares = not self._compared or await self._has_moved(now)
+        if compares:
+            self._compared = False
             await self._updater.compare()
-            self._compared = True
-            self._looked_at, self._compared_at = now, now
-        elif now - self._looked_at >= _TICK:
-            await self._look(now)
         await self._updater.retry()
-        if await self._updater.drain() or not self._serial:
+        changed = await self._updater.drain()
+        if compares or changed:
             self._serial = await self._server.serial()
+        if compares:
+            self._compared, self._compared_at, self._looked_at = True, now, now
+            self._compared_serial = self._serial
 
-    async def _look(self, now: float) -> None:
-        """Compare the zone if its serial went back, or is another and that was long ago."""
+    async def _has_moved(self, now: float) -> bool:
+        """Whether the zone has lost changes, or has others since it was compared, long ago."""
+        if now - self._looked_at < _TICK:
+            return False
         serial = await self._server.serial()
         went_back = (serial - self._serial) % 2**32 >= 2**31  # RFC 1982
-        if went_back or (serial != self._serial and now - self._compared_at >= _LOOK):
-            await self._updater.compare()
-            self._compared_at = now
         self._serial, self._looked_at = serial, now
+        is_old = now - self._compared_at >= _LOOK
+        return went_back or (is_old and serial != self._compared_serial)
 
     def _failed(self, error: Exception) -> None:
         if not isinstance(error, ServerError):

@@ -18,6 +18,7 @@ import pytest
 
 from leasewatch.dns import update_server
 from leasewatch.dns.update_notes import Notes
+from leasewatch.dns.update_plan import Change, Held
 from leasewatch.dns.update_server import ServerError, UpdateServer
 from leasewatch.dns.updater import withdraw
 from tests.leasewatch.dns.exporting import (
@@ -255,6 +256,25 @@ def test_a_reply_that_nobody_expected_is_logged_and_tried_again(
                 assert exporter.entry().error == "RuntimeError: strange"
                 patch.undo()
                 await eventually("no fault", lambda: not exporter.entry().error)
+
+    with serving(BIND, tmp_path / "server") as server:
+        asyncio.run(follow())
+
+
+def test_a_record_of_ours_that_others_delete_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leasewatch.dns.updates._LOOK", 0.5)
+
+    async def follow() -> None:
+        table = a_table()
+        set_name(table, "web1", "10.77.0.5")
+        wanted = FOREIGN | owned("web1", "10.77.0.5")
+        async with exporting(server, tmp_path / "state", table):
+            await eventually("its name", lambda: zone_of(server) == wanted)
+            vandal = client(server, zone=ZONE)
+            await vandal.update([Change("web1", Held(HERE, ("10.77.0.5",)), None)])
+            await eventually("its name again", lambda: zone_of(server) == wanted)
 
     with serving(BIND, tmp_path / "server") as server:
         asyncio.run(follow())

@@ -34,7 +34,7 @@ _DEADLINE: Final = 10.0
 _TRANSFER: Final = 60.0
 """Seconds for a whole zone."""
 
-_SETUP: Final = "leasewatch dns setup bind prints what the server needs"
+_SETUP: Final = "leasewatch dns setup bind (or knot) prints what the server needs"
 
 DENIED: Final = "is not allowed by the server's policy (REFUSED)", _SETUP
 """Why a single name is refused, and what to type."""

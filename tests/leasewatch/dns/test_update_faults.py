@@ -115,7 +115,7 @@ def test_each_fault_of_key_clock_and_zone_says_what_to_do(
         at = f"127.0.0.1 port {server.port}"
         fault = await _fault(client(server, key="other"))
         assert fault.what == f"{at} does not know the key other, or denies it (BADKEY)"
-        assert fault.hint == "leasewatch dns setup bind prints what the server needs"
+        assert fault.hint == "leasewatch dns setup bind (or knot) prints what the server needs"
         fault = await _fault(client(server, secret=b"another secret, of another host!"))
         assert fault.what == f"{at} has another secret for the key update (BADSIG)"
         assert fault.hint == "copy the key file to the server again"

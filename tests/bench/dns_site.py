@@ -33,6 +33,7 @@ def measure(folder: Path, counts: Counts) -> Iterator[Row]:
     count = counts.site_hosts
     ports = {label: free_port() for label in LABELS}
     with site(work, _links(count, ports), [LEASES] * count + [0]) as hosts:
+        time.sleep(counts.settle_s)  # what each host does after its start
         yield from _first_starts(work, hosts, ports)
         with _servers(work, hosts, ports) as askers:
             _until_served(askers, hosts)

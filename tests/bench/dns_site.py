@@ -1,7 +1,8 @@
 """A site of 50 hosts with 400 leases each: how soon name servers and another host know a lease.
 
-The first host pulls all zones and has the catalog for BIND; one more host without leases is the hub
-for Knot. All of them run on this machine, so what the others do meanwhile is part of each figure.
+The first host pulls all zones and has the catalog for BIND. One Knot takes each zone from its host;
+another takes them from a hub, which is one more host without leases. All of them run on this
+machine, so what the others do meanwhile is part of each figure.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from tests.bench import serving
@@ -23,7 +24,8 @@ from tests.bench.timing import BenchError, percentile
 from tests.name_servers import BIND, KNOT, NameServer, free_port, running
 
 LEASES = 400
-LABELS = ("BIND", "Knot")
+HUB = "Knot behind a hub"
+LABELS = ("BIND", "Knot", HUB)
 _PAUSES = (0.02, 0.06)
 
 
@@ -45,7 +47,7 @@ def measure(folder: Path, counts: Counts) -> Iterator[Row]:
         for share, most in ((50, 20), (99, 50)):
             value = percentile(seconds, share) * 1e3
             what = f"lease write -> {label}, p{share}"
-            if share == 50 and label not in LABELS:
+            if label == HUB or (share == 50 and label not in LABELS):
                 yield Row(what, measured=f"{figure(value)} ms")
             else:
                 yield at_most(what, value, most, "ms")
@@ -72,13 +74,13 @@ def measure_large(folder: Path, counts: Counts) -> Iterator[Row]:
 
 def _links(count: int, ports: dict[str, int]) -> list[Links]:
     """Of the hosts with leases, and of the hub."""
-    bind, knot = (f"{SERVERS}:{ports[label]}" for label in LABELS)
+    bind, knot, behind = (f"{SERVERS}:{ports[label]}" for label in LABELS)
     first, hub = host_address(0), host_address(count)
     each = [f"host{at} {host_address(at)}" for at in range(count)]
     return [
-        Links((bind, hub), tuple(each[1:]), "direct"),
-        *([Links((bind, first, hub))] * (count - 1)),
-        Links((knot,), tuple(each), "hub"),
+        Links((bind, knot, hub), tuple(each[1:]), "direct"),
+        *([Links((bind, knot, first, hub))] * (count - 1)),
+        Links((behind,), tuple(each), "hub"),
     ]
 
 
@@ -86,31 +88,61 @@ def _links(count: int, ports: dict[str, int]) -> list[Links]:
 def _servers(folder: Path, hosts: Sequence[Host], ports: dict[str, int]) -> Iterator[Askers]:
     """BIND and Knot with the configuration that `leasewatch dns setup` prints, and nothing yet."""
     with ExitStack() as stack:
-        for at, start in enumerate((_bind, _knot)):
-            port = ports[LABELS[at]]
-            stack.enter_context(start(folder, hosts, port))
+        for label, start in zip(LABELS, (_bind, _knot, _knot_behind_a_hub), strict=True):
+            stack.enter_context(start(folder, hosts, ports[label]))
         yield stack.enter_context(
             asking({label: Place(SERVERS, port) for label, port in ports.items()})
         )
 
 
-@contextmanager
-def _bind(folder: Path, hosts: Sequence[Host], port: int) -> Iterator[NameServer]:
+def _bind(folder: Path, hosts: Sequence[Host], port: int) -> AbstractContextManager[NameServer]:
     setup = _setup(hosts[0], "bind", folder / "site.key")
     options, _, config = setup.partition("// 3.")
     place = _fresh(folder / "bind")
-    with running(BIND, place, SERVERS, port, options=options, config=f"//{config}") as server:
-        yield server
+    return running(BIND, place, SERVERS, port, options=options, config=f"//{config}")
 
 
-@contextmanager
-def _knot(folder: Path, hosts: Sequence[Host], port: int) -> Iterator[NameServer]:
+def _knot(folder: Path, hosts: Sequence[Host], port: int) -> AbstractContextManager[NameServer]:
+    """With a remote and a zone for each host, as setup prints them on each of them."""
+    served = hosts[:-1]
+    remotes = "".join(
+        f"  - id: {host.name}\n    address: {host.address}@53\n    key: site\n"
+        "    block-notify-after-transfer: on\n"
+        for host in served
+    )
+    zones = "".join(
+        f"  - domain: {host.zone}\n    template: leasewatch\n    master: {host.name}\n"
+        for host in served
+    )
+    config = f"""{_knot_key(folder)}remote:
+{remotes}
+acl:
+  - id: site
+    key: site
+    action: notify
+template:
+  - id: leasewatch
+    acl: site
+    zonefile-sync: -1
+    zonefile-load: none
+    journal-content: all
+zone:
+{zones}"""
+    return running(KNOT, _fresh(folder / "knot"), SERVERS, port, config=config)
+
+
+def _knot_behind_a_hub(
+    folder: Path, hosts: Sequence[Host], port: int
+) -> AbstractContextManager[NameServer]:
     place = _fresh(folder / "knot")
     setup = _setup(hosts[-1], "knot", place / "site.conf")
+    files = {"site.conf": _knot_key(folder)}
+    return running(KNOT, place, SERVERS, port, config=setup, files=files)
+
+
+def _knot_key(folder: Path) -> str:
     key = (folder / "site.key").read_text().split('"')
-    text = f"key:\n  - id: {key[1]}\n    algorithm: hmac-sha256\n    secret: {key[3]}\n"
-    with running(KNOT, place, SERVERS, port, config=setup, files={"site.conf": text}) as server:
-        yield server
+    return f"key:\n  - id: {key[1]}\n    algorithm: hmac-sha256\n    secret: {key[3]}\n"
 
 
 def _setup(host: Host, engine: str, key: Path) -> str:
@@ -139,7 +171,7 @@ def _first_starts(folder: Path, hosts: Sequence[Host], ports: dict[str, int]) ->
     """From the start of a name server that has nothing to the answers for every host."""
     served = [host for host in hosts if host.leases]
     what = f"{len(served)} x {LEASES} names"
-    for label, start in zip(LABELS, (_bind, _knot), strict=True):
+    for label, start in zip(LABELS, (_bind, _knot, _knot_behind_a_hub), strict=True):
         begin = time.perf_counter()
         with (
             start(folder, hosts, ports[label]),

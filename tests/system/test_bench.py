@@ -110,6 +110,9 @@ _EXPECTED = {
         )
     }
     | {
+        "Knot behind a hub starts with nothing -> 3 x 400 names answer": 3,
+        "lease write -> Knot behind a hub, p50": 1,
+        "lease write -> Knot behind a hub, p99": 1,
         "lease write -> another host's NSS, p50": 1,
         "lease write -> another host's NSS, p99": 3,
         "memory of leasewatch dns that pulls all peers, 1,000 names in the site": 1,
@@ -117,7 +120,7 @@ _EXPECTED = {
     }
     | {
         f"1,800 names on 3 hosts: lease write -> {label}, p50 / p99": 1
-        for label in ("BIND", "Knot", "another host's NSS")
+        for label in ("BIND", "Knot", "Knot behind a hub", "another host's NSS")
     }
     | {
         "host dead, SOA expire 10 s: BIND drops its names": 3,

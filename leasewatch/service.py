@@ -93,9 +93,9 @@ class Service:
             self._policy,
             paths.snapshot,
             self._history.decided,
-            self._published,
             self._counters,
         )
+        self._table.published.append(self._pending.published)
         answers = Answers(self._policy, self._files.expired, self._sources)
         turns = Turns()
         self._feed = Feed(self._policy, self._table.followers, self._files, turns, self._counters)
@@ -113,6 +113,7 @@ class Service:
         self._hook = ResolveHook(paths, activation.inherited(), turns, self._counters)
         if self._hook.is_on:
             self._table.followers.append(self._hook.follow)
+            self._table.published.append(self._hook.lookups.published)
         self._varlink.offer(ADMIN, Admin(self._peers, self._status, self._reload))
         self._metrics = Metrics(self._status)
         logs.set_level(self._config.log.level)
@@ -196,11 +197,6 @@ class Service:
         await self._varlink.stop()
         self._feed.stop()
         await self._history.stop()
-
-    def _published(self) -> None:
-        """Answer the lookups that have waited for the table."""
-        self._pending.published()
-        self._hook.lookups.published()
 
     def _paths_changed(self, paths: set[str]) -> None:
         if self._files.look(paths):

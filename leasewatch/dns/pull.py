@@ -43,7 +43,7 @@ _KEY_HINT: Final = "both hosts need the same file: leasewatch dns key"
 class PullError(Exception):
     """Why there was no transfer.
 
-    `away`: nothing answered, so it may be tried again soon.
+    `away`: nothing answered, or it has no zone yet, so it may be tried again soon.
     """
 
     def __init__(self, what: str, hint: str = "", *, away: bool = False) -> None:
@@ -77,7 +77,9 @@ async def pull(zone: PeerZone, source: Source) -> None:
         raise _wrongly_signed(error) from None
     except dns.message.UnknownTSIGKey:
         raise PullError("its answer is signed with another key", _KEY_HINT) from None
-    except (dns.exception.DNSException, LookupError, ValueError) as error:
+    except PullError:
+        raise
+    except Exception as error:  # noqa: BLE001  a strange answer must not end the pulling
         why = str(error)[:80] or type(error).__name__
         raise PullError(f"its answer is malformed: {why}", "no name of it changes") from None
 
@@ -174,7 +176,8 @@ def _away(error: OSError) -> PullError:
 
 def _refused(rcode: dns.rcode.Rcode) -> PullError:
     hint = "does it list the same key, and is its [dns] host the name here?"
-    return PullError(f"it answers {dns.rcode.to_text(rcode)}", hint)
+    has_just_started = rcode == dns.rcode.NOTAUTH  # and has no zone before it knows its names
+    return PullError(f"it answers {dns.rcode.to_text(rcode)}", hint, away=has_just_started)
 
 
 def _wrongly_signed(error: dns.exception.DNSException) -> PullError:

@@ -27,25 +27,25 @@ _LOG = logging.getLogger(__name__)
 
 
 class HostTable:
-    """`decided` gets each claim that was decided, maybe as before; `published` is called after."""
+    """`decided` gets each claim that was decided, maybe as before."""
 
     def __init__(
         self,
         policy: NamePolicy,
         path: Path,
         decided: Callable[[Claim], None],
-        published: Callable[[], None],
         counters: Counters | None = None,
     ) -> None:
         self._policy = policy
         self._publisher = Publisher(path)
         self._decided = decided
-        self._published = published
         self._counters = counters or Counters()
         self.followers: list[Follower] = []
         """Each is called with every name that was decided, maybe as before, and its decision."""
         self.changed: list[Changed] = []
         """Each is called with every name whose records in the table changed, and these."""
+        self.published: list[Callable[[], None]] = []
+        """Each is called after the table was written."""
         self._pending_wait = 0
         self._touched: set[str] = set()
         """Names to decide again."""
@@ -156,7 +156,8 @@ class HostTable:
         self._counters.publishes += 1
         self._counters.publish_seconds += took
         self._counters.publish_longest = max(self._counters.publish_longest, took)
-        self._published()
+        for published in self.published:
+            published()
         for name, host, other in lost:
             self._log_once("name left out", name=name, of=host, why=f"{other} answers to it")
 

@@ -281,7 +281,9 @@ class NamePolicy:
         """
         winner = claimants[-1]
         wait, found = self._awaited(winner), host_addresses(winner.held)
-        names = [name, *(self._in_site(name) if trust == "owner" and "." not in name else ())]
+        names = [name]
+        if self.rules.zone and trust == "owner" and "." not in name:
+            names += self._in_site(name)
         others: dict[str, HostRecord] = {}
         for network, claimant in of_network.items():
             whole = self._below(name, network)
@@ -290,7 +292,7 @@ class NamePolicy:
             same = claimant is winner or claimant.held == winner.held
             below = found if same else host_addresses(claimant.held)
             wait_below = self._awaited(claimant, network)
-            both = whole, *self._in_site(name, network)
+            both = (whole, *self._in_site(name, network)) if self.rules.zone else (whole,)
             if (below, wait_below) == (found, wait):
                 names += both
             else:
@@ -319,7 +321,7 @@ class NamePolicy:
 
         The network's label has no dot, and neither has a NAME without it. So no two names collide.
         """
-        if not self.rules.zone or "." in network:
+        if "." in network:
             return ()
         below = f"{name}.{labels.fold(network)}" if network else name
         whole = f"{below}.{self.rules.zone}"

@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import time
+from functools import partial
 from pathlib import Path
 
 import dns.rcode
@@ -16,7 +17,9 @@ import pytest
 
 from leasewatch.daemon.dns_settings import DnsSettings
 from leasewatch.dns import doors
+from leasewatch.dns.peer_zone import PeerZone
 from leasewatch.dns.peers import NoPeers
+from leasewatch.dns.zone import Head, Zone
 from nss_pyvirt import snapshot
 from tests.leasewatch.dns.asking_zones import KEY
 from tests.leasewatch.dns.here import FAR, Here, notify
@@ -48,6 +51,38 @@ async def test_notify_of_the_serial_that_is_here_costs_no_transfer(tmp_path: Pat
         assert host.asked == ["AXFR"]
         assert notify(here, host, serial=host.zone.serial + 1) == dns.rcode.NOERROR
         await until("the next transfer", lambda: host.asked == ["AXFR", "IXFR"])
+
+
+@in_loop
+async def test_a_host_that_has_just_started_is_pulled_at_its_first_notify(tmp_path: Path) -> None:
+    here = Here(tmp_path)
+    async with Host("hostb", web1__lab="10.1.0.5") as host:
+        there, host.zone = host.zone, Zone("other.example", Head(("invalid",)))
+        async with here.pulling(host):
+            await until("a try", lambda: "NOTAUTH" in here.error("hostb"))
+            for least in range(2, 5):  # pauses that no NOTIFY ends would be long by then
+                notify(here, host, serial=there.serial)
+                await until("the next", partial(_has_asked, host, least))
+            host.zone = there
+            assert notify(here, host, serial=there.serial) == dns.rcode.NOERROR
+            await until("the name", lambda: here.ask(FAR) == ["10.1.0.5"], seconds=10)
+
+
+def _has_asked(host: Host, least: int) -> bool:
+    return len(host.asked) >= least
+
+
+@in_loop
+async def test_an_answer_that_trips_the_reader_ends_no_pulling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = Here(tmp_path)
+    with monkeypatch.context() as reading:
+        reading.delattr(PeerZone, "check")
+        async with Host("hostb", web1__lab="10.1.0.5") as host, here.pulling(host):
+            await until("the error", lambda: "malformed" in here.error("hostb"))
+            reading.undo()
+            await until("the name", lambda: here.ask(FAR) == ["10.1.0.5"])
 
 
 @in_loop

@@ -28,9 +28,8 @@ def test_one_table_holds_all_that_changed_before_it(tmp_path: Path) -> None:
     path = tmp_path / "hosts"
 
     async def run() -> None:
-        table = HostTable(
-            NamePolicy(Rules()), path, claims.append, lambda: published.append(len(table))
-        )
+        table = HostTable(NamePolicy(Rules()), path, claims.append)
+        table.published.append(lambda: published.append(len(table)))
         table.start()
         for number in (1, 2, 3):
             table.leases_changed([change(None, lease(number, f"web{number}"))])
@@ -47,7 +46,7 @@ def test_a_table_that_could_not_be_written_is_written_at_the_next_check(tmp_path
     path = tmp_path / "folder" / "hosts"
 
     async def run() -> None:
-        table = HostTable(NamePolicy(Rules()), path, lambda _claim: None, lambda: None)
+        table = HostTable(NamePolicy(Rules()), path, lambda _claim: None)
         table.leases_changed([change(None, lease(1))])
         table.start()
         for _ in range(2):
@@ -71,7 +70,7 @@ def test_a_lease_without_end_stays_when_the_clock_is_set_ahead(
     later = time.time() + 10 * 86400
 
     async def run() -> None:
-        table = HostTable(NamePolicy(Rules()), path, lambda _claim: None, lambda: None)
+        table = HostTable(NamePolicy(Rules()), path, lambda _claim: None)
         table.leases_changed([change(None, endless)])
         table.start()
         assert snapshot.lookup(path, endless.hostname or "", now=later).status != "found"

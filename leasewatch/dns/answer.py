@@ -23,7 +23,7 @@ _START: Final = 12
 """Where the question starts in a message."""
 _FIXED: Final = struct.Struct("!HHIH")
 _TIMES: Final = struct.pack("!IIIII", 1, 60, 60, 600, TTL)
-"""Of an SOA: serial, refresh, retry, expire, minimum. Nobody transfers these zones."""
+"""Of an SOA: serial, refresh, retry, expire, minimum. These zones are never transferred."""
 _NOBODY: Final = b"\x06nobody\x07invalid\0"
 """RNAME of zones that others do not have (RFC 6303 3)."""
 

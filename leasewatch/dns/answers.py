@@ -133,7 +133,7 @@ class Answers:
         return Answer(NOERROR if is_above else NXDOMAIN, authority=(soa(start),))
 
     def _bare(self, name: bytes, rdtype: int, view: View, now: float) -> Answer | None:
-        """A name outside every network's zone; None: nobody has it."""
+        """A name outside every network's zone; None: no host has it."""
         found = self._host(name, 0, rdtype, view, now)
         if found is not None and rdtype in {wire.SOA, wire.NS}:
             return at_apex(rdtype)

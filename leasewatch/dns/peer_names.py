@@ -6,7 +6,7 @@ too if the other host's owner gave it, which NAME.HOST.vm.SITE says, and if
 - one host alone has it,
 - it is not blocked here (this host's own names, reserved ones, defined domains, other hosts),
 - it has an address outside this host's own networks: many hosts have the same private subnets, and
-  there the address is another guest's, or nobody's.
+  there the address is another guest's, or no guest's.
 """
 
 from __future__ import annotations

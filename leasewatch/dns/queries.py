@@ -90,8 +90,8 @@ def is_name(name: bytes) -> bool:
 def is_modest(data: bytes) -> bool:
     """Whether a message of at least 12 bytes has no more than questions and NOTIFY need.
 
-    That is one question (RFC 9619), an SOA (RFC 1995 3, RFC 1996 3.7), OPT and TSIG. So nobody
-    makes us read thousands of records, each with a long name.
+    That is one question (RFC 9619), an SOA (RFC 1995 3, RFC 1996 3.7), OPT and TSIG. So no client
+    can make us read thousands of records, each with a long name.
     """
     questions, answers, authority, more = struct.unpack_from("!HHHH", data, 4)
     is_small = answers <= 1 and authority <= 1 and more <= 2

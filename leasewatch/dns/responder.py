@@ -40,7 +40,7 @@ _PREPARED: Final = {wire.A, wire.AAAA, wire.PTR, dns.rdatatype.HTTPS}
 _MOST: Final = 1 << 16
 """Names with prepared replies. When there are more, all are dropped."""
 _RATE: Final = 256
-"""Replies a second over UDP to the strangers of one /24 or /56, so that nobody is flooded by us."""
+"""Replies a second over UDP to the strangers of one /24 or /56, so that we flood no victim."""
 _BURST: Final = 512
 _SLIP: Final = 2
 """Of so many replies too many one is sent truncated: real clients ask again over TCP."""

@@ -52,7 +52,7 @@ class SiteZones:
         """Every network that was ever seen, folded."""
 
     def everything(self, table: NameTable, former: Former) -> Changes:
-        """What makes the zones equal to the table, whatever they held."""
+        """What makes the zones equal to the table. They may hold anything before."""
         self._extra.clear()
         claimed = {n for decided in table.records for n in self._claimed(table, decided)[0]}
         found = self._changes(table, claimed, former)

@@ -97,7 +97,7 @@ class Streams:
             for one in reply:
                 async with asyncio.timeout(SEND_SECONDS):
                     await loop.sock_sendall(sock, len(one).to_bytes(2, "big") + one)
-                await asyncio.sleep(0)  # a socket that is never full lets nobody else run
+                await asyncio.sleep(0)  # else a socket that is never full would stop all other work
             await asyncio.sleep(0)
 
 

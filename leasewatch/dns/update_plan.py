@@ -1,8 +1,8 @@
 """What the exporter has to change in the flat zone: names wanted, names known to be ours. Pure.
 
 Each name of ours has a TXT record that says whose it is and which addresses we wrote. A change is
-made only while that record is what we know (a prerequisite, RFC 2136 2.4), so nobody's records are
-replaced or deleted but our own. Time to live never matters: two writers cannot fight over it.
+made only while that record is what we know (a prerequisite, RFC 2136 2.4). So only our own records
+are replaced or deleted. Time to live never matters: two writers cannot fight over it.
 """
 
 from __future__ import annotations

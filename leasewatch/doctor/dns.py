@@ -73,7 +73,7 @@ def judge_places(settings: DnsSettings, own: frozenset[str]) -> Iterator[Row]:
     for place in settings.listens():
         address = ip_address(place.address)
         if not (address.is_loopback or address.is_unspecified or place.address in own):
-            what = f"{place.address} of listen is no address of this host: nobody reaches it"
+            what = f"{place.address} of listen is no address of this host, so no client reaches it"
             yield Row("bad", SUBJECT, what, "ip address")
 
 

@@ -47,7 +47,7 @@ def test_a_domain_lives_from_start_to_power_button_and_leaves_nothing(
     assert "was started already" in again.stdout
     assert json.loads(read(lab, RUN / "web1.json")) == state
 
-    pyvirt(lab, "domain", "stop", "web1", "--timeout", "30s")
+    pyvirt(lab, "domain", "stop", "web1", "--timeout", "90s")
     assert row(lab, "web1")["state"] == "stopped"
     lab.wait_for("nothing to be left", lambda: traces(lab) == [])
     lab.wait_for(

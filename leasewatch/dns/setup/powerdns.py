@@ -18,8 +18,8 @@ secondary=yes
 # PowerDNS looks only so often which NOTIFY it has got: names follow a change after up to 1 s.
 xfr-cycle-interval=1
 
-# It never drops a zone whose primary is dead: the names of a dead host stay, whatever SOA's expire
-# says. Remove such a zone yourself: pdnsutil delete-zone ZONE.
+# It never drops a zone whose primary is dead: the names of a dead host stay after the expire of
+# its SOA. Remove such a zone yourself: pdnsutil delete-zone ZONE.
 # It does not sign its questions for the zones of a catalog. So each zone is listed; a new host
 # needs its two lines.
 # 2. Copy {site.source_file} to {site.key_file} and run this there; then remove the copy:

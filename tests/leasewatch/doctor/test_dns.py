@@ -158,7 +158,7 @@ def test_a_secondary_that_has_the_zone_need_not_ask_right_after_a_start() -> Non
 
 def test_an_address_that_the_host_does_not_have_is_bad() -> None:
     (row,) = _check(_served(), own_addresses=frozenset({"10.99.0.9"}))
-    assert row.detail == "10.99.0.2 of listen is no address of this host: nobody reaches it"
+    assert row.detail == "10.99.0.2 of listen is no address of this host, so no client reaches it"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ STATUS: Final = f"{DNS}.Status"
 
 
 class Secondary(msgspec.Struct, frozen=True, kw_only=True):
-    """A name server or peer that asks for a zone, or is told of it."""
+    """A name server or peer that asks for a zone, or gets NOTIFY for it."""
 
     address: str
     serial: Annotated[int | None, "the serial that it got last; null: none"] = None

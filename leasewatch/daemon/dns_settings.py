@@ -1,6 +1,6 @@
 """The table [dns] of the settings: its keys, what they mean, and what is wrong with them.
 
-Text to values; opens nothing and asks nobody.
+Text to values; opens nothing and asks no resolver.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class Notifier:
         find: Callable[[str], Zone | None],
         only: Mapping[Place, str] | None = None,
     ) -> None:
-        """`only`: targets that are told of one zone, and its apex; the others are told of all."""
+        """`only`: targets that get NOTIFY for one zone, and its apex; the others get it for all."""
         self._only = only or {}
         self._secondaries = {one: _Secondary(one, listens, self._received) for one in targets}
         self._key = key

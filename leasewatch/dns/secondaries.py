@@ -65,7 +65,7 @@ class Secondaries(Part):
         status.counters.notifies += self._notifier.sent
 
     def _silent(self, apex: str) -> list[Secondary]:
-        """Who is told of a zone, and has never asked for it."""
+        """Who gets NOTIFY for a zone, and has never asked for it."""
         askers = self._askers.get(apex, {})
         told = {place.address for one, place in self._notifier.waiting() if one == apex}
         return [Secondary(address=address) for address in sorted(told - askers.keys())]

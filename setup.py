@@ -52,6 +52,7 @@ class Sdist(sdist):
         """Add the folders that are no Python packages, without what was built in them."""
         for folder in ("csrc", "packaging", "tests"):
             self.filelist.graft(folder)
+        self.filelist.include("CHANGELOG.md")
         for built in ("*.so", "*.so.2", "*.o", "*.pyc"):
             self.filelist.global_exclude(built)
         super().make_distribution()

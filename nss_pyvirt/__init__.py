@@ -9,4 +9,4 @@ In: host records. Out: the bytes of hosts.v1 and a reader of it, both through cs
 - Nothing here imports `leasewatch`: the service depends on the format, never the other way round.
 """
 
-__version__ = "0.1.0"
+__version__ = "2026.1.0"

@@ -44,7 +44,7 @@ def module(installed: Path) -> Path:
 def test_the_sdist_holds_the_sources_and_nothing_that_was_built(sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    wanted = {"setup.py", "LICENSE", "pyproject.toml", "packaging/try"}
+    wanted = {"setup.py", "LICENSE", "CHANGELOG.md", "pyproject.toml", "packaging/try"}
     sources = {str(path.relative_to(ROOT)) for path in (ROOT / "csrc").iterdir()}
     assert sources | wanted <= names
     assert not [name for name in names if re.search(r"\.(so|so\.2|o|pyc)$", name)]

@@ -7,6 +7,7 @@ import os
 import re
 from pathlib import Path
 
+from nss_pyvirt import __version__
 from tests.system.debian import STATE
 from tests.system.installed import (
     SETTINGS,
@@ -75,12 +76,12 @@ PACKAGE = "/opt/pyvirt/lib/python3*/site-packages/nss_pyvirt/__init__.py"
 
 def upgrade(machine: Machine, old: str, new: str) -> None:
     """As pip would: the program is of another version from now on."""
-    machine.sh(f"sed -i s/{old}/{new}/ {PACKAGE}")
+    machine.sh(f'sed -i \'s/^__version__ = "{old}"/__version__ = "{new}"/\' {PACKAGE}')
 
 
 def test_install_after_an_upgrade_has_the_new_version_run(installed: Machine) -> None:
     old = main_pid(installed)
-    upgrade(installed, "0.1.0", "0.1.1")
+    upgrade(installed, __version__, "99")
     try:
         status = installed.run(["nss-pyvirt", "status"], check=False).stdout
         assert re.search(r"^bad +unit .*another version", status, re.MULTILINE), status
@@ -93,7 +94,7 @@ def test_install_after_an_upgrade_has_the_new_version_run(installed: Machine) ->
             installed.run(["nss-pyvirt", "install"]).stdout == "everything is installed already\n"
         )
     finally:
-        upgrade(installed, "0.1.1", "0.1.0")
+        upgrade(installed, "99", __version__)
 
 
 # A service that cannot start with any settings.
@@ -124,11 +125,11 @@ def test_an_install_that_cannot_start_the_service_leaves_everything_as_it_was(
     try:
         fail()
         machine.sh(f"{MEND}; nss-pyvirt install; {BREAK}; systemctl stop leasewatch")
-        upgrade(machine, "0.1.0", "0.1.1")
+        upgrade(machine, __version__, "99")
         fail()
         machine.run(["systemctl", "start", "leasewatch"], check=False)
     finally:
-        upgrade(machine, "0.1.1", "0.1.0")
+        upgrade(machine, "99", __version__)
         machine.sh(MEND)
         machine.run(["nss-pyvirt", "remove"])
         assert is_active(machine, "leasewatch") == "inactive"

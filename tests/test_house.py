@@ -215,5 +215,5 @@ def test_what_tests_share_is_in_no_test_file() -> None:
 
 def test_a_file_stays_below_400_lines() -> None:
     sources = _modules("leasewatch") + _modules("nss_pyvirt") + _modules("tests")
-    sources += (CHECKOUT / "csrc").glob("*.[ch]")
+    sources += [*(CHECKOUT / "csrc").glob("*.[ch]"), *_modules("packaging/python")]
     assert not [file for file in sources if len(file.read_text().splitlines()) >= 400]

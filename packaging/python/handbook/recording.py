@@ -1,0 +1,113 @@
+"""A terminal recording (asciicast v2) as text that appears at its recorded times, by CSS alone.
+
+The text is there as a whole without CSS, for readers, search and print. Lines that the terminal
+wrote over are left out: of each line, what it was last is shown.
+"""
+
+from __future__ import annotations
+
+import html
+import itertools
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+LONGEST_PAUSE = 1.5
+"""Seconds: a longer pause between two events is shortened to this."""
+_PIECE = re.compile(r"\x1b\[\??([\d;]*)([A-Za-z])|\x1b[=>]|(.)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A character, when it appeared (seconds), and its style (SGR numbers)."""
+
+    character: str
+    time: float
+    style: str
+
+
+class _Terminal:
+    """Lines of cells, for what a shell and our commands write. It is high enough for all lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[list[Cell]] = [[]]
+        self._column = 0
+        self._style = ""
+
+    def write(self, text: str, time: float) -> None:
+        """Take one event. Raises ValueError for a move that this terminal does not know."""
+        for numbers, move, character in _PIECE.findall(text):
+            if move:
+                self._obey(move, numbers)
+            elif character:
+                self._put(character, time)
+
+    def _obey(self, move: str, numbers: str) -> None:
+        if move == "m":
+            self._style = "" if numbers in ("", "0") else numbers
+        elif move == "K":
+            del self.lines[-1][self._column :]
+        elif move not in "hl":  # modes
+            raise ValueError(f"the recording moves the cursor: {move}")
+
+    def _put(self, character: str, time: float) -> None:
+        if character == "\n":
+            self.lines.append([])
+        if character in "\r\n":
+            self._column = 0
+        elif character == "\b":
+            self._column -= 1
+        elif character != "\a":
+            cell = Cell(character, round(time, 2), self._style)
+            self.lines[-1][self._column : self._column + 1] = [cell]
+            self._column += 1
+
+
+def cells(cast: str) -> list[list[Cell]]:
+    """The lines of a recording, each cell with its time. Raises ValueError for what it cannot."""
+    head, *events = map(json.loads, cast.splitlines())
+    if head["version"] != 2:
+        raise ValueError("not an asciicast of version 2")
+    terminal = _Terminal()
+    shown = last = 0.0
+    for time, kind, text in events:
+        shown += min(time - last, LONGEST_PAUSE)
+        last = time
+        if kind == "o":
+            terminal.write(text, shown)
+    return terminal.lines
+
+
+def section(cast: Path) -> str:
+    """The recording with its controls: play, pause, and the whole text."""
+    lines = cells(cast.read_text())
+    while not lines[-1] or not "".join(cell.character for cell in lines[-1]).strip("$ "):
+        lines.pop()
+    text = "\n".join(map(_line, lines))
+    return _SECTION.replace("TEXT", text)
+
+
+def _line(line: list[Cell]) -> str:
+    pieces = []
+    for (time, style), group in itertools.groupby(line, key=lambda cell: (cell.time, cell.style)):
+        text = html.escape("".join(cell.character for cell in group))
+        kind = f' class="sgr{style.replace(";", "-")}"' if style else ""
+        pieces.append(f'<span style="--at:{time}s"{kind}>{text}</span>')
+    return "".join(pieces)
+
+
+_SECTION = """<section class="watch">
+<h2>See it run</h2>
+<p>A real run: a first VM, its name in every program, and a stranger that claims the same name.</p>
+<div class="terminal player" role="group" aria-label="Recording of a terminal">
+<input type="radio" name="player" id="player-play" checked>
+<input type="radio" name="player" id="player-pause">
+<input type="radio" name="player" id="player-all">
+<div class="bar"><i aria-hidden="true"></i><i aria-hidden="true"></i><i aria-hidden="true"></i>
+<span class="controls"><label for="player-play">Play</label><label for="player-pause">Pause</label>
+<label for="player-all">Show all</label></span></div>
+<pre class="cast" tabindex="0">TEXT</pre>
+</div>
+</section>
+"""

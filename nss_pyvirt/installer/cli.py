@@ -71,7 +71,7 @@ def install(root: Path, *, ssh: bool) -> None:
     if systemd is present, leasewatch.service, leasewatch-dns.service (see `leasewatch dns`) and the
     units of pyvirt, which start networks and domains at boot. Links the man pages of a virtual
     environment and tab completion for bash, zsh and fish to where these look. Lets ssh verify the
-    first login to a domain of pyvirt.
+    first login to a domain of pyvirt, and programs that AppArmor confines ask the module.
 
     Running it again is harmless. After an upgrade it updates outdated files and restarts the
     service; names keep resolving. If a step fails, the earlier ones are undone.

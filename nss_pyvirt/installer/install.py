@@ -16,6 +16,7 @@ from typing import Final
 from nss_pyvirt import users
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.installer import (
+    apparmor,
     authselect,
     glibc,
     links,
@@ -241,4 +242,5 @@ _INSTALL: Final[tuple[Callable[[System, ExitStack], Iterator[str]], ...]] = (
     _install_users,
     _install_service,
     links.install,
+    apparmor.install,
 )

@@ -14,6 +14,7 @@ from typing import Final
 from nss_pyvirt import users
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.installer import (
+    apparmor,
     authselect,
     glibc,
     links,
@@ -192,6 +193,7 @@ _REMOVE: Final[tuple[Callable[[System], Iterator[str]], ...]] = (
     _remove_nsswitch,
     _remove_system_files,
     _remove_module,
+    apparmor.remove,
     links.remove,
     ssh_config.remove,
     give_back_state,

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from nss_pyvirt import users
 from nss_pyvirt.checks import Row
 from nss_pyvirt.errors import UserError
-from nss_pyvirt.installer import glibc, nsswitch, pieces, ssh_config, tools
+from nss_pyvirt.installer import apparmor, glibc, nsswitch, pieces, ssh_config, tools
 from nss_pyvirt.installer.pieces import SYSTEM_FILES, UNIT, UP, System
 from nss_pyvirt.terminal import show
 
@@ -25,6 +25,8 @@ def status(system: System) -> list[Row]:
     looks.append(_user)
     if ssh_config.is_read(system):
         looks.append(_ssh)
+    if apparmor.is_read(system):
+        looks.append(_apparmor)
     return [look(system) for look in looks]
 
 
@@ -72,6 +74,17 @@ def _ssh(system: System) -> Row:
         return Row("bad", "ssh", fault, _install(system))
     waits = ", and ssh waits for one that boots" * ssh_config.waits(system)
     return Row("ok", "ssh", f"the first login to a domain is verified{waits}")
+
+
+def _apparmor(system: System) -> Row:
+    """Whether programs that AppArmor confines may read the tables."""
+    current = apparmor.is_current(system)
+    if current is None:
+        return Row("bad", "apparmor", f"{apparmor.PLACE} does not exist", _install(system))
+    if not current:
+        fault = f"{apparmor.PLACE} was written by another version"
+        return Row("bad", "apparmor", fault, _install(system))
+    return Row("ok", "apparmor", "confined programs may ask the module")
 
 
 def _settings(system: System) -> Row:

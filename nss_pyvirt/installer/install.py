@@ -66,7 +66,7 @@ def _check(system: System) -> None:
         _check_program(system)
     text = pieces.nsswitch_text(system)
     if nsswitch.install(text) != text:
-        authselect.refuse_if_managed(system.root, system.at(NSSWITCH), text)
+        authselect.refuse_if_managed(system.root, system.at(NSSWITCH), text, "install")
 
 
 def _check_program(system: System) -> None:

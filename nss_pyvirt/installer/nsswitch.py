@@ -17,7 +17,7 @@ MODULE: Final = "pyvirt"
 ENTRY: Final = f"{MODULE} [TRYAGAIN=return]"
 """A domain that is still starting must end the search, else DNS says that its name is unknown."""
 
-_OWN_FILES: Final = "files [SUCCESS=return TRYAGAIN=continue]"
+OWN_FILES: Final = "files [SUCCESS=return TRYAGAIN=continue]"
 """`files`, put in front where the line has it too late. Its actions are the defaults, spelled out
 to mark it as ours."""
 
@@ -94,6 +94,17 @@ def fault(text: str) -> str:
     return next(filter(None, faults), "")
 
 
+def has_hosts(text: str) -> bool:
+    """Whether there is a hosts line."""
+    return any(_HOSTS.match(line) for line in text.split("\n"))
+
+
+def can_follow_files(text: str) -> bool:
+    """Whether our module is reached if it stands behind the first `files` of each hosts line."""
+    lines = [line for line in text.split("\n") if _HOSTS.match(line)]
+    return not any(_fault(line.replace("files", f"files {ENTRY}", 1)) for line in lines)
+
+
 def _flaw(line: str) -> str:
     """What keeps glibc from reading the line to its end; empty: nothing does."""
     words = _HOSTS.sub("", line.partition("#")[0], count=1)
@@ -134,7 +145,7 @@ def _insert(line: str) -> str:
     if "files" in names[:reach]:
         reach, entry = names.index("files") + 1, ENTRY
     else:
-        entry = f"{_OWN_FILES} {ENTRY}" if "files" in names else ENTRY
+        entry = f"{OWN_FILES} {ENTRY}" if "files" in names else ENTRY
     if reach:
         at, entry = services[reach - 1].end, f" {entry}"
     elif services:
@@ -154,7 +165,7 @@ def _strip(line: str) -> str:
         start, end = services[mine].start, services[mine].end
         first = mine
         again = any(service.name == "files" for service in services[mine:])
-        if mine and again and str(services[mine - 1]) == _OWN_FILES:
+        if mine and again and str(services[mine - 1]) == OWN_FILES:
             first, start = mine - 1, services[mine - 1].start
         if first == 0 and mine + 1 < len(services):
             end += line[end : end + 1].isspace()

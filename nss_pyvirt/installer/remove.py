@@ -78,7 +78,7 @@ def _remove_nsswitch(system: System) -> Iterator[str]:
     after = nsswitch.remove(before)
     if after == before:
         return
-    authselect.refuse_if_managed(system.root, path, before)
+    authselect.refuse_if_managed(system.root, path, before, "remove")
     content = after.removeprefix(pieces.NSSWITCH_MADE).encode(errors="surrogateescape")
     vendor = system.at(pieces.VENDOR_NSSWITCH)
     former = vendor.read_bytes() if vendor.exists() else b""

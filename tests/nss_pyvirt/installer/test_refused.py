@@ -17,7 +17,6 @@ from nss_pyvirt.errors import UserError
 from nss_pyvirt.installer import glibc, tools
 from nss_pyvirt.installer.cli import command
 from nss_pyvirt.installer.install import install
-from nss_pyvirt.installer.status import status
 from nss_pyvirt.terminal import frame
 from tests.nss_pyvirt.installer.image import (
     LIBC,
@@ -38,47 +37,6 @@ def test_a_fifo_in_its_place_is_refused_and_not_waited_for(image: Path) -> None:
     )  # fmt: skip
     said = f"nss-pyvirt: {image}/etc/nsswitch.conf is not a regular file\n"
     assert done.stderr.startswith(said)
-
-
-_EDIT = "sed -i '/^hosts:/s/files/& pyvirt [TRYAGAIN=return]/' /etc/authselect/custom"
-
-
-# what is selected, the command to type
-AUTHSELECT = {
-    "a shipped profile": (
-        "sssd\nwith-mkhomedir\n",
-        (
-            f"authselect create-profile pyvirt --base-on sssd && {_EDIT}/pyvirt/nsswitch.conf"
-            " && authselect select custom/pyvirt with-mkhomedir --force"
-        ),
-    ),
-    "an own profile": (
-        "custom/lab\n",
-        f"{_EDIT}/lab/nsswitch.conf && authselect apply-changes",
-    ),
-}
-
-
-@pytest.mark.parametrize(("selected", "typed"), AUTHSELECT.values(), ids=AUTHSELECT)
-def test_a_file_of_authselect_is_refused_with_the_command(
-    image: Path, selected: str, typed: str
-) -> None:
-    (image / "etc/authselect").mkdir()
-    (image / "etc/authselect/authselect.conf").write_text(selected)
-    (image / "etc/nsswitch.conf").rename(image / "etc/authselect/nsswitch.conf")
-    (image / "etc/nsswitch.conf").symlink_to("/etc/authselect/nsswitch.conf")
-    before = tree(image)
-    with pytest.raises(UserError, match="managed by authselect") as caught:
-        install(system(image))
-    assert caught.value.hint == typed
-    assert tree(image) == before
-
-    edit = next(part for part in typed.split(" && ") if part.startswith("sed"))
-    script, _, _ = edit.rpartition(" ")
-    file = image / "etc/authselect/nsswitch.conf"  # as authselect makes it from the profile
-    subprocess.run(f"{script} {file}", shell=True, check=True)
-    install(system(image))
-    assert status(system(image))[0].state == "ok"
 
 
 def test_a_glibc_of_another_architecture_is_not_ours(tmp_path: Path) -> None:

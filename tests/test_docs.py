@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from handbook import links, markdown, recording, sources
+from handbook import links, markdown, recording, sources, start, typist
 from handbook.__main__ import make, put
 from nss_pyvirt.errors import UserError
 from tests import readme
@@ -173,3 +173,17 @@ def test_a_recording_shows_what_each_line_was_last() -> None:
 def test_a_recording_that_moves_the_cursor_is_refused() -> None:
     with pytest.raises(ValueError, match="moves the cursor"):
         recording.cells(cast((0, "\x1b[2A")))
+
+
+def test_the_recording_is_a_whole_run_of_the_commands_that_the_typist_has() -> None:
+    text = start.CAST.read_text()
+    lines = ["".join(cell.character for cell in line) for line in recording.cells(text)]
+    assert [line[2:] for line in lines if line[:2] == "$ " and line[2:]] == [*typist.COMMANDS]
+    assert not [wanted for wanted in typist.PROOF if wanted not in "\n".join(lines)]
+    assert max(map(len, lines)) <= typist.COLUMNS
+    assert len(text) < 150_000
+
+
+def test_the_design_page_links_to_the_rooms(built: Path) -> None:
+    design = (built / "design.html").read_text()
+    assert '<a href="rooms.html#leasewatchnames"><code>names/</code></a>' in design

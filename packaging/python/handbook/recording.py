@@ -10,11 +10,11 @@ import html
 import itertools
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 LONGEST_PAUSE = 1.5
-"""Seconds: a longer pause between two events is shortened to this."""
+"""Seconds: a longer time in which no text comes that stays is shortened to this."""
 _PIECE = re.compile(r"\x1b\[\??([\d;]*)([A-Za-z])|\x1b[=>]|(.)", re.DOTALL)
 
 
@@ -59,7 +59,7 @@ class _Terminal:
         elif character == "\b":
             self._column -= 1
         elif character != "\a":
-            cell = Cell(character, round(time, 2), self._style)
+            cell = Cell(character, time, self._style)
             self.lines[-1][self._column : self._column + 1] = [cell]
             self._column += 1
 
@@ -70,13 +70,21 @@ def cells(cast: str) -> list[list[Cell]]:
     if head["version"] != 2:
         raise ValueError("not an asciicast of version 2")
     terminal = _Terminal()
-    shown = last = 0.0
     for time, kind, text in events:
+        if kind == "o":
+            terminal.write(text, time)
+    return _without_pauses(terminal.lines)
+
+
+def _without_pauses(lines: list[list[Cell]]) -> list[list[Cell]]:
+    """The same, with each time without a new character shortened to LONGEST_PAUSE."""
+    shown = last = 0.0
+    new_times = {}
+    for time in sorted({cell.time for line in lines for cell in line}):
         shown += min(time - last, LONGEST_PAUSE)
         last = time
-        if kind == "o":
-            terminal.write(text, shown)
-    return terminal.lines
+        new_times[time] = round(shown, 2)
+    return [[replace(cell, time=new_times[cell.time]) for cell in line] for line in lines]
 
 
 def section(cast: Path) -> str:
@@ -89,12 +97,19 @@ def section(cast: Path) -> str:
 
 
 def _line(line: list[Cell]) -> str:
+    """A line as pieces of one time and style; a prompt and the command behind it are marked."""
+    typed = "".join(cell.character for cell in line[:2]) == "$ "
     pieces = []
-    for (time, style), group in itertools.groupby(line, key=lambda cell: (cell.time, cell.style)):
-        text = html.escape("".join(cell.character for cell in group))
-        kind = f' class="sgr{style.replace(";", "-")}"' if style else ""
-        pieces.append(f'<span style="--at:{time}s"{kind}>{text}</span>')
-    return "".join(pieces)
+    for at, cell in enumerate(line):
+        kind = "" if not typed else "prompt" if at < 2 else "typed"
+        if cell.style:
+            kind = f"{kind} sgr{cell.style.replace(';', '-')}".strip()
+        kind = f' class="{kind}"' if kind else ""
+        pieces.append((cell.time, kind, html.escape(cell.character)))
+    return "".join(
+        f'<span style="--at:{time}s"{kind}>{"".join(text for _, _, text in group)}</span>'
+        for (time, kind), group in itertools.groupby(pieces, key=lambda piece: piece[:2])
+    )
 
 
 _SECTION = """<section class="watch">

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from handbook import manual, markdown
@@ -50,8 +51,9 @@ def pages(root: Path) -> Iterator[Page]:
         source = f"packaging/man/{man.name}"
         title = f"{man.stem}({man.suffix[1:]})"
         yield Page(files[source], title, MANUAL, body, headings, source)
-    yield _document(root, DESIGN, files, INSIDE, title="Design")
-    yield _rooms(root)
+    design, rooms = _document(root, DESIGN, files, INSIDE, title="Design"), _rooms(root)
+    yield replace(design, body=_link_rooms(design.body, rooms))
+    yield rooms
     yield _headers(root)
     yield _interfaces(root)
     for source in sorted(files):
@@ -89,6 +91,19 @@ def _rooms(root: Path) -> Page:
         parts[f"{file.parent.relative_to(root)}/"] = text
     lead = "Each package is a room. Its docstring says what comes in, what goes out and what holds."
     return _collected(ROOMS, "Rooms", lead, parts, "a docstring")
+
+
+def _link_rooms(body: str, rooms: Page) -> str:
+    """Make a link of each `room/` that is a package."""
+    anchors = {heading.text: heading.anchor for heading in rooms.headings}
+
+    def link(found: re.Match[str]) -> str:
+        for folder in ("", "leasewatch/", "leasewatch/pyvirt/"):
+            if anchor := anchors.get(folder + found[1]):
+                return f'<a href="{ROOMS}#{anchor}">{found[0]}</a>'
+        return found[0]
+
+    return re.sub(r"<code>([\w/]+/)</code>", link, body)
 
 
 def _headers(root: Path) -> Page:

@@ -1,11 +1,15 @@
-"""The README as tests read it: its sections, and the commands in them."""
+"""The README and the pages that it leads to, as tests read them: sections, and commands in them."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-TEXT = (Path(__file__).parents[1] / "README.md").read_text()
+_ROOT = Path(__file__).parents[1]
+README = (_ROOT / "README.md").read_text()
+_PAGES = sorted(set(_ROOT.glob("leasewatch/*.md")) - {_ROOT / "leasewatch/DESIGN.md"})
+TEXT = "\n".join([README, *(page.read_text() for page in _PAGES)])
+"""README first. DESIGN.md is for readers of the code."""
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

@@ -51,7 +51,7 @@ def test_each_page_reaches_all_others_and_its_sections(built: Path) -> None:
     for file in built.glob("*.html"):
         assert pages <= set(re.findall(r'<a href="([^"#]+)"', file.read_text())), file.name
     guide = (built / "guide.html").read_text()
-    for heading in re.findall(r"^## (.*)$", readme.TEXT, re.MULTILINE):
+    for heading in re.findall(r"^## (.*)$", readme.README, re.MULTILINE):
         assert guide.count(html.escape(heading.replace("`", ""))) >= 2, heading
 
 
@@ -97,7 +97,7 @@ def like_the_checkout(root: Path, **changed: str) -> Path:
     ],
 )
 def test_a_broken_link_fails_with_one_line(tmp_path: Path, link: str, fault: str) -> None:
-    text = readme.TEXT.replace("If the service stops", f"[x]({link}) If the service stops", 1)
+    text = readme.README.replace("If the service stops", f"[x]({link}) If the service stops", 1)
     with pytest.raises(UserError) as error:
         make(like_the_checkout(tmp_path / "checkout", README=text))
     assert error.value.what == fault

@@ -149,13 +149,6 @@ def test_what_is_linked_and_unlinked_is_what_the_package_installs() -> None:
     assert set(removed.split()) == {f"/usr/local/bin/{name}" for name in scripts}
 
 
-def test_the_links_to_sections_and_files_lead_somewhere() -> None:
-    headings = re.findall(r"^###? (.*)$", readme.TEXT, re.MULTILINE)
-    anchors = {re.sub(r"[^\w -]", "", text).lower().replace(" ", "-") for text in headings}
-    for target in re.findall(r"\]\(([^)]*)\)", readme.TEXT):
-        assert target[1:] in anchors if target[0] == "#" else (ROOT / target).is_file()
-
-
 def test_the_table_of_commands_has_the_rows_of_the_benchmark() -> None:
     lines = [line for line in readme.section("Figures").splitlines() if line.startswith("| ")]
     first = [line.split("|")[1].strip() for line in lines]

@@ -116,9 +116,9 @@ _SECTION = """<section class="watch">
 <h2>See it run</h2>
 <p>A real run: a first VM, its name in every program, and a stranger that claims the same name.</p>
 <div class="terminal player" role="group" aria-label="Recording of a terminal">
-<input type="radio" name="player" id="player-play" checked>
+<input type="radio" name="player" id="player-play">
 <input type="radio" name="player" id="player-pause">
-<input type="radio" name="player" id="player-all">
+<input type="radio" name="player" id="player-all" checked>
 <div class="bar"><i aria-hidden="true"></i><i aria-hidden="true"></i><i aria-hidden="true"></i>
 <span class="controls"><label for="player-play">Play</label><label for="player-pause">Pause</label>
 <label for="player-all">Show all</label></span></div>

@@ -38,10 +38,11 @@ def _manuals(root: Path) -> list[Path]:
 
 
 def pages(root: Path) -> Iterator[Page]:
-    """Every page but the start page, in the order of the navigation."""
+    """Every page but the start page, in the order of the navigation: pages as README names them."""
     files = page_files(root)
     yield _document(root, "README.md", files, GUIDE, title="Guide")
-    for source in sorted(set(files) - {DESIGN}):
+    order = (root / "README.md").read_text().find
+    for source in sorted(set(files) - {DESIGN}, key=order):
         if re.match(r"leasewatch/.*\.md", source):
             yield _document(root, source, files, GUIDE)
     if "CHANGELOG.md" in files:

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# libc_root.sh SUITE: unpack the C library, getent and nscd of a Debian suite once and print the
-# folder, to be copied and entered with chroot. (nscd needs further libraries.)
+# libc_root.sh SUITE [ARCHITECTURE [PACKAGE…]]: unpack the C library, getent and nscd of a Debian
+# suite once, and the packages, and print the folder, to be copied and entered with chroot. (nscd
+# needs further libraries.) The packages bring nothing that they depend on.
 #
 # It lies in the checkout's .cache. Nothing is installed: apt works in a folder of its own, where it
 # checks the suite's signature. Exit status 3: the mirror, or the suite, says that it has no such
@@ -20,17 +21,18 @@ die() { # STATUS REASON
 
 # apt with nothing of the host's but its keys and its ways through the network; see apt.conf(5).
 use_own_apt() {
-    local folder=$1 suite=$2 archive options
+    local folder=$1 suite=$2 architecture=$3 archive options
     archive=$(mirror bookworm)
     [ -n "$archive" ] || die 1 "apt knows no mirror of Debian here: apt-get update"
-    options="arch=$(dpkg --print-architecture) target=Packages"
+    options="arch=$architecture target=Packages"
     options+=" signed-by=/usr/share/keyrings/debian-archive-keyring.gpg"
     mkdir -p "$folder"/state/lists/partial "$folder"/cache/archives/partial
     echo "deb [$options] $archive $suite main" >"$folder/sources.list"
     printf '%s "%s";\n' Dir::State "$folder/state" Dir::State::status /dev/null \
         Dir::Cache "$folder/cache" Dir::Etc::sourcelist "$folder/sources.list" \
         Dir::Etc::sourceparts /dev/null Acquire::Languages none Acquire::Retries 3 \
-        APT::Update::Error-Mode any APT::Sandbox::User root >"$folder/apt.conf"
+        APT::Update::Error-Mode any APT::Sandbox::User root \
+        APT::Architecture "$architecture" APT::Architectures "$architecture" >"$folder/apt.conf"
     export APT_CONFIG=$folder/apt.conf
 }
 
@@ -52,7 +54,7 @@ download() {
 
 # Folders as in a merged /usr, into which older packages fit too.
 unpack() {
-    local folder=$1 name
+    local folder=$1 name deb
     for name in bin sbin lib lib64; do
         mkdir -p "$folder/usr/$name"
         ln -s "usr/$name" "$folder/$name"
@@ -61,26 +63,35 @@ unpack() {
         tar --extract --keep-directory-symlink --exclude gconv --exclude ./usr/share -C "$folder"
     dpkg-deb --fsys-tarfile libc-bin_*.deb | tar --extract -C "$folder" ./usr/bin/getent
     dpkg-deb --fsys-tarfile nscd_*.deb | tar --extract -C "$folder" ./usr/sbin/nscd
+    mkdir others
+    for name in "${@:2}"; do mv "$name"_*.deb others; done
+    for deb in others/*.deb; do
+        [ ! -e "$deb" ] || dpkg-deb --fsys-tarfile "$deb" |
+            tar --extract --keep-directory-symlink -C "$folder"
+    done
 }
 
-make_root() {
+make_root() { # FOLDER SUITE ARCHITECTURE PACKAGE…
     local suite=$2
-    rm -rf "$cache/$suite".* # of other versions
-    work=$(mktemp -d "$cache/$suite.new.XXXXXX")
+    rm -rf "${1%.*}".* # of other versions
+    work=$(mktemp -d "${1%.*}.new.XXXXXX")
     trap 'rm -rf "$work"' EXIT
-    use_own_apt "$work/apt" "$suite"
+    use_own_apt "$work/apt" "$suite" "$3"
     cd "$work"
     update "$suite"
-    download "$suite" libc6 libc-bin nscd
+    download "$suite" libc6 libc-bin nscd "${@:4}"
     mkdir -m 0755 root
-    unpack root
+    unpack root "${@:4}"
     mv -T root "$1"
 }
 
 suite=${1:?SUITE}
+architecture=${2:-$(dpkg --print-architecture)}
 mkdir -p "$cache"
 exec 9>"$cache/lock"
 flock -w 900 9 || die 1 "another build holds $cache/lock for 5 minutes"
-root=$cache/$suite.$(sha256sum <"${BASH_SOURCE[0]}" | cut -c1-16)
-[ -e "$root" ] || make_root "$root" "$suite"
+made=("$suite" "$architecture" "${@:3}")
+root=$cache/$suite-$architecture${3:+-with-$3}
+root+=.$({ cat "${BASH_SOURCE[0]}" && printf '%s\n' "${made[@]}"; } | sha256sum | cut -c1-16)
+[ -e "$root" ] || make_root "$root" "${made[@]}"
 echo "$root"

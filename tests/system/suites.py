@@ -15,10 +15,13 @@ LIBC_ROOT = Path(__file__).with_name("libc_root.sh")
 NO_SUCH_SUITE = 3  # its exit status
 
 
-def unpacked(suite: str) -> Path:
-    """The root that libc_root.sh makes; a skip only if the mirror says that there is none."""
+def unpacked(suite: str, *rest: str) -> Path:
+    """The root that libc_root.sh makes; a skip only if the mirror says that there is none.
+
+    `rest`: an architecture, and packages.
+    """
     done = subprocess.run(
-        [LIBC_ROOT, suite], capture_output=True, text=True, check=False, timeout=2000
+        [LIBC_ROOT, suite, *rest], capture_output=True, text=True, check=False, timeout=2000
     )
     if done.returncode == NO_SUCH_SUITE:
         pytest.skip(done.stderr.strip())

@@ -1,14 +1,16 @@
 """The shipped module inside nscd(8), which looks names up for every program and keeps answers.
 
 nscd is Debian's, unpacked by packaging/prepare --test and run in a world alone. What it does to the
-answers, and what is done about it, is in nss_pyvirt(8).
+answers, and what is done about it, is in nss_pyvirt(8). nsncd, which keeps none, is that of Debian
+sid; it runs with the C library of this Debian.
 """
 
 from __future__ import annotations
 
 import signal
+import subprocess
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,7 @@ from tests.system.lookups import (
     publish,
     publish_each_kind,
 )
+from tests.system.suites import unpacked
 from tests.system.world import CHECKOUT, World
 
 NSCD = CHECKOUT / ".cache/nscd/usr/sbin/nscd"
@@ -52,18 +55,34 @@ def nscd(libc: Libc, settings: str, program: str = str(NSCD)) -> Iterator[Libc]:
     world.run(["mkdir", "-p", f"{libc.root}/run/nscd"])
     libc.write("/etc/nscd.conf", settings)
     running = world.spawn([*daemon, "--foreground"])
-
-    def listens() -> bool:
-        assert running.poll() is None, "nscd has ended"
-        return "/run/nscd/socket" in world.run(["ss", "-xl"]).stdout
-
-    world.wait_for("nscd to listen", listens)
     try:
-        alone = ("unshare", "--mount", "sh", "-ec", ONLY_NSCD, libc.root, *libc.before)
-        yield Libc(world, libc.root, alone)
+        yield _asking(libc, running)
     finally:
         world.run([*daemon, "--shutdown"], check=False)  # it may have crashed
         running.wait(30)
+
+
+@contextmanager
+def nsncd(libc: Libc) -> Iterator[Libc]:
+    """Run nsncd; yields a way to ask it alone."""
+    running = libc.world.spawn([str(unpacked("sid", "amd64", "nsncd") / "usr/libexec/nsncd")])
+    try:
+        yield _asking(libc, running)
+    finally:
+        libc.world.signal(running, signal.SIGTERM)
+        running.wait(30)
+
+
+def _asking(libc: Libc, running: subprocess.Popen[str]) -> Libc:
+    """Wait until the daemon listens; returns a way to ask it alone."""
+
+    def listens() -> bool:
+        assert running.poll() is None, "it has ended"
+        return "/run/nscd/socket" in libc.world.run(["ss", "-xl"]).stdout
+
+    libc.world.wait_for("nscd or nsncd to listen", listens)
+    alone = ("unshare", "--mount", "sh", "-ec", ONLY_NSCD, libc.root, *libc.before)
+    return Libc(libc.world, libc.root, alone)
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +177,7 @@ LIBVIRT = "/var/lib/libvirt/dnsmasq"
 STARTING = f"""
 set -e
 mkdir -p {LIBVIRT}
+rm -f {LIBVIRT}/virbr0.status
 echo interface=virbr0 >{LIBVIRT}/lab.conf
 echo '[{{"domain": "vm1", "macs": ["52:54:00:00:00:03"]}}]' >{LIBVIRT}/virbr0.macs
 """
@@ -170,13 +190,17 @@ mv {LIBVIRT}/new {LIBVIRT}/virbr0.status
 
 
 def test_a_look_up_through_nscd_waits_for_a_domain_that_has_just_started(libc: Libc) -> None:
+    _waits(libc, nscd(libc, KEEPING))
+
+
+def _waits(libc: Libc, daemon: AbstractContextManager[Libc]) -> None:
     world = libc.world
     world.run(["sh", "-c", STARTING])
     service = world.serve()
-    with nscd(libc, KEEPING) as through:
+    with daemon as through:
         asking = world.spawn(["getent", "ahostsv4", "vm1"])
         world.wait_for(
-            "nscd to wait",
+            "the look-up to wait",
             lambda: "pending.sock" in world.run(["ss", "-xa", "state", "connected"]).stdout,
         )
         assert asking.poll() is None
@@ -186,3 +210,26 @@ def test_a_look_up_through_nscd_waits_for_a_domain_that_has_just_started(libc: L
         assert through.ask(question) == {question: "10.77.0.53 |"}
     world.signal(service, signal.SIGTERM)
     service.wait(30)
+
+
+CHANGED_BY_NSNCD = {
+    # Its answer to getaddrinfo() has no such words either, nor the interface.
+    f"getaddrinfo db {V6}": NONAME,
+    **{f"getaddrinfo starting {family}": NONAME for family in (UNSPEC, V4, V6)},
+    f"getaddrinfo link {UNSPEC}": "fe80::77 |",
+    f"getaddrinfo link {V6}": "fe80::77 |",
+}
+
+
+@pytest.mark.long
+def test_programs_find_names_and_addresses_through_nsncd_which_keeps_nothing(libc: Libc) -> None:
+    with nsncd(libc) as through:
+        assert through.ask(*ANSWERS) == ANSWERS | CHANGED_BY_NSNCD
+        assert through.ask(*BEFORE) == BEFORE
+        publish(libc.world, *CHANGED)
+        assert through.ask(*AFTER) == AFTER
+
+
+@pytest.mark.long
+def test_a_look_up_through_nsncd_waits_for_a_domain_that_has_just_started(libc: Libc) -> None:
+    _waits(libc, nsncd(libc))

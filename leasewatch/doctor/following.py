@@ -17,6 +17,7 @@ from leasewatch.doctor import firewall, host_keys, hosts_file, networks, resolve
 from leasewatch.model import DomainState
 from leasewatch.names import labels
 from nss_pyvirt.checks import Row
+from nss_pyvirt.installer import installation
 from nss_pyvirt.installer.pieces import start_command
 from nss_pyvirt.terminal import hints, show
 
@@ -189,7 +190,7 @@ def _table(traced: Traced) -> Iterator[Row]:
 def _module(traced: Traced) -> Iterator[Row]:
     if traced.answered.isdisjoint(_plain(traced.host.getent(traced.name, "-s", "hosts:pyvirt"))):
         what = "the module does not answer: it is missing, or cannot read the table"
-        yield Row("bad", "module", what, "sudo nss-pyvirt install")
+        yield Row("bad", "module", what, installation.repair("libnss-pyvirt"))
     else:
         yield Row("ok", "module", "answers")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from nss_pyvirt.checks import Row
-from nss_pyvirt.installer import pieces
+from nss_pyvirt.installer import installation, pieces
 
 if TYPE_CHECKING:
     from leasewatch.doctor.host import Host
@@ -33,7 +33,7 @@ def judge(found: ResolveHook) -> Row:
         return Row("off", SUBJECT, f"{systemd} has no hooks ({first}): {_ALONE}")
     if found.installed < len(pieces.SOCKETS):
         what = f"the socket units of the hook are not installed: {_ALONE}"
-        return Row("off", SUBJECT, what, "sudo nss-pyvirt install")
+        return Row("off", SUBJECT, what, installation.repair("leasewatch"))
     if found.listening < len(pieces.SOCKETS) and found.enabled < len(pieces.SOCKETS):
         enable = f"sudo systemctl enable {_SOCKETS} && sudo systemctl restart {pieces.UNIT}"
         return Row("off", SUBJECT, f"the socket units of the hook are disabled: {_ALONE}", enable)

@@ -162,7 +162,9 @@ def start_detached(
         raise last_error(log, before, f"{unit} {failure}")
     if forks and booted:
         what = f"{unit} is not installed: what is started may end when you log out"
-        frame.print_warning("pyvirt", UserError(what, "sudo nss-pyvirt install", "missing"))
+        from nss_pyvirt.installer import installation  # noqa: PLC0415  rare
+
+        frame.print_warning("pyvirt", UserError(what, installation.repair("pyvirt"), "missing"))
     return _said(log, before)
 
 

@@ -75,31 +75,42 @@ def install(root: Path, *, ssh: bool) -> None:
 
     Running it again is harmless. After an upgrade it updates outdated files and restarts the
     service; names keep resolving. If a step fails, the earlier ones are undone.
+
+    If apt has installed this program, only --ssh and a missing nsswitch.conf entry are left to do.
     """
+    from nss_pyvirt.installer import deb, installation  # noqa: PLC0415  start-up time
     from nss_pyvirt.installer.install import install as put  # noqa: PLC0415  start-up time
 
-    _say(put(_system(root), ssh=ssh), "everything is installed already")
+    if installation.is_deb():
+        _say(deb.install(_system(root), ssh=ssh), "apt has installed everything already")
+    else:
+        _say(put(_system(root), ssh=ssh), "everything is installed already")
 
 
-_PURGE = "Delete the lease history, DNS serials and TSIG keys, too."
+_PURGE = "Delete all data, too: settings, history, networks, domains, disks, images, keys."
 
 
 @command.command(_ROOT, Param("--purge", flag=True, help=_PURGE))
 def remove(root: Path, *, purge: bool) -> None:
     """Undo everything that install did, and delete the published names.
 
-    What somebody else has changed since is left alone. The lease history, the serial numbers of
-    DNS zones and the TSIG keys stay without --purge. Networks and domains that are still started
-    are named: stop them before you delete the programs.
+    What somebody else has changed since is left alone, and so is what Debian's packages own.
+    Removes this host's names from the zone of [dns.update], if its server answers. Settings and
+    data stay without --purge, which is refused while a network or domain is started. Without it,
+    those that are still started are named: stop them before you delete the programs.
     """
+    from nss_pyvirt.installer import deb, installation  # noqa: PLC0415  start-up time
     from nss_pyvirt.installer.pieces import started  # noqa: PLC0415  start-up time
     from nss_pyvirt.installer.remove import remove as take_out  # noqa: PLC0415  start-up time
 
     system = _system(root)
+    if installation.is_deb():
+        _say(deb.remove(system), "")
+        return
     _say(take_out(system, purge=purge), "nothing is installed")
-    for kind, name in started(system):
-        what, hint = f"{kind} {name} is still started", f"sudo pyvirt {kind} stop {name}"
-        frame.print_warning("nss-pyvirt", UserError(what, hint, "running"))
+    if names := ", ".join(f"{kind} {name}" for kind, name in started(system)):
+        what = f"still started: {names}"
+        frame.print_warning("nss-pyvirt", UserError(what, "sudo pyvirt down", "running"))
 
 
 @command.command(_ROOT, commands.output("table", "json", help="How to print the parts."))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from nss_pyvirt.errors import UserError
-from nss_pyvirt.installer import rootfs
+from nss_pyvirt.installer import installation, rootfs
 
 MODULE: Final = "libnss_pyvirt.so.2"
 OLDEST: Final = "2.34"
@@ -24,7 +24,16 @@ _FOLDERS: Final = (
 
 
 def built_module() -> Path:
-    """The module in this package; UserError if the package was not built."""
+    """The module in this package; UserError if the package was not built.
+
+    In the Debian package it is the one that libnss-pyvirt has installed.
+    """
+    if installation.is_deb():
+        folder = module_folder(Path("/"))
+        if not (folder / MODULE).exists():
+            what = f"{folder / MODULE} does not exist"
+            raise UserError(what, installation.repair("libnss-pyvirt"), "missing")
+        return folder / MODULE
     path = Path(__file__).parents[1] / "lib" / MODULE
     if not path.exists():
         raise UserError(f"{path} is missing: the C part is not built", "pip install .", "missing")
@@ -37,7 +46,7 @@ def module_folder(root: Path) -> Path:
     It is on the loader's built-in path. UserError without such a glibc, or if it is older than
     `OLDEST`.
     """
-    wanted = _architecture(built_module())
+    wanted = _architecture(_extension() or built_module())
     for pattern in _FOLDERS:
         for folder in sorted(root.glob(pattern)):
             inside = rootfs.locate(root, f"/{folder.relative_to(root)}")
@@ -50,6 +59,12 @@ def module_folder(root: Path) -> Path:
         "on musl (Alpine) and NixOS use `leasewatch ip` instead of the module",
         "missing",
     )
+
+
+def _extension() -> Path | None:
+    """The extension module of this package, which is of the same architecture."""
+    path = Path(__file__).parents[1] / "_snapshot.abi3.so"
+    return path if path.exists() else None
 
 
 def _check_version(libc: Path) -> None:

@@ -19,6 +19,7 @@ from nss_pyvirt.installer import (
     apparmor,
     authselect,
     glibc,
+    installation,
     links,
     nsswitch,
     pieces,
@@ -54,14 +55,31 @@ def install(system: System, *, ssh: bool = False) -> list[str]:
         _check(system)
         done = [line for step in _INSTALL for line in step(system, undo)]
         done += ssh_config.install(system, undo, wait=ssh)
-        done += _install_nsswitch(system, undo)
+        done += add_to_nsswitch(system, undo)
         undo.pop_all()
     return done
+
+
+def add_to_nsswitch(system: System, undo: ExitStack) -> Iterator[str]:
+    """Add the module to the hosts lines of nsswitch.conf that lack it."""
+    before = pieces.nsswitch_text(system)
+    after = nsswitch.install(before)
+    if after == before:
+        return
+    path = system.at(NSSWITCH)
+    if not path.exists():
+        after = pieces.NSSWITCH_MADE + after
+    undo.callback(rootfs.replace(path, after.encode(errors="surrogateescape"), 0o644))
+    yield f"added {nsswitch.MODULE} to the hosts line of {path}"
 
 
 def _check(system: System) -> None:
     if not system.root.is_dir():
         raise UserError(f"{system.root} is not a folder", code="invalid")
+    if present := installation.packages(system.root):
+        ours = installation.of(system.root, system.program)
+        hint = f"{ours.uninstall}; to use this one instead: sudo apt remove {' '.join(present)}"
+        raise UserError(f"apt has installed {', '.join(present)} already", hint, "exists")
     if system.booted or (system.has_systemd and not system.running):
         _check_program(system)
     text = pieces.nsswitch_text(system)
@@ -169,18 +187,6 @@ def _install_service(system: System, undo: ExitStack) -> Iterator[str]:
         yield from _start_service(system, undo, state, units, changed=changed)
     else:
         yield from _enable_service(system, undo, units)
-
-
-def _install_nsswitch(system: System, undo: ExitStack) -> Iterator[str]:
-    before = pieces.nsswitch_text(system)
-    after = nsswitch.install(before)
-    if after == before:
-        return
-    path = system.at(NSSWITCH)
-    if not path.exists():
-        after = pieces.NSSWITCH_MADE + after
-    undo.callback(rootfs.replace(path, after.encode(errors="surrogateescape"), 0o644))
-    yield f"added {nsswitch.MODULE} to the hosts line of {path}"
 
 
 def _start_service(

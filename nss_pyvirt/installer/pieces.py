@@ -13,7 +13,7 @@ from typing import Final
 
 from nss_pyvirt import __version__
 from nss_pyvirt.errors import UserError
-from nss_pyvirt.installer import rootfs
+from nss_pyvirt.installer import installation, rootfs
 
 NSSWITCH: Final = "/etc/nsswitch.conf"
 NSSWITCH_MADE: Final = "# Made by nss-pyvirt install; remove takes it away\n"
@@ -52,6 +52,9 @@ DNS_KEYS: Final = "/etc/pyvirt/dns"
 
 _HIDDEN_ANYWAY: Final = {"/home", "/root", "/run/user", "/tmp", "/var/tmp"}  # noqa: S108
 """By ProtectHome= and PrivateTmp=; the unit names the others."""
+DEB_UNITS: Final = "/usr/lib/systemd/system"
+_UNIT_FOLDERS: Final = ("/etc/systemd/system", DEB_UNITS, "/lib/systemd/system")
+"""Where a unit is looked for; the first one counts."""
 _SOCKET: Final = f"{RUN}/org.pyvirt.LeaseWatch"
 _DNS_SOCKET: Final = f"{DNS_RUN}/org.pyvirt.Dns"
 _LIBRARIES: Final = ("usr/lib/systemd", "usr/lib64/systemd", "usr/lib/*/systemd", "lib/*/systemd")
@@ -98,6 +101,8 @@ class System:
 
 def this_system(root: Path) -> System:
     """The system below `root`; its service is the `leasewatch` that was installed with us."""
+    if installation.is_deb():
+        return System(root=root, program=installation.DEB_PROGRAM)
     program = Path(sysconfig.get_path("scripts"), "leasewatch")
     inside = Path("/", program.relative_to(root)) if program.is_relative_to(root) else program
     return System(root=root, program=str(inside))
@@ -134,8 +139,8 @@ def start_command() -> str:
     """The command that starts the service on this system."""
     if not _booted():
         return "sudo leasewatch serve"
-    installed = Path(SYSTEM_FILES[UNIT]).exists()
-    return f"sudo systemctl restart {UNIT}" if installed else "sudo nss-pyvirt install"
+    installed = any(Path(folder, UNIT).exists() for folder in _UNIT_FOLDERS)
+    return f"sudo systemctl restart {UNIT}" if installed else installation.repair("leasewatch")
 
 
 def nsswitch_text(system: System) -> str:
@@ -195,6 +200,13 @@ def program_of(unit: bytes) -> str:
     lines = unit.decode(errors="replace").splitlines()
     command = next((line for line in lines if line.startswith("ExecStart=")), "")
     return command.removeprefix("ExecStart=").removesuffix(" serve")
+
+
+def service_program(system: System) -> str:
+    """The `leasewatch` that the system's unit runs; empty if it has no such unit."""
+    units = [system.at(f"{folder}/{UNIT}") for folder in _UNIT_FOLDERS]
+    unit = next((path for path in units if path.is_file()), None)
+    return program_of(unit.read_bytes()) if unit else ""
 
 
 def boot_link(system: System, unit: str) -> Path:

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from nss_pyvirt import users
+from nss_pyvirt import programs, users
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.installer import (
     apparmor,
     authselect,
     glibc,
+    installation,
     links,
     nsswitch,
     pieces,
@@ -37,18 +38,37 @@ from nss_pyvirt.installer.pieces import (
     System,
 )
 
+_WITHDRAW_TIMEOUT: Final = 15  # seconds, for a name server that may be away
+_DATA: Final = {
+    HISTORY: "the lease history",
+    DNS_STATE: "the state of DNS zones",
+    "/etc/pyvirt": "settings, networks, domains and TSIG keys",
+    "/var/lib/pyvirt": "images and the disks of domains",
+    "/run/pyvirt": "the state of pyvirt",
+}
+
 
 def remove(system: System, *, purge: bool = False) -> list[str]:
     """Undo what `install` did and delete the published table; the lines say what was done.
 
-    `purge` deletes the lease history, DNS serials and TSIG keys, too. Stops at the first step that
-    fails (UserError); the earlier steps stay done, and may be repeated.
+    `purge` deletes settings and data, too; UserError, with nothing changed, while a network or
+    domain is started. What Debian's packages own stays. Stops at the first step that fails
+    (UserError); the earlier steps stay done, and may be repeated.
     """
     tools.need_root(system, "remove")
-    first, *rest = _REMOVE
-    steps = [first, _delete_data, *rest] if purge else _REMOVE
+    names = ", ".join(f"{kind} {name}" for kind, name in pieces.started(system))
+    if purge and names:
+        what = f"--purge would delete what is still started: {names}"
+        raise UserError(what, "sudo pyvirt down", "running")
     with tools.plain_errors():
-        return [line for step in steps for line in step(system)]
+        packages = installation.packages(system.root)
+        done = [
+            line
+            for step, package in _REMOVE.items()
+            if package not in packages and (purge or step is not _delete_data)
+            for line in step(system)
+        ]
+    return done + [f"kept what belongs to Debian's packages {', '.join(packages)}"] * bool(packages)
 
 
 def _stop_service(system: System) -> Iterator[str]:
@@ -68,6 +88,26 @@ def _stop_service(system: System) -> Iterator[str]:
             "press Ctrl-C there, or: pkill -f 'leasewatch.* serve'; then: sudo nss-pyvirt remove",
             "running",
         )
+
+
+def _withdraw_names(system: System) -> Iterator[str]:
+    """Have the names deleted that [dns.update] has put into another server's zone, if it answers.
+
+    The DNS process notes them in a file.
+    """
+    if not system.running or not any(system.at(DNS_STATE).glob("*.names")):
+        return
+    try:
+        done = programs.run([system.program, "dns", "withdraw"], timeout=_WITHDRAW_TIMEOUT)
+    except UserError as error:
+        yield f"kept the names in the zone of [dns.update]: {error.what}"
+        return
+    lines = [*done.stdout.splitlines(), *done.stderr.splitlines(), "failed"]
+    if done.returncode == 0:
+        yield lines[0]
+    else:
+        why = lines[0].removeprefix("leasewatch: ")
+        yield f"kept the names in the zone of [dns.update]: {why}"
 
 
 def _remove_nsswitch(system: System) -> Iterator[str]:
@@ -101,6 +141,8 @@ def _remove_system_files(system: System) -> Iterator[str]:
         yield f"removed {path}"
     if system.booted:
         tools.run("systemctl", "daemon-reload")
+        if pieces.service_program(system):  # the one of the Debian package
+            tools.run("systemctl", "try-restart", UNIT, DNS)
         rootfs.remove_if_empty(Path(pieces.HOOKS))
 
 
@@ -113,12 +155,7 @@ def _remove_module(system: System) -> Iterator[str]:
 
 
 def _delete_data(system: System) -> Iterator[str]:
-    names = {
-        HISTORY: "the lease history",
-        DNS_STATE: "the serials of DNS zones",
-        DNS_KEYS: "the TSIG keys",
-    }
-    for place, name in names.items():
+    for place, name in _DATA.items():
         folder = system.at(place)
         if folder.exists():
             shutil.rmtree(folder)
@@ -188,14 +225,17 @@ def _tmpfiles_folders() -> list[str]:
     return sorted((rule.split()[1] for rule in rules), reverse=True)
 
 
-_REMOVE: Final[tuple[Callable[[System], Iterator[str]], ...]] = (
-    _stop_service,
-    _remove_nsswitch,
-    _remove_system_files,
-    _remove_module,
-    apparmor.remove,
-    links.remove,
-    ssh_config.remove,
-    give_back_state,
-    _remove_users,
-)
+_REMOVE: Final[dict[Callable[[System], Iterator[str]], str]] = {
+    _stop_service: "leasewatch",
+    _withdraw_names: "leasewatch",
+    _delete_data: "leasewatch",
+    _remove_nsswitch: "libnss-pyvirt",
+    _remove_system_files: "",
+    _remove_module: "libnss-pyvirt",
+    apparmor.remove: "libnss-pyvirt",
+    links.remove: "",
+    ssh_config.remove: "pyvirt",
+    give_back_state: "leasewatch",
+    _remove_users: "leasewatch",
+}
+"""Each step, in order, and the Debian package whose pieces it would remove."""

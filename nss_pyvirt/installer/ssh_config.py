@@ -14,6 +14,8 @@ from nss_pyvirt.installer import pieces, rootfs
 from nss_pyvirt.installer.pieces import System
 
 PLACE: Final = "/etc/ssh/ssh_config.d/pyvirt.conf"
+WAIT_PLACE: Final = "/etc/ssh/ssh_config.d/pyvirt-wait.conf"
+"""Beside PLACE where that is a file of the Debian package."""
 _MAIN: Final = ("/etc/ssh/ssh_config", "/usr/etc/ssh/ssh_config")  # openSUSE: the second
 _WAITS: Final = "Include /run/pyvirt/ssh_config"
 _INCLUDES: Final = "include /etc/ssh/ssh_config.d/"
@@ -37,8 +39,8 @@ def is_current(system: System) -> bool | None:
 
 def waits(system: System) -> bool:
     """Whether ssh waits for domains that boot."""
-    path = system.at(PLACE)
-    return path.exists() and _waits(path.read_bytes())
+    places = [system.at(place) for place in (PLACE, WAIT_PLACE)]
+    return any(_waits(path.read_bytes()) for path in places if path.exists())
 
 
 def install(system: System, undo: ExitStack, *, wait: bool = False) -> Iterator[str]:
@@ -49,9 +51,7 @@ def install(system: System, undo: ExitStack, *, wait: bool = False) -> Iterator[
     path = system.at(PLACE)
     if not is_read(system):
         if wait:
-            what = f"ssh does not read {path.parent}, or is not installed"
-            hint = f'{system.at(_MAIN[0])} needs the line "Include /etc/ssh/ssh_config.d/*.conf"'
-            raise UserError(what, hint, "missing")
+            raise _unread(system)
         return
     wait = wait or waits(system)
     former = path.read_bytes() if path.exists() else None
@@ -67,9 +67,19 @@ def install(system: System, undo: ExitStack, *, wait: bool = False) -> Iterator[
     yield f"installed {path}"
 
 
-def remove(system: System) -> Iterator[str]:
+def install_wait(system: System, undo: ExitStack) -> Iterator[str]:
+    """Let ssh wait by a file of its own, beside the Debian package's; UserError if it cannot."""
+    if not is_read(system):
+        raise _unread(system)
+    if not waits(system):
+        path = system.at(WAIT_PLACE)
+        undo.callback(rootfs.replace(path, pieces.sealed(pieces.packaged("ssh-wait.conf")), 0o644))
+        yield f"installed {path}"
+
+
+def remove(system: System, place: str = PLACE) -> Iterator[str]:
     """Remove the file, unless somebody else has changed it."""
-    path = system.at(PLACE)
+    path = system.at(place)
     if not path.exists():
         return
     if not pieces.is_ours(path.read_bytes()):
@@ -77,6 +87,12 @@ def remove(system: System) -> Iterator[str]:
         return
     path.unlink()
     yield f"removed {path}"
+
+
+def _unread(system: System) -> UserError:
+    what = f"ssh does not read {system.at(PLACE).parent}, or is not installed"
+    hint = f'{system.at(_MAIN[0])} needs the line "Include /etc/ssh/ssh_config.d/*.conf"'
+    return UserError(what, hint, "missing")
 
 
 def _content(*, waits: bool) -> bytes:

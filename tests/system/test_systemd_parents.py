@@ -87,9 +87,7 @@ def test_what_is_started_while_the_units_are_removed_is_named_and_can_be_stopped
     lab.run(["pyvirt", "network", "start", "lab"])
     removed = lab.run(["nss-pyvirt", "remove"])
     assert "removed /etc/systemd/system/pyvirt-network@.service\n" in removed.stdout
-    assert removed.stderr == (
-        "nss-pyvirt: network lab is still started\n  hint: sudo pyvirt network stop lab\n"
-    )
+    assert removed.stderr == ("nss-pyvirt: still started: network lab\n  hint: sudo pyvirt down\n")
     lab.run(["pyvirt", "network", "stop", "lab"])
     assert "pv-lab" not in lab.run(["ip", "-brief", "link"]).stdout
     assert lab.run(["pyvirt", "network", "start", "lab"]).stderr == (

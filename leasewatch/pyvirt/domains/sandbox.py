@@ -52,7 +52,9 @@ def account(*, kvm: bool) -> Account:
         entry = pwd.getpwnam(QEMU_USER)
     except KeyError:
         what = f"there is no user {QEMU_USER}, as which QEMU runs"
-        raise UserError(what, "sudo nss-pyvirt install", "missing") from None
+        from nss_pyvirt.installer import installation  # noqa: PLC0415  rare
+
+        raise UserError(what, installation.repair("pyvirt"), "missing") from None
     groups: tuple[int, ...] = ()
     with contextlib.suppress(FileNotFoundError):
         status = KVM.stat()

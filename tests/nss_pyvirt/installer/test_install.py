@@ -17,12 +17,12 @@ from leasewatch.pyvirt.networks import networks
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.installer import glibc, pieces, rootfs, tools
 from nss_pyvirt.installer.cli import command
-from nss_pyvirt.installer.install import _give_keys, install
+from nss_pyvirt.installer.install import install
 from nss_pyvirt.installer.pieces import System
 from nss_pyvirt.installer.remove import give_back_state, remove
 from nss_pyvirt.installer.status import status
 from nss_pyvirt.terminal import frame
-from nss_pyvirt.users import COMMENTS, DNS_USER, QEMU_USER, USER
+from nss_pyvirt.users import COMMENTS, USER
 from tests.leasewatch.killing import everything, killed_at_each_step
 from tests.nss_pyvirt.installer.image import (
     LIBC,
@@ -143,63 +143,6 @@ def test_a_man_page_that_is_there_stays_and_a_link_that_leads_nowhere_is_renewed
     assert [path.name for path in man.rglob("*.[18]")] == ["leasewatch.1"]
 
 
-@pytest.mark.parametrize(("purge", "left"), [(False, ["history.db"]), (True, [])])
-def test_only_a_purge_deletes_the_history(image: Path, purge: bool, left: list[str]) -> None:
-    install(system(image))
-    history = image / "var/lib/leasewatch"
-    history.mkdir(parents=True)
-    (history / "history.db").touch()
-    done = remove(system(image), purge=purge)
-    assert (f"deleted the lease history {history}" in done) is purge
-    assert [path.name for path in history.glob("*")] == left
-    assert history.exists() is not purge
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_keys_and_serials_stay_for_root_and_keys_go_to_the_next_user(image: Path) -> None:
-    install(system(image))
-    key, serials = image / "etc/pyvirt/dns/site.key", image / "var/lib/leasewatch-dns"
-    for folder in (key.parent, serials, image / "run/leasewatch-dns"):
-        folder.mkdir(parents=True)
-    key.touch(0o600)
-    (serials / "zone.serial").touch(0o600)
-    for path in (key, serials, serials / "zone.serial"):
-        os.chown(path, 989, 989)
-    done = remove(system(image))
-    assert f"kept the TSIG keys {key.parent}, now owned by root" in done
-    assert f"kept the state of DNS zones {serials}, now owned by root" in done
-    assert not (image / "run/leasewatch-dns").exists()
-    assert {path.stat().st_uid for path in (key, serials, serials / "zone.serial")} == {0}
-    _give_keys(system(image), DNS_USER)
-    assert (key.stat().st_uid, stat.S_IMODE(key.stat().st_mode)) == (989, 0o600)
-    remove(system(image), purge=True)
-    assert not key.exists()
-    assert not serials.exists()
-
-
-def test_remove_names_what_is_still_started_and_how_to_stop_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("nss_pyvirt.installer.remove.remove", lambda *_, **__: ["removed"])
-    running = [("domain", "web1"), ("network", "lab")]
-    monkeypatch.setattr(pieces, "started", lambda _: running)
-    assert frame.run(command, "nss-pyvirt", ["remove"]) == 0
-    assert capsys.readouterr().err == (
-        "nss-pyvirt: domain web1 is still started\n  hint: sudo pyvirt domain stop web1\n"
-        "nss-pyvirt: network lab is still started\n  hint: sudo pyvirt network stop lab\n"
-    )
-
-
-def test_the_user_of_running_domains_is_kept(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    passwd = image / "etc/passwd"
-    passwd.write_text(f"pyvirt-qemu:x:991:991:{COMMENTS[QEMU_USER]}:/:/bin/false\n")
-    (image / "etc/group").unlink()
-    monkeypatch.setattr(pieces, "started", lambda _: [("domain", "web1")])
-    (kept,) = remove(system(image))
-    assert kept == "kept the user pyvirt-qemu, which runs domains: stop them, and remove again"
-    assert "pyvirt-qemu" in passwd.read_text()
-
-
 @pytest.mark.parametrize(("primary", "goes"), [("1000", True), ("992", False)])
 def test_the_group_goes_with_our_users_unless_it_is_a_users_own(
     image: Path, monkeypatch: pytest.MonkeyPatch, primary: str, goes: bool
@@ -236,10 +179,9 @@ def test_what_somebody_else_changed_is_left_alone(image: Path) -> None:
     nsswitch.write_text(nsswitch.read_text().replace("dns", "resolve dns"))
     assert install(system(image)) == [f"kept {unit}, which was changed by hand"]
     (found,) = [piece for piece in status(system(image)) if piece.subject == "unit"]
-    assert (found.state, found.detail) == (
-        "ok",
-        f"{unit} and pyvirt*; changed by hand: leasewatch.service",
-    )
+    units = "leasewatch.service, leasewatch-dns.service and pyvirt*"
+    changed = f"{units} in {unit.parent}; changed by hand: leasewatch.service"
+    assert (found.state, found.detail) == ("ok", changed)
     remove(system(image))
     assert unit.read_bytes() == edited
     assert nsswitch.read_text() == "passwd: files\nhosts:  files resolve dns # ours\n"

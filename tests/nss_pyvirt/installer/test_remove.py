@@ -1,0 +1,96 @@
+"""`nss-pyvirt remove`: what stays, what `--purge` deletes, and what is still started."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from nss_pyvirt.errors import UserError
+from nss_pyvirt.installer import pieces
+from nss_pyvirt.installer.cli import command
+from nss_pyvirt.installer.install import _give_keys, install
+from nss_pyvirt.installer.remove import remove
+from nss_pyvirt.terminal import frame
+from nss_pyvirt.users import COMMENTS, DNS_USER, QEMU_USER
+from tests.nss_pyvirt.installer.image import system, tree
+
+
+@pytest.mark.parametrize(("purge", "left"), [(False, ["history.db"]), (True, [])])
+def test_only_a_purge_deletes_the_history(image: Path, purge: bool, left: list[str]) -> None:
+    install(system(image))
+    history = image / "var/lib/leasewatch"
+    history.mkdir(parents=True)
+    (history / "history.db").touch()
+    done = remove(system(image), purge=purge)
+    assert (f"deleted the lease history {history}" in done) is purge
+    assert [path.name for path in history.glob("*")] == left
+    assert history.exists() is not purge
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_keys_and_serials_stay_for_root_and_keys_go_to_the_next_user(image: Path) -> None:
+    install(system(image))
+    key, serials = image / "etc/pyvirt/dns/site.key", image / "var/lib/leasewatch-dns"
+    for folder in (key.parent, serials, image / "run/leasewatch-dns"):
+        folder.mkdir(parents=True)
+    key.touch(0o600)
+    (serials / "zone.serial").touch(0o600)
+    for path in (key, serials, serials / "zone.serial"):
+        os.chown(path, 989, 989)
+    done = remove(system(image))
+    assert f"kept the TSIG keys {key.parent}, now owned by root" in done
+    assert f"kept the state of DNS zones {serials}, now owned by root" in done
+    assert not (image / "run/leasewatch-dns").exists()
+    assert {path.stat().st_uid for path in (key, serials, serials / "zone.serial")} == {0}
+    _give_keys(system(image), DNS_USER)
+    assert (key.stat().st_uid, stat.S_IMODE(key.stat().st_mode)) == (989, 0o600)
+    remove(system(image), purge=True)
+    assert not key.exists()
+    assert not serials.exists()
+
+
+def test_remove_names_what_is_still_started_and_how_to_stop_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("nss_pyvirt.installer.remove.remove", lambda *_, **__: ["removed"])
+    running = [("domain", "web1"), ("network", "lab")]
+    monkeypatch.setattr(pieces, "started", lambda _: running)
+    assert frame.run(command, "nss-pyvirt", ["remove"]) == 0
+    assert capsys.readouterr().err == (
+        "nss-pyvirt: still started: domain web1, network lab\n  hint: sudo pyvirt down\n"
+    )
+
+
+def test_purge_deletes_nothing_while_something_is_started(
+    image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(system(image))
+    disk = image / "var/lib/pyvirt/domains/web1/disk.qcow2"
+    disk.parent.mkdir(parents=True)
+    disk.touch()
+    settings = image / "etc/pyvirt/leasewatch.toml"
+    settings.parent.mkdir(exist_ok=True)
+    settings.touch()
+    before = tree(image)
+    with monkeypatch.context() as patched:
+        patched.setattr(pieces, "started", lambda _: [("domain", "web1")])
+        with pytest.raises(UserError, match="still started: domain web1") as refused:
+            remove(system(image), purge=True)
+    assert refused.value.hint == "sudo pyvirt down"
+    assert tree(image) == before
+    remove(system(image), purge=True)
+    assert not (image / "var/lib/pyvirt").exists()
+    assert not (image / "etc/pyvirt").exists()
+
+
+def test_the_user_of_running_domains_is_kept(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    passwd = image / "etc/passwd"
+    passwd.write_text(f"pyvirt-qemu:x:991:991:{COMMENTS[QEMU_USER]}:/:/bin/false\n")
+    (image / "etc/group").unlink()
+    monkeypatch.setattr(pieces, "started", lambda _: [("domain", "web1")])
+    (kept,) = remove(system(image))
+    assert kept == "kept the user pyvirt-qemu, which runs domains: stop them, and remove again"
+    assert "pyvirt-qemu" in passwd.read_text()

@@ -84,8 +84,16 @@ def test_each_page_fits_has_contrast_and_logs_nothing(
     assert "CONSOLE" not in log
 
 
-def test_the_recording_stands_still_for_who_wants_less_motion(
-    site: tuple[str, list[str]], tmp_path: Path
+@pytest.mark.parametrize(
+    ("options", "states"),
+    [
+        ([], ["none running", "appear running", "appear paused"]),
+        (["--force-prefers-reduced-motion"], ["none running"] * 2 + ["none paused"]),
+    ],
+    ids=["any", "reduced motion"],
+)
+def test_the_recording_plays_pauses_and_stands_still_for_who_wants_less_motion(
+    site: tuple[str, list[str]], tmp_path: Path, options: list[str], states: list[str]
 ) -> None:
-    found, _ = seen(site[0], tmp_path, "--force-prefers-reduced-motion")
-    assert {one["motion"] for one in found if one["page"] == "index.html"} == {"none"}
+    found, _ = seen(site[0], tmp_path, *options)
+    assert [one["played"] for one in found if one["page"] == "index.html"] == [states] * len(WIDTHS)

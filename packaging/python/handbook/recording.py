@@ -15,16 +15,15 @@ from pathlib import Path
 
 LONGEST_PAUSE = 1.5
 """Seconds: a longer time in which no text comes that stays is shortened to this."""
-_PIECE = re.compile(r"\x1b\[\??([\d;]*)([A-Za-z])|\x1b[=>]|(.)", re.DOTALL)
+_PIECE = re.compile(r"\x1b\[\??[\d;]*([A-Za-z])|\x1b[=>]|(.)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A character, when it appeared (seconds), and its style (SGR numbers)."""
+    """A character, and when it appeared, in seconds."""
 
     character: str
     time: float
-    style: str
 
 
 class _Terminal:
@@ -33,23 +32,16 @@ class _Terminal:
     def __init__(self) -> None:
         self.lines: list[list[Cell]] = [[]]
         self._column = 0
-        self._style = ""
 
     def write(self, text: str, time: float) -> None:
         """Take one event. Raises ValueError for a move that this terminal does not know."""
-        for numbers, move, character in _PIECE.findall(text):
-            if move:
-                self._obey(move, numbers)
+        for move, character in _PIECE.findall(text):
+            if move == "K":
+                del self.lines[-1][self._column :]
+            elif move and move not in "hlm":  # modes, colours
+                raise ValueError(f"the recording moves the cursor: {move}")
             elif character:
                 self._put(character, time)
-
-    def _obey(self, move: str, numbers: str) -> None:
-        if move == "m":
-            self._style = "" if numbers in ("", "0") else numbers
-        elif move == "K":
-            del self.lines[-1][self._column :]
-        elif move not in "hl":  # modes
-            raise ValueError(f"the recording moves the cursor: {move}")
 
     def _put(self, character: str, time: float) -> None:
         if character == "\n":
@@ -59,7 +51,7 @@ class _Terminal:
         elif character == "\b":
             self._column -= 1
         elif character != "\a":
-            cell = Cell(character, time, self._style)
+            cell = Cell(character, time)
             self.lines[-1][self._column : self._column + 1] = [cell]
             self._column += 1
 
@@ -97,14 +89,11 @@ def section(cast: Path) -> str:
 
 
 def _line(line: list[Cell]) -> str:
-    """A line as pieces of one time and style; a prompt and the command behind it are marked."""
+    """A line as pieces of one time; a prompt and the command behind it are marked."""
     typed = "".join(cell.character for cell in line[:2]) == "$ "
     pieces = []
     for at, cell in enumerate(line):
-        kind = "" if not typed else "prompt" if at < 2 else "typed"
-        if cell.style:
-            kind = f"{kind} sgr{cell.style.replace(';', '-')}".strip()
-        kind = f' class="{kind}"' if kind else ""
+        kind = "" if not typed else ' class="prompt"' if at < 2 else ' class="typed"'
         pieces.append((cell.time, kind, html.escape(cell.character)))
     return "".join(
         f'<span style="--at:{time}s"{kind}>{"".join(text for _, _, text in group)}</span>'

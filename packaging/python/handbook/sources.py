@@ -59,7 +59,7 @@ def pages(root: Path) -> Iterator[Page]:
     yield _interfaces(root)
     for source in sorted(files):
         if re.match(r"packaging/.*\.md", source):
-            yield _document(root, source, files, INSIDE)
+            yield _document(root, source, files, INSIDE, title=str(Path(source).parent))
 
 
 def _document(

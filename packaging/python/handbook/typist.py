@@ -27,7 +27,7 @@ STRANGER = """
 ip link add office type bridge
 ip addr add 192.168.1.1/24 dev office
 ip link set office up
-dnsmasq --conf-file=/dev/null --interface=office --bind-interfaces --except-interface=lo --port=0 \
+dnsmasq --conf-file=/dev/null --interface=office --bind-interfaces --port=0 --no-ping \
     --dhcp-range=192.168.1.50,192.168.1.59 --dhcp-leasefile=/var/lib/misc/dnsmasq.leases
 ip netns add stranger
 ip link add eth0 netns stranger type veth peer name stranger

@@ -107,6 +107,11 @@ def test_an_id_that_a_page_has_twice_is_a_fault() -> None:
     assert links.faults({"a.html": '<p id="x"><p id="x">'}, set()) == ["a.html has the id x twice"]
 
 
+def test_a_link_inside_a_link_is_a_fault() -> None:
+    found = links.faults({"a.html": '<a href="a.html"><b><a href="#"></a></b></a>'}, set())
+    assert found == ["a.html has a link to # inside another link"]
+
+
 def test_a_picture_of_another_host_is_a_fault() -> None:
     found = links.faults({"a.html": '<img src="http://h/x.png"><a href="http://h/">x</a>'}, set())
     assert found == ["a.html needs http://h/x.png, which is on another host"]

@@ -27,7 +27,7 @@ def files(pages: Sequence[Page], root: Path) -> dict[str, str]:
     named = sources.page_files(root)
     made = {}
     for page in pages:
-        body = page.body
+        body = manual.link_names(page.body, named, page.file)
         if page is not start:
             body = f"<h1>{html.escape(page.title)}</h1>\n{body}\n{_neighbours(page, others)}"
         name = "nss-pyvirt" if page is start else f"{page.title} · nss-pyvirt"
@@ -37,7 +37,7 @@ def files(pages: Sequence[Page], root: Path) -> dict[str, str]:
             kind="start" if page is start else "text",
             links="\n".join(_link(file, text, page.file) for file, text in SHORT.items()),
             navigation=_navigation(page, others),
-            body=manual.link_names(body, named, page.file),
+            body=body,
             version=nss_pyvirt.__version__,
         )
     return made

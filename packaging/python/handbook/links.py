@@ -15,6 +15,8 @@ class _Reader(HTMLParser):
         self.ids: list[str] = []
         self.references: list[str] = []
         self.needed: list[str] = []
+        self.nested: list[str] = []
+        self._in_link = False
         self.feed(text)
         self.close()
 
@@ -25,10 +27,17 @@ class _Reader(HTMLParser):
         references = [found[key] or "" for key in ("href", "src") if key in found]
         self.references += references
         self.needed += references if tag != "a" else []
+        if tag == "a":
+            self.nested += references if self._in_link else []
+            self._in_link = True
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "a":
+            self._in_link = False
 
 
 def faults(files: Mapping[str, str], others: set[str]) -> list[str]:
-    """One line for each link that leads nowhere and each id that a page has twice.
+    """One line for each link that leads nowhere or is in another, and each id that is there twice.
 
     `files` has the text of each page, `others` the names of further files. Links to other hosts
     are not followed; only a link may name one, never a picture or a style sheet.
@@ -36,6 +45,7 @@ def faults(files: Mapping[str, str], others: set[str]) -> list[str]:
     read = {name: _Reader(text) for name, text in files.items()}
     found = []
     for name, page in read.items():
+        found += [f"{name} has a link to {i} inside another link" for i in page.nested]
         found += [f"{name} has the id {i} twice" for i in _repeated(page.ids)]
         for reference in dict.fromkeys(page.references):
             if reference.startswith(("https://", "http://", "mailto:")):

@@ -16,9 +16,15 @@ SERVER = "10.77.0.1"
 
 
 def pyvirt(
-    world: World, *words: str | Path, check: bool = True, user: str | None = None
+    world: World,
+    *words: str | Path,
+    check: bool = True,
+    user: str | None = None,
+    sudo_user: str = "",
 ) -> subprocess.CompletedProcess[str]:
-    return world.run(["pyvirt", *map(str, words)], check=check, timeout=120, user=user)
+    """Run `pyvirt` as a user, or as root on behalf of `sudo_user`."""
+    argv = ["pyvirt", *map(str, words)]
+    return world.run(argv, check=check, timeout=120, user=user, env={"SUDO_USER": sudo_user})
 
 
 def define(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from base64 import b64decode
 from pathlib import Path
 
@@ -99,3 +100,27 @@ def test_a_guest_without_cloud_init_finds_its_name_and_host_key_in_smbios(
     programs = keyed_lab.run(["ps", "axww", "-o", "args="]).stdout
     assert "credential0" in programs
     assert values["tmpfiles.extra"] not in programs
+
+
+def test_a_user_without_a_key_gets_one_of_their_own(served_lab: World) -> None:
+    home = Path("/run/alice")
+    served_lab.run(["useradd", "--create-home", "--home-dir", home, "alice"])
+    key = home / ".ssh/id_ed25519"
+
+    def said(name: str, *options: str | Path) -> str:
+        create = ("domain", "create", name, "--network", "lab", "--kernel", "/bin/sh", *options)
+        return pyvirt(served_lab, *create, sudo_user="alice").stderr
+
+    assert said("web1", "--user", "root") == f"pyvirt: user alice had no key for ssh: made {key}\n"
+    paths = (key.parent, key, f"{key}.pub")
+    kept = served_lab.run(["stat", "-c", "%U:%G %a", *paths]).stdout.split("\n")
+    assert kept[:3] == ["alice:alice 700", "alice:alice 600", "alice:alice 644"]
+    login = tomllib.loads(read(served_lab, "/etc/pyvirt/domains/web1.toml"))["login"]
+    assert login["keys"] == [read(served_lab, f"{key}.pub").strip()]
+    assert said("web2", "--user", "root") == ""
+    served_lab.run(["rm", f"{key}.pub"])
+    assert said("web3") == ""  # a kernel alone has no seed
+    assert said("web4", "--user", "root").splitlines() == [
+        f"pyvirt: user root gets no key: {key} has no public half",
+        f"  hint: ssh-keygen -y -f {key} >{key}.pub",
+    ]

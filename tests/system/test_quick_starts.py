@@ -60,7 +60,6 @@ def test_the_readme_works_from_its_first_command_to_its_last(
 
     assert "answers" in types(fresh, names)
     shutil.copy(cloud_image, fresh.root / IMAGE[1:])
-    types(fresh, "ssh-keygen -q -t ed25519 -N '' -f ~/.ssh/id_ed25519", folder="")
     types(fresh, f"sudo pyvirt image add debian-12 {IMAGE}")
     shown = types(fresh, machines).splitlines()
     assert shown[-2].endswith(" s: ssh web1")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from leasewatch.pyvirt.defined.domain import DomainDefinition
+    from leasewatch.pyvirt.domains.plan import DomainRequest
 
 
 @commands.command(
@@ -157,8 +158,8 @@ def command(
     """Define a domain; while it runs, `ssh NAME` finds it.
 
     A guest that boots from its disk gets a seed. From it, cloud-init makes your user with your
-    public keys and sudo at the first boot. With --kernel or --cdrom, a guest gets a seed only if
-    --user, --ssh-key or --user-data ask for it.
+    public keys and sudo at the first boot; if you have none, ~/.ssh/id_ed25519 is made. With
+    --kernel or --cdrom, a guest gets a seed only if --user, --ssh-key or --user-data ask for it.
     """
     from leasewatch.pyvirt.domains.domains import Domains  # noqa: PLC0415  start-up time
     from leasewatch.pyvirt.domains.plan import DomainRequest  # noqa: PLC0415  start-up time
@@ -171,13 +172,29 @@ def command(
     if asked or (boots_image and not no_seed):
         login, text = login_options.chosen(user, ssh_keys, user_data)
         options |= {"login": login, "user_data": text}
-    domain = Domains(Paths()).create(DomainRequest(append=joined(append), **options))
-    if domain.login is not None:
-        login_options.warn_without_keys(domain.login)
+    domain = Domains(Paths()).create(_with_key(DomainRequest(append=joined(append), **options)))
     warn_unbootable(domain, say)
     cards = ", ".join(f"MAC {nic.mac} on {nic.network}" for nic in domain.nics)
     macs = [nic.mac for nic in domain.nics]
     frame.print_done(f"domain {domain.name} is defined: {cards}", domain=domain.name, macs=macs)
+
+
+def _with_key(request: DomainRequest) -> DomainRequest:
+    """The request, with a new key where its login has none; a warning if that cannot be made."""
+    if request.login is None or request.login.keys:
+        return request
+    import msgspec  # noqa: PLC0415  start-up time
+
+    from leasewatch.pyvirt.domains.plan import plan  # noqa: PLC0415  start-up time
+
+    plan(Paths(), request)  # before a key is made
+    try:
+        login = login_options.with_new_key(request.login, say)
+    except UserError as error:
+        what = f"user {request.login.user} gets no key: {error.what}"
+        frame.print_warning("pyvirt", UserError(what, error.hint, error.code))
+        return request
+    return msgspec.structs.replace(request, login=login)
 
 
 def warn_unbootable(domain: DomainDefinition, say: Callable[[str], None]) -> None:

@@ -75,8 +75,9 @@ def command(name: str, network: str, timeout: int, **options: Any) -> None:
     """Make a virtual machine, start it, and wait until you can log in.
 
     Makes and starts the network, downloads the image, creates your user in the guest with your
-    public keys and sudo, and starts the domain, also when the host boots. If any step fails or is
-    interrupted, the same command continues from there.
+    public keys and sudo, and starts the domain, also when the host boots. If you have no key, it
+    makes ~/.ssh/id_ed25519. If any step fails or is interrupted, the same command continues from
+    there.
     """
     from leasewatch.pyvirt.domains.domains import Domains  # noqa: PLC0415  start-up time
 
@@ -128,9 +129,6 @@ def _request(name: str, network: str, options: dict[str, Any]) -> DomainRequest:
     from leasewatch.pyvirt.domains.plan import DomainRequest  # noqa: PLC0415  start-up time
 
     login, text = login_options.chosen(options["user"], options["ssh_keys"], options["user_data"])
-    if not login.keys:
-        what = f"user {login.user} could not log in: you have no key in ~/.ssh"
-        raise UserError(what, login_options.NO_KEYS, "missing")
     image = options["image"] or (None if options["kernel"] else _IMAGE)
     source = _source(image, check=True) if image else ""
     return DomainRequest(
@@ -161,7 +159,10 @@ def _create(domains: Domains, request: DomainRequest, line: StatusLine) -> None:
     networks = Networks(Paths())
     if _NETWORK in request.networks and _NETWORK not in networks.names():
         networks.create(_NETWORK, "auto", "nat", "internal", line.note)
-    plan(Paths(), request)  # before an image is downloaded
+    plan(Paths(), request)  # before a key is made and an image is downloaded
+    if request.login is not None and not request.login.keys:
+        login = login_options.with_new_key(request.login, line.note)
+        request = msgspec.structs.replace(request, login=login)
     with contextlib.ExitStack() as held:
         if request.image is not None:
             image = _image(held, request.image_source, line)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from leasewatch.pyvirt.cli import values
 from nss_pyvirt.errors import UserError
-from nss_pyvirt.terminal import frame
 from nss_pyvirt.terminal.commands import Param
 
 TYPE_CHECKING = False  # the import of typing takes 4 ms
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from typing import Final
 
@@ -39,7 +38,7 @@ PARAMS: Final = (
         kind=values.local_path,
         metavar="FILE",
         multiple=True,
-        help="Public key that may log in (repeatable).  [default: yours in ~/.ssh]",
+        help="Public key that may log in (repeatable).  [default: yours in ~/.ssh, or a new one]",
     ),
     Param(
         "--user-data",
@@ -53,11 +52,13 @@ NO_SEED: Final = Param(
     flag=True,
     help="Give the guest no seed: no user, key, host key or name.",
 )
-NO_KEYS: Final = "make a key, then do this again: ssh-keygen -t ed25519"
 
 
 def chosen(user: str | None, ssh_keys: Sequence[Path], user_data: Path | None) -> tuple[Login, str]:
-    """The guest's user with keys, and the owner's user-data; UserError where a file is wrong."""
+    """The guest's user with keys, if the caller has any, and the owner's user-data.
+
+    UserError where a file is wrong.
+    """
     from leasewatch.pyvirt.defined.login import Login  # noqa: PLC0415  start-up time
     from leasewatch.pyvirt.login import caller  # noqa: PLC0415  start-up time
 
@@ -69,8 +70,13 @@ def chosen(user: str | None, ssh_keys: Sequence[Path], user_data: Path | None) -
     return login, caller.user_data_of_file(user_data) if user_data else ""
 
 
-def warn_without_keys(login: Login) -> None:
-    """Print what to type if the guest will have no key to log in with."""
-    if not login.keys:
-        what = f"user {login.user} gets no key, because you have none in ~/.ssh"
-        frame.print_warning("pyvirt", UserError(what, NO_KEYS, "missing"))
+def with_new_key(login: Login, say: Callable[[str], None]) -> Login:
+    """The login with a new key of the caller's, which `say` reports; UserError if that fails."""
+    import msgspec  # noqa: PLC0415  start-up time
+
+    from leasewatch.pyvirt.login import caller  # noqa: PLC0415  start-up time
+
+    name = caller.user()
+    file = caller.make_key(name)
+    say(f"user {name} had no key for ssh: made {file}")
+    return msgspec.structs.replace(login, keys=caller.keys(name))

@@ -1,4 +1,4 @@
-"""The person who typed the command: their user name and their public keys for ssh."""
+"""The person who typed the command: their user name and their keys for ssh."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from nss_pyvirt.errors import UserError
 
 _MAX_BYTES = 1 << 16  # of a file of public keys
 _ANSWER = 5.0  # seconds for an agent to list its keys
+_PATIENCE = 60.0  # seconds to make a key
 
 
 def user() -> str:
@@ -42,6 +43,31 @@ def keys(name: str) -> tuple[str, ...]:
     return tuple({tuple(key.split()[:2]): key for key in reversed(found)}.values())[::-1][
         : login.MAX_KEYS
     ]
+
+
+def make_key(name: str) -> Path:
+    """Make ~/.ssh/id_ed25519 of the host's user `name`, without a passphrase; its path.
+
+    ssh-keygen runs as that user, and makes ~/.ssh if needed (mode 0700): root writes nothing into
+    a folder of another user. UserError where there is no such user, or the key cannot be made.
+    """
+    hint = "name a public key: --ssh-key FILE"
+    try:
+        account = pwd.getpwnam(name)
+    except KeyError:
+        raise UserError(f"there is no user {name} on this host", hint, "missing") from None
+    file = Path(account.pw_dir, ".ssh/id_ed25519")
+    if os.path.lexists(file):
+        make = f"ssh-keygen -y -f {file} >{file}.pub"
+        raise UserError(f"{file} has no public half", make, "missing")
+    who = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--init-groups"]
+    keygen = [programs.find("ssh-keygen", "openssh-client"), "-q", "-t", "ed25519", "-N", ""]
+    argv = ["setpriv", *who, "--reset-env", "--", *keygen, "-f", str(file)]
+    done = programs.run(argv, package="util-linux", timeout=_PATIENCE)
+    if done.returncode:
+        why = done.stderr.strip().splitlines()[-1:] or [f"exit {done.returncode}"]
+        raise UserError(f"cannot make a key for {name}: {why[0]}", hint, "failed")
+    return file
 
 
 def keys_of_file(file: Path) -> list[str]:

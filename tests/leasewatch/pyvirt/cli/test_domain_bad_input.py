@@ -14,9 +14,11 @@ from leasewatch.paths import Paths
 from leasewatch.pyvirt.cli.pyvirt import command
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.network import Network
+from leasewatch.pyvirt.login import caller
 from nss_pyvirt.terminal import frame
 from tests.system.guest import IDLE_KERNEL
 
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEy+aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 NAME = "is not made of labels of letters, digits, hyphens and underscores"
 NONE = "domain web1 has nothing to start from"
 
@@ -125,6 +127,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr(Paths, "__init__", lambda self: setattr(self, "top", str(here / "root")))
         patch.setattr("os.geteuid", lambda: 0)
         patch.setenv("HOME", str(here))
+        patch.setattr(caller, "keys", lambda _: (KEY,))
         lab = Network(name="lab", subnet="10.77.0.0/24", subnet6="fd77::/64")
         store.write(Paths().network_definitions, lab)
         make_files(here)

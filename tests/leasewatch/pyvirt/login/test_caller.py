@@ -45,6 +45,16 @@ def test_a_user_without_keys_or_home_has_none(home: Path) -> None:
     assert caller.keys("alice") == caller.keys("nobody-of-that-name") == ()
 
 
+@pytest.mark.usefixtures("home")
+def test_where_no_key_can_be_made_the_reason_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(UserError, match="ssh-keygen is not installed") as error:
+        caller.make_key("alice")
+    assert error.value.hint == "apt install openssh-client"
+    with pytest.raises(UserError, match="there is no user bob on this host"):
+        caller.make_key("bob")
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [

@@ -5,21 +5,29 @@ of its own makes it, so that it gets none of Python's flags (a RUNPATH, say).
 
 A build works in a temporary folder, never in the checkout. `sudo pip install .` leaves no files of
 root there, and a module that was deleted does not come back from an older build.
+
+With SOURCE_DATE_EPOCH set, the same sources and tools make the same bytes of sdist and wheel in
+every folder, for every user and with every umask.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
+import gzip
 import os
 import shlex
 import shutil
 import subprocess
+import tarfile
 import tempfile
+import time
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from setuptools import Command, setup
+from setuptools import Command, Extension, setup
 from setuptools.command.build import build
+from setuptools.command.build_ext import build_ext
 from setuptools.command.egg_info import egg_info
 from setuptools.command.sdist import sdist
 
@@ -56,6 +64,37 @@ class Sdist(sdist):
         for built in ("*.so", "*.so.2", "*.o", "*.pyc"):
             self.filelist.global_exclude(built)
         super().make_distribution()
+
+    def make_archive(self, base_name: Any, *_: Any, base_dir: Any = None, **__: Any) -> str:
+        """Pack the folder: names in order, and owners, modes and times that no machine decides."""
+        when = int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))
+
+        def plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+            entry.uid = entry.gid = 0
+            entry.uname = entry.gname = ""
+            entry.mtime, entry.mode = when, _mode(entry.mode, is_folder=entry.isdir())
+            return entry
+
+        archive = f"{base_name}.tar.gz"
+        with (
+            Path(archive).open("wb") as raw,
+            gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=when) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
+        ):
+            tar.add(base_dir, filter=plain)
+        return archive
+
+
+class BuildExt(build_ext):
+    """setuptools' build of the extension, without the paths of this machine in it."""
+
+    def build_extension(self, ext: Extension) -> None:
+        """Name the checkout `.` and the build's folder `build` in what the compiler writes."""
+        folders = {Path.cwd(): ".", Path(self.build_temp).absolute(): "build"}
+        ext.extra_compile_args += [
+            f"-ffile-prefix-map={folder}={name}" for folder, name in folders.items()
+        ]
+        super().build_extension(ext)
 
 
 class BuildNss(Command):
@@ -118,6 +157,11 @@ class EggInfo(egg_info):
         super().finalize_options()
 
 
+def _mode(found: int, *, is_folder: bool) -> int:
+    """What git knows of a mode: whether its owner may execute the file."""
+    return 0o755 if is_folder or found & 0o100 else 0o644
+
+
 def _temporary_folder() -> str:
     """A new folder that is removed when the build has ended."""
     folder = tempfile.mkdtemp(prefix="nss-pyvirt-build-")
@@ -125,8 +169,31 @@ def _temporary_folder() -> str:
     return folder
 
 
+COMMANDS: dict[str, Any] = {
+    "build": Build,
+    "build_ext": BuildExt,
+    "build_nss": BuildNss,
+    "egg_info": EggInfo,
+    "sdist": Sdist,
+}
+
+with contextlib.suppress(ImportError):  # setuptools before 70.1 makes no wheel itself
+    from setuptools.command.bdist_wheel import bdist_wheel
+
+    class BdistWheel(bdist_wheel):
+        """setuptools' wheel, whose files have modes that the umask does not decide."""
+
+        def write_wheelfile(self, *args: Any, **options: Any) -> None:
+            """Write the last file of the folder, which is packed next."""
+            super().write_wheelfile(*args, **options)
+            assert self.bdist_dir is not None  # noqa: S101  for mypy
+            for path in Path(self.bdist_dir).rglob("*"):
+                path.chmod(_mode(path.stat().st_mode, is_folder=path.is_dir()))
+
+    COMMANDS["bdist_wheel"] = BdistWheel
+
 setup(
     cffi_modules=["nss_pyvirt/_build_cffi.py:ffibuilder"],
-    cmdclass={"build": Build, "build_nss": BuildNss, "egg_info": EggInfo, "sdist": Sdist},
+    cmdclass=COMMANDS,
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )

@@ -10,6 +10,7 @@ import re
 import shutil
 import sys
 import tarfile
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -61,6 +62,21 @@ def test_the_wheel_holds_the_extension_and_the_nss_module(wheel: Path) -> None:
     texts = "share/varlink/interfaces/org.pyvirt.Admin.varlink"
     assert any(name.endswith(f".data/data/{texts}") for name in names)
     assert not [name for name in names if name.startswith(("tests/", "csrc/", "packaging/"))]
+
+
+def test_no_umask_user_or_path_of_the_machine_is_in_what_is_shipped(
+    sdist: Path, wheel: Path, installed: Path
+) -> None:
+    with tarfile.open(sdist) as archive:
+        entries = archive.getmembers()
+    assert {(each.uid, each.gid, each.uname, each.gname) for each in entries} == {(0, 0, "", "")}
+    assert {each.mode for each in entries} == {0o644, 0o755}
+    assert len({each.mtime for each in entries}) == 1
+    with zipfile.ZipFile(wheel) as packed:
+        files = [one for one in packed.infolist() if not one.filename.endswith("/RECORD")]
+    assert {one.external_attr >> 16 & 0o777 for one in files} == {0o644, 0o755}
+    for built in (MODULE, "nss_pyvirt/_snapshot.abi3.so"):
+        assert tempfile.gettempdir().encode() not in (installed / built).read_bytes()
 
 
 def test_a_build_leaves_nothing_in_the_checkout_and_takes_nothing_from_an_older_build(

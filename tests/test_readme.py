@@ -39,10 +39,12 @@ THEIRS = {
     "cd",
     "eval",
     "getent",
+    "gpg",
     "git",
     "ln",
     "python3",
     "rm",
+    "sha256sum",
     "ssh",
     "systemctl",
 }

@@ -6,8 +6,10 @@ The wheel is built from the sdist and tried where the source is absent.
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
+import subprocess
 import sys
 import tarfile
 import tempfile
@@ -77,6 +79,46 @@ def test_no_umask_user_or_path_of_the_machine_is_in_what_is_shipped(
     assert {one.external_attr >> 16 & 0o777 for one in files} == {0o644, 0o755}
     for built in (MODULE, "nss_pyvirt/_snapshot.abi3.so"):
         assert tempfile.gettempdir().encode() not in (installed / built).read_bytes()
+
+
+def test_the_wheel_is_for_every_linux_with_a_glibc_of_its_tag(wheel: Path) -> None:
+    assert wheel.name.endswith(f"-cp311-abi3-manylinux_2_34_{platform.machine()}.whl")
+
+
+def test_a_wheel_that_needs_more_than_its_tag_says_is_not_made(
+    unpacked: Path, tmp_path: Path
+) -> None:
+    older = f"manylinux_2_17_{platform.machine()}"
+    done = subprocess.run(
+        [unpacked / "packaging/wheel", "--platform", older, tmp_path / "made"],
+        env={**os.environ, "PYTHON": sys.executable, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 1
+    fault, hint = done.stderr.splitlines()
+    assert re.fullmatch(rf"wheel: \S+ needs glibc 2\.\d+, {older} allows 2\.17", fault)
+    assert hint == "  hint: build on an older system, or name its PLATFORM"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("argv", "fault"),
+    [
+        (["--platform", "linux"], "--platform linux is not like manylinux_2_34_"),
+        (["--platform"], "--platform  is not like"),
+        (["a", "b"], "one folder is enough"),
+        (["--strip"], "unknown option --strip"),
+    ],
+)
+def test_wrong_usage_is_one_line(argv: list[str], fault: str) -> None:
+    done = subprocess.run(
+        [ROOT / "packaging/wheel", *argv], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"wheel: {fault}")
 
 
 def test_a_build_leaves_nothing_in_the_checkout_and_takes_nothing_from_an_older_build(

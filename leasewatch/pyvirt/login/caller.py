@@ -65,8 +65,8 @@ def make_key(name: str) -> Path:
     argv = ["setpriv", *who, "--reset-env", "--", *keygen, "-f", str(file)]
     done = programs.run(argv, package="util-linux", timeout=_PATIENCE)
     if done.returncode:
-        why = done.stderr.strip().splitlines()[-1:] or [f"exit {done.returncode}"]
-        raise UserError(f"cannot make a key for {name}: {why[0]}", hint, "failed")
+        said = done.stderr.strip() or done.stdout.strip() or f"exit {done.returncode}"
+        raise UserError(f"cannot make a key for {name}: {said.splitlines()[0]}", hint, "failed")
     return file
 
 

@@ -26,6 +26,8 @@ from email.parser import Parser
 from pathlib import Path
 from typing import Any, Final
 
+from nss_pyvirt.errors import UserError
+
 Component = dict[str, Any]
 
 _LICENCE: Final = "LGPL-2.1-or-later"
@@ -101,8 +103,11 @@ def declared(project: Mapping[str, Any]) -> Iterator[Component]:
 
 
 def inside(metadata: Message, digests: Mapping[str, Sequence[str]]) -> Component:
-    """A pinned wheel that a package brings along; `digests` are those of `pinned`."""
+    """A pinned wheel that a package brings along; UserError where `digests` lacks it."""
     name, version = _name(metadata["Name"]), metadata["Version"]
+    if f"{name}=={version}" not in digests:
+        hint = "pin it, with its hashes"
+        raise UserError(f"{name} {version} is in a package, and in no lock file", hint, "missing")
     purl = f"pkg:pypi/{name}@{version}"
     return _component(
         "library",
@@ -170,7 +175,15 @@ def _of_debs(
 
 def main(argv: Sequence[str]) -> int:
     """Write the list; the exit code."""
-    version, folder, output, *locks = argv
+    try:
+        _write(*argv)
+    except UserError as error:
+        sys.stderr.write(f"release: {error.what}\n  hint: {error.hint}\n")
+        return 1
+    return 0
+
+
+def _write(version: str, folder: str, output: str, *locks: str) -> None:
     made = sorted(Path(folder).iterdir())
     digests: dict[str, list[str]] = {}
     for lock in locks:
@@ -183,7 +196,6 @@ def main(argv: Sequence[str]) -> int:
     libraries = [part for _, part in sorted((wanted | found).items())]
     text = json.dumps(document(version, when, [*map(file, made)], libraries, needs), indent=1)
     Path(output).write_text(f"{text}\n")
-    return 0
 
 
 if __name__ == "__main__":

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable
 
 from leasewatch.api.interface import SourceEntry
 from leasewatch.leases.lease_files import FileState
 from leasewatch.sources import registry
 from leasewatch.sources.discovery import Problem
-from nss_pyvirt.installer.pieces import UNIT, hidden_below
+from nss_pyvirt.installer import sandbox
 
 _DENIED = (
     "the service needs CAP_DAC_READ_SEARCH: AmbientCapabilities=CAP_DAC_READ_SEARCH in its unit"
@@ -31,6 +30,9 @@ def source_entries(
 
 
 def _of_file(state: FileState) -> SourceEntry:
+    error, hint = state.unreadable or state.malformed, None
+    if state.unreadable:
+        error, hint = _why(state.file.path, state.unreadable, state.denied)
     return SourceEntry(
         source=state.source,
         state="unreadable" if state.unreadable else "watched",
@@ -38,23 +40,20 @@ def _of_file(state: FileState) -> SourceEntry:
         network=state.file.network,
         leases=state.leases,
         modified=state.modified,
-        error=state.unreadable or state.malformed,
-        hint=_hint(state.file.path, state.denied) if state.unreadable else None,
+        error=error,
+        hint=hint,
     )
 
 
 def _of_problem(problem: Problem) -> SourceEntry:
+    error, hint = _why(problem.path, problem.why, problem.denied)
     return SourceEntry(
-        source=problem.source,
-        state="unreadable",
-        path=problem.path,
-        error=problem.why,
-        hint=_hint(problem.path, problem.denied),
+        source=problem.source, state="unreadable", path=problem.path, error=error, hint=hint
     )
 
 
-def _hint(path: str, denied: bool) -> str | None:
-    """What lets the service read the file, if that is known."""
-    if "INVOCATION_ID" in os.environ and (top := hidden_below(path)):  # systemd.exec(5)
-        return f"{UNIT} cannot see files below {top}: let the server keep its file in /var/lib/misc"
-    return _DENIED if denied else None
+def _why(path: str, error: str, denied: bool) -> tuple[str, str | None]:
+    """Why the file cannot be read, and what lets the service read it, if that is known."""
+    if sandbox.is_inside() and sandbox.hides(path):
+        return sandbox.CANNOT_SEE, sandbox.hint(path)
+    return error, _DENIED if denied else None

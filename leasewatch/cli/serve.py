@@ -52,10 +52,15 @@ def serve(paths: Paths, **times: float) -> None:
 
 def _check(paths: Paths) -> int:
     from leasewatch import settings  # noqa: PLC0415  start-up time
+    from nss_pyvirt.installer import sandbox  # noqa: PLC0415
 
-    _, faults = settings.load(paths.config)
+    config, faults = settings.load(paths.config)
     for fault in faults:
         frame.print_error("leasewatch", fault)
+    for file in config.lease_files():
+        if sandbox.hides(file.path):
+            what = f"{file.path}: {sandbox.CANNOT_SEE}"
+            frame.print_warning("leasewatch", UserError(what, sandbox.hint(file.path)))
     return 1 if faults else 0
 
 

@@ -24,6 +24,7 @@ from nss_pyvirt.installer import (
     nsswitch,
     pieces,
     rootfs,
+    sandbox,
     ssh_config,
     tools,
 )
@@ -91,7 +92,7 @@ def _check_program(system: System) -> None:
     """The service must see its program, and the Python to which a virtual environment links."""
     python = system.at(str(PurePosixPath(system.program).with_name("python")))
     for path in (system.program, f"/{python.relative_to(system.root)}"):
-        if top := pieces.hidden_below(path):
+        if top := sandbox.of_users(path):
             raise UserError(
                 f"{path} is below {top}, which the service cannot see", _WHERE, "invalid"
             )

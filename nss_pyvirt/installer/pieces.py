@@ -22,6 +22,9 @@ VENDOR_NSSWITCH: Final = "/usr/etc/nsswitch.conf"  # openSUSE: read when /etc ha
 UNIT: Final = "leasewatch.service"
 DNS: Final = "leasewatch-dns.service"
 """Skipped at each start until [dns] in the settings asks for something."""
+APPEARED: Final = "leasewatch-sources.path"
+RESTARTS: Final = "leasewatch-sources.service"
+"""Notices that a folder appears that leasewatch.service may see, and restarts that."""
 UP: Final = "pyvirt.service"
 """Runs `pyvirt up` at boot."""
 PARENTS: Final = ("pyvirt-network@.service", "pyvirt-domain@.service", "pyvirt-networks.target")
@@ -30,7 +33,7 @@ TMPFILES: Final = "leasewatch.tmpfiles"
 SYSTEM_FILES: Final = {
     UNIT: "/etc/systemd/system/leasewatch.service",
     TMPFILES: "/etc/tmpfiles.d/leasewatch.conf",
-    **{unit: f"/etc/systemd/system/{unit}" for unit in (*PARENTS, UP, DNS)},
+    **{unit: f"/etc/systemd/system/{unit}" for unit in (*PARENTS, UP, DNS, APPEARED, RESTARTS)},
 }
 """File of nss_pyvirt/installer/system -> where it goes, on systems with systemd."""
 SOCKETS: Final = {
@@ -50,8 +53,6 @@ HISTORY: Final = "/var/lib/leasewatch"
 DNS_STATE: Final = "/var/lib/leasewatch-dns"
 DNS_KEYS: Final = "/etc/pyvirt/dns"
 
-_HIDDEN_ANYWAY: Final = {"/home", "/root", "/run/user", "/tmp", "/var/tmp"}  # noqa: S108
-"""By ProtectHome= and PrivateTmp=; the unit names the others."""
 DEB_UNITS: Final = "/usr/lib/systemd/system"
 _UNIT_FOLDERS: Final = ("/etc/systemd/system", DEB_UNITS, "/lib/systemd/system")
 """Where a unit is looked for; the first one counts."""
@@ -119,22 +120,6 @@ def systemd_version(root: Path) -> int:
     return max((int(number[1]) for number in numbers if number), default=0)
 
 
-def hidden_below(path: str) -> str | None:
-    """The folder above a path that leasewatch.service cannot see; None: it sees the path."""
-    shown = _paths_in_unit("BindReadOnlyPaths")
-    hidden = _HIDDEN_ANYWAY | _paths_in_unit("InaccessiblePaths", "TemporaryFileSystem")
-    above = map(str, PurePosixPath(path).parents)
-    nearest = next((folder for folder in above if folder in shown | hidden), None)
-    return nearest if nearest in hidden else None
-
-
-def _paths_in_unit(*settings: str) -> set[str]:
-    """The paths that the unit gives to `settings`, without a leading `-` and trailing options."""
-    lines = (line.partition("=") for line in packaged(UNIT).decode().splitlines())
-    words = (word for key, _, values in lines if key in settings for word in values.split())
-    return {word.removeprefix("-").partition(":")[0] for word in words}
-
-
 def start_command() -> str:
     """The command that starts the service on this system."""
     if not _booted():
@@ -180,8 +165,17 @@ def system_file(name: str, system: System, *, is_build_known: bool = True) -> by
     for mark, program in ((b"@LEASEWATCH@", "leasewatch"), (b"@PYVIRT@", "pyvirt")):
         path = PurePosixPath(system.program).with_name(program)
         content = content.replace(mark, os.fsencode(path))
+    content = content.replace(b"@PREFIXES@", os.fsencode(" ".join(prefixes(system))))
     which = version() if system.running and is_build_known else __version__
     return sealed(f"# For nss-pyvirt {which}\n".encode() + content)
+
+
+def prefixes(system: System) -> list[str]:
+    """The folders of the service's program and of its Python, without those in /usr."""
+    python = system.at(str(PurePosixPath(system.program).with_name("python")))
+    programs = (PurePosixPath(system.program), PurePosixPath("/", python.relative_to(system.root)))
+    found = {program.parents[1] for program in programs}
+    return sorted(str(folder) for folder in found if not folder.is_relative_to("/usr"))
 
 
 def sealed(content: bytes) -> bytes:

@@ -53,6 +53,8 @@ SECRETS = (
     *("/boot/secret", "/root/secret", "/run/NetworkManager/system-connections/home.nmconnection"),
     *("/var/backups/shadow.bak", "/var/log/secret", "/var/spool/cron/root", "/var/lib/sss/db"),
     *("/var/lib/NetworkManager/secret_key", "/var/lib/pyvirt/domains/web1/disk.qcow2"),
+    *("/var/lib/libvirt/images/vm1.qcow2", "/var/lib/incus/server.key", "/data/vm1.qcow2"),
+    *("/srv/secret", "/opt/other/secret", "/var/lib/systemd/credential.secret"),
 )
 
 

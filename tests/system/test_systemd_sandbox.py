@@ -103,8 +103,53 @@ def test_a_lease_file_named_in_the_settings_is_followed_after_a_reload(installed
     assert main_pid(installed) == pid
     shown = installed.run(["leasewatch", "sources"]).stdout
     installed.sh("rm /etc/etc.leases /root/home.leases /tmp/tmp.leases")
-    for folder in ("/root", "/tmp", "/etc"):
-        assert f"leasewatch.service cannot see files below {folder}: let the server" in shown
+    assert shown.count("leasewatch.service cannot see this file") == 3
+    assert shown.count("let the DHCP server keep its file in /var/lib/misc") == 2
+    assert "sudo systemctl edit leasewatch: [Service] BindReadOnlyPaths=-/etc/etc.leases;" in shown
+
+
+def test_a_folder_of_the_owner_is_seen_after_what_the_check_says_is_typed(
+    installed: Machine,
+) -> None:
+    installed.sh("mkdir -p /srv/dhcp")
+    (installed.root / "srv/dhcp/a.leases").write_text(lease("plotter", 7))
+    settings = '[[source]]\npath = "/srv/dhcp/a.leases"\nnetwork = "office"\n'
+    (installed.root / "etc/pyvirt/leasewatch.toml").write_text(settings)
+    drop_in = installed.root / "etc/systemd/system/leasewatch.service.d/override.conf"
+    drop_in.parent.mkdir()
+    try:
+        said = installed.run(["leasewatch", "serve", "--check"]).stderr
+        assert "/srv/dhcp/a.leases: leasewatch.service cannot see this file\n" in said
+        _, _, line = said.partition("sudo systemctl edit leasewatch: [Service] ")
+        drop_in.write_text(f"[Service]\n{line.partition(';')[0]}\n")
+        installed.sh("systemctl daemon-reload; systemctl restart leasewatch")
+        wait_until_it_resolves(installed, "plotter")
+        assert installed.run(["leasewatch", "serve", "--check"]).stderr == ""
+        new = installed.root / "srv/dhcp/new"  # replaced by rename
+        new.write_text(lease("copier", 8))
+        installed.sh("mv /srv/dhcp/new /srv/dhcp/a.leases")
+        wait_until_it_resolves(installed, "copier")
+    finally:
+        installed.sh(
+            "rm -r /srv/dhcp /etc/systemd/system/leasewatch.service.d; systemctl daemon-reload"
+        )
+
+
+def test_a_source_that_is_installed_later_is_found(installed: Machine) -> None:
+    write_leases(installed, lease("printer1", 5))
+    wait_until_it_resolves(installed, "printer1")
+    folder = installed.root / "var/lib/incus/networks/incusbr0"
+    try:
+        for path in (folder.parents[1], folder.parent, folder):
+            path.mkdir()
+        (folder / "dnsmasq.leases").write_text(lease("later", 9))
+        wait_until_it_resolves(installed, "later")
+        assert resolves(installed, "printer1")
+        installed.sh("rm -r /var/lib/incus; mkdir -p /var/lib/incus/networks/incusbr0")
+        (folder / "dnsmasq.leases").write_text(lease("again", 10))
+        wait_until_it_resolves(installed, "again")
+    finally:
+        installed.sh("rm -rf /var/lib/incus")
 
 
 def test_systemd_itself_rates_the_unit_as_safe(installed: Machine) -> None:

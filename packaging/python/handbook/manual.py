@@ -55,5 +55,7 @@ def link_names(body: str, pages: dict[str, str], own: str) -> str:
         shown = f'<span class="man">{found[0]}</span>'
         return shown if file in (None, own) else f'<a href="{file}">{shown}</a>'
 
-    tag = r"<(?!/?b>)[^>]*>"  # as it is, because an attribute may look like a name
-    return re.sub(rf"{tag}|(?<![\w-])(?:<b>)?(\w[\w-]*)(?:</b>)?\(([1-8])\)", link, body)
+    kept = r"<a .*?</a>|<(?!/?b>)[^>]*>"  # an attribute may look like a name
+    return re.sub(
+        rf"{kept}|(?<![\w-])(?:<b>)?(\w[\w-]*)(?:</b>)?\(([1-8])\)", link, body, flags=re.DOTALL
+    )

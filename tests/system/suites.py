@@ -31,11 +31,18 @@ def unpacked(suite: str, *rest: str) -> Path:
 
 def suite_in_a_chroot(world: World, suite: str, folder: Path) -> Libc:
     """Install the module into a copy of the suite's root, which sees the world's table."""
-    root, packed = "/run/root", unpacked(suite)
+    packed = unpacked(suite)
     (libc,) = (packed / "usr/lib").glob("*/libc.so.6")
     # Linked with that libc: its symbols and no newer ones.
     options = ("cc", "-O2", "-nodefaultlibs", "-Wl,--allow-shlib-undefined")
-    program = compile_c(folder / "answers", options, SOURCE, libc)
+    made = in_a_chroot(world, packed, compile_c(folder / "answers", options, SOURCE, libc))
+    world.run(["nss-pyvirt", "install", "--root", made.root])
+    return made
+
+
+def in_a_chroot(world: World, packed: Path, program: Path, emulator: Path | None = None) -> Libc:
+    """A copy of a root, without the module, that sees the world's table and has the program."""
+    root = "/run/root"
     world.run(["cp", "-a", packed, root])
     world.run(["mkdir", "-p", f"{root}/run/leasewatch", f"{root}/run/nscd"])
     world.run(["ln", "-s", ".", f"{root}/var"])  # /var/run is /run
@@ -44,5 +51,7 @@ def suite_in_a_chroot(world: World, suite: str, folder: Path) -> Libc:
     for name in ("passwd", "group", "hosts", "host.conf", "resolv.conf"):
         world.run(["cp", f"/etc/{name}", f"{root}/etc"])
     world.run(["tee", f"{root}/etc/nsswitch.conf"], input="hosts: files dns\n")
-    world.run(["nss-pyvirt", "install", "--root", root])
-    return Libc(world, root, ("chroot", root))
+    if emulator is None:
+        return Libc(world, root, ("chroot", root))
+    world.run(["install", "-m", "0755", emulator, f"{root}/run/emulator"])
+    return Libc(world, root, ("chroot", root, "/run/emulator"))

@@ -1,8 +1,8 @@
 """The shipped module in programs of other C libraries than the one it was built with.
 
 That of a newer Debian, alone in a chroot into which `nss-pyvirt install --root` has put the module,
-and the 32-bit one of this Debian. Each is asked the same as this Debian's own; what is in the table
-and in /etc/hosts is in lookups.py.
+and of this Debian those for 32 bits and for arm64, cross-built and run by qemu-user. Each is asked
+the same as this Debian's own; what is in the table and in /etc/hosts is in lookups.py.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.shipped import run
+from tests.system import arm64
 from tests.system.answers import (
     AGAIN,
     ANSWERS,
@@ -33,24 +34,39 @@ from tests.system.suites import suite_in_a_chroot
 from tests.system.world import World
 
 
-def this_one_of_32_bits(world: World, folder: Path, source: Path) -> Libc:
-    """Build the module for it as setup.py does."""
+def built(folder: Path, source: Path, compiler: str) -> Path:
+    """The module as setup.py builds it."""
     copy = folder / "source"
     shutil.copytree(source, copy)
     build = ["setup.py", "build_py", f"--build-lib={folder}", "build_nss"]
-    run(sys.executable, *build, cwd=copy, env={**os.environ, "CC": "gcc -m32"})
+    run(sys.executable, *build, cwd=copy, env={**os.environ, "CC": compiler})
     (module,) = folder.glob("nss_pyvirt/lib/*.so.2")
+    return module
+
+
+def this_one_of_32_bits(world: World, folder: Path, source: Path) -> Libc:
+    module = built(folder, source, "gcc -m32")
     world.run(["install", "-D", module, f"/run/lib32/{module.name}"])
     return this_one(world, folder, word="-m32", path="/run/lib32")
 
 
-THIS, THIS_32 = "this", "this-32-bit"
+def this_one_of_arm64(world: World, folder: Path, source: Path) -> Libc:
+    made = arm64.in_a_world(world, folder)
+    module = built(folder, source, " ".join(arm64.compiler()))
+    world.run(["install", "-m", "0644", module, f"{made.root}{arm64.LIBRARIES}"])
+    return made
+
+
+THIS, THIS_32, ARM64 = "this", "this-32-bit", "this-arm64"
 RELEASES = {"trixie": "2.41"}
 
 
 @pytest.fixture(
     scope="module",
-    params=[THIS, THIS_32, *RELEASES, pytest.param("experimental", marks=pytest.mark.long)],
+    params=[
+        *(THIS, THIS_32, *RELEASES),
+        *(pytest.param(name, marks=pytest.mark.long) for name in (ARM64, "experimental")),
+    ],
 )
 def libc(
     request: pytest.FixtureRequest,
@@ -66,6 +82,8 @@ def libc(
             made = this_one(world, folder)
         elif request.param == THIS_32:
             made = this_one_of_32_bits(world, folder, source)
+        elif request.param == ARM64:
+            made = this_one_of_arm64(world, folder, source)
         else:
             made = suite_in_a_chroot(world, request.param, folder)
         (version,) = made.ask("version").values()
@@ -73,7 +91,7 @@ def libc(
         if request.param in RELEASES:
             assert version == RELEASES[request.param]
         else:
-            assert (version == ours) == (request.param in {THIS, THIS_32})
+            assert (version == ours) == (request.param in {THIS, THIS_32, ARM64})
         yield made
 
 
@@ -90,7 +108,7 @@ def test_getent_of_each_c_library_prints_the_same(libc: Libc) -> None:
     libc.set_hosts_line("pyvirt")
     said = {}
     for arguments in GETENT:
-        done = libc.run("getent", *arguments.split(), check=False)
+        done = libc.run("/usr/bin/getent", *arguments.split(), check=False)
         words = [" ".join(line.split()[:2]) for line in done.stdout.splitlines()]
         said[arguments] = (min(done.returncode, 2), words)  # 2.44: 13 for "again"
     assert said == GETENT

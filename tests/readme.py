@@ -24,6 +24,12 @@ def scripts(text: str = TEXT) -> list[str]:
     return [block for kind, block in FENCED.findall(text) if kind == "sh"]
 
 
+def script(heading: str, words: str) -> str:
+    """The one shell block below the heading that has these words."""
+    (found,) = (block for block in scripts(section(heading)) if words in block)
+    return found
+
+
 def dialogue(text: str = TEXT) -> list[tuple[str, list[str]]]:
     """The commands of the console blocks, each with the lines that it prints."""
     found: list[tuple[str, list[str]]] = []

@@ -42,6 +42,7 @@ from nss_pyvirt.installer.pieces import (
 from nss_pyvirt.installer.remove import give_back_state
 
 _WHERE: Final = "install the package with the system's Python, e.g. in a venv /opt/pyvirt"
+_GLOBAL: Final = "sudo pipx install --global ./nss_pyvirt-*.whl, then: sudo nss-pyvirt install"
 _RUNNING: Final = {"active", "activating", "reloading"}
 
 
@@ -91,11 +92,11 @@ def _check(system: System) -> None:
 def _check_program(system: System) -> None:
     """The service must see its program, and the Python to which a virtual environment links."""
     python = system.at(str(PurePosixPath(system.program).with_name("python")))
+    is_pipx = installation.of(system.root, system.program).kind == "pipx"
     for path in (system.program, f"/{python.relative_to(system.root)}"):
         if top := sandbox.of_users(path):
-            raise UserError(
-                f"{path} is below {top}, which the service cannot see", _WHERE, "invalid"
-            )
+            what = f"{path} is below {top}, which the service cannot see"
+            raise UserError(what, _GLOBAL if is_pipx else _WHERE, "invalid")
     program = system.at(system.program)
     if not program.exists():
         inside = f"install the package in it, then: sudo chroot {system.root} nss-pyvirt install"

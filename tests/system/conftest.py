@@ -12,7 +12,7 @@ import pytest
 from tests import readme
 from tests.csrc.building import compile_c
 from tests.libvirtd import PREPARE, domain
-from tests.system.debian import STATE, debian, gets_it, packages, types
+from tests.system.debian import PIP, STATE, debian, gets_it, packages, types
 from tests.system.domains import define, define_idle, pyvirt
 from tests.system.guest import GuestFiles
 from tests.system.libvirt import NETWORK, Libvirt, start_libvirtd
@@ -131,17 +131,17 @@ def libvirt(libvirt_network: Libvirt, guest_files: GuestFiles) -> Libvirt:
 
 @pytest.fixture(scope="session")
 def bare(
-    _namespaces: None, source: Path, tmp_path_factory: pytest.TempPathFactory
+    _namespaces: None, source: Path, wheel: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Machine, str]]:
     """A booted Debian whose user has a clone of the project, and the state that it is in."""
     trees = cgroup_trees()
     if not trees or not all(os.access(tree, os.W_OK) for tree in trees):
         pytest.skip("this kernel, or the container we are in, gives systemd no cgroups")
-    used = readme.section("Get it") + readme.section("Quick start A")
+    used = readme.section("Get it") + readme.script("Quick start A", PIP)
     wanted = [*packages(used), *NETWORK_PROGRAMS]
     console = tmp_path_factory.mktemp("machine") / "console"
     with debian("bookworm", source, console, installed=wanted, fetched=[]) as made:
-        gets_it(made)
+        gets_it(made, wheel)
         yield made, made.sh(STATE)
 
 
@@ -149,8 +149,7 @@ def bare(
 def machine(bare: tuple[Machine, str]) -> Machine:
     """A booted Debian with the project in /opt/pyvirt, not installed into the system."""
     made, _ = bare
-    (start,) = readme.scripts(readme.section("Quick start A"))
-    types(made, start)
+    types(made, readme.script("Quick start A", PIP))
     made.run(["nss-pyvirt", "remove"])
     return made
 

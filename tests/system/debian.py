@@ -10,7 +10,7 @@ import re
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from tests import readme
 from tests.shipped import ROOT, run
 from tests.system.machine import Machine
 
+PIP = "/opt/pyvirt/bin/pip"
+"""What the README's blocks of a virtual environment have in them."""
 _PYTHON = {"bookworm": "3.11", "trixie": "3.13", "sid": "3.14"}
 _UNIFIED = {"sid"}
 """Suites whose systemd needs cgroups of version 2."""
@@ -53,13 +55,24 @@ def packages(text: str) -> list[str]:
 
 @contextmanager
 def debian(
-    suite: str, source: Path, console: Path, *, installed: list[str], fetched: list[str]
+    suite: str,
+    source: Path,
+    console: Path,
+    *,
+    installed: list[str],
+    fetched: list[str],
+    wheels: Sequence[str] = (),
 ) -> Iterator[Machine]:
-    """A booted Debian of a suite, with packages that are installed, or that apt can install."""
+    """A booted Debian of a suite, with packages that are installed, or that apt can install.
+
+    `wheels`: what pip can install, besides what this project needs.
+    """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wheels = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
+    needed = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
     made = [suite, _PYTHON[suite], " ".join([*_BASE, *installed]), " ".join(fetched)]
-    root = run(Path(__file__).with_name("debian_root.sh"), *made, *wheels, timeout=2400).strip()
+    root = run(
+        Path(__file__).with_name("debian_root.sh"), *made, *needed, *wheels, timeout=2400
+    ).strip()
     machine = Machine(Path(root), console, unified=suite in _UNIFIED)
     try:
         machine.sh(_SET_UP)
@@ -86,6 +99,8 @@ def types(machine: Machine, script: str, folder: str = "nss-pyvirt") -> str:
     return machine.run([*as_user, f"cd ~/{folder}\n{script}"], timeout=900).stdout
 
 
-def gets_it(machine: Machine) -> None:
-    """Have the user do what "Get it, and try it" begins with."""
+def gets_it(machine: Machine, *wheels: Path) -> None:
+    """Have the user do what "Get it, and try it" begins with, and put wheels into the folder."""
     types(machine, readme.scripts(readme.section("Get it"))[0], folder="")
+    for wheel in wheels:
+        shutil.copy(wheel, machine.root / "home/user/nss-pyvirt")

@@ -14,7 +14,7 @@ import pytest
 
 from tests import readme
 from tests.shipped import ROOT
-from tests.system.debian import STATE, debian, gets_it, packages, types
+from tests.system.debian import PIP, STATE, debian, gets_it, packages, types
 from tests.system.machine import Machine
 from tests.waiting import wait_for
 
@@ -46,13 +46,13 @@ def test_a_fresh_clone_can_be_tried(fresh: Machine) -> None:
 
 
 def test_the_readme_works_from_its_first_command_to_its_last(
-    fresh: Machine, cloud_image: Path
+    fresh: Machine, cloud_image: Path, wheel: Path
 ) -> None:
-    (names,) = readme.scripts(readme.section("Quick start A"))
+    names = readme.script("Quick start A", PIP)
     (machines,) = readme.scripts(readme.section("Quick start B"))
     (reboot,) = readme.scripts(readme.section("After a reboot"))
-    (upgrade,) = readme.scripts(readme.section("Upgrade"))
-    gets_it(fresh)
+    upgrade = readme.script("Upgrade", PIP)
+    gets_it(fresh, wheel)
     for line in f"{names}{machines}".splitlines():
         if line.startswith("sudo apt"):
             types(fresh, line)
@@ -73,6 +73,5 @@ def test_the_readme_works_from_its_first_command_to_its_last(
     types(fresh, upgrade)
     assert "web1" in types(fresh, "getent hosts web1 && nss-pyvirt status")
 
-    for script in readme.scripts(readme.section("Uninstall")):
-        types(fresh, script)
+    types(fresh, readme.script("Uninstall", "/opt/pyvirt"))
     assert fresh.sh(STATE).splitlines() == before.splitlines()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from leasewatch.model import DomainState, NetworkState, Nic
 from tests import readme
 from tests.system.conftest import NETWORK_PROGRAMS
-from tests.system.debian import debian, packages
+from tests.system.debian import PIP, debian, packages
 from tests.system.installed import is_active, main_pid, resolves
 from tests.system.machine import Machine
 from tests.system.writers import Note
@@ -41,9 +42,8 @@ ip link set br9 up
 mkdir -p /etc/pyvirt /var/lib/misc /run/pyvirt/domains /run/pyvirt/networks
 """
 INSTALL = """
-cp -r /srv/project /root/project
 python3 -m venv /opt/pyvirt
-/opt/pyvirt/bin/pip install --quiet /root/project
+/opt/pyvirt/bin/pip install --quiet /root/nss_pyvirt-*.whl
 ln -s /opt/pyvirt/bin/leasewatch /opt/pyvirt/bin/nss-pyvirt /opt/pyvirt/bin/pyvirt /usr/local/bin/
 nss-pyvirt install
 nss-pyvirt status
@@ -83,10 +83,10 @@ print(time.monotonic() - began)
 
 @pytest.fixture(scope="module")
 def sid(
-    _namespaces: None, source: Path, tmp_path_factory: pytest.TempPathFactory
+    _namespaces: None, source: Path, wheel: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Machine]:
     """An installed service with web1 and six, beside the hooks of networkd and machined."""
-    wanted = packages(readme.section("Get it") + readme.section("Quick start A"))
+    wanted = packages(readme.section("Get it") + readme.script("Quick start A", PIP))
     console = tmp_path_factory.mktemp("machine") / "console"
     installed = [*wanted, *NETWORK_PROGRAMS, *PACKAGES]
     with debian("sid", source, console, installed=installed, fetched=[]) as made:
@@ -94,6 +94,7 @@ def sid(
         (made.root / "etc/pyvirt/leasewatch.toml").write_text(SETTINGS)
         write_leases(made, "10.9.0.5 web1", "fd09::6 six")
         made.sh("systemctl start systemd-networkd-resolve-hook.socket systemd-machined")
+        shutil.copy(wheel, made.root / "root")
         made.sh(INSTALL, timeout=600)
         (made.root / "root/musl.c").write_text(MUSL)
         made.run(["musl-gcc", "-static", "-o", "/root/musl", "/root/musl.c"])

@@ -12,7 +12,6 @@ def test_the_uninstall_of_the_readme_leaves_what_was_there_before_its_install(
 ) -> None:
     _, before = bare
     machine.run(["nss-pyvirt", "install"])
-    (script,) = readme.scripts(readme.section("Uninstall"))
-    types(machine, script)
+    types(machine, readme.script("Uninstall", "/opt/pyvirt"))
     assert machine.sh(STATE).splitlines() == before.splitlines()
     assert not (machine.root / "opt/pyvirt").exists()

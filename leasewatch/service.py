@@ -34,6 +34,7 @@ from leasewatch.daemon import activation, logs, memory, notify
 from leasewatch.daemon.alarm import Alarm
 from leasewatch.daemon.counters import Counters
 from leasewatch.daemon.logs import fields
+from leasewatch.daemon.watchdog import Watchdog
 from leasewatch.dns.hook import ResolveHook
 from leasewatch.history.reader import HistoryReader
 from leasewatch.history.writer import History
@@ -79,6 +80,7 @@ class Service:
             _LOG.error("settings: this entry is omitted %s", fields(why=fault.what))
         self._rescan_seconds = rescan_seconds
         self._rescan_alarm = Alarm(self._rescan)
+        self._watchdog = Watchdog()
         self._ready = False
         self._began = time.monotonic()
         self._counters = Counters()
@@ -140,9 +142,11 @@ class Service:
             _LOG.info("started %s", fields(pid=os.getpid(), names=len(self._table)))
             self._ready = True
             self._report_ready()
+            self._watchdog.start()
             await stop.wait()
         finally:
             notify.notify("STOPPING=1")
+            self._watchdog.stop()
             await self._stop()
         _LOG.info("stopped %s", fields(names=len(self._table)))
 

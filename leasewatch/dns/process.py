@@ -24,6 +24,7 @@ from leasewatch.daemon import logs, memory, notify
 from leasewatch.daemon.counters import Counters
 from leasewatch.daemon.dns_settings import DnsSettings
 from leasewatch.daemon.logs import fields
+from leasewatch.daemon.watchdog import Watchdog
 from leasewatch.dns import doors, keys
 from leasewatch.dns.following import Following
 from leasewatch.dns.part import Part
@@ -49,6 +50,7 @@ class Process:
         self._parts: list[Part] = []
         self._known_keys: list[Signature | None] = []
         self._ready = False
+        self._watchdog = Watchdog()
         self._reloads = asyncio.Event()
         self._stop = asyncio.Event()
         self._peers = Peers(self._config.api, Counters())
@@ -78,12 +80,14 @@ class Process:
         _LOG.info("started %s", fields(pid=os.getpid()))
         self._ready = True
         self._report_ready()
+        self._watchdog.start()
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
             notify.notify("STOPPING=1")
+            self._watchdog.stop()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

@@ -102,11 +102,10 @@ def _withdraw_names(system: System) -> Iterator[str]:
     except UserError as error:
         yield f"kept the names in the zone of [dns.update]: {error.what}"
         return
-    lines = [*done.stdout.splitlines(), *done.stderr.splitlines(), "failed"]
     if done.returncode == 0:
-        yield lines[0]
+        yield from done.stdout.splitlines()[:1]
     else:
-        why = lines[0].removeprefix("leasewatch: ")
+        why = [*done.stderr.splitlines(), "failed"][0].removeprefix("leasewatch: ")
         yield f"kept the names in the zone of [dns.update]: {why}"
 
 

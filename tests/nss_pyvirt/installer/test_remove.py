@@ -12,7 +12,8 @@ from nss_pyvirt.errors import UserError
 from nss_pyvirt.installer import pieces
 from nss_pyvirt.installer.cli import command
 from nss_pyvirt.installer.install import _give_keys, install
-from nss_pyvirt.installer.remove import remove
+from nss_pyvirt.installer.pieces import System
+from nss_pyvirt.installer.remove import _withdraw_names, remove
 from nss_pyvirt.terminal import frame
 from nss_pyvirt.users import COMMENTS, DNS_USER, QEMU_USER
 from tests.nss_pyvirt.installer.image import system, tree
@@ -94,3 +95,41 @@ def test_the_user_of_running_domains_is_kept(image: Path, monkeypatch: pytest.Mo
     (kept,) = remove(system(image))
     assert kept == "kept the user pyvirt-qemu, which runs domains: stop them, and remove again"
     assert "pyvirt-qemu" in passwd.read_text()
+
+
+ANSWERS = {
+    "two": ("echo '2 names removed from vms.test'", "2 names removed from vms.test"),
+    "unreachable": (
+        "echo 'leasewatch: 192.0.2.1 port 53 cannot be reached: timed out' >&2; exit 1",
+        (
+            "kept the names in the zone of [dns.update]: "
+            "192.0.2.1 port 53 cannot be reached: timed out"
+        ),
+    ),
+    "some": (
+        "echo '1 name removed from vms.test'; echo 'leasewatch: web2 stays: others' >&2; exit 1",
+        "kept the names in the zone of [dns.update]: web2 stays: others",
+    ),
+    "silent": ("exit 1", "kept the names in the zone of [dns.update]: failed"),
+    "hanging": ("exec sleep 60", "kept the names in the zone of [dns.update]: "),
+}
+
+
+@pytest.mark.parametrize("case", ANSWERS)
+def test_exported_names_are_withdrawn_if_the_server_answers(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script, said = ANSWERS[case]
+    program = tmp_path / "leasewatch"
+    program.write_text(f'#!/bin/sh\n[ "$*" = "dns withdraw" ] || exit 9\n{script}\n')
+    program.chmod(0o755)
+    running = System(Path("/"), str(program))
+    monkeypatch.setattr("nss_pyvirt.installer.remove.DNS_STATE", str(tmp_path / "state"))
+    timeout = 1 if case == "hanging" else 60
+    monkeypatch.setattr("nss_pyvirt.installer.remove._WITHDRAW_TIMEOUT", timeout)
+    assert list(_withdraw_names(running)) == []  # this host has exported none
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state/vms.test.names").touch()
+    (line,) = _withdraw_names(running)
+    assert line.startswith(said)
+    assert "\n" not in line

@@ -17,7 +17,8 @@ import varlink
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from leasewatch.api import interface
+from leasewatch.api import connection, interface
+from leasewatch.api.admin_interface import ADMIN
 from leasewatch.api.interface import SERVICE_NAME as SERVICE
 from leasewatch.model import DomainState, Nic
 from tests.leasewatch.serving import Dnsmasq, Served
@@ -272,17 +273,21 @@ def test_what_is_no_call_ends_the_connection_and_nothing_else(
     assert "Traceback" not in served.said()
 
 
-def test_one_users_idle_connections_are_limited_and_leave_again(served: Served) -> None:
+def test_one_users_connections_are_limited_and_idle_ones_end(tmp_path: Path) -> None:
+    served = Served(tmp_path)
+    served.settings("[api]\nconnections_of_user = 20\n")
+    served.start(first=lambda: vars(connection).update(IDLE_SECONDS=2.0))
     crowd = [connect(served) for _ in range(40)]
     try:
-        assert receive(crowd[-1]) == b""
+        assert all(receive(client) == b"" for client in crowd[20:])
+        assert all(receive(client) == b"" for client in crowd[:20])
+        wait_for("a place to be free again", lambda: _asks(served))
+        counters = ask(served, f"{ADMIN}.Status")["parameters"]["counters"]
+        assert counters["connections_refused"] >= 20
     finally:
         for client in crowd:
             client.close()
-    wait_for(
-        "a place to be free again",
-        lambda: _asks(served),
-    )
+        served.close()
 
 
 def _asks(served: Served) -> bool:

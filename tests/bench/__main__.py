@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: measure in a world of its own (packaging/world) and print the tables.
+"""`python -m tests.bench`: measure in a world of its own (packaging/world); print each table.
 
 Exit code 0 when every figure could be measured, whatever it is; 1 when one could not.
 """
@@ -57,36 +57,42 @@ SECTIONS: dict[str, Callable[[Path, Counts], Table]] = {
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Tiny counts: every row, but rough figures.")
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="Few turns, few hosts, the commands of .venv.",
+)
 @click.option("--only", type=click.Choice(list(SECTIONS)), multiple=True, help="These parts alone.")
 @click.option("--markdown", is_flag=True, help="Print the tables as the README holds them.")
 @click.option("--inside", is_flag=True, hidden=True, help="We are in the world already.")
 def main(*, quick: bool, only: tuple[str, ...], markdown: bool, inside: bool) -> None:
     """Measure lookups beside their peers, the service and the commands; print tables."""
     if not inside:
-        _enter_world()
+        _enter_world(quick=quick)
     installed.use()
     tiny.prepare()
     _WORK.mkdir(exist_ok=True)
-    tables: list[Table] = []
+    click.echo(f"{_machine()}\n")
     failures: list[str] = []
     for name in only or SECTIONS:
         click.echo(f"measuring: {name}", err=True)
         try:
-            tables.append(SECTIONS[name](_WORK, QUICK if quick else FULL))
+            table = SECTIONS[name](_WORK, QUICK if quick else FULL)
         except BenchError as error:
             failures.append(f"{name}: {error}")
-    rendered = "\n".join(render(table, markdown=markdown) for table in tables)
-    click.echo(f"{_machine()}\n\n{rendered}\n{_LEGEND}")
+        else:
+            click.echo(render(table, markdown=markdown))
+    click.echo(_LEGEND)
     for failure in failures:
         click.echo(f"not measured: {failure}", err=True)
     sys.exit(1 if failures else 0)
 
 
-def _enter_world() -> NoReturn:
+def _enter_world(*, quick: bool) -> NoReturn:
     """Become the same command inside the world; what apt and pip bring is fetched before."""
     tiny.build(_CHECKOUT)
-    installed.install(_CHECKOUT)
+    if not quick:
+        installed.install(_CHECKOUT)
     os.chdir(_CHECKOUT)
     world = str(_CHECKOUT / "packaging/world")
     command = [sys.executable, "-m", "tests.bench", "--inside", *sys.argv[1:]]

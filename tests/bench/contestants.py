@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench import population, states
+from tests.bench.counts import Counts
 from tests.bench.harness import Call, Contestant
-from tests.bench.table import SIZES
 
-PEER_SIZES = SIZES[:-1]
-"""Peers read all their hosts at each lookup: 10,000 are enough."""
+_PEERS_MOST = 10_000
+"""Peers read all their hosts at each lookup: these are enough."""
 
 WORLD = "pyvirt-world"
 """The host name of packaging/world."""
@@ -93,6 +93,22 @@ def _data(module: Module, hosts: int, lines: int) -> states.States:
             return {**states.resolver(states.dns_server(hosts)), **own}
         case _:
             return own
+
+
+def sizes(module: Module, counts: Counts) -> list[int]:
+    """The numbers of hosts that it is measured with."""
+    match module.prefix:
+        case "pyvirt":
+            return list(counts.hosts)
+        case "myhostname":
+            return [counts.hosts[0]]
+        case _:
+            return peer_sizes(counts)
+
+
+def peer_sizes(counts: Counts) -> list[int]:
+    """Those of whom is compared with us."""
+    return [size for size in counts.hosts if size <= _PEERS_MOST]
 
 
 @functools.cache

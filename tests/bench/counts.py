@@ -1,14 +1,18 @@
-"""How often each figure is taken: the full run, and a quick one that shows every row."""
+"""How often, and at which sizes, each figure is taken: the full run, and a quick one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from tests.bench.table import SIZES
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
     """Numbers of repetitions; times in the unit that the field names."""
 
+    hosts: tuple[int, ...]
+    """Sizes that the same lookup is measured at."""
     rounds: int
     """In which every contestant takes one turn."""
     turn_us: float
@@ -33,6 +37,7 @@ class Counts:
 
 
 FULL = Counts(
+    hosts=SIZES,
     rounds=40,
     turn_us=2000,
     changes=250,
@@ -46,6 +51,7 @@ FULL = Counts(
     expire_s=40,
 )
 QUICK = Counts(
+    hosts=(10, 100, 1_000),
     rounds=2,
     turn_us=50,
     changes=5,

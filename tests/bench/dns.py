@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import click
+
 from tests.bench import (
     dns_expiry,
     dns_hook,
@@ -35,6 +37,10 @@ tests/system/test_bench.py."""
 
 
 def measure(folder: Path, counts: Counts) -> Table:
-    """The table; `folder` takes the files of the parts."""
-    rows = [row for part in PARTS for row in part(folder, counts)]
+    """The table; `folder` takes the files of the parts. Each row is printed as it is measured."""
+    rows = []
+    for part in PARTS:
+        for row in part(folder, counts):
+            click.echo(f"  {row.what}: {row.measured}", err=True)
+            rows.append(row)
     return Table("names beyond this process", rows)

@@ -11,13 +11,13 @@ from tests.bench.contestants import (
     FILES,
     LIBVIRT,
     LIBVIRT_GUEST,
-    PEER_SIZES,
     PYVIRT,
     Kind,
     files,
+    peer_sizes,
+    sizes,
 )
 from tests.bench.counts import Counts
-from tests.bench.lookups import sizes
 from tests.bench.table import HOSTS, Row, Table, duration
 from tests.bench.timing import quietest, whole_process
 
@@ -30,15 +30,18 @@ KINDS = tuple(
 def measure(folder: Path, counts: Counts) -> Table:
     """The table: contestants take turns, one process each."""
     times: dict[tuple[Kind, int], list[float]] = collections.defaultdict(list)
-    with states.put_back(), states.dns_servers(PEER_SIZES):
+    with states.put_back(), states.dns_servers(peer_sizes(counts)):
         for turn in range(counts.rounds):
             for kind in KINDS:
-                for hosts in sizes(kind):
+                for hosts in sizes(kind.module, counts):
                     states.put(files(kind, hosts))
                     name = population.hosts(hosts)[turn % hosts].name
                     times[kind, hosts].append(whole_process(["getent", "ahosts", name]))
     rows = [
-        Row(kind.what, {hosts: duration(quietest(times[kind, hosts])) for hosts in sizes(kind)})
+        Row(
+            kind.what,
+            {hosts: duration(quietest(times[kind, hosts])) for hosts in sizes(kind.module, counts)},
+        )
         for kind in KINDS
     ]
     return Table("a whole process", rows, HOSTS)

@@ -32,8 +32,12 @@ def install(checkout: Path) -> None:
 
 
 def use() -> None:
-    """Inside the world: every program that starts from now on finds the installed commands."""
-    os.environ["PATH"] = f"{os.environ[_BIN]}:{os.environ['PATH']}"
+    """Inside the world: every program that starts from now on finds the installed commands.
+
+    Without `install`, programs find those of .venv.
+    """
+    if _BIN in os.environ:
+        os.environ["PATH"] = f"{os.environ[_BIN]}:{os.environ['PATH']}"
 
 
 def _pip(*words: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tests.bench import states
@@ -12,16 +12,16 @@ from tests.bench.contestants import (
     LIBVIRT,
     LIBVIRT_GUEST,
     MYHOSTNAME,
-    PEER_SIZES,
     PYVIRT,
     Kind,
-    Module,
     contestant,
+    peer_sizes,
+    sizes,
     whole,
 )
 from tests.bench.counts import Counts
 from tests.bench.harness import build, compete
-from tests.bench.table import HOSTS, SIZES, Row, Table, at_least, at_most, duration, with_ratio
+from tests.bench.table import HOSTS, Row, Table, at_least, at_most, duration, with_ratio
 
 BARE = Kind("bare open + fstat + preads + close", PYVIRT, "bare")
 HIT = Kind("nss_pyvirt: hit", PYVIRT)
@@ -48,8 +48,6 @@ KINDS = (
     whole("files", FILES),
     whole("dns", DNS),
 )
-_SIZES: Mapping[Module, Sequence[int]] = {PYVIRT: SIZES, MYHOSTNAME: SIZES[:1]}
-
 Times = Mapping[tuple[Kind, int], float]
 """Seconds per lookup of each kind at each number of hosts."""
 
@@ -57,39 +55,43 @@ Times = Mapping[tuple[Kind, int], float]
 def measure(folder: Path, counts: Counts) -> Table:
     """The table; `folder` takes the compiled program."""
     program = build("nssbench", folder)
-    labels = {f"{kind.what}, {hosts}": (kind, hosts) for kind in KINDS for hosts in sizes(kind)}
-    with states.put_back(), states.dns_servers(PEER_SIZES):
+    labels = {
+        f"{kind.what}, {hosts}": (kind, hosts)
+        for kind in KINDS
+        for hosts in sizes(kind.module, counts)
+    }
+    with states.put_back(), states.dns_servers(peer_sizes(counts)):
         plan = [
             contestant(label, kind, hosts, counts.turn_us)
             for label, (kind, hosts) in labels.items()
         ]
         measured = compete(program, plan, counts.rounds)
     times = {labels[label]: time for label, time in measured.items()}
-    return Table("lookup, p50 (x bare)", [*_rows(times), *_asked(times)], HOSTS)
+    return Table("lookup, p50 (x bare)", [*_rows(times, counts), *_asked(times, counts)], HOSTS)
 
 
-def sizes(kind: Kind) -> Sequence[int]:
-    """The numbers of hosts that it is measured with."""
-    return _SIZES.get(kind.module, PEER_SIZES)
-
-
-def _rows(times: Times) -> Iterator[Row]:
+def _rows(times: Times, counts: Counts) -> Iterator[Row]:
     limits = {HIT: 1.25, MISS: 1.15}
     for kind in KINDS:
-        ratios = {hosts: times[kind, hosts] / times[BARE, hosts] for hosts in sizes(kind)}
+        ratios = {
+            hosts: times[kind, hosts] / times[BARE, hosts] for hosts in sizes(kind.module, counts)
+        }
         cells = {hosts: with_ratio(duration(times[kind, hosts]), ratios[hosts]) for hosts in ratios}
         if kind in limits:
             worst = max(ratios.values())
             yield at_most(kind.what, worst, limits[kind], "x bare", cells=cells)
         elif len(cells) == 1:  # the number of hosts is nothing to it
-            yield Row(kind.what, measured=cells[SIZES[0]])
+            yield Row(kind.what, measured=cells[counts.hosts[0]])
         else:
             yield Row(kind.what, cells)
 
 
-def _asked(times: Times) -> Iterator[Row]:
-    few, many = (times[HIT, hosts] for hosts in (SIZES[0], SIZES[-1]))
-    yield at_most("random names at 100,000 hosts / at 10", many / few, 1.3, "x")
+def _asked(times: Times, counts: Counts) -> Iterator[Row]:
+    few, many = counts.hosts[0], counts.hosts[-1]
+    ratio = times[HIT, many] / times[HIT, few]
+    yield at_most(f"random names at {many:,} hosts / at {few}", ratio, 1.3, "x")
     for hosts, factor in ((100, 15), (1_000, 100), (10_000, 1_000)):
+        if hosts not in counts.hosts:
+            continue
         slower = times[PEER, hosts] / times[HIT, hosts]
         yield at_least(f"libnss_libvirt / nss_pyvirt at {hosts:,}", slower, factor, "x")

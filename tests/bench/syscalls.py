@@ -11,16 +11,16 @@ from tests.bench.contestants import (
     FILES,
     LIBVIRT,
     LIBVIRT_GUEST,
-    PEER_SIZES,
     PYVIRT,
     Kind,
     contestant,
+    peer_sizes,
+    sizes,
     whole,
 )
 from tests.bench.counts import Counts
 from tests.bench.harness import build, system_calls
-from tests.bench.lookups import sizes
-from tests.bench.table import HOSTS, SIZES, Row, Table
+from tests.bench.table import HOSTS, Row, Table
 
 KINDS = (
     Kind("nss_pyvirt: hit", PYVIRT),
@@ -38,18 +38,18 @@ KINDS = (
 def measure(folder: Path, counts: Counts) -> Table:
     """The table; `folder` takes the compiled program."""
     program = build("nssbench", folder)
-    with states.put_back(), states.dns_servers(PEER_SIZES):
-        rows = [_row(program, kind) for kind in KINDS]
+    with states.put_back(), states.dns_servers(peer_sizes(counts)):
+        rows = [_row(program, kind, counts) for kind in KINDS]
     return Table("system calls of one lookup (at 10 hosts)", rows, HOSTS)
 
 
-def _row(program: Path, kind: Kind) -> Row:
+def _row(program: Path, kind: Kind, counts: Counts) -> Row:
     counted = {
         hosts: system_calls(program, contestant(kind.what, kind, hosts, turn_us=0))
-        for hosts in sizes(kind)
+        for hosts in sizes(kind.module, counts)
     }
     cells = {hosts: f"{sum(calls.values()):.4g}" for hosts, calls in counted.items()}
-    return Row(kind.what, cells, measured=_by_name(counted[SIZES[0]]))
+    return Row(kind.what, cells, measured=_by_name(counted[counts.hosts[0]]))
 
 
 def _by_name(calls: Mapping[str, float]) -> str:

@@ -55,8 +55,8 @@ def test_a_host_without_the_user_says_what_to_type(idle_lab: World) -> None:
     assert row(idle_lab, "web1")["state"] == "stopped"
 
 
-def test_dnsmasq_is_not_root_and_keeps_powers_over_the_network_alone(idle_lab: World) -> None:
-    held = status(idle_lab, idle_lab.run(["pgrep", "-x", "dnsmasq"]).stdout.strip())
+def test_dnsmasq_is_not_root_and_keeps_powers_over_the_network_alone(started_lab: World) -> None:
+    held = status(started_lab, started_lab.run(["pgrep", "-x", "dnsmasq"]).stdout.strip())
     assert "0" not in held["Uid"].split()
     bind, admin, raw = 10, 12, 13  # linux/capability.h
     assert int(held["CapEff"], 16) & ~(1 << bind | 1 << admin | 1 << raw) == 0

@@ -5,11 +5,13 @@ Only a command that needs one of these imports this.
 
 from __future__ import annotations
 
+import io
 import shlex
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise, takewhile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +22,8 @@ from nss_pyvirt.terminal.commands import Command, Group, Param
 
 def run(top: Group | Command, prog: str, words: Sequence[str], obj: object) -> Any:
     """Let click read the words: what the command returns, or the exit code of wrong usage."""
+    if sys.stdout is None:  # closed: `>&-`; click before 8.1.4 would write to it
+        sys.stdout = io.StringIO()
     try:
         return built(top).main(args=[*words], prog_name=prog, standalone_mode=False, obj=obj)
     except click.exceptions.Exit as stop:
@@ -135,7 +139,13 @@ class _Option(click.Option):
         return f"{words}[={value.strip('[]')}]", record[1]
 
 
-class _Kind(click.ParamType[Any]):
+if TYPE_CHECKING:
+    _AnyKind = click.ParamType[Any]
+else:
+    _AnyKind = click.ParamType  # Debian 12 and 13 have a click before it became generic
+
+
+class _Kind(_AnyKind):
     """The values that one of our functions makes of texts."""
 
     name = "text"

@@ -14,6 +14,16 @@ DNS: Final = "org.pyvirt.Dns"
 STATUS: Final = f"{DNS}.Status"
 
 
+class UnboundEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """An endpoint of [dns] listen where nothing answers; it is retried."""
+
+    VARLINK: ClassVar[str] = "Unbound"
+
+    address: str
+    error: Annotated[str, "why it cannot be bound"]
+    hint: Annotated[str | None, "what helps"] = None
+
+
 class Secondary(msgspec.Struct, frozen=True, kw_only=True):
     """A name server or peer that asks for a zone, or gets NOTIFY for it."""
 
@@ -98,6 +108,7 @@ class DnsStatus(msgspec.Struct, kw_only=True):
     follows: Annotated[bool, "whether it follows the leasewatch service now"]
     names: Annotated[int, "names of this host"]
     listens: Annotated[list[str], "where the DNS server listens"] = []
+    unbound: Annotated[list[UnboundEntry], "where it should listen, too, and cannot"] = []
     zones: list[ZoneEntry] = []
     peers: list[PeerEntry] = []
     exports: list[ExportEntry] = []

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
+from leasewatch.api.dns_interface import UnboundEntry
 from leasewatch.daemon.alarm import Alarm
 from leasewatch.daemon.dns_settings import Place
 from leasewatch.daemon.logs import Recent, fields
@@ -52,6 +53,7 @@ class Listener:
         self._sockets: dict[Place, tuple[socket.socket, socket.socket]] = {}
         """UDP and TCP of each endpoint that is bound."""
         self._retry = Alarm(self._bind)
+        self._faults: dict[Place, UnboundEntry] = {}
         self._logged = Recent()
 
     def start(self) -> None:
@@ -73,6 +75,10 @@ class Listener:
         """The endpoints that are served now."""
         return [place for place in self._wanted if place in self._sockets]
 
+    def unbound(self) -> list[UnboundEntry]:
+        """The endpoints that are retried."""
+        return list(self._faults.values())
+
     def _bind(self) -> None:
         """Bind what is not bound yet, and try again later if anything is missing."""
         missing = [place for place in self._wanted if place not in self._sockets]
@@ -80,8 +86,9 @@ class Listener:
             try:
                 self._open(place)
             except OSError as error:
-                self._log(place, error)
+                self._fail(place, error)
             else:
+                self._faults.pop(place, None)
                 _LOG.info("listening %s", fields(address=place.address, port=place.port))
         if len(self._sockets) < len(self._wanted):
             self._retry.set(_RETRY_SECONDS)
@@ -109,18 +116,20 @@ class Listener:
             loop.remove_reader(sock)
             sock.close()
 
-    def _log(self, place: Place, error: OSError) -> None:
-        if not self._logged.is_new(place, error.errno):
-            return
-        hint = None
-        if error.errno == errno.EADDRINUSE:
-            hint = f"ss -lntup 'sport = {place.port}' shows who has it; or choose another port"
-        elif error.errno == errno.EACCES:
-            hint = "a port below 1024 needs CAP_NET_BIND_SERVICE, as leasewatch-dns.service has"
-        _LOG.error(
-            "cannot listen, retrying %s",
-            fields(address=place.address, port=place.port, why=error.strerror, hint=hint),
-        )
+    def _fail(self, place: Place, error: OSError) -> None:
+        why, hint = error.strerror or str(error), _hint(place, error)
+        self._faults[place] = UnboundEntry(address=str(place), error=why, hint=hint)
+        if self._logged.is_new(place, error.errno):
+            shown = fields(address=place.address, port=place.port, why=why, hint=hint)
+            _LOG.error("cannot listen, retrying %s", shown)
+
+
+def _hint(place: Place, error: OSError) -> str | None:
+    if error.errno == errno.EADDRINUSE:
+        return f"ss -lntup 'sport = {place.port}' shows who has it; or choose another port"
+    if error.errno == errno.EACCES:
+        return "a port below 1024 needs CAP_NET_BIND_SERVICE, as leasewatch-dns.service has"
+    return None
 
 
 def _bound(place: Place, kind: socket.SocketKind) -> socket.socket:

@@ -56,6 +56,7 @@ class Server(Part):
     def report(self, status: DnsStatus) -> None:
         """Add where it listens, and what it was asked."""
         status.listens += map(str, self._listener.bound())
+        status.unbound += self._listener.unbound()
         status.counters.queries += self._responder.queries
         status.counters.queries_refused += self._responder.refused
         status.counters.queries_limited += self._responder.limited

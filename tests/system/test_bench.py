@@ -191,7 +191,7 @@ def test_a_quick_run_prints_every_row_with_its_figures() -> None:
         cwd=CHECKOUT,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stderr

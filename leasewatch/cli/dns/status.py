@@ -22,8 +22,9 @@ _WIDE = {"names": 60, "age": 50}
 def command(paths: Paths, output: str) -> None:
     """Show zones and who asked for them, peers, and waiting updates.
 
-    A zone's secondaries stand below it, with the serial that each got last. AGE is how
-    long ago that was, or when a peer or server last answered.
+    An endpoint of [dns] listen that cannot be bound is a row with the reason. A zone's
+    secondaries stand below it, with the serial that each got last. AGE is how long ago that
+    was, or when a peer or server last answered.
     """
     found = ask(paths)
     if output == "json":
@@ -77,6 +78,9 @@ def _lines(found: DnsStatus) -> dict[str, str]:
 
 
 def _rows(found: DnsStatus, now: float) -> Iterator[dict[str, object]]:
+    for unbound in found.unbound:
+        error = _joined(unbound.error, unbound.hint)
+        yield _row("listen", unbound.address, None, None, None, error)
     for zone in found.zones:
         yield _row("zone", zone.zone, zone.serial, zone.names)
         for one in zone.secondaries:

@@ -196,7 +196,10 @@ async def test_a_port_that_is_taken_is_logged_once_and_bound_later(
         made.start()
         await asyncio.sleep(0.1)
         assert made.bound() == [Place("::1", port)]
+        (fault,) = made.unbound()
+        assert (fault.address, fault.error) == (f"127.0.0.1:{port}", "Address already in use")
     await until(lambda: len(made.bound()) == 2)
+    assert made.unbound() == []
     made.stop()
     (line,) = [line for line in logged.LOG.getvalue().splitlines() if "cannot listen" in line]
     assert f"ss -lntup 'sport = {port}'" in line

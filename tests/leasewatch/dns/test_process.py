@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,6 +131,18 @@ def test_status_says_how_to_start_it(served: Served, dns: DnsServed, capsys: Out
     dns.settings("")
     assert main(["dns", "status"], served.paths) == 1
     assert f"[dns] in {served.paths.config} is empty" in capsys.readouterr().err
+
+
+def test_status_has_a_row_for_an_endpoint_that_is_taken(dns: DnsServed, capsys: Out) -> None:
+    port = free_port()
+    dns.settings(f'[dns]\nlisten = ["127.0.0.1:{port}"]\n')
+    with socket.socket(type=socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", port))
+        dns.start()
+        assert main(["dns", "status"], dns.paths) == 0
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("listen "))
+    assert row.split(maxsplit=2)[:2] == ["listen", f"127.0.0.1:{port}"]
+    assert f"Address already in use; ss -lntup 'sport = {port}' shows" in row
 
 
 def test_status_is_a_list_for_people_and_an_object_for_programs(

@@ -48,14 +48,19 @@ def test_an_interrupt_at_any_moment_ends_everything(moment: str) -> None:
 
 
 def test_its_shell_has_everything_that_it_names() -> None:
+    before = host_state()
     with trying("script", "-qefc", str(TRY), "/dev/null") as program:
         read_until(program, "Leaving the shell ends everything")
         assert program.stdin is not None
-        program.stdin.write("ssh web1 hostname | sed s/^/name:/; leasewatch list; exit\n")
+        typed = "ssh web1 hostname | sed s/^/name:/; nss-pyvirt install; leasewatch list; exit\n"
+        program.stdin.write(typed)
         program.stdin.flush()
         shown = read_until(program, "published")
         assert "name:web1" in shown
+        assert "libnss_pyvirt.so.2" in shown  # installed in a layer above /usr
+        assert "Read-only" not in shown
         assert program.wait(30) == 0
+    assert host_state() == before
 
 
 def test_without_root_it_says_so(world: World) -> None:

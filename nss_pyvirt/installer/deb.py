@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from nss_pyvirt.errors import UserError
-from nss_pyvirt.installer import glibc, ssh_config, tools
+from nss_pyvirt.installer import glibc, installation, ssh_config, tools
 from nss_pyvirt.installer.install import add_to_nsswitch
 from nss_pyvirt.installer.pieces import System
 
@@ -33,5 +33,6 @@ def remove(system: System) -> list[str]:
         done = list(ssh_config.remove(system, ssh_config.WAIT_PLACE))
     if not done:
         what = "nss-pyvirt was installed by apt, which also removes it"
-        raise UserError(what, "sudo apt remove leasewatch libnss-pyvirt", "invalid")
+        hint = installation.of(system.root, system.program).uninstall
+        raise UserError(what, hint, "invalid")
     return done

@@ -37,6 +37,8 @@ class Installation:
     kind: Kind
     program: str
     version: str = ""
+    packages: tuple[str, ...] = ()
+    """The Debian packages that are installed, for a `deb`."""
 
     @property
     def prefix(self) -> str:
@@ -52,7 +54,7 @@ class Installation:
     def uninstall(self) -> str:
         """The command that removes its programs."""
         if self.kind == "deb":
-            return f"sudo apt remove {' '.join(PACKAGES)}"
+            return f"sudo apt remove {' '.join(self.packages or PACKAGES)}"
         if self.kind == "pipx":
             name = PurePosixPath(self.prefix).name
             whose = "sudo pipx uninstall --global" if self.is_global else "pipx uninstall"
@@ -73,9 +75,9 @@ def of(root: Path, program: str) -> Installation:
     found = f"/{rootfs.locate(root, program).relative_to(root)}"
     prefix = rootfs.locate(root, str(PurePosixPath(found).parents[1]))
     if found == DEB_PROGRAM and (info := _info(rootfs.locate(root, TREE))):
-        return Installation("deb", found, _version(info))
-    packages = (_info(folder) for folder in sorted(prefix.glob("lib/python3*/*-packages")))
-    info = next(filter(None, packages), None)
+        return Installation("deb", found, _version(info), tuple(packages(root)))
+    folders = sorted(prefix.glob("lib/python3*/*-packages"))
+    info = next(filter(None, map(_info, folders)), None)
     return Installation(_kind(prefix, info), found, _version(info))
 
 

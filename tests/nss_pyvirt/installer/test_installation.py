@@ -117,6 +117,7 @@ def test_remove_leaves_what_dpkg_owns(image: Path, owner: list[str]) -> None:
 
 def test_in_a_debian_package_install_does_what_apt_leaves_to_the_owner(image: Path) -> None:
     add(image, DEB)
+    dpkg_has(image, "leasewatch", "libnss-pyvirt")
     packaged = System(image, DEB)
     with pytest.raises(UserError, match="the NSS module is not installed"):
         deb.install(packaged)

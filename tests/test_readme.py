@@ -155,7 +155,8 @@ def test_what_is_linked_and_unlinked_is_what_the_package_installs() -> None:
 
 
 def test_the_table_of_commands_has_the_rows_of_the_benchmark() -> None:
-    lines = [line for line in readme.section("Figures").splitlines() if line.startswith("| ")]
+    section = readme.section("Whole commands")
+    lines = [line for line in section.splitlines() if line.startswith("| ")]
     first = [line.split("|")[1].strip() for line in lines]
     begin = first.index(commands.TITLE)
     heads = [cell.strip() for cell in lines[begin].split("|")]

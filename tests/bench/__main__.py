@@ -63,7 +63,7 @@ SECTIONS: dict[str, Callable[[Path, Counts], Table]] = {
     help="Few turns, few hosts, the commands of .venv.",
 )
 @click.option("--only", type=click.Choice(list(SECTIONS)), multiple=True, help="These parts alone.")
-@click.option("--markdown", is_flag=True, help="Print the tables as the README holds them.")
+@click.option("--markdown", is_flag=True, help="Print the tables as FIGURES.md holds them.")
 @click.option("--inside", is_flag=True, hidden=True, help="We are in the world already.")
 def main(*, quick: bool, only: tuple[str, ...], markdown: bool, inside: bool) -> None:
     """Measure lookups beside their peers, the service and the commands; print tables."""

@@ -81,7 +81,7 @@ def with_ratio(text: str, ratio: float) -> str:
 
 
 def render(table: Table, *, markdown: bool) -> str:
-    """The table with its headings, without empty columns; the README holds it as Markdown."""
+    """The table with its headings, without empty columns; FIGURES.md holds it as Markdown."""
     heads = [*table.columns.values(), table.measured, "asked", ""]
     lines = [[table.title, *heads], *(_cells(row, table.columns) for row in table.rows)]
     columns = [column for column in zip(*lines, strict=True) if any(column[1:])]

@@ -38,11 +38,11 @@ def _manuals(root: Path) -> list[Path]:
 
 
 def pages(root: Path) -> Iterator[Page]:
-    """Every page but the start page, in the order of the navigation: pages as README names them."""
+    """Every page but the start page, in the order of the navigation: pages as README lists them."""
     files = page_files(root)
     yield _document(root, "README.md", files, GUIDE, title="Guide")
-    order = (root / "README.md").read_text().find
-    for source in sorted(set(files) - {DESIGN}, key=order):
+    listed = (root / "README.md").read_text().partition("\n## Read on\n")[2]
+    for source in sorted(set(files) - {DESIGN}, key=listed.find):
         if re.match(r"leasewatch/.*\.md", source):
             yield _document(root, source, files, GUIDE)
     if "CHANGELOG.md" in files:

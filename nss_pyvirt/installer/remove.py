@@ -129,6 +129,7 @@ def _remove_nsswitch(system: System) -> Iterator[str]:
 
 
 def _remove_system_files(system: System) -> Iterator[str]:
+    runs = pieces.service_program(system)
     for place in (SYSTEM_FILES | SOCKETS).values():
         path = system.at(place)
         if not path.exists():
@@ -140,7 +141,7 @@ def _remove_system_files(system: System) -> Iterator[str]:
         yield f"removed {path}"
     if system.booted:
         tools.run("systemctl", "daemon-reload")
-        if pieces.service_program(system):  # the one of the Debian package
+        if pieces.service_program(system) not in {"", runs}:  # the one of the Debian package
             tools.run("systemctl", "try-restart", UNIT, DNS)
         rootfs.remove_if_empty(Path(pieces.HOOKS))
 

@@ -207,4 +207,6 @@ def _install(system: System, package: str = "leasewatch") -> str:
     """The command that puts a piece back; `package`: the Debian one that has it."""
     if not system.running:
         return f"sudo nss-pyvirt install --root {system.root}"
+    if not _is_deb(system) and installation.packages(system.root):
+        return installation.of(system.root, system.program).uninstall  # apt's pieces are another's
     return installation.repair(package)

@@ -15,7 +15,7 @@ SUBJECT: Final = "installation"
 
 
 def check(system: System) -> Row:
-    """The row of a running system; its command removes the one that the service does not run."""
+    """The row of a running system; its command leaves one of several."""
     ours = installation.of(system.root, system.program)
     program = pieces.service_program(system)
     runs = installation.of(system.root, program) if program else ours
@@ -23,16 +23,24 @@ def check(system: System) -> Row:
     others = [one for one in dict.fromkeys((runs, ours, *called)) if one != runs]
     shown = f"{ours}, {ours.version}" if ours.version else str(ours)
     if not system.at(runs.program).exists():
-        what = f"{UNIT} runs {program}, which is missing; this is {shown}"
+        what = f"{UNIT} runs {program}, which is missing; {shown} answers"
         return Row("bad", SUBJECT, what, installation.repair())
     if runs != ours:
-        return Row("bad", SUBJECT, f"this is {ours}; {UNIT} runs {runs}", ours.uninstall)
+        what = f"{ours} answers, but {UNIT} runs {runs}"
+        return Row("bad", SUBJECT, what, _get_rid_of(ours, runs))
     runs_it = f"; {UNIT} runs it" if program else ""
     if not others:
         return Row("ok", SUBJECT, f"{shown}{runs_it}")
     first = f": it is `leasewatch` on your PATH ({called[0].program})" * (called[0] == others[0])
     what = f"{shown}{runs_it}; also installed: {others[0]}{first}"
-    return Row("warn", SUBJECT, what, others[0].uninstall)
+    return Row("warn", SUBJECT, what, _get_rid_of(others[0], runs))
+
+
+def _get_rid_of(other: Installation, runs: Installation) -> str:
+    """The command that leaves one of two: the Debian package, or else what the service runs."""
+    if other.kind == "deb":
+        return f"sudo {runs.prefix}/bin/nss-pyvirt remove; {runs.uninstall}"
+    return other.uninstall
 
 
 def on_path(system: System) -> list[Installation]:

@@ -70,7 +70,8 @@ def test_a_users_own_pipx_is_no_place_for_the_service(trixie: Machine) -> None:
     types(trixie, readme.script("Quick start A", PIPX).replace("sudo apt", ": sudo apt"))
     found = row(trixie, own, user=True)
     assert found["state"] == "bad"
-    assert found["detail"].startswith("this is pipx /home/user/.local/share/pipx/venvs/nss-pyvirt")
+    own_place = "/home/user/.local/share/pipx/venvs/nss-pyvirt"
+    assert found["detail"].startswith(f"pipx {own_place} answers, but leasewatch.service runs")
     assert found["fix"] == "pipx uninstall nss-pyvirt"
     types(trixie, found["fix"])
     assert row(trixie, "nss-pyvirt", user=True)["state"] == "ok"

@@ -181,10 +181,18 @@ def test_the_row_of_the_other_one_says_which_one_the_service_runs(two: Path) -> 
     row = which.check(system(two, OWN))
     assert row.state == "bad"
     assert row.detail == (
-        "this is pipx /home/u/.local/share/pipx/venvs/nss-pyvirt; "
-        "leasewatch.service runs virtual environment /opt/pyvirt"
+        "pipx /home/u/.local/share/pipx/venvs/nss-pyvirt answers, "
+        "but leasewatch.service runs virtual environment /opt/pyvirt"
     )
     assert row.fix == "pipx uninstall nss-pyvirt"
+
+
+def test_beside_a_debian_package_the_other_one_is_to_go(two: Path) -> None:
+    add(two, DEB)
+    row = which.check(System(two, DEB))
+    assert row.detail.startswith("Debian package answers, but leasewatch.service runs virtual")
+    remove_it = "sudo /opt/pyvirt/bin/nss-pyvirt remove"
+    assert row.fix == f"{remove_it}; sudo /opt/pyvirt/bin/pip uninstall nss-pyvirt"
 
 
 def test_a_unit_whose_program_is_gone_is_installed_again(two: Path) -> None:

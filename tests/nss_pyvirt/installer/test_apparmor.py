@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from nss_pyvirt.installer import apparmor, pieces
+from nss_pyvirt.installer import apparmor, pieces, tools
+from nss_pyvirt.installer.pieces import System
 from nss_pyvirt.installer.status import status
-from tests.nss_pyvirt.installer.image import system
+from tests.nss_pyvirt.installer.image import PROGRAM, system
 from tests.shipped import ROOT, run
 
 UNPACKED = ROOT / ".cache/apparmor"
@@ -89,6 +90,43 @@ def test_the_status_says_what_is_missing_or_old_and_install_mends_it(confining: 
     assert _found(confining) == [("bad", f"{apparmor.PLACE} was written by another version")]
     _install(confining)
     assert [state for state, _ in _found(confining)] == ["ok"]
+
+
+class _Running(System):
+    """An image that takes itself for the system that runs."""
+
+    running = True
+    booted = True
+
+
+@pytest.mark.parametrize("works", [True, False])
+@pytest.mark.parametrize("enabled", ["Y\n", "N\n", None])
+def test_apparmor_loads_its_profiles_again_if_they_are_in_force(
+    confining: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    enabled: str | None,
+    works: bool,
+) -> None:
+    asked: list[str] = []
+    switch = tmp_path / "enabled"
+    if enabled is not None:
+        switch.write_text(enabled)
+
+    def succeeds(*command: str) -> bool:
+        asked.append(" ".join(command))
+        return works
+
+    monkeypatch.setattr(apparmor, "_ENABLED", switch)
+    monkeypatch.setattr(tools, "succeeds", succeeds)
+    running = _Running(confining, PROGRAM)
+    in_force = enabled == "Y\n"
+    command = "systemctl reload apparmor.service"
+    hint = [f"confined programs follow after: sudo {command}"] * (in_force and not works)
+    installed = list(apparmor.install(running, ExitStack()))
+    assert installed == [f"installed {_place(confining)}", *hint]
+    assert list(apparmor.remove(running)) == [f"removed {_place(confining)}", *hint]
+    assert asked == [command] * (2 * in_force)
 
 
 def test_apparmors_own_parser_lets_a_confined_program_read_the_tables_and_wait(

@@ -40,7 +40,9 @@ _OF_THE_HOST = {"test_lab.py", "test_quick_starts.py", "test_try.py", "test_worl
     f"test_systemd{part}.py" for part in ("", "_dns", "_parents", "_sandbox", "_uninstall")
 }
 """Some compare the host before and after, some may change what is compared. They take longest."""
-_LONG = {"test_house.py", "test_packaging.py", "test_service.py", "test_service_history.py"}
+_LONG = {"test_house.py", "test_packaging.py", "test_secondaries.py"} | {
+    f"test_{part}.py" for part in ("kills", "kills_changes", "pull", "service", "service_history")
+}
 """The longest of the others: begun last, each would be waited for by itself."""
 
 

@@ -122,5 +122,6 @@ def test_withdraw_waits_for_the_service_to_stop_and_reads_its_key(installed: Mac
     state = "/var/lib/leasewatch-dns/vms.test.names"
     installed.run(["install", "-o", "leasewatch-dns", "/dev/null", state])  # as if exported before
     removed = installed.run(["nss-pyvirt", "remove"]).stdout
+    installed.run(["rm", state])
     kept = "kept the names in the zone of [dns.update]: 127.0.0.1 port 9 cannot be reached"
     assert f"{kept}: Connection refused\n" in removed

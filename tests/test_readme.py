@@ -138,7 +138,7 @@ def test_apt_installs_what_a_checkout_gets_and_nothing_more() -> None:
     prepared = (ROOT / "packaging/prepare").read_text()
     for line in found:
         option, *packages = line.split()
-        if packages == ["pipx"]:  # a way of its own
+        if packages == ["pipx"] or option == "./*.deb":  # ways of their own
             continue
         assert option == "--no-install-recommends"
         assert packages == sorted(packages)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
+import textwrap
 from email.utils import formatdate
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,8 @@ def entry(changes: str, version: str, suite: str, maintainer: str, seconds: int)
     """The newest section of CHANGELOG.md as an entry of debian/changelog."""
     section = re.split(r"^## ", changes, flags=re.MULTILINE)[1]
     bullets = re.findall(r"^- (.*(?:\n  .*)*)", section, re.MULTILINE)
-    lines = ["  * " + bullet.replace("\n  ", "\n    ") for bullet in bullets]
+    wrapped = textwrap.TextWrapper(78, initial_indent="  * ", subsequent_indent="    ")
+    lines = [wrapped.fill(" ".join(bullet.split())) for bullet in bullets]
     signed = f" -- {maintainer}  {formatdate(seconds)}"
     head = f"nss-pyvirt ({version}) {suite}; urgency=medium"
     return "\n".join([head, "", *lines, "", signed, ""])

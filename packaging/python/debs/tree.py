@@ -8,6 +8,7 @@ Prints the substitution variable python3:Depends: what Debian serves, and which 
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import zipfile
@@ -28,6 +29,8 @@ _LEFT_OUT: Final = (
     "*.dist-info/top_level.txt",
     "*.dist-info/entry_points.txt",
 )
+_PROGRAM: Final = re.compile(rb"\A#!.*python.*(?=\n)")
+"""What marks a program. Here everything is imported."""
 
 
 def make(folder: Path, wheels: Path, ours: Path) -> str:
@@ -39,6 +42,8 @@ def make(folder: Path, wheels: Path, ours: Path) -> str:
     for pattern in _LEFT_OUT:
         for path in list(folder.glob(pattern)):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in folder.rglob("*.py"):
+        path.write_bytes(_PROGRAM.sub(b"", path.read_bytes(), count=1))
     next(folder.glob("nss_pyvirt-*.dist-info")).joinpath("INSTALLER").write_text("debian\n")
     return ", ".join([_python(folder), *(one.depends for one in served)])
 

@@ -30,9 +30,11 @@ UP: Final = "pyvirt.service"
 PARENTS: Final = ("pyvirt-network@.service", "pyvirt-domain@.service", "pyvirt-networks.target")
 """What a started network or domain is an instance of, and the target between the two."""
 TMPFILES: Final = "leasewatch.tmpfiles"
+PRESET: Final = "nss-pyvirt.preset"
 SYSTEM_FILES: Final = {
     UNIT: "/etc/systemd/system/leasewatch.service",
     TMPFILES: "/etc/tmpfiles.d/leasewatch.conf",
+    PRESET: "/etc/systemd/system-preset/50-nss-pyvirt.preset",
     **{unit: f"/etc/systemd/system/{unit}" for unit in (*PARENTS, UP, DNS, APPEARED, RESTARTS)},
 }
 """File of nss_pyvirt/installer/system -> where it goes, on systems with systemd."""
@@ -60,6 +62,8 @@ _SOCKET: Final = f"{RUN}/org.pyvirt.LeaseWatch"
 _DNS_SOCKET: Final = f"{DNS_RUN}/org.pyvirt.Dns"
 _LIBRARIES: Final = ("usr/lib/systemd", "usr/lib64/systemd", "usr/lib/*/systemd", "lib/*/systemd")
 """Below a root: where systemd has its private library libsystemd-shared-VERSION.so."""
+_ROOT: Final = b"TemporaryFileSystem=/:ro\n"
+"""The empty root of a service, which is then shown its program."""
 _SEAL: Final = b"# Written by nss-pyvirt install, which replaces it, unless changed: "
 
 
@@ -165,7 +169,9 @@ def system_file(name: str, system: System, *, is_build_known: bool = True) -> by
     for mark, program in ((b"@LEASEWATCH@", "leasewatch"), (b"@PYVIRT@", "pyvirt")):
         path = PurePosixPath(system.program).with_name(program)
         content = content.replace(mark, os.fsencode(path))
-    content = content.replace(b"@PREFIXES@", os.fsencode(" ".join(prefixes(system))))
+    if outside := prefixes(system):
+        shown = os.fsencode(f"BindReadOnlyPaths={' '.join(outside)}\n")
+        content = content.replace(_ROOT, _ROOT + shown)
     which = version() if system.running and is_build_known else __version__
     return sealed(f"# For nss-pyvirt {which}\n".encode() + content)
 

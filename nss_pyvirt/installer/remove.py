@@ -139,6 +139,7 @@ def _remove_system_files(system: System) -> Iterator[str]:
             continue
         path.unlink()
         yield f"removed {path}"
+    rootfs.remove_if_empty(system.at(SYSTEM_FILES[pieces.PRESET]).parent)
     if system.booted:
         tools.run("systemctl", "daemon-reload")
         if pieces.service_program(system) not in {"", runs}:  # the one of the Debian package

@@ -94,10 +94,6 @@ def test_varlinkctl_finds_it_in_the_registry_while_it_runs(installed: Machine) -
         installed.run(["rm", "-r", "/run/varlink"])
 
 
-def test_systemd_itself_rates_it_as_safe(installed: Machine) -> None:
-    installed.run(["systemd-analyze", "security", "--no-pager", "--threshold=15", UNIT])
-
-
 def test_a_key_with_a_fault_is_one_line_in_the_journal(installed: Machine) -> None:
     settings(installed, LISTEN + SITE)
     assert installed.run(["systemctl", "restart", UNIT], check=False).returncode == 1

@@ -80,6 +80,6 @@ def test_an_installed_unit_shows_its_program_and_the_python_of_it(
     venv.mkdir(parents=True)
     (venv / "python").symlink_to("/opt/python3/bin/python3")
     text = pieces.system_file(unit, system(tmp_path)).decode()
-    assert " -/sbin /opt/python3 /opt/pyvirt\n" in text
+    assert "\nBindReadOnlyPaths=/opt/python3 /opt/pyvirt\n" in text
     assert PROGRAM.startswith("/opt/pyvirt/")
     assert pieces.prefixes(system(tmp_path, "/usr/bin/leasewatch")) == []

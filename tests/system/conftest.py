@@ -20,6 +20,8 @@ from tests.system.machine import Machine, cgroup_trees
 from tests.system.world import CHECKOUT, World
 
 NETWORK_PROGRAMS = ["busybox-static", "dnsmasq-base", "iproute2", "nftables"]
+DEBS_NEED = ["openssh-client", "python3-click", "python3-rich", "python3-tomli-w"]
+"""Besides those: our Debian packages for Debian 12, and what tests do with them."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -129,6 +131,12 @@ def libvirt(libvirt_network: Libvirt, guest_files: GuestFiles) -> Libvirt:
     return made
 
 
+def small_debian() -> list[str]:
+    """The packages of the one Debian 12 that is made for all tests of a run."""
+    used = readme.section("Get it") + readme.script("Quick start A", PIP)
+    return [*packages(used), *NETWORK_PROGRAMS, *DEBS_NEED]
+
+
 @pytest.fixture(scope="session")
 def bare(
     _namespaces: None, source: Path, wheel: Path, tmp_path_factory: pytest.TempPathFactory
@@ -137,10 +145,8 @@ def bare(
     trees = cgroup_trees()
     if not trees or not all(os.access(tree, os.W_OK) for tree in trees):
         pytest.skip("this kernel, or the container we are in, gives systemd no cgroups")
-    used = readme.section("Get it") + readme.script("Quick start A", PIP)
-    wanted = [*packages(used), *NETWORK_PROGRAMS]
     console = tmp_path_factory.mktemp("machine") / "console"
-    with debian("bookworm", source, console, installed=wanted, fetched=[]) as made:
+    with debian("bookworm", source, console, installed=small_debian(), fetched=[]) as made:
         gets_it(made, wheel)
         yield made, made.sh(STATE)
 

@@ -56,7 +56,7 @@ def packages(text: str) -> list[str]:
 @contextmanager
 def debian(
     suite: str,
-    source: Path,
+    source: Path | None,
     console: Path,
     *,
     installed: list[str],
@@ -65,7 +65,8 @@ def debian(
 ) -> Iterator[Machine]:
     """A booted Debian of a suite, with packages that are installed, or that apt can install.
 
-    `wheels`: what pip can install, besides what this project needs.
+    `source`: what `git clone URL` finds, if anything. `wheels`: what pip can install, besides what
+    this project needs.
     """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     needed = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
@@ -76,7 +77,8 @@ def debian(
     machine = Machine(Path(root), console, unified=suite in _UNIFIED)
     try:
         machine.sh(_SET_UP)
-        _publish(source, machine.root / "srv/project")
+        if source is not None:
+            _publish(source, machine.root / "srv/project")
         yield machine
     finally:
         machine.close()

@@ -7,6 +7,7 @@ ever sees them. It knows nothing of what is tested.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
@@ -65,6 +66,8 @@ while grep -q 'populated 1' cgroup.events; do sleep 0.05; done
 cd ..
 find "$0" -depth -type d -exec rmdir {} +
 """
+_NUMBERS = itertools.count()
+"""Of the machines of this process, which may run at the same time."""
 _ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
@@ -87,7 +90,7 @@ class Machine:
     """
 
     def __init__(self, root: Path, console: Path, *, unified: bool = False) -> None:
-        name = f"pyvirt-test-{os.getpid()}"
+        name = f"pyvirt-test-{os.getpid()}-{next(_NUMBERS)}"
         self._unified = name if unified else ""
         self._cgroups = [] if unified else [tree / name for tree in cgroup_trees()]
         for cgroup in self._cgroups:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.system.guest import IDLE_KERNEL, GuestFiles
+from tests.system.guest import IDLE_KERNEL, MARK, GuestFiles, slow_to_power_off
 from tests.system.installed import is_active, wait_until_it_resolves
 from tests.system.machine import Machine
 from tests.system.virtual_machines import GUEST, with_qemu
@@ -112,8 +110,6 @@ def test_a_network_that_cannot_start_says_why_and_leaves_no_unit(lab: Machine) -
     assert "pv-lab" not in lab.run(["ip", "-brief", "link"]).stdout
 
 
-MARK = "the guest has shut down in its own time"
-POWER_BUTTON = f"#!/bin/sh\nsleep 1\necho {MARK} >/dev/vda\nsync\nexec poweroff -f\n"
 DISKS = "/var/lib/pyvirt/domains/web1"
 
 
@@ -132,18 +128,6 @@ def host(installed: Machine, guest_files: GuestFiles, tmp_path: Path) -> Iterato
             installed.run(["pyvirt", "domain", "delete", name])
         installed.run(["pyvirt", "network", "delete", "lab"])
         installed.sh("rm -f /srv/disk /srv/initrd /srv/idle")
-
-
-def slow_to_power_off(guest: GuestFiles, work: Path) -> bytes:
-    """The tiny guest's initrd, with another script for the power button."""
-    script = work / "etc/acpi/PWRF/00000080"
-    script.parent.mkdir(parents=True)
-    script.write_text(POWER_BUTTON)
-    script.chmod(0o755)
-    cpio = ["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"]
-    name = str(script.relative_to(work)).encode()
-    added = subprocess.run(cpio, input=name, cwd=work, stdout=subprocess.PIPE, check=True).stdout
-    return guest.initrd.read_bytes() + gzip.compress(added)  # the kernel unpacks both
 
 
 def create(machine: Machine, name: str, *boot: str) -> None:

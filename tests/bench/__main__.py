@@ -9,6 +9,7 @@ import datetime as dt
 import os
 import platform
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -21,6 +22,7 @@ from tests.bench import (
     commands,
     dns,
     getent,
+    install,
     installed,
     leases,
     lines,
@@ -39,7 +41,8 @@ from tests.bench.timing import BenchError
 _CHECKOUT = Path(__file__).resolve().parents[2]
 _WORK = Path("/run/bench")
 
-SECTIONS: dict[str, Callable[[Path, Counts], Table]] = {
+Section = Callable[[Path, Counts], Table]
+SECTIONS: dict[str, Section] = {
     "lookups": lookups.measure,
     "lines": lines.measure,
     "threads": threads.measure,
@@ -54,6 +57,8 @@ SECTIONS: dict[str, Callable[[Path, Counts], Table]] = {
     "commands": commands.measure,
     "boot": boot.measure,
 }
+_ON_HOST: dict[str, Section] = {"install": install.measure}
+"""Not in the world, and only if asked for: they boot machines of their own, and fetch packages."""
 
 
 @click.command()
@@ -62,22 +67,38 @@ SECTIONS: dict[str, Callable[[Path, Counts], Table]] = {
     is_flag=True,
     help="Few turns, few hosts, the commands of .venv.",
 )
-@click.option("--only", type=click.Choice(list(SECTIONS)), multiple=True, help="These parts alone.")
+@click.option(
+    "--only", type=click.Choice([*SECTIONS, *_ON_HOST]), multiple=True, help="These parts alone."
+)
 @click.option("--markdown", is_flag=True, help="Print the tables as FIGURES.md holds them.")
 @click.option("--inside", is_flag=True, hidden=True, help="We are in the world already.")
 def main(*, quick: bool, only: tuple[str, ...], markdown: bool, inside: bool) -> None:
     """Measure lookups beside their peers, the service and the commands; print tables."""
+    counts = QUICK if quick else FULL
+    if _ON_HOST.keys() & only:
+        if not _ON_HOST.keys() >= set(only):
+            raise click.UsageError("install is measured alone")
+        with tempfile.TemporaryDirectory() as work:
+            _measure(_ON_HOST, Path(work), counts, markdown=markdown)
     if not inside:
         _enter_world(quick=quick)
     installed.use()
     tiny.prepare()
     _WORK.mkdir(exist_ok=True)
+    chosen = {name: SECTIONS[name] for name in only or SECTIONS}
+    _measure(chosen, _WORK, counts, markdown=markdown)
+
+
+def _measure(
+    sections: dict[str, Section], folder: Path, counts: Counts, *, markdown: bool
+) -> NoReturn:
+    """Print the table of each section as it comes, then exit."""
     click.echo(f"{_machine()}\n")
     failures: list[str] = []
-    for name in only or SECTIONS:
+    for name, measure in sections.items():
         click.echo(f"measuring: {name}", err=True)
         try:
-            table = SECTIONS[name](_WORK, QUICK if quick else FULL)
+            table = measure(folder, counts)
         except BenchError as error:
             failures.append(f"{name}: {error}")
         else:

@@ -41,5 +41,10 @@ def public_key() -> Path:
     return _folder() / "id_ed25519.pub"
 
 
+def files() -> list[Path]:
+    """Its kernel, its system, and the key to log in with."""
+    return [kernel(), initrd(), _folder() / "id_ed25519"]
+
+
 def _folder() -> Path:
     return Path(os.environ[_FILES])

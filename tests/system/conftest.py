@@ -133,7 +133,7 @@ def libvirt(libvirt_network: Libvirt, guest_files: GuestFiles) -> Libvirt:
 
 def small_debian() -> list[str]:
     """The packages of the one Debian 12 that is made for all tests of a run."""
-    used = readme.section("Get it") + readme.script("Quick start A", PIP)
+    used = readme.section("Get it") + readme.script("Install elsewhere", PIP)
     return [*packages(used), *NETWORK_PROGRAMS, *DEBS_NEED]
 
 
@@ -155,7 +155,7 @@ def bare(
 def machine(bare: tuple[Machine, str]) -> Machine:
     """A booted Debian with the project in /opt/pyvirt, not installed into the system."""
     made, _ = bare
-    types(made, readme.script("Quick start A", PIP))
+    types(made, readme.script("Install elsewhere", PIP))
     made.run(["nss-pyvirt", "remove"])
     return made
 

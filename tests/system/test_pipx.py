@@ -42,7 +42,7 @@ def row(machine: Machine, program: str, *, user: bool = False) -> dict[str, str]
 
 def test_pipx_global_gives_a_working_system_and_leaves_nothing(trixie: Machine) -> None:
     before = trixie.sh(STATE)
-    script = readme.script("Quick start A", PIPX)
+    script = readme.script("Install elsewhere", PIPX)
     types(trixie, "\n".join(line for line in script.splitlines() if " apt " not in line))
     assert is_active(trixie, "leasewatch") == "active"
     found = row(trixie, "nss-pyvirt")
@@ -67,7 +67,7 @@ def test_a_users_own_pipx_is_no_place_for_the_service(trixie: Machine) -> None:
     assert "is below /home, which the service cannot see" in refused.stderr
     assert f"  hint: {PIPX}" in refused.stderr
 
-    types(trixie, readme.script("Quick start A", PIPX).replace("sudo apt", ": sudo apt"))
+    types(trixie, readme.script("Install elsewhere", PIPX).replace("sudo apt", ": sudo apt"))
     found = row(trixie, own, user=True)
     assert found["state"] == "bad"
     own_place = "/home/user/.local/share/pipx/venvs/nss-pyvirt"

@@ -48,8 +48,8 @@ def test_a_fresh_clone_can_be_tried(fresh: Machine) -> None:
 def test_the_readme_works_from_its_first_command_to_its_last(
     fresh: Machine, cloud_image: Path, wheel: Path
 ) -> None:
-    names = readme.script("Quick start A", PIP)
-    (machines,) = readme.scripts(readme.section("Quick start B"))
+    names = readme.script("Install elsewhere", PIP)
+    machines = readme.script("Install elsewhere", "launch")
     (reboot,) = readme.scripts(readme.section("After a reboot"))
     upgrade = readme.script("Upgrade", PIP)
     gets_it(fresh, wheel)

@@ -86,7 +86,7 @@ def sid(
     _namespaces: None, source: Path, wheel: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Machine]:
     """An installed service with web1 and six, beside the hooks of networkd and machined."""
-    wanted = packages(readme.section("Get it") + readme.script("Quick start A", PIP))
+    wanted = packages(readme.section("Get it") + readme.script("Install elsewhere", PIP))
     console = tmp_path_factory.mktemp("machine") / "console"
     installed = [*wanted, *NETWORK_PROGRAMS, *PACKAGES]
     with debian("sid", source, console, installed=installed, fetched=[]) as made:

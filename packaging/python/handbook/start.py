@@ -35,7 +35,7 @@ def _rendered(text: str, files: Mapping[str, str]) -> str:
 
 def _installation(readme: str) -> str:
     """The beginning of the first section about it, up to the end of its first commands."""
-    section = r"^## (?:Install|Quick start)[^\n]*\n(.*?^```\n)"
+    section = r"^## Install[^\n]*\n(.*?^```\n)"
     found = re.search(section, readme, re.DOTALL | re.MULTILINE)
     if found is None:
         raise UserError("README.md has no section Install with commands")

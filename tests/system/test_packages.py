@@ -106,7 +106,7 @@ def _upgrade_while_the_guest_runs(machine: Machine) -> None:
     for name in NAMES:
         assert machine.sh(f"dpkg-query -W -f '${{Version}}' {name}").endswith(".1")
     machine.sh("systemctl stop ask")
-    asked = machine.sh("journalctl -u ask -o cat --no-pager")
+    asked = machine.sh("journalctl -u ask -o cat --no-pager").splitlines()
     assert "found" in asked
     assert "missed" not in asked
     assert does(machine, f"{PID}; {BOOT_ID}") == ran

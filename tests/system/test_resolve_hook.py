@@ -23,6 +23,7 @@ pytestmark = pytest.mark.long
 
 PACKAGES = [
     *("systemd-resolved", "systemd-container", "libnss-resolve", "libnss-mymachines"),
+    "gcc",
     "musl-tools",
 ]
 HOOKS = "/run/systemd/resolve.hook"

@@ -16,7 +16,7 @@ EXCLUDED = {
         *("/var/lib/dpkg/status*", "/var/lib/dpkg/lock*", "/var/lib/dpkg/available*"),
         *("/var/lib/dpkg/triggers/*", "/var/lib/dpkg/*-old"),
     ],
-    "logs": ["/var/log", "/run/utmp"],
+    "logs, and a note of agetty": ["/var/log", "/run/utmp", "/run/agetty.reload"],
     "the generation before, which each edit of the file keeps": [
         *("/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/etc/sub?id-"),
         "/etc/.pwd.lock",

@@ -47,7 +47,7 @@ class Installation:
 
     @property
     def is_global(self) -> bool:
-        """Whether it is nobody's own: a user's pipx installs below the home folder."""
+        """Whether it is for all users: a user's own pipx installs below the home folder."""
         return not self.prefix.startswith(_NOT_FOR_ALL)
 
     @property

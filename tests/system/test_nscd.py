@@ -200,7 +200,7 @@ def _waits(libc: Libc, daemon: AbstractContextManager[Libc]) -> None:
     with daemon as through:
         asking = world.spawn(["getent", "ahostsv4", "vm1"])
         world.wait_for(
-            "the look-up to wait",
+            "the lookup to wait",
             lambda: "pending.sock" in world.run(["ss", "-xa", "state", "connected"]).stdout,
         )
         assert asking.poll() is None

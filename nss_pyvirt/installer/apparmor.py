@@ -49,15 +49,11 @@ def install(system: System, undo: ExitStack) -> Iterator[str]:
 def remove(system: System) -> Iterator[str]:
     """Remove the file, unless somebody else has changed it."""
     path = system.at(PLACE)
-    if not path.exists():
-        return
-    if not pieces.is_ours(path.read_bytes()):
-        yield f"kept {path}, which was changed by hand"
-        return
-    path.unlink()
-    rootfs.remove_if_empty(path.parent)
-    yield f"removed {path}"
-    yield from _reload(system)
+    was_there = path.exists()
+    yield from tools.remove_ours(path)
+    if was_there and not path.exists():
+        rootfs.remove_if_empty(path.parent)
+        yield from _reload(system)
 
 
 def _content() -> bytes:

@@ -131,14 +131,7 @@ def _remove_nsswitch(system: System) -> Iterator[str]:
 def _remove_system_files(system: System) -> Iterator[str]:
     runs = pieces.service_program(system)
     for place in (SYSTEM_FILES | SOCKETS).values():
-        path = system.at(place)
-        if not path.exists():
-            continue
-        if not pieces.is_ours(path.read_bytes()):
-            yield f"kept {path}, which was changed by hand"
-            continue
-        path.unlink()
-        yield f"removed {path}"
+        yield from tools.remove_ours(system.at(place))
     rootfs.remove_if_empty(system.at(SYSTEM_FILES[pieces.PRESET]).parent)
     if system.booted:
         tools.run("systemctl", "daemon-reload")

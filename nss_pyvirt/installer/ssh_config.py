@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from typing import Final
 
 from nss_pyvirt.errors import UserError
-from nss_pyvirt.installer import pieces, rootfs
+from nss_pyvirt.installer import pieces, rootfs, tools
 from nss_pyvirt.installer.pieces import System
 
 PLACE: Final = "/etc/ssh/ssh_config.d/pyvirt.conf"
@@ -79,14 +79,7 @@ def install_wait(system: System, undo: ExitStack) -> Iterator[str]:
 
 def remove(system: System, place: str = PLACE) -> Iterator[str]:
     """Remove the file, unless somebody else has changed it."""
-    path = system.at(place)
-    if not path.exists():
-        return
-    if not pieces.is_ours(path.read_bytes()):
-        yield f"kept {path}, which was changed by hand"
-        return
-    path.unlink()
-    yield f"removed {path}"
+    yield from tools.remove_ours(system.at(place))
 
 
 def _unread(system: System) -> UserError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from nss_pyvirt import programs
@@ -72,6 +73,17 @@ def complaint(*command: str) -> UserError | None:
 def output(*command: str, timeout: float = _TIMEOUT) -> str:
     """What a command prints on stdout, even if it fails; UserError if it does not end in time."""
     return programs.run(command, timeout=timeout).stdout.strip()
+
+
+def remove_ours(path: Path) -> Iterator[str]:
+    """Delete a file that `install` has written, unless somebody else has changed it since."""
+    if not path.exists():
+        return
+    if not pieces.is_ours(path.read_bytes()):
+        yield f"kept {path}, which was changed by hand"
+        return
+    path.unlink()
+    yield f"removed {path}"
 
 
 def delete_user(system: System, user: str) -> None:

@@ -1,4 +1,4 @@
-"""When systemd's watchdog is told that the service is alive, and when not."""
+"""When systemd's watchdog hears that the service is alive, and when not."""
 
 from __future__ import annotations
 

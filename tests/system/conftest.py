@@ -17,6 +17,7 @@ from tests.system.domains import define, define_idle, pyvirt
 from tests.system.guest import GuestFiles
 from tests.system.libvirt import NETWORK, Libvirt, start_libvirtd
 from tests.system.machine import Machine, cgroup_trees
+from tests.system.two_hosts import TwoHosts, two_hosts
 from tests.system.world import CHECKOUT, World
 
 NETWORK_PROGRAMS = ["busybox-static", "dnsmasq-base", "iproute2", "nftables"]
@@ -56,6 +57,13 @@ def guest_files(_namespaces: None) -> GuestFiles:
         [CHECKOUT / "packaging/guest"], stdout=subprocess.PIPE, text=True, check=True, timeout=300
     )
     return GuestFiles(Path(built.stdout.strip()))
+
+
+@pytest.fixture
+def hosts(guest_files: GuestFiles) -> Iterator[TwoHosts]:
+    """Two hosts for each test, between which domains migrate."""
+    with two_hosts(guest_files) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -288,7 +288,7 @@ class Group:
 
         if name in self.synonyms:
             return self.synonyms[name]
-        found = get_close_matches(name, self.members)
+        found = get_close_matches(name, [*self.members, *self._unlisted])
         return min(found, key=lambda one: sorted(one) != sorted(name), default=None)  # swapped?
 
 

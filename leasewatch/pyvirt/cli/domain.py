@@ -58,11 +58,16 @@ command = commands.Group(
         "ssh": "leasewatch.pyvirt.cli.ssh",
         "stats": "leasewatch.pyvirt.cli.domain_stats",
     },
+    unlisted={
+        "domstats": "leasewatch.pyvirt.cli.virsh:domstats",
+        "perf": "leasewatch.pyvirt.cli.virsh:perf",
+        "await": "leasewatch.pyvirt.cli.virsh:await_",
+    },
     aliases=halves.ALIASES
     | {
         **dict.fromkeys(("shutdown", "poweroff"), "stop"),
         **dict.fromkeys(("dominfo", "domstate", "domifaddr"), "show"),
-        **dict.fromkeys(("domstats", "top"), "stats"),
+        "top": "stats",
         **dict.fromkeys(("shell", "exec"), "ssh"),
         "reboot": "restart",
         "suspend": "pause",

@@ -46,6 +46,7 @@ command = commands.Group(
         "reserve": "leasewatch.pyvirt.cli.network_reserve",
         "set": "leasewatch.pyvirt.cli.network_set",
     },
+    unlisted={"net-dhcp-leases": "leasewatch.pyvirt.cli.virsh:net_dhcp_leases"},
     aliases=halves.ALIASES,
     synonyms=halves.SYNONYMS | {"destroy": "stop"},
     epilog=frame.examples(

@@ -18,7 +18,6 @@ _ALIASES = {
     **dict.fromkeys(("images", "img", "template"), "image"),
     **{word: f"domain {word}" for word in _OF_DOMAINS},
     **dict.fromkeys(("shell", "exec"), "ssh"),
-    "net-dhcp-leases": "network show",
     "domifaddr": "domain show",
 }
 _SYNONYMS = {"help": "--help"}
@@ -51,6 +50,12 @@ command = _Halves(
         "ssh": "leasewatch.pyvirt.cli.ssh",
         "up": "leasewatch.pyvirt.cli.up:up",
         "down": "leasewatch.pyvirt.cli.up:down",
+    },
+    unlisted={
+        "domstats": "leasewatch.pyvirt.cli.virsh:domstats",
+        "perf": "leasewatch.pyvirt.cli.virsh:perf",
+        "await": "leasewatch.pyvirt.cli.virsh:await_",
+        "net-dhcp-leases": "leasewatch.pyvirt.cli.virsh:net_dhcp_leases",
     },
     epilog=frame.examples(
         "sudo pyvirt launch web1 && ssh web1",

@@ -15,6 +15,7 @@ from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.domains.listing import KEYS, KILLED, Listing
 from leasewatch.pyvirt.files import DomainFiles, domain_state, running_domains
+from nss_pyvirt import pidfds
 from nss_pyvirt.errors import UserError
 
 
@@ -52,6 +53,29 @@ class KnownDomains:
         why = self.describe(name)["why"]
         what = f"domain {name} is not running{why and f': {why}'}"
         raise UserError(what, f"sudo pyvirt domain start {name}", "not-running")
+
+    def wait_for_end(self, name: str, timeout: float | None) -> bool:
+        """Whether it no longer runs within `timeout` seconds (None: wait without an end).
+
+        UserError for an unknown name.
+        """
+        self.require(name)
+        state = domain_state(self._files(name))
+        if state is None or not self.is_running(name):
+            return True
+        try:
+            pidfd = os.pidfd_open(state.pid)
+        except ProcessLookupError:
+            return True
+        try:
+            # It has opened the parent, not a process that got its number just now.
+            while alive.is_alive(state.pid, state.born):
+                ended = pidfds.wait(pidfd, 3600 if timeout is None else timeout)
+                if not ended and timeout is not None:
+                    return False
+            return True
+        finally:
+            os.close(pidfd)
 
     def running(self, state: str = "") -> list[str]:
         """The names of all domains that run, also of undefined ones, or are in this state."""

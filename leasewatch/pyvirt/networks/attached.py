@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from leasewatch import addresses
 from leasewatch.files import run_states
-from leasewatch.model import DomainState, Lease, LeaseFile, Nic
+from leasewatch.model import DomainState, Lease, Nic
 from leasewatch.neighbours import kernel
 from leasewatch.neighbours.table import VALID, Sighting
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.files import NetworkFiles, tap_owners
-from leasewatch.sources import dnsmasq
+from leasewatch.pyvirt.files import tap_owners
+from leasewatch.pyvirt.networks import dhcp_leases
 
 
 class Held(NamedTuple):
@@ -63,11 +63,10 @@ def look(paths: Paths, network: str, bridge: str) -> Attached | None:
         return None
     number = links[bridge].number
     ports = [name for name, link in links.items() if link.master == number]
-    file = LeaseFile(path=str(NetworkFiles(paths, network).leases), network=network, suffix="")
     leases: list[Lease] = []
     seen = kernel.neighbours(number)
     try:
-        leases, _ = dnsmasq.parse(dnsmasq.PYVIRT.reader(file.path)(b"").data, file)
+        leases = dhcp_leases.read(paths, network)
         seen = [one for one in seen if not one.may_be_offer()]
     except OSError:  # a bridged network: no DHCP server of this host makes offers there
         pass

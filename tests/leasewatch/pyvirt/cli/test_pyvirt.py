@@ -163,7 +163,7 @@ ALIASES = [
     ("reboot web1", "domain restart web1"), ("suspend web1", "domain pause web1"),
     ("resume web1", "domain resume web1"), ("info web1", "domain show web1"),
     ("domain dominfo web1", "domain show web1"),
-    ("domifaddr web1", "domain show web1"), ("net-dhcp-leases lab", "network show lab"),
+    ("domifaddr web1", "domain show web1"),
     ("domain rm web1", "domain delete web1"),
     ("domain undefine web1", "domain delete web1"), ("network rm lab", "network delete lab"),
     ("console web1", "domain console web1"), ("shell", "ssh"), ("vm exec", "domain ssh"),

@@ -23,7 +23,17 @@ _ROOMS = (
 )
 _PYVIRT = (
     *("process", "nft", "ip", "files"),
-    *("defined", "login", "mac_filter", "networks", "images", "domains", "boot", "cli"),
+    *(
+        "defined",
+        "login",
+        "mac_filter",
+        "networks",
+        "images",
+        "domains",
+        "migration",
+        "boot",
+        "cli",
+    ),
 )
 _PYVIRT_USES = {
     "addresses",

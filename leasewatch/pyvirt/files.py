@@ -70,6 +70,8 @@ class DomainFiles:
         """Locked (flock(2)) as long as QEMU runs, also if its parent was killed."""
         self.qmp = self.run / "qmp"
         """QEMU's QMP socket."""
+        self.migration_qmp = self.run / "migration.qmp"
+        """QEMU's QMP socket for a command that moves or saves the guest: it needs events."""
         self.console = self.run / "console"
         """The guest's first serial port, a socket."""
         self.console_lock = self.run / "console.lock"

@@ -13,6 +13,7 @@ LEASES = Path("/var/lib/pyvirt/leases/lab.leases")
 RUN = Path("/run/pyvirt/domains")
 BRIDGE = "pv-lab"
 SERVER = "10.77.0.1"
+_OF_A_RUN = {"web1.json", "qmp", "migration.qmp", "console", "lock"}
 
 
 def pyvirt(
@@ -123,7 +124,7 @@ def traces(world: World) -> list[str]:
         *(line for line in links.splitlines() if "pvtap" in line),
         *(line for line in programs.splitlines() if "domain run" in line or "qemu-system" in line),
         *leases,
-        *(name for name in files.split() if name in ("web1.json", "qmp", "console", "lock")),
+        *(name for name in files.split() if name in _OF_A_RUN),
     ]
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from leasewatch.pyvirt.domains import qmp
+from leasewatch.pyvirt.domains import qmp_session
 from nss_pyvirt.errors import UserError
 from tests.system.domains import pyvirt
 from tests.system.guest import GuestFiles
@@ -177,7 +177,7 @@ class TwoHosts:
     def _asked(self, world: World, name: str) -> str:
         try:
             socket = world.root / f"run/pyvirt/domains/{name}/qmp"
-            return str(qmp.ask(socket, "query-status", timeout=20)["status"])
+            return str(qmp_session.ask(socket, "query-status", timeout=20)["status"])
         except UserError:
             return "unknown"
 

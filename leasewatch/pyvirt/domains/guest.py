@@ -69,7 +69,8 @@ def _start(
         lock = _lock(given, files)
         said, console_log = _pipe(kept, given)
         printed, errors = _pipe(kept, given)
-        qmp, console = (given.enter_context(_listen(p)) for p in (files.qmp, files.console))
+        listening = (files.qmp, files.migration_qmp, files.console)
+        qmp, migration, console = (given.enter_context(_listen(path)) for path in listening)
         ours, events = socket.socketpair()
         kept.callback(ours.close)
         given.callback(events.close)
@@ -78,7 +79,13 @@ def _start(
         for path in (each for each in shown.values() if isinstance(each, Path)):
             _open(given, qemu.Layer(path, "raw"))  # a clearer message than the sandbox has
         descriptors = qemu.Descriptors(
-            qmp.fileno(), events.fileno(), console.fileno(), console_log, devices.taps, layers
+            qmp.fileno(),
+            events.fileno(),
+            migration.fileno(),
+            console.fileno(),
+            console_log,
+            devices.taps,
+            layers,
         )
         argv = qemu.command(domain, accel, devices, descriptors)
         guest = sandbox.spawn(

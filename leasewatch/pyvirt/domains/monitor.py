@@ -1,9 +1,9 @@
-"""The QMP monitor by which the parent of a QEMU gets its events. Decides nothing about domains."""
+"""QMP over a connected socket, without waiting. Decides nothing about domains."""
 
 from __future__ import annotations
 
-import contextlib
 import socket
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -24,7 +24,7 @@ class Report(msgspec.Struct):
     event: str = ""
     data: dict[str, Any] = {}
     command: str = msgspec.field(name="id", default="")
-    """The command that this answers."""
+    """The name of the command that this answers: the command itself if `ask` sent it."""
     value: Any = msgspec.field(name="return", default=None)
     error: _Failure | None = None
 
@@ -45,9 +45,24 @@ class Monitor:
 
     def ask(self, command: str, **arguments: Any) -> None:
         """Send a command; the report that answers it has its name."""
-        message = {"execute": command, "arguments": arguments, "id": command}
-        with contextlib.suppress(OSError):  # it has ended, or has read nothing for long
-            self._socket.sendall(msgspec.json.encode(message) + b"\n")
+        self.send(command, arguments, command)
+
+    def send(
+        self, command: str, arguments: Mapping[str, object], name: str, fds: Sequence[int] = ()
+    ) -> bool:
+        """Send a command, with descriptors; the report that answers it has `name`.
+
+        False: QEMU has ended, or has read nothing for long.
+        """
+        message = {"execute": command, "arguments": arguments, "id": name}
+        line = memoryview(msgspec.json.encode(message) + b"\n")
+        try:
+            if fds:  # QEMU must have them before it reads the end of the line
+                line = line[socket.send_fds(self._socket, [line], fds) :]
+            self._socket.sendall(line)
+        except OSError:
+            return False
+        return True
 
     def read(self) -> list[Report]:
         """What QEMU has reported since the last time."""

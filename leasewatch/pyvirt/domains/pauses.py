@@ -10,7 +10,7 @@ import time
 
 from leasewatch.model import DomainState
 from leasewatch.pyvirt import process
-from leasewatch.pyvirt.domains import qmp
+from leasewatch.pyvirt.domains import qmp_session
 from leasewatch.pyvirt.domains.known import KnownDomains
 from leasewatch.pyvirt.domains.status import ASLEEP, FULL
 from leasewatch.pyvirt.files import DomainFiles, domain_state
@@ -37,7 +37,7 @@ class DomainPauses(KnownDomains):
             if then is None or then.state == "paused":
                 return True
             now = then  # it had just gone on
-        qmp.ask(files.qmp, "stop", timeout=_ANSWER)
+        qmp_session.ask(files.qmp, "stop", timeout=_ANSWER)
         _await(files, now)
         return True
 
@@ -46,7 +46,8 @@ class DomainPauses(KnownDomains):
         files, now = self._now(name)
         if now.state != "paused":
             return False
-        qmp.ask(files.qmp, "system_wakeup" if now.why == ASLEEP else "cont", timeout=_ANSWER)
+        command = "system_wakeup" if now.why == ASLEEP else "cont"
+        qmp_session.ask(files.qmp, command, timeout=_ANSWER)
         then = _await(files, now)
         if then is not None and then.state == "paused":
             hint = f"pyvirt domain show {name}"

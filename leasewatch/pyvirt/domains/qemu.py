@@ -69,11 +69,12 @@ class Devices(NamedTuple):
 
 
 class Descriptors(NamedTuple):
-    """What QEMU inherits: three sockets, a pipe for the console's output, and the rest."""
+    """What QEMU inherits: four sockets, a pipe for the console's output, and the rest."""
 
     qmp: int
     events: int
-    """Connected to the parent; `qmp` and `console` listen."""
+    """Connected to the parent; the other three sockets listen."""
+    migration: int
     console: int
     console_log: int
     taps: tuple[int, ...] = ()
@@ -84,7 +85,8 @@ class Descriptors(NamedTuple):
     def all(self) -> tuple[int, ...]:
         """Every one of them."""
         layers = (fd for drive in self.drives for fd in drive)
-        return (self.qmp, self.events, self.console, self.console_log, *self.taps, *layers)
+        sockets = (self.qmp, self.events, self.migration, self.console)
+        return (*sockets, self.console_log, *self.taps, *layers)
 
 
 def command(
@@ -102,9 +104,10 @@ def command(
     if domain.uuid:
         argv += ["-uuid", domain.uuid]
     argv += ["-smp", str(domain.cpus), "-m", str(domain.memory)]
-    argv += ["-chardev", f"socket,id=qmp,fd={descriptors.qmp},server=on,wait=off"]
-    argv += ["-chardev", f"socket,id=events,fd={descriptors.events}"]
-    argv += ["-qmp", "chardev:qmp", "-qmp", "chardev:events"]
+    for name, fd in (("qmp", descriptors.qmp), ("migration", descriptors.migration)):
+        argv += ["-chardev", f"socket,id={name},fd={fd},server=on,wait=off"]
+        argv += ["-qmp", f"chardev:{name}"]
+    argv += ["-chardev", f"socket,id=events,fd={descriptors.events}", "-qmp", "chardev:events"]
     argv += ["-add-fd", f"fd={descriptors.console_log},set=1"]
     console = f"socket,id=console,fd={descriptors.console},server=on,wait=off"
     log = "logfile=/dev/fdset/1,logappend=on"  # else QEMU truncates, which a pipe refuses

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from leasewatch.files import run_states
 from leasewatch.model import DomainState
-from leasewatch.pyvirt.domains import qmp
+from leasewatch.pyvirt.domains import qemu_process, qmp_session
 from leasewatch.pyvirt.domains.known import KnownDomains
 from leasewatch.pyvirt.domains.qemu import BALLOON
 from leasewatch.pyvirt.files import domain_state
@@ -53,7 +53,7 @@ class DomainStats(KnownDomains):
         self.require(name)
         files = self._files(name)
         state = domain_state(files)
-        pid = _qemu(state.pid) if state and self.is_running(name) else None
+        pid = qemu_process.pid(state.pid) if state and self.is_running(name) else None
         if state is None or pid is None:
             hint = f"sudo pyvirt domain start {name}"
             raise UserError(f"domain {name} is not running", hint, "not-running")
@@ -87,15 +87,6 @@ def per_second(before: Mapping[str, Any], now: Mapping[str, Any], seconds: float
     return {**now, **totals, **perf}
 
 
-def _qemu(parent: int) -> int | None:
-    """The QEMU process of a `pyvirt domain run`; None: it has not started, or has ended."""
-    with contextlib.suppress(OSError):
-        for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-            if Path(f"/proc/{child}/comm").read_text().startswith("qemu-"):
-                return int(child)
-    return None
-
-
 def _cpu_time(pid: int) -> float | None:
     with contextlib.suppress(OSError):
         return round(time.clock_gettime((~pid << 3) | 2), 6)  # as clock_getcpuclockid(3) derives it
@@ -125,15 +116,15 @@ def _cards(state: DomainState) -> list[dict[str, Any]]:
 
 def _asked(path: Path, pid: int) -> dict[str, Any]:
     """What QEMU says."""
-    cpus = qmp.ask(path, "query-cpus-fast", timeout=_ANSWER)
+    cpus = qmp_session.ask(path, "query-cpus-fast", timeout=_ANSWER)
     vcpus = _vcpu_times(pid, {cpu["thread-id"] for cpu in cpus})
-    disks = disks_of(qmp.ask(path, "query-blockstats", timeout=_ANSWER))
+    disks = disks_of(qmp_session.ask(path, "query-blockstats", timeout=_ANSWER))
     said: dict[str, Any] = {"vcpus": vcpus, "vcpu_time": round(sum(vcpus), 6), "disks": disks}
     said |= {key: _sum(disks, key) for key in _DISK}
     with contextlib.suppress(UserError):  # started by an earlier version, without a balloon
-        said["memory"] = qmp.ask(path, "query-balloon", timeout=_ANSWER)["actual"]
+        said["memory"] = qmp_session.ask(path, "query-balloon", timeout=_ANSWER)["actual"]
         asked = {"path": f"/machine/peripheral/{BALLOON}", "property": "guest-stats"}
-        said["used"] = used_of(qmp.ask(path, "qom-get", asked, timeout=_ANSWER))
+        said["used"] = used_of(qmp_session.ask(path, "qom-get", asked, timeout=_ANSWER))
     return said
 
 

@@ -186,14 +186,14 @@ class _End:
         """Press the power button; UserError if QEMU does not answer, and is not just ending."""
         from pathlib import Path  # noqa: PLC0415  start-up time
 
-        from leasewatch.pyvirt.domains import qmp  # noqa: PLC0415  start-up time
+        from leasewatch.pyvirt.domains import qmp_session  # noqa: PLC0415  start-up time
 
         socket = Path(self._run, "qmp")
         try:
             if self._is_paused:
-                qmp.ask(socket, "cont", timeout=_ANSWER)
+                qmp_session.ask(socket, "cont", timeout=_ANSWER)
                 self._is_paused = False
-            qmp.ask(socket, "system_powerdown", timeout=_ANSWER)
+            qmp_session.ask(socket, "system_powerdown", timeout=_ANSWER)
         except UserError:
             if not self._force and not pidfds.wait(self.pidfd, 1):
                 raise

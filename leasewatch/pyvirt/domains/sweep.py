@@ -45,7 +45,7 @@ def sweep(files: DomainFiles, why: str, close_taps: Callable[[], None] = lambda:
             if running.lease_file:
                 dhcp_release.release(running, _leases(running, macs))
             kernel.forget_macs(running.bridge, macs)
-    for socket in (files.qmp, files.console):
+    for socket in (files.qmp, files.migration_qmp, files.console):
         socket.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # no room in /run
         ended = DomainEnd(why=why, since=time.time())

@@ -12,7 +12,7 @@ import pytest
 from leasewatch.pyvirt.defined.domain import DomainDefinition, NicDefinition
 from leasewatch.pyvirt.domains import qemu
 
-GIVEN = qemu.Descriptors(qmp=10, events=15, console=11, console_log=12, taps=(13, 14))
+GIVEN = qemu.Descriptors(qmp=10, events=15, migration=16, console=11, console_log=12, taps=(13, 14))
 OVERLAY = qemu.Layer(Path("/disks/disk.qcow2"), "qcow2", writable=True)
 IMAGE = qemu.Layer(Path("/images/debian.raw"), "raw")
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from leasewatch.config import Config
-from leasewatch.daemon import alive
+from leasewatch.files import run_states
 from leasewatch.files.small_files import StateFolder
 from leasewatch.model import Domain, DomainState, LeaseFile, NetworkState
 from leasewatch.names import aliases, labels
@@ -91,8 +91,7 @@ class Scanner:
         )
 
     def _running_domains(self) -> Iterator[DomainState]:
-        """A guest dies with its parent, even if the parent was killed and left its run state."""
-        return (d for d in self._domains.values.values() if alive.is_alive(d.pid, d.born))
+        return run_states.named(self._domains.values.values())
 
     def _known_files(self, settings: Config) -> list[LeaseFile]:
         """The lease files of our own networks and of the settings."""

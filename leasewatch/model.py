@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -151,6 +151,10 @@ class Domain(msgspec.Struct, frozen=True, kw_only=True):
     """False: it ran before the service did, so it started at some time before `started`."""
 
 
+ARRIVING: Final = "arriving"
+"""The `DomainState.state` of a domain whose guest still runs on the host that it comes from."""
+
+
 class DomainState(Domain, frozen=True, kw_only=True):
     """A running domain: /run/pyvirt/domains/NAME.json, written before QEMU starts."""
 
@@ -161,7 +165,7 @@ class DomainState(Domain, frozen=True, kw_only=True):
     mac_filtering: bool = True
     """Whether its cards may send only from their own MACs."""
     state: str = "running"
-    """`running`, `paused`, `panicked` or `shutting down`; later versions may add more."""
+    """`running`, `paused`, `panicked`, `shutting down` or ARRIVING; later versions may add more."""
     why: str = ""
     """Why it does not simply run, in a few words."""
     since: float = 0.0

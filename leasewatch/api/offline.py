@@ -14,7 +14,6 @@ from leasewatch import addresses, settings
 from leasewatch.api import published
 from leasewatch.api.client import NoSuchNameError
 from leasewatch.api.interface import ListReply, ResolveReply, resolve_reply
-from leasewatch.daemon import alive
 from leasewatch.files import run_states
 from leasewatch.model import DomainState, HostAddress, HostRecord, Lease, LeaseFile, NetworkState
 from leasewatch.names import labels
@@ -111,8 +110,7 @@ def _read(paths: Paths) -> _Files:
     discovered = Discovery(paths.root, holds=lambda _path: False).scan(
         [*known, *found.lease_files()], found.names.suffix, found.off(), 0.0
     )
-    started = run_states.read_all(paths.domain_runs, DomainState)
-    running = [state for state in started if alive.is_alive(state.pid, state.born)]
+    running = run_states.named(run_states.read_all(paths.domain_runs, DomainState))
     owned = {d.name.lower() for d in (*running, *discovered.domains, *found.hosts())}
     return _Files([lease for file in discovered.lease_files for lease in _leases(file)], owned)
 

@@ -201,11 +201,8 @@ class Host(OtherPrograms):
 
     @cached_property
     def domains(self) -> list[DomainState]:
-        """The domains whose process runs."""
-        from leasewatch.daemon import alive  # noqa: PLC0415
-
-        states = run_states.read_all(self.paths.domain_runs, DomainState)
-        return [state for state in states if alive.is_alive(state.pid, state.born)]
+        """The domains that run, without those that only arrive."""
+        return list(run_states.named(run_states.read_all(self.paths.domain_runs, DomainState)))
 
     def missing(self, network: Network) -> list[str]:
         """What a started network lacks: its bridge, addresses, ports, forwarding."""

@@ -6,13 +6,15 @@ Commands read them once; the service keeps their values (`small_files`).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
+from leasewatch.daemon import alive
 from leasewatch.errors import UNDECODABLE
+from leasewatch.model import ARRIVING, DomainState
 from nss_pyvirt.errors import UserError
 
 _T = TypeVar("_T", bound=msgspec.Struct)
@@ -35,6 +37,16 @@ def read_all(folder: Path, kind: type[_T]) -> list[_T]:
         files = sorted(file for file in folder.iterdir() if file.suffix == ".json")
     found = (read(file, kind) for file in files)
     return [state for state in found if state is not None]
+
+
+def named(states: Iterable[DomainState]) -> Iterator[DomainState]:
+    """The domains that have their names here: their parent is alive, and their guest has arrived.
+
+    A guest dies with its parent, even if the parent was killed and left its run state.
+    """
+    for state in states:
+        if state.state != ARRIVING and alive.is_alive(state.pid, state.born):
+            yield state
 
 
 def names(folder: Path, suffix: str) -> set[str] | None:

@@ -13,13 +13,13 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-from leasewatch.addresses import Address
-from leasewatch.neighbours.table import FAILED, PERMANENT, REACHABLE, STALE, Sighting
+from leasewatch.addresses import Address, octets
+from leasewatch.neighbours.table import FAILED, PERMANENT, PROBE, REACHABLE, STALE, Sighting
 
 # linux/rtnetlink.h, linux/netlink.h, linux/if_addr.h, linux/neighbour.h, asm/socket.h
 NEWLINK, DELLINK, NEWADDR, DELADDR, NEWNEIGH, DELNEIGH = 16, 17, 20, 21, 28, 29
 _GETLINK, _SETLINK, _GETADDR, _GETNEIGH, _DONE, _ERROR = 18, 19, 22, 30, 3, 2
-_REQUEST, _ACK, _DUMP, _CREATE = 0x1, 0x4, 0x300, 0x400
+_REQUEST, _ACK, _DUMP, _REPLACE, _CREATE = 0x1, 0x4, 0x300, 0x100, 0x400
 _NTF_USE = 0x01
 """As if a packet were sent there."""
 _GROUPS: Final = 0x1 | 0x4 | 0x10 | 0x100
@@ -101,6 +101,19 @@ def forget(entry: Sighting) -> None:
     request = _NEIGHBOUR.pack(family, entry.ifindex, 0, 0, 0)
     request += _ATTRIBUTE.pack(4 + len(entry.address), _NDA_DST) + entry.address
     list(_ask(DELNEIGH, request, _REQUEST | _ACK))
+
+
+def believe(ifindex: int, address: Address, mac: str) -> None:
+    """Enter who has an address on a link, and have the kernel ask that machine at once.
+
+    For what another host of the link has just seen. Needs root. Raises OSError.
+    """
+    family = socket.AF_INET6 if len(address) == 16 else socket.AF_INET
+    attributes = _ATTRIBUTE.pack(4 + len(address), _NDA_DST) + address
+    attributes += _ATTRIBUTE.pack(10, _NDA_LLADDR) + octets(mac) + bytes(2)
+    for state in (REACHABLE, PROBE):  # `set_filter` passes the first one
+        request = _NEIGHBOUR.pack(family, ifindex, state, 0, 0) + attributes
+        list(_ask(NEWNEIGH, request, _REQUEST | _ACK | _CREATE | _REPLACE))
 
 
 def seek(ifindex: int, address: Address) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from leasewatch.files import locks, run_states
-from leasewatch.model import DomainState, NetworkState, Nic
+from leasewatch.model import ARRIVING, DomainState, NetworkState, Nic
 from leasewatch.paths import Paths
 from nss_pyvirt.errors import UserError
 
@@ -112,6 +112,17 @@ def running_domains(paths: Paths) -> list[DomainState]:
     """The run states of domains whose parent is alive; a killed one leaves its own behind."""
     states = run_states.read_all(paths.domain_runs, DomainState)
     return [state for state in states if locks.holder(DomainFiles(paths, state.name).lock)]
+
+
+def arriving_domains(paths: Paths) -> list[DomainState]:
+    """The run states of domains whose guests still run on the hosts that they come from."""
+    return [state for state in running_domains(paths) if state.state == ARRIVING]
+
+
+def not_arrived(name: str, state: DomainState) -> UserError:
+    """The error of a command that acts on a domain which only arrives."""
+    what = f"domain {name} has not arrived yet{state.why and f': {state.why}'}"
+    return UserError(what, "wait until it has: pyvirt domain list", "running")
 
 
 def tap_owners(domains: Iterable[DomainState]) -> dict[str, tuple[DomainState, Nic]]:

@@ -50,6 +50,21 @@ class TimedOutError(UserError):
         self.seen = seen
 
 
+def published(paths: Paths, name: str) -> list[tuple[str, str, str]] | None:
+    """Network, MAC and address of each address that a name has; None: the service is not running.
+
+    Addresses whose MAC the host has not seen are omitted.
+    """
+    try:
+        (reply,) = exchange.replies(paths.socket, exchange.resolve(name))
+    except NoServiceError:
+        return None
+    except ValueError:  # no such name
+        return []
+    found = [one for one in reply["candidates"] if one["verdict"] == "published"]
+    return [(one["network"], one["mac"], one["address"]) for one in found if one["mac"]]
+
+
 class Awaited:
     """What a name is waited for: `what`, and only leases newer than `after` (Unix seconds) count.
 

@@ -88,7 +88,7 @@ def list_(output: frame.Format) -> int:
     domains = _listing()
     hint = "sudo pyvirt launch web1"
     code = halves.list_all(
-        domains.names(),
+        [*domains.names(), *domains.arriving()],
         lambda name: _listed(domains.describe(name), output),
         _COLUMNS,
         _WIDE,

@@ -15,6 +15,7 @@ from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition, NicDefinition, parse_mac
 from leasewatch.pyvirt.defined.network import Network
+from leasewatch.pyvirt.files import arriving_domains
 from leasewatch.pyvirt.networks.free_address import check_free
 from nss_pyvirt.errors import UserError
 
@@ -37,10 +38,7 @@ def check(
     `others` are the definitions of all other domains. What `old`, the definition to be replaced,
     holds already is not checked again: a name may have become the host's since.
     """
-    _check_names(paths, new, others, old)
-    for nic in new.nics:
-        if old is None or nic not in old.nics:
-            _check_nic(paths, nic, others)
+    check_place(paths, new, others, old)
     for key, what in _FILES.items():
         path = getattr(new, key)
         if path is not None and path != getattr(old, key, None):
@@ -48,6 +46,37 @@ def check(
             if key == "kernel":
                 _check_kernel(Path(path))
     return new.checked()
+
+
+def check_place(
+    paths: Paths,
+    new: DomainDefinition,
+    others: Sequence[DomainDefinition],
+    old: DomainDefinition | None = None,
+) -> None:
+    """UserError unless names, MACs, networks and fixed addresses are free and fit this host."""
+    others = [*others, *_arriving(paths)]
+    _check_names(paths, new, others, old)
+    for nic in new.nics:
+        if old is None or nic not in old.nics:
+            _check_nic(paths, nic, others)
+
+
+def _arriving(paths: Paths) -> list[DomainDefinition]:
+    """What domains hold that come from another host and are not defined here yet."""
+    return [
+        DomainDefinition(
+            name=state.name,
+            aliases=state.aliases,
+            nics=tuple(
+                NicDefinition(network=nic.network, mac=nic.mac, address=nic.address or None)
+                for nic in state.nics
+            ),
+            memory=32,
+            cpus=1,
+        )
+        for state in arriving_domains(paths)
+    ]
 
 
 def _check_nic(paths: Paths, nic: NicDefinition, others: Sequence[DomainDefinition]) -> None:

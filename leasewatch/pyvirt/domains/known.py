@@ -10,11 +10,12 @@ import os
 
 from leasewatch.daemon import alive
 from leasewatch.files import locks
+from leasewatch.model import ARRIVING
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.domains.listing import KEYS, KILLED, Listing
-from leasewatch.pyvirt.files import DomainFiles, domain_state, running_domains
+from leasewatch.pyvirt.files import DomainFiles, domain_state, not_arrived, running_domains
 from nss_pyvirt import pidfds
 from nss_pyvirt.errors import UserError
 
@@ -35,7 +36,17 @@ class KnownDomains:
 
     def get(self, name: str) -> DomainDefinition:
         """The checked definition; UserError with a likely name where there is none."""
-        return store.read(self._paths.domain_definitions, name, DomainDefinition)
+        try:
+            return store.read(self._paths.domain_definitions, name, DomainDefinition)
+        except UserError:
+            self._check_arrived(name)
+            raise
+
+    def _check_arrived(self, name: str) -> None:
+        """UserError where the domain still runs on the host that it comes from."""
+        state = domain_state(self._files(name))
+        if state is not None and state.state == ARRIVING and self.is_running(name):
+            raise not_arrived(name, state)
 
     def is_running(self, name: str) -> bool:
         """Whether a `pyvirt domain run` process holds it."""
@@ -79,7 +90,7 @@ class KnownDomains:
 
     def running(self, state: str = "") -> list[str]:
         """The names of all domains that run, also of undefined ones, or are in this state."""
-        states = running_domains(self._paths)
+        states = (each for each in running_domains(self._paths) if each.state != ARRIVING)
         return sorted(each.name for each in states if state in {"", each.state})
 
     def describe(self, name: str) -> dict[str, object]:
@@ -112,8 +123,10 @@ class KnownDomains:
         A definition that is broken, or was removed under a running domain, is enough to end that.
         """
         store.check_name(name, "domain")
-        if name not in self.names() and not self.is_running(name):
-            self.get(name)
+        if name not in self.names():
+            self._check_arrived(name)
+            if not self.is_running(name):
+                self.get(name)
 
     def _files(self, name: str) -> DomainFiles:
         return DomainFiles(self._paths, name)

@@ -46,10 +46,27 @@ class Listing(KeptRows):
             self.known()  # which finishes that
         return super().names()
 
+    def arriving(self) -> list[str]:
+        """The names of domains that come from another host, and are not defined here yet."""
+        try:
+            files = os.listdir(self._paths.text("domain_runs"))  # noqa: PTH208  start-up time
+        except OSError:
+            return []
+        running = {file[:-5] for file in files if file.endswith(".json") and file[0] != "."}
+        return [name for name in running.difference(super().names()) if self._arriving(name)]
+
+    def _arriving(self, name: str) -> dict[str, Any] | None:
+        """The run state of a domain that comes from another host; None: it is none."""
+        state = self.state(name)
+        if state is None or state.get("state") != "arriving":
+            return None
+        return state if alive.is_alive(state["pid"], state.get("born", 0)) else None
+
     def describe(self, name: str) -> Row:
         """The row of `list` and `show`; raises UserError."""
-        row = self.row(name)
-        state = self.state(name)
+        state = self._arriving(name)
+        row = self.row(name) if state is None else _row(state)
+        state = state or self.state(name)
         if state is None or not isinstance(state.get("pid"), int):
             ended = light_json.read(f"{self._paths.text('domain_ends')}/{name}.json") or {}
         elif alive.is_alive(state["pid"], state.get("born", 0)):
@@ -82,6 +99,19 @@ class Listing(KeptRows):
 
             self._heavy = KnownDomains(self._paths)
         return self._heavy
+
+
+def _row(state: dict[str, Any]) -> Row:
+    """The row of a domain that arrives: its definition arrives last."""
+    nics = state["nics"]
+    known = {
+        "name": state["name"],
+        "aliases": state.get("aliases", []),
+        "networks": [nic["network"] for nic in nics],
+        "macs": [nic["mac"] for nic in nics],
+    }
+    lists = {key: list[str]() for key in ("aliases", "reserved", "addresses", "disks")}
+    return dict.fromkeys(KEYS) | lists | known
 
 
 def lookup(table: str | os.PathLike[str], name: str) -> list[str] | None:

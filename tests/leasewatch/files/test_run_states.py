@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from leasewatch.files import run_states
-from leasewatch.model import DomainState
+from leasewatch.model import ARRIVING, DomainState
 from nss_pyvirt.errors import UserError
 
 
@@ -52,3 +52,10 @@ def test_an_unreadable_run_state_does_not_mean_stopped(tmp_path: Path) -> None:
     (tmp_path / "loop.json").symlink_to("loop.json")
     with pytest.raises(UserError, match=r"loop\.json: Too many levels"):
         run_states.read_all(tmp_path, DomainState)
+
+
+def test_a_domain_has_its_name_where_its_guest_runs() -> None:
+    here = DomainState(name="web", nics=(), pid=os.getpid(), started=1.0, pending_until=1)
+    arriving = msgspec.structs.replace(here, state=ARRIVING)
+    killed = msgspec.structs.replace(here, pid=0x7FFFFFFF)
+    assert list(run_states.named([here, arriving, killed])) == [here]

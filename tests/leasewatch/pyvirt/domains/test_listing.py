@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from leasewatch.daemon import alive
-from leasewatch.model import DomainState
+from leasewatch.model import ARRIVING, DomainState, Nic
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined import kept_rows, store
 from leasewatch.pyvirt.defined.domain import DomainDefinition, NicDefinition
@@ -50,9 +50,10 @@ def running(paths: Paths, **changes: object) -> None:
     state = DomainState(
         name="web1", nics=(), started=5.0, pending_until=0, pid=os.getpid(), born=born
     )
-    file = DomainFiles(paths, "web1").state
+    state = msgspec.structs.replace(state, **changes)
+    file = DomainFiles(paths, state.name).state
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(msgspec.json.encode(msgspec.structs.replace(state, **changes)))
+    file.write_bytes(msgspec.json.encode(state))
 
 
 def test_a_row_that_was_kept_is_the_same_as_the_first_one(
@@ -136,3 +137,38 @@ def test_a_stopped_domain_says_how_its_last_run_ended(
     monkeypatch.setattr("os.geteuid", lambda: 1000)  # who cannot clean up
     (row,) = listed(paths)
     assert [row[key] for key in ("state", "why", "pid")] == ["stopped", KILLED, None]
+
+
+def test_a_domain_that_arrives_is_listed_without_a_definition(paths: Paths) -> None:
+    nics = (Nic("lab", "52:54:00:00:00:02", "pvtap0"),)
+    running(paths, name="web2", nics=nics, state=ARRIVING, why="from host1")
+    made = Listing(paths)
+    assert (made.names(), made.arriving()) == (["web1"], ["web2"])
+    row = made.describe("web2")
+    assert tuple(row) == (*KEYS, *(key for key in row if key not in KEYS))
+    assert (row["state"], row["why"], row["networks"]) == ("arriving", "from host1", ["lab"])
+    assert (row["addresses"], row["memory"]) == ([], None)
+
+
+@pytest.mark.parametrize("act", ["get", "require"])
+def test_a_command_on_a_domain_that_arrives_says_so(paths: Paths, act: str) -> None:
+    running(paths, name="web2", state=ARRIVING, why="from host1")
+    with pytest.raises(UserError, match="web2 has not arrived yet: from host1") as caught:
+        getattr(Known(paths), act)("web2")
+    assert "pyvirt domain list" in caught.value.hint
+    assert Known(paths).running() == []
+
+
+def test_a_domain_whose_arrival_was_killed_is_unknown(paths: Paths) -> None:
+    running(paths, name="web2", state=ARRIVING, pid=0x7FFFFFFF)
+    assert Listing(paths).arriving() == []
+    with pytest.raises(UserError, match='no domain "web2"'):
+        KnownDomains(paths).get("web2")
+
+
+class Known(KnownDomains):
+    """As if this process held the lock of every domain."""
+
+    def is_running(self, name: str) -> bool:
+        del name
+        return True

@@ -93,6 +93,8 @@ _PURE = (
     *(f"pyvirt/login/{name}.py" for name in ("booting_hosts", "host_entries", "user_data")),
     "pyvirt/domains/qemu.py",
     "pyvirt/domains/firmware.py",
+    "pyvirt/domains/schema.py",
+    "pyvirt/migration/modes.py",
     *(f"pyvirt/images/{name}.py" for name in ("checksums", "image_content", "names")),
     *(f"pyvirt/mac_filter/{name}.py" for name in ("frame_rules", "holders", "ruleset")),
     *(f"pyvirt/networks/{name}.py" for name in ("dnsmasq_conf", "firewall")),

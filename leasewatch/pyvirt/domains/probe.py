@@ -13,7 +13,7 @@ import msgspec
 
 from leasewatch.errors import UNDECODABLE
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.domains import qemu
+from leasewatch.pyvirt.domains import qemu, schema
 from leasewatch.pyvirt.domains.monitor import Monitor
 from nss_pyvirt import programs, replacing
 from nss_pyvirt.errors import UserError
@@ -34,6 +34,7 @@ class Qemu(msgspec.Struct, frozen=True):
     machine: str
     """The machine type that `q35` means, e.g. pc-q35-7.2."""
     machines: tuple[str, ...]
+    migration: schema.Migration
 
     def check_machine(self, machine: str, domain: str) -> None:
         """UserError unless this QEMU has the machine type of a domain."""
@@ -79,8 +80,9 @@ def _described(file: tuple[int, int, int], answers: dict[str, Any]) -> Qemu:
         machines = answers["query-machines"]
         names = tuple(each["name"] for each in machines)
         newest = next((each["name"] for each in machines if each.get("alias") == "q35"), "")
-        schema = answers["query-qmp-schema"]
-        missing = _NEEDED - {each["name"] for each in schema if each["meta-type"] == "command"}
+        described = answers["query-qmp-schema"]
+        missing = _NEEDED - {each["name"] for each in described if each["meta-type"] == "command"}
+        migration = schema.migration(described)
     except (KeyError, TypeError) as error:
         raise UserError(f"{qemu.SYSTEM} gives unknown answers: {error}", _UPGRADE) from None
     if version < OLDEST:
@@ -89,7 +91,7 @@ def _described(file: tuple[int, int, int], answers: dict[str, Any]) -> Qemu:
     if missing or not newest:
         lacks = f"the command {min(missing)}" if missing else "the machine q35"
         raise UserError(f"QEMU {spelt(version)} lacks {lacks}", _UPGRADE, "missing")
-    return Qemu(file, version, newest, names)
+    return Qemu(file, version, newest, names, migration)
 
 
 def _answers(program: str) -> dict[str, Any]:

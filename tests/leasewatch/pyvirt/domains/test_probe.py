@@ -122,3 +122,4 @@ def test_the_qemu_of_this_machine_answers(tmp_path: Path) -> None:
     known = probe.ask_once(tmp_path / "qemu.json")
     assert known.machine in known.machines
     assert known.machine.startswith("pc-q35-")
+    assert {"events", "multifd", "postcopy-ram"} <= {*known.migration.capabilities}

@@ -96,6 +96,8 @@ class DomainFiles:
         """The variables of the guest's UEFI."""
         self.unfinished = self.data / UNFINISHED
         """Exists while `create` runs, or if it was killed: the folder belongs to no domain."""
+        self.moving = self.data / "moving"
+        """Exists while a migration asks whether the destination sees the same folder."""
 
 
 def network_state(files: NetworkFiles) -> NetworkState | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.cli import halves
@@ -211,6 +212,14 @@ def remove(names: Sequence[str]) -> int:
         _images().remove(name)
 
     return each("image", names, act, "is removed")
+
+
+@command.command(hidden=True, needs_root=True)
+def receive() -> None:
+    """Take an image from standard input, for a domain that migrates to this host."""
+    from leasewatch.pyvirt.migration import images  # noqa: PLC0415  start-up time
+
+    images.receive(Paths(), sys.stdin.buffer, lambda: frame.write("received\n"))
 
 
 def _print_added(name: str, image: Image) -> None:

@@ -251,13 +251,16 @@ class Domains(KnownDomains):
             raise
 
     def _clear_unfinished(self) -> None:
-        """Remove what a killed `create` has left; only one runs at a time."""
+        """Remove what a killed `create` or a killed migration to here has left."""
         defined = self.names()
         for marker in self._paths.domain_data.glob(f"*/{UNFINISHED}"):
-            if marker.parent.name in defined:
+            name = marker.parent.name
+            if name in defined:
                 marker.unlink()
-            else:
-                _remove_data(self._files(marker.parent.name))
+            elif not self.is_running(name):  # else it is just arriving
+                files = self._files(name)
+                with contextlib.suppress(UserError), locks.exclusive(files.commands, 0):
+                    _remove_data(files)
 
 
 def _await_run_state(files: DomainFiles) -> None:

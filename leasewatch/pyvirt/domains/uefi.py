@@ -50,6 +50,11 @@ def drives(files: DomainFiles) -> list[Drive]:
     return [Drive((chip,), "pflash") for chip in chips]
 
 
+def program_size() -> int:
+    """Bytes of the installed UEFI program; two hosts need the same for a migration."""
+    return _ovmf()[0].stat().st_size
+
+
 def _ovmf(instead: str = "") -> tuple[Path, Path]:
     """The installed program and variables; `instead`: another firmware that the hint names."""
     for pair in firmware.OVMF:

@@ -8,7 +8,7 @@ import fcntl
 import os
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from io import BufferedReader
 from pathlib import Path
@@ -71,7 +71,7 @@ class Images(KnownImages):
         origin = origin or describe.file_origin(file)
         try:
             with contextlib.ExitStack() as ours:
-                try:
+                with _copying(origin.source, self._folder):
                     temp, made = self._incoming(ours, file, origin, owned=owned)
                     image = Image(
                         sha256=made.sha256,
@@ -84,10 +84,26 @@ class Images(KnownImages):
                     )
                     with self._changing():
                         image = self._insert(ours, temp, image, moves=moves)
-                except OSError as error:
-                    what = f"cannot copy image {origin.source}: {error.strerror}"
-                    full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-                    raise UserError(what, f"make room below {self._folder}" * full) from error
+                yield image
+        finally:
+            self.forget_unused()
+
+    @contextlib.contextmanager
+    def received(self, image: Image, fill: Callable[[BinaryIO], str]) -> Iterator[Image]:
+        """Take an image that another host's store has, without its names, until this ends.
+
+        `fill` writes the content and returns its SHA-256. A domain's definition keeps the image.
+        UserError where the content is not the image's; nothing is left then.
+        """
+        try:
+            with contextlib.ExitStack() as ours:
+                temp = ours.enter_context(self._partial())
+                with _copying(image.source, self._folder):
+                    if fill(temp.file) != image.sha256:
+                        raise UserError("its content has another digest", "try again", "invalid")
+                    with self._changing():
+                        image = msgspec.structs.replace(image, names=())
+                        image = self._insert(ours, temp, image, moves=False)
                 yield image
         finally:
             self.forget_unused()
@@ -259,6 +275,17 @@ class Images(KnownImages):
 class _Partial(NamedTuple):
     file: BinaryIO
     path: Path
+
+
+@contextlib.contextmanager
+def _copying(source: str, folder: Path) -> Iterator[None]:
+    """Make an OSError a UserError, which says where there is no room."""
+    try:
+        yield
+    except OSError as error:
+        what = f"cannot copy image {source}: {error.strerror}"
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+        raise UserError(what, f"make room below {folder}" * full) from error
 
 
 @contextlib.contextmanager

@@ -72,6 +72,8 @@ class DomainFiles:
         """QEMU's QMP socket."""
         self.migration_qmp = self.run / "migration.qmp"
         """QEMU's QMP socket for a command that moves or saves the guest: it needs events."""
+        self.incoming = self.run / "incoming.json"
+        """For the parent of a guest that arrives (`domains.incoming`); it removes this."""
         self.console = self.run / "console"
         """The guest's first serial port, a socket."""
         self.console_lock = self.run / "console.lock"

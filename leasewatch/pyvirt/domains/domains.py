@@ -25,6 +25,7 @@ from leasewatch.pyvirt.process import Say
 from nss_pyvirt.errors import UserError
 
 if TYPE_CHECKING:
+    from leasewatch.pyvirt.domains.incoming import Incoming
     from leasewatch.pyvirt.domains.plan import DomainRequest
 
 _READY = 30.0  # seconds for `domain run` to say READY=1
@@ -88,6 +89,7 @@ class Domains(KnownDomains):
                     started_network(self._paths, nic.network)
                 self.choose_accel(domain.accel, say)
                 files.log.unlink(missing_ok=True)
+                files.incoming.unlink(missing_ok=True)  # a killed command's
                 try:
                     self._start_parent(domain, files, say)
                 except UserError:  # a `start` that was killed may have started the other one
@@ -126,10 +128,30 @@ class Domains(KnownDomains):
 
     def run(self, name: str, say: Say) -> None:
         """Be the domain's parent until its guest ends."""
-        from leasewatch.pyvirt.domains import run as domain_run  # noqa: PLC0415  # only here
+        from leasewatch.pyvirt.domains import incoming  # noqa: PLC0415  # only here
+        from leasewatch.pyvirt.domains import run as domain_run  # noqa: PLC0415  # likewise
 
+        arriving = incoming.take(self._files(name))
+        if arriving is not None:
+            domain = arriving.definition or self.get(name)
+            domain_run.run(self._paths, domain, arriving.accel, say, arriving)
+            return
         domain = self._adopt_image(self.get(name))
         domain_run.run(self._paths, domain, self.choose_accel(domain.accel, say), say)
+
+    def receive(self, name: str, incoming: Incoming, say: Say) -> None:
+        """Start the parent of an arriving guest; return once its QEMU waits for it.
+
+        The caller holds `files.commands`, moves the guest, and lets it run (`cont`).
+        """
+        from leasewatch.pyvirt.domains.incoming import write  # noqa: PLC0415  start-up time
+
+        files = self._files(name)
+        write(files, incoming)
+        try:
+            self._start_parent(incoming.definition or self.get(name), files, say)
+        finally:
+            files.incoming.unlink(missing_ok=True)
 
     def _adopt_image(self, domain: DomainDefinition) -> DomainDefinition:
         """The same, with a copy of the image that a former version left where it was."""

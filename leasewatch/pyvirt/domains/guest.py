@@ -11,11 +11,13 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from leasewatch.daemon import notify
 from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.domains import qemu, sandbox
 from leasewatch.pyvirt.domains.console import Log
+from leasewatch.pyvirt.domains.incoming import Incoming
 from leasewatch.pyvirt.domains.monitor import Monitor
 from leasewatch.pyvirt.domains.status import Status
 from leasewatch.pyvirt.domains.supervisor import Supervisor
@@ -28,26 +30,35 @@ from nss_pyvirt.users import QEMU_USER
 _QUIT = 5.0  # seconds for QEMU to flush its disks and go
 
 
+class Given(NamedTuple):
+    """Which guest runs, and on what."""
+
+    domain: DomainDefinition
+    accel: qemu.Chosen
+    devices: qemu.Devices
+    incoming: Incoming | None = None
+    """None: it starts here; else it arrives."""
+
+
 def run(
     files: DomainFiles,
-    domain: DomainDefinition,
-    accel: qemu.Chosen,
-    devices: qemu.Devices,
+    given: Given,
     signals: int,
     report: Callable[[Status], None],
     renew: Callable[[], int],
     prepare: Callable[[], None],
 ) -> str:
-    """Run QEMU until its guest ends; READY=1 once the guest runs. Returns why it has ended.
+    """Run QEMU until its guest ends; READY=1 once the guest runs, or waits. Returns why it ended.
 
-    QEMU gets `devices` and never outlives this process. `prepare` is called while QEMU starts,
+    QEMU never outlives this process. `prepare` is called while QEMU starts,
     before its guest runs. `Supervisor` explains `signals`, `report` and `renew`. UserError with
     QEMU's own last line when it fails, and if the QEMU of a killed parent does not end.
     """
-    child, logs, monitor = _start(files, domain, accel, devices)
+    child, logs, monitor = _start(files, given)
     with contextlib.closing(_Guest(child, logs)) as guest, contextlib.closing(monitor):
-        grace = domain.stop_timeout
-        supervisor = Supervisor(guest, monitor, signals, files.data, grace, report, renew)
+        grace = given.domain.stop_timeout
+        why = given.incoming.why if given.incoming is not None else ""
+        supervisor = Supervisor(guest, monitor, signals, files.data, grace, report, renew, why)
         try:
             prepare()
             supervisor.follow()
@@ -60,11 +71,10 @@ def run(
     return supervisor.end or "QEMU ended"
 
 
-def _start(
-    files: DomainFiles, domain: DomainDefinition, accel: qemu.Chosen, devices: qemu.Devices
-) -> tuple[programs.Child, dict[int, Path], Monitor]:
+def _start(files: DomainFiles, which: Given) -> tuple[programs.Child, dict[int, Path], Monitor]:
     """QEMU, the descriptors to read from, each with the log that gets its content, its monitor."""
     program = _program()
+    domain, accel, devices, incoming = which
     with contextlib.ExitStack() as given, contextlib.ExitStack() as kept:
         lock = _lock(given, files)
         said, console_log = _pipe(kept, given)
@@ -88,6 +98,7 @@ def _start(
             layers,
         )
         argv = qemu.command(domain, accel, devices, descriptors)
+        argv += qemu.INCOMING if incoming is not None else ()
         guest = sandbox.spawn(
             [program, *argv[1:]],
             [None, errors, errors],
@@ -95,6 +106,7 @@ def _start(
             kept=[lock, *descriptors.all()],
             files=shown,
             kvm=accel == "kvm",
+            userfaultfd=incoming is not None and incoming.postcopy,
         )
         kept.pop_all()
     return guest, {said: files.console_log, printed: files.qemu_log}, Monitor(ours)

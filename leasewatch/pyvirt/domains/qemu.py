@@ -22,6 +22,9 @@ Chosen = Literal["kvm", "tcg"]
 BALLOON = "balloon"
 """The id of the device by which the guest says how much memory it uses."""
 
+INCOMING = ("-incoming", "defer")
+"""Options of a QEMU that waits for a guest; `migrate-incoming` says from where it comes."""
+
 _SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 _QUIET = ("-nodefaults", "-no-user-config", "-display", "none")
 

@@ -17,12 +17,13 @@ import msgspec
 
 from leasewatch.daemon import alive
 from leasewatch.files import locks
-from leasewatch.model import DomainState, NetworkState, Nic
+from leasewatch.model import ARRIVING, DomainState, NetworkState, Nic
 from leasewatch.paths import Paths
 from leasewatch.pyvirt import nft, process
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition, tap_mac
 from leasewatch.pyvirt.domains import disk, guest, probe, qemu, tap
+from leasewatch.pyvirt.domains.incoming import Incoming
 from leasewatch.pyvirt.domains.listing import KILLED
 from leasewatch.pyvirt.domains.qemu import Chosen
 from leasewatch.pyvirt.domains.status import Status
@@ -42,8 +43,16 @@ _FIRST_LEASE: Mapping[Chosen, int] = {"kvm": 120, "tcg": 300}
 """Seconds for a guest's first lease, in which lookups of its name wait: emulation boots slowly."""
 
 
-def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None:
+def run(
+    paths: Paths,
+    domain: DomainDefinition,
+    accel: Chosen,
+    say: Say,
+    incoming: Incoming | None = None,
+) -> None:
     """Run the domain until its guest ends; READY=1 once QMP answers.
+
+    With `incoming` the guest arrives: QEMU waits for it, and no name is published until it runs.
 
     SIGTERM and SIGINT press its power button; it is ended `stop_timeout` seconds later, or at once
     by SIGQUIT. SIGHUP reads the definition again (`live`). SIGUSR1 keeps a guest paused whose disk
@@ -68,17 +77,7 @@ def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None
             opened = ours.enter_context(contextlib.ExitStack())
             taps, nics = _open_taps(opened, domain, networks)
             ends = ours.enter_context(_swept(files, opened.close))
-            state = DomainState(
-                name=domain.name,
-                aliases=domain.aliases,
-                nics=nics,
-                pid=os.getpid(),
-                born=alive.born(os.getpid()),
-                started=time.time(),
-                since=time.time(),
-                pending_until=int(time.time()) + _FIRST_LEASE[accel],
-                mac_filtering=domain.mac_filtering,
-            )
+            state = _first_state(domain, nics, _FIRST_LEASE[accel], incoming)
             _write(files, state)
 
         def prepare() -> None:
@@ -87,26 +86,75 @@ def run(paths: Paths, domain: DomainDefinition, accel: Chosen, say: Say) -> None
             from leasewatch.pyvirt.login import known_hosts  # noqa: PLC0415
             from leasewatch.pyvirt.networks import hosts_entries  # noqa: PLC0415
 
-            hosts_entries.update(paths, domain, running=True)
             is_filtered = _filter(paths, state, say) and domain.mac_filtering
-            known_hosts.publish(paths, domain, is_filtered=is_filtered)
+            if incoming is None:
+                hosts_entries.update(paths, domain, running=True)
+                known_hosts.publish(paths, domain, is_filtered=is_filtered)
+            else:
+                arrival.append(partial(_arrive, files, incoming, domain, say, is_filtered))
 
+        arrival: list[Callable[[], None]] = []
         devices = qemu.Devices(drives, tuple(taps), credentials)
-        record = partial(_record, files, state)
+        record = partial(_record, files, state, arrival)
         renew = partial(_renew, files, state, domain, say)
-        ends.append(guest.run(files, domain, accel, devices, signals, record, renew, prepare))
+        given = guest.Given(domain, accel, devices, incoming)
+        ends.append(guest.run(files, given, signals, record, renew, prepare))
+
+
+def _first_state(
+    domain: DomainDefinition, nics: tuple[Nic, ...], first_lease: int, incoming: Incoming | None
+) -> DomainState:
+    """The run state before QEMU starts."""
+    now = time.time()
+    state = DomainState(
+        name=domain.name,
+        aliases=domain.aliases,
+        nics=nics,
+        pid=os.getpid(),
+        born=alive.born(os.getpid()),
+        started=now,
+        since=now,
+        pending_until=int(now) + first_lease,
+        mac_filtering=domain.mac_filtering,
+    )
+    if incoming is None:
+        return state
+    return msgspec.structs.replace(state, pending_until=0, state=ARRIVING, why=incoming.why)
 
 
 def _write(files: DomainFiles, state: DomainState) -> None:
     replacing.replace(files.state, msgspec.json.encode(state))
 
 
-def _record(files: DomainFiles, first: DomainState, now: Status) -> None:
-    """Write a new status into the run state."""
+def _record(
+    files: DomainFiles, first: DomainState, arrival: list[Callable[[], None]], now: Status
+) -> None:
+    """Write a new status into the run state; the first one of a guest that arrives ends that."""
     known = domain_state(files) or first
     changed = msgspec.structs.replace(known, state=now.state, why=now.why, since=time.time())
     with contextlib.suppress(OSError):  # no room in /run: the guest goes on all the same
         _write(files, changed)
+    while arrival:
+        arrival.pop()()
+
+
+def _arrive(
+    files: DomainFiles, incoming: Incoming, domain: DomainDefinition, say: Say, is_filtered: bool
+) -> None:
+    """Make it a domain of this host: its guest runs. Who killed the command that moved it or not.
+
+    The definition comes first: without it the other host keeps its own.
+    """
+    from leasewatch.pyvirt.login import known_hosts  # noqa: PLC0415  start-up time
+    from leasewatch.pyvirt.networks import hosts_entries  # noqa: PLC0415  start-up time
+
+    try:
+        if incoming.definition is not None:
+            store.write(files.paths.domain_definitions, domain)
+        hosts_entries.update(files.paths, domain, running=True)
+        known_hosts.publish(files.paths, domain, is_filtered=is_filtered)
+    except (OSError, UserError) as error:
+        say(f"domain {domain.name} has arrived, but is not wholly set up: {error}")
 
 
 def _renew(files: DomainFiles, first: DomainState, domain: DomainDefinition, say: Say) -> int:

@@ -13,7 +13,8 @@ import ctypes
 import os
 import pwd
 import signal
-from collections.abc import Iterable, Mapping, Sequence
+import struct
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
@@ -28,6 +29,8 @@ HINT: Final = "run it as root; a container needs CAP_SYS_ADMIN"
 _NEWNS, _NEWIPC, _NEWPID, _NEWNET = 0x20000, 0x8000000, 0x20000000, 0x40000000  # linux/sched.h
 _BIND, _REC, _SLAVE, _DETACH = 0x1000, 0x4000, 0x80000, 2  # linux/mount.h
 _PDEATHSIG, _CAPBSET_DROP, _NO_NEW_PRIVS = 1, 24, 38  # linux/prctl.h
+_KEEPCAPS, _CAP_AMBIENT, _AMBIENT_RAISE = 8, 47, 2  # linux/prctl.h
+_CAPABILITY_VERSION, _SYS_PTRACE = 0x20080522, 19  # linux/capability.h
 _STAGE: Final = "/proc"
 """Where the new root is mounted: a folder that every host has and a sandbox does not need."""
 _SHOWN: Final = ("/usr", "/nix", "/gnu", "/etc/ld.so.cache", "/dev/null")
@@ -71,12 +74,14 @@ def spawn(
     kept: Iterable[int] = (),
     files: Mapping[str, Path | bytes] | None = None,
     kvm: bool = False,
+    userfaultfd: bool = False,
 ) -> programs.Child:
     """Start `argv` in a sandbox; it ends when this thread ends.
 
     `streams` and `kept` are as for `programs.Child`. `files` are shown in the root folder: name ->
-    a file of the host, or content; every one can be read. `kvm` shows /dev/kvm. UserError if the
-    kernel refuses a process namespace; all other failures are the child's (FAILED).
+    a file of the host, or content; every one can be read. `kvm` shows /dev/kvm. `userfaultfd` lets
+    it fetch memory on demand (userfaultfd(2)). UserError if the kernel refuses a process namespace;
+    all other failures are the child's (FAILED).
     """
     libc = ctypes.CDLL(None, use_errno=True)
     ours = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
@@ -86,7 +91,7 @@ def spawn(
         try:
             pid = os.fork()
             if not pid:
-                sandbox = _Sandbox(libc, account, parent)
+                sandbox = _Sandbox(libc, account, parent, (_SYS_PTRACE,) if userfaultfd else ())
                 sandbox.enter_and_run(argv, streams, kept, files or {}, kvm=kvm)
         finally:
             _call(libc, "setns", ours, _NEWPID)
@@ -105,8 +110,11 @@ def _refusal(error: OSError) -> UserError:
 class _Sandbox:
     """What the child does between fork(2) and execve(2)."""
 
-    def __init__(self, libc: ctypes.CDLL, account: Account, parent: int) -> None:
+    def __init__(
+        self, libc: ctypes.CDLL, account: Account, parent: int, capabilities: Collection[int]
+    ) -> None:
         self._libc, self._account, self._parent = libc, account, parent
+        self._capabilities = capabilities
 
     def enter_and_run(
         self,
@@ -180,16 +188,27 @@ class _Sandbox:
             shutil.copyfile(source, Path(_STAGE, name))
 
     def _drop_privileges(self) -> None:
-        for capability in range(64):
+        for capability in set(range(64)).difference(self._capabilities):
             self._libc.prctl(_CAPBSET_DROP, capability, 0, 0, 0)  # there are fewer
+        self._call("prctl", _KEEPCAPS, bool(self._capabilities), 0, 0, 0)
         os.setgroups(self._account.groups)
         os.setresgid(*[self._account.gid] * 3)
         os.setresuid(*[self._account.uid] * 3)
+        if self._capabilities:
+            self._keep_capabilities()
         self._call("prctl", _NO_NEW_PRIVS, 1, 0, 0, 0)
         # A change of user clears it. Whoever died before this would not be noticed.
         self._call("prctl", _PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if pidfds.wait(self._parent, 0):
             os._exit(FAILED)
+
+    def _keep_capabilities(self) -> None:
+        """Have the program start with these alone, though it is not root (capabilities(7))."""
+        low = sum(1 << number for number in self._capabilities)
+        header = struct.pack("=Ii", _CAPABILITY_VERSION, 0)
+        self._call("capset", header, struct.pack("=6I", low, low, low, 0, 0, 0))
+        for number in self._capabilities:
+            self._call("prctl", _CAP_AMBIENT, _AMBIENT_RAISE, number, 0, 0)
 
     def _mount(
         self, source: str, target: str, flags: int, kind: str = "none", data: str = ""

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from leasewatch.model import ARRIVING
+
 FULL: Final = "the host's disk is full"
 ON_REQUEST: Final = "on request"
 """Why a domain is paused that a command, not QEMU itself, has paused."""
@@ -47,8 +49,9 @@ class Status(NamedTuple):
 class Reported:
     """What a running QEMU has reported so far."""
 
-    def __init__(self) -> None:
-        self.status = Status("running")
+    def __init__(self, arriving: str = "") -> None:
+        self.is_arriving = bool(arriving)
+        self.status = Status(ARRIVING, arriving) if arriving else Status("running")
         self.end = ""
         """Why it ends; empty: it has not said."""
         self._is_pressed = self._is_held = False
@@ -64,11 +67,13 @@ class Reported:
         elif name in {"POWERDOWN", "RESET"}:
             self._is_pressed = name == "POWERDOWN"
         elif name == "RESUME":
-            self._is_held = False
+            self._is_held = self.is_arriving = False
         return name in _CHANGES
 
     def answer(self, state: str) -> Status:
         """The domain's status, from QEMU's `RunState`."""
+        if self.is_arriving:
+            return self.status
         if state == "running":
             pressed = Status("shutting down", _PRESSED)
             self.status = pressed if self._is_pressed else Status("running")

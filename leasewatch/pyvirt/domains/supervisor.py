@@ -43,7 +43,8 @@ class Supervisor:
 
     `signals`: a descriptor with the signals that came. `disks`: the folder of the domain's disks.
     `grace`: seconds that the guest gets to shut down. `report` gets each new status.
-    `renew` reads the definition again, on SIGHUP, and returns its grace.
+    `renew` reads the definition again, on SIGHUP, and returns its grace. `arriving`: why QEMU waits
+    for its guest, which somebody else lets run; empty: it starts here.
     """
 
     def __init__(
@@ -55,10 +56,11 @@ class Supervisor:
         grace: float,
         report: Callable[[Status], None],
         renew: Callable[[], int],
+        arriving: str = "",
     ) -> None:
         self._guest, self._monitor, self._signals = guest, monitor, signals
         self._disks, self._grace, self._report, self._renew = disks, grace, report, renew
-        self._reported = Reported()
+        self._reported = Reported(arriving)
         self._said = self._reported.status
         self.is_ready = False
         """Whether QEMU has answered."""
@@ -80,7 +82,8 @@ class Supervisor:
         """Let the guest run; READY=1 once it does. UserError if QEMU does not answer."""
         self._monitor.ask("qmp_capabilities")
         self._monitor.ask("set-action", panic="pause")  # else a panic ends the guest unseen
-        self._monitor.ask("cont")  # QEMU was started with -S
+        if not self._reported.is_arriving:
+            self._monitor.ask("cont")  # QEMU was started with -S
         self._monitor.ask("query-status")
         while not self._guest.has_ended and not self.cut:
             heard = [self._monitor.fileno()] if self._monitor.is_open else []
@@ -137,7 +140,7 @@ class Supervisor:
             self._note(self._reported.hold())
         elif number == signal.SIGQUIT or (number == signal.SIGINT and again):
             self.cut = "it was forced off"
-        elif not self.is_ready:
+        elif not self.is_ready or self._reported.is_arriving:
             self.cut = "it was told to end before it ran"
         elif not again:
             patience = round((self._grace + _MARGIN) * 1e6)

@@ -35,11 +35,10 @@ def test_what_qemu_prints_is_kept_to_its_end_and_fills_no_memory(
     files = DomainFiles(Paths(tmp_path), "web1")
     files.run.mkdir(parents=True)
     domain = DomainDefinition(name="web1", nics=(), memory=64, cpus=1, kernel="/bin/sh")
+    given = guest.Given(domain, "tcg", qemu.Devices((), ()))
     with (
         process.signals() as signals,
         pytest.raises(UserError, match="QEMU ended with exit code 3: qemu: no more"),
     ):
-        guest.run(
-            files, domain, "tcg", qemu.Devices((), ()), signals, lambda _: None, int, lambda: None
-        )
+        guest.run(files, given, signals, lambda _: None, int, lambda: None)
     assert sum(log.stat().st_size for log in files.run.glob("qemu.log*")) <= 1 << 20

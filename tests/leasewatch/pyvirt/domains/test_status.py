@@ -55,6 +55,15 @@ def test_a_domain_has_the_state_that_qemu_reports(story: list[Step], status: Sta
     assert reported.status == status
 
 
+def test_a_guest_arrives_when_it_first_runs_even_if_a_disk_stops_it_at_once() -> None:
+    reported = Reported("it comes from kvm1")
+    assert reported.answer("inmigrate") == reported.answer("paused") == reported.status
+    assert reported.status == ("arriving", "it comes from kvm1")
+    reported.event("RESUME", {})
+    reported.event("BLOCK_IO_ERROR", FULL_DISK)
+    assert reported.answer("io-error") == ("paused", FULL)
+
+
 @pytest.mark.parametrize(
     ("name", "asks"), [("STOP", True), ("RESET", True), ("RTC_CHANGE", False), ("SHUTDOWN", False)]
 )

@@ -49,7 +49,7 @@ class Guest:
 class Stage:
     """A supervisor in a thread, and what it says to QEMU."""
 
-    def __init__(self, disks: Path, grace: float) -> None:
+    def __init__(self, disks: Path, grace: float, arriving: str = "") -> None:
         self.guest = Guest()
         self.qemu, ours = socket.socketpair()
         self.qemu.settimeout(30)
@@ -58,7 +58,14 @@ class Stage:
         self._pipe = reading, self._signals = os.pipe()
         self.reports: list[Status] = []
         self.supervisor = Supervisor(
-            self.guest, self._monitor, reading, disks, grace, self.reports.append, lambda: 1
+            self.guest,
+            self._monitor,
+            reading,
+            disks,
+            grace,
+            self.reports.append,
+            lambda: 1,
+            arriving,
         )
         self.failure: list[UserError] = []
         self._thread = Thread(target=self._follow)
@@ -114,8 +121,8 @@ def play(tmp_path: Path) -> Iterator[Callable[..., Stage]]:
     """Make a stage; `ready`: its QEMU has answered."""
     with contextlib.ExitStack() as ends:
 
-        def start(grace: float = 30, *, ready: bool = True) -> Stage:
-            stage = Stage(tmp_path, grace)
+        def start(grace: float = 30, *, ready: bool = True, arriving: str = "") -> Stage:
+            stage = Stage(tmp_path, grace, arriving)
             ends.callback(stage.close)
             stage.say(QMP={"version": {}})
             if ready:
@@ -134,6 +141,25 @@ def test_each_change_of_state_is_reported_once(play: Callable[..., Stage]) -> No
     stage.event("GUEST_PANICKED", "guest-panicked", action="pause")
     expected = [("paused", ON_REQUEST), ("running", ""), ("panicked", "its kernel has panicked")]
     wait_for("three reports", lambda: stage.reports == expected)
+
+
+def test_a_guest_that_arrives_is_left_alone_until_somebody_lets_it_run(
+    play: Callable[..., Stage],
+) -> None:
+    stage = play(ready=False, arriving="it comes from kvm1")
+    for command in ("qmp_capabilities", "set-action", "query-status"):
+        assert json.loads(stage._lines.readline())["execute"] == command
+    stage.state("inmigrate")
+    stage.event("STOP", "paused")
+    stage.event("RESUME", "running")
+    wait_for("the report", lambda: stage.reports == [("running", "")])
+
+
+def test_a_guest_that_has_not_arrived_presses_no_button(play: Callable[..., Stage]) -> None:
+    stage = play(arriving="it comes from kvm1")
+    stage.signal(signal.SIGTERM)
+    stage.joined()
+    assert stage.supervisor.end == "it was told to end before it ran"
 
 
 def test_a_full_disk_is_retried_as_soon_as_there_is_room(

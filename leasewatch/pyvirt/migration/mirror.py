@@ -11,11 +11,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from leasewatch.pyvirt.defined.domain import DomainDefinition
+from leasewatch.pyvirt.domains.qmp_session import QmpSession, RefusedError
 from nss_pyvirt.errors import UserError
 
 SOCKET: Final = "/migration/nbd"
@@ -25,18 +26,12 @@ _OURS: Final = "migrate-"
 _SILENCE: Final = 60.0  # seconds in which a mirror may copy nothing
 _ENDS: Final = 20.0  # seconds for a job to do what it was told
 _FINISHES: Final = 60.0  # seconds to copy what the guest wrote last
-_PAUSE: Final = 0.05  # seconds between looks at jobs
+_PAUSE: Final = 0.1  # seconds between looks at jobs that copy
+_MOMENT: Final = 0.002  # seconds between looks while the guest stands still
 _FULL: Final = "No space left on device"
 
 Progress = Callable[[int, int], None]
 """Gets the bytes that are there, and how many there will be. What it raises ends the wait."""
-
-
-class Session(Protocol):
-    """A QMP connection."""
-
-    def ask(self, command: str, **arguments: Any) -> Any:
-        """The command's return value; UserError where QEMU refuses it."""
 
 
 class _Job(msgspec.Struct, rename="kebab"):
@@ -57,21 +52,21 @@ class Copied(NamedTuple):
     """All is there; since then each write reaches both."""
 
 
-def export(session: Session, tls: str = "", socket: str = SOCKET) -> None:
+def export(session: QmpSession, tls: str = "", socket: str = SOCKET) -> None:
     """On the destination: let the source write to the disks; `tls`: the id of credentials."""
     address = {"type": "unix", "data": {"path": socket}}
-    session.ask("nbd-server-start", addr=address, **({"tls-creds": tls} if tls else {}))
+    session.ask("nbd-server-start", {"addr": address} | ({"tls-creds": tls} if tls else {}))
     for disk in _disks(session):
         words = {"id": disk, "node-name": disk, "name": disk, "writable": True}
-        session.ask("block-export-add", type="nbd", **words)
+        session.ask("block-export-add", {"type": "nbd", **words})
 
 
-def close(session: Session) -> None:
+def close(session: QmpSession) -> None:
     """On the destination, before its guest runs: nobody else writes to the disks any more."""
     session.ask("nbd-server-stop")
 
 
-def check(session: Session, domain: DomainDefinition) -> None:
+def check(session: QmpSession, domain: DomainDefinition) -> None:
     """On the source: UserError where the guest has other disks than its definition says."""
     count = len(_disks(session))
     if count != len(domain.disks):
@@ -82,7 +77,7 @@ def check(session: Session, domain: DomainDefinition) -> None:
 class Mirror:
     """On the source: the mirrors of all disks. `host` is what messages call the destination."""
 
-    def __init__(self, session: Session, host: str, socket: str = SOCKET) -> None:
+    def __init__(self, session: QmpSession, host: str, socket: str = SOCKET) -> None:
         self._session, self._host, self._socket = session, host, socket
 
     def start(self, tls: Mapping[str, str] = {}) -> None:
@@ -94,16 +89,16 @@ class Mirror:
         server = {"type": "unix", "path": self._socket}
         for disk in _disks(self._session):
             name = f"{_OURS}{disk}"
-            node = {"driver": "nbd", "node-name": name, "server": server, "export": disk, **tls}
+            node = {"driver": "nbd", "node-name": name, "server": server, "export": disk}
             try:
-                self._session.ask("blockdev-add", **node, discard="unmap")
-            except UserError as error:
-                what = f"cannot reach the disks on {self._host}: {error.what}"
+                self._session.ask("blockdev-add", {**node, "discard": "unmap", **tls})
+            except RefusedError as error:
+                what = f"cannot reach the disks on {self._host}: {error.desc}"
                 raise UserError(what, error.hint, error.code) from None
             job = {"job-id": name, "filter-node-name": f"{name}-filter"}
+            job |= {"device": disk, "target": name, "sync": "top", "copy-mode": "write-blocking"}
             kept = {"auto-finalize": False, "auto-dismiss": False}  # see `finish`
-            copies = {"sync": "top", "copy-mode": "write-blocking"}
-            self._session.ask("blockdev-mirror", device=disk, target=name, **job, **kept, **copies)
+            self._session.ask("blockdev-mirror", {**job, **kept})
 
     def look(self) -> Copied:
         """How far it is; UserError where it has failed."""
@@ -135,11 +130,15 @@ class Mirror:
         `cancel` cleans up then.
         """
         jobs = [job.id for job in self._jobs()]
-        for job in jobs:
-            self._session.ask("job-complete", id=job)
+        try:
+            for job in jobs:
+                self._session.ask("job-complete", {"id": job})
+        except RefusedError:
+            self.look()  # which says why it has failed
+            raise
         self._await(jobs, "pending", _FINISHES)
         for job in jobs:
-            self._session.ask("job-cancel", id=job)
+            self._session.ask("job-cancel", {"id": job})
         self._await(jobs, "concluded", _ENDS)
         self.cancel()
 
@@ -149,15 +148,15 @@ class Mirror:
         while jobs := self._jobs():
             for job in jobs:
                 word = "job-dismiss" if job.status == "concluded" else "job-cancel"
-                with contextlib.suppress(UserError):  # it has just gone on to its next state
-                    self._session.ask(word, id=job.id)
+                with contextlib.suppress(RefusedError):  # it has just gone on to its next state
+                    self._session.ask(word, {"id": job.id})
             if time.monotonic() > deadline:
                 what = f"QEMU has not ended the copy of its disks within {_ENDS:g} s"
                 raise UserError(what, code="timeout")
-            time.sleep(_PAUSE)
+            time.sleep(_MOMENT)
         for node in _nodes(self._session):
             if node["node-name"].startswith(_OURS):
-                self._session.ask("blockdev-del", **{"node-name": node["node-name"]})
+                self._session.ask("blockdev-del", {"node-name": node["node-name"]})
 
     def _await(self, jobs: list[str], status: str, patience: float) -> None:
         deadline = time.monotonic() + patience
@@ -168,7 +167,7 @@ class Mirror:
             if time.monotonic() > deadline:
                 what = f"{self._host} has not taken the last of the disks within {patience:g} s"
                 raise UserError(what, code="timeout")
-            time.sleep(_PAUSE / 10)
+            time.sleep(_MOMENT)
 
     def _jobs(self) -> list[_Job]:
         jobs = msgspec.convert(self._session.ask("query-jobs"), list[_Job])
@@ -187,11 +186,11 @@ def _counts(jobs: list[_Job]) -> tuple[list[int], list[int]]:
     return [job.current_progress for job in jobs], [job.total_progress for job in jobs]
 
 
-def _nodes(session: Session) -> list[dict[str, Any]]:
-    return list(session.ask("query-named-block-nodes", flat=True))
+def _nodes(session: QmpSession) -> list[dict[str, Any]]:
+    return list(session.ask("query-named-block-nodes", {"flat": True}))
 
 
-def _disks(session: Session) -> list[str]:
+def _disks(session: QmpSession) -> list[str]:
     """The nodes of the disks that the guest can write to, in order."""
     names = [node["node-name"] for node in _nodes(session) if not node["ro"]]
     found = [name for name in names if name.startswith("disk") and name[4:].isdigit()]

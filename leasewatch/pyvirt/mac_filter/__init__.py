@@ -18,7 +18,8 @@ In: run states, lease file and `hosts.d` of a network. Out: table `bridge pyvirt
 - Other ports may show neither a domain's MAC nor a held address. Not every kernel tells nft the
   bridge of a port, so these rules name our MACs and addresses only.
 - On a bridge of the host the filter judges our guests' ports only: their MACs, and what only
-  routers and servers send. Addresses are not ours there.
+  routers and servers send. Addresses are not ours there. A guest that has come from another host
+  may announce its MAC by reverse ARP.
 - All rules are replaced, from the run states, whenever a domain starts or ends; the sets stay.
 - A domain whose filter fails does not start, unless the host has no nft or its kernel cannot filter
   on bridges: then `start` says that it runs without.

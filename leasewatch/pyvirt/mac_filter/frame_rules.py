@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from leasewatch import addresses
 from leasewatch.pyvirt.mac_filter.rule_templates import (
+    ANNOUNCED,
     COUNTED,
     FD_SOURCE,
     FD_TARGET,
@@ -107,7 +108,7 @@ def _joined(guests: Sequence[Guest]) -> Iterator[Rule]:
     yield from _fill(JOINED + FORMS, WORDS)
     for guest in guests:
         if guest.strict:
-            yield from _fill(OWN_MACS, WORDS | _mac_words(guest.id, guest.macs))
+            yield from _fill(OWN_MACS + ANNOUNCED, WORDS | _mac_words(guest.id, guest.macs))
             yield guest.id, "goto strict_port"
         else:
             yield from _others_macs(guest, guests)

@@ -24,6 +24,7 @@ WORDS = {
     # Router solicitation, neighbour solicitation and advertisement.
     "talks": "icmpv6 type { 133, 135, 136 }",
     "arp": "meta protocol arp",
+    "rarp": "0x8035",
     "probe": "arp saddr ip 0.0.0.0",
     "ip6": "meta protocol ip6",  # else nft reads the type behind the MACs, which may be a tag's
 }
@@ -31,10 +32,14 @@ WORDS = {
 
 JOINED = """
 strict_port  {group} drop
+strict_port  ether type {rarp} goto announced
 strict_port  ether type vmap {{ arp : goto arp4, ip : goto rest4, ip6 : goto rest6 }}
 strict_port  drop
 arp4  jump arp_form
 arp4  accept
+announced  {one} drop
+announced  @nh,0,64 0x0001080006040003 @nh,112,32 0 @nh,192,32 0 accept
+announced  drop
 """
 """The chains of strict guests on a bridge of the host, whose addresses are not ours to judge."""
 
@@ -75,6 +80,14 @@ over6  add @known6 {{ iifname . ip6 saddr }} goto rest6
 over6  drop
 """
 """The chains that strict guests share on a bridge of ours."""
+
+ANNOUNCED = """
+{name}  ether type {rarp} @nh,64,48 != {numbers} drop
+{name}  ether type {rarp} @nh,144,48 != {numbers} drop
+{name}  ether type {rarp} {talk}
+"""
+"""For such a guest. QEMU sends reverse ARP (RFC 903) with the card's MAC when a guest has just come
+from another host, so that switches look for it here."""
 
 FORMS = """
 # RFC 826

@@ -61,7 +61,7 @@ class Paths:
     domain_ends = _Below("run/pyvirt/ended")
     """NAME.json for each domain that has run: how its last run ended."""
     migrations = _Below("run/pyvirt/migrations")
-    """A folder of sockets per migration that goes on, root's."""
+    """A folder of sockets for each command that migrates a domain."""
     ssh_known_hosts = _Below("run/pyvirt/ssh_known_hosts")
     """The domains' public host keys, which every user's ssh reads."""
     ssh_config = _Below("run/pyvirt/ssh_config")

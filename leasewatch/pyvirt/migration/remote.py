@@ -66,7 +66,7 @@ class Remote:
     def open(self) -> None:
         """Connect; UserError with the last line of ssh(1) if that fails."""
         with contextlib.ExitStack() as undo:
-            self._folder = undo.enter_context(_private_folder(self._folders))
+            self._folder = undo.enter_context(private_folder(self._folders))
             self._said = undo.enter_context(_output())
             options = [word for pair in _MASTER.items() for word in ("-o", "=".join(pair))]
             argv = [self._ssh(), "-N", "-T", "-S", str(self._control), *options, "--", self.host]
@@ -183,14 +183,15 @@ class Remote:
 
 
 @contextlib.contextmanager
-def _private_folder(parent: Path) -> Iterator[Path]:
-    """A folder for this process alone; those of killed ones are removed."""
-    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+def private_folder(parent: Path, owner: int = 0) -> Iterator[Path]:
+    """A folder for this process and the user `owner` alone; those of killed ones are removed."""
+    parent.mkdir(mode=0o711, parents=True, exist_ok=True)
     with _locked(parent):
         for folder in parent.iterdir():
             with contextlib.suppress(BlockingIOError), _locked(folder, fcntl.LOCK_NB):
                 shutil.rmtree(folder, ignore_errors=True)
         folder = Path(tempfile.mkdtemp(dir=parent))
+        os.chown(folder, owner, -1)
         lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
         fcntl.flock(lock, fcntl.LOCK_EX)
     try:

@@ -1,0 +1,85 @@
+"""On the destination: where connections from the source come in, and lead to QEMU's sockets.
+
+ssh forwards to a Unix socket of the user who has logged in, who need not be root. Without ssh they
+come over TCP, with a token that ssh has carried.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from leasewatch.paths import Paths
+from leasewatch.pyvirt.migration import relay, remote
+from nss_pyvirt.errors import UserError
+
+PORTS: Final = range(49152, 49216)
+"""Those that libvirt uses, too: a firewall may know them."""
+
+
+class DoorRequest(msgspec.Struct, frozen=True, kw_only=True, tag="door"):
+    """Open a door to a socket of the destination's QEMU."""
+
+    socket: str
+    """Its name in the folder /migration of QEMU's root folder."""
+    address: str = ""
+    """The address for TCP; empty: ssh is the way."""
+    port: int = 0
+    """The TCP port; 0: the first of `PORTS` that is free."""
+
+
+class Door(msgspec.Struct, frozen=True, kw_only=True, tag="door"):
+    """Where connections come in."""
+
+    path: str = ""
+    """The socket for ssh."""
+    port: int = 0
+    token: str = ""
+    """What each connection over TCP begins with, in hexadecimal."""
+
+
+class Doors:
+    """All that are open; `close` ends their connections. `owner`: the user whom sshd runs as."""
+
+    def __init__(self, paths: Paths, owner: int) -> None:
+        self._folders, self._owner = paths.migrations, owner
+        self._open = contextlib.ExitStack()
+        self._folder: Path | None = None
+
+    def open(self, request: DoorRequest, folder: Path) -> Door:
+        """Let connections in to a socket in `folder`; UserError if none can be made."""
+        target = folder / Path(request.socket).name
+        if request.address:
+            return self._open_tcp(request, target)
+        if self._folder is None:
+            self._folder = self._open.enter_context(
+                remote.private_folder(self._folders, self._owner)
+            )
+        path = self._folder / target.name
+        self._relay(relay.listen(path), relay.to_socket(target))
+        return Door(path=str(path))
+
+    def close(self) -> None:
+        """Close them all."""
+        self._open.close()
+        self._folder = None
+
+    def _open_tcp(self, request: DoorRequest, target: Path) -> Door:
+        token = relay.new_token()
+        ports = [request.port] if request.port else PORTS
+        try:
+            listener = relay.listen_tcp(request.address, ports)
+        except OSError as error:
+            where = f"port {request.port}" if request.port else f"ports {PORTS[0]} to {PORTS[-1]}"
+            what = f"cannot listen at {request.address}, {where}: {error.strerror or error}"
+            raise UserError(what, "give --address ADDRESS:PORT", "unavailable") from error
+        port = int(listener.getsockname()[1])
+        self._relay(listener, relay.by_token({token: target}))
+        return Door(port=port, token=token.hex())
+
+    def _relay(self, listener: socket.socket, reach: relay.Reach) -> None:
+        self._open.enter_context(contextlib.closing(relay.Relay(listener, reach)))

@@ -45,7 +45,9 @@ class KnownDomains:
     def _check_arrived(self, name: str) -> None:
         """UserError where the domain still runs on the host that it comes from."""
         state = domain_state(self._files(name))
-        if state is not None and state.state == ARRIVING and self.is_running(name):
+        if state is None or state.state != ARRIVING:
+            return
+        if alive.is_alive(state.pid, state.born):
             raise not_arrived(name, state)
 
     def is_running(self, name: str) -> bool:

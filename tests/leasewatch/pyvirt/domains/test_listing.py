@@ -154,9 +154,9 @@ def test_a_domain_that_arrives_is_listed_without_a_definition(paths: Paths) -> N
 def test_a_command_on_a_domain_that_arrives_says_so(paths: Paths, act: str) -> None:
     running(paths, name="web2", state=ARRIVING, why="from host1")
     with pytest.raises(UserError, match="web2 has not arrived yet: from host1") as caught:
-        getattr(Known(paths), act)("web2")
+        getattr(KnownDomains(paths), act)("web2")
     assert "pyvirt domain list" in caught.value.hint
-    assert Known(paths).running() == []
+    assert KnownDomains(paths).running() == []
 
 
 def test_a_domain_whose_arrival_was_killed_is_unknown(paths: Paths) -> None:
@@ -164,11 +164,3 @@ def test_a_domain_whose_arrival_was_killed_is_unknown(paths: Paths) -> None:
     assert Listing(paths).arriving() == []
     with pytest.raises(UserError, match='no domain "web2"'):
         KnownDomains(paths).get("web2")
-
-
-class Known(KnownDomains):
-    """As if this process held the lock of every domain."""
-
-    def is_running(self, name: str) -> bool:
-        del name
-        return True

@@ -52,6 +52,8 @@ class Paths:
     """One folder per domain: its disk overlays."""
     images = _Below("var/lib/pyvirt/images")
     """The images that disks start from, and `index.json`."""
+    volumes = _Below("var/lib/pyvirt/volumes")
+    """Disks that outlive their domains: NAME.qcow2, root's."""
     domain_rename = _Below("var/lib/pyvirt/domains/.rename")
     """Which domain is just being renamed (`domains.rename`)."""
     network_runs = _Below("run/pyvirt/networks")

@@ -97,10 +97,13 @@ class Done(NamedTuple):
 class Tool:
     """A tool of the Debian package `package` that runs, with `text` on its standard input.
 
-    UserError where it is not installed, OSError where no descriptor is left.
+    `kept` descriptors stay open under their own numbers. UserError where it is not installed,
+    OSError where no descriptor is left.
     """
 
-    def __init__(self, argv: Sequence[str], *, package: str = "", text: str = "") -> None:
+    def __init__(
+        self, argv: Sequence[str], *, package: str = "", text: str = "", kept: Iterable[int] = ()
+    ) -> None:
         self._argv = argv
         program = find(argv[0], package)
         with contextlib.ExitStack() as ours:
@@ -110,7 +113,7 @@ class Tool:
             self._streams[0].write(text.encode())
             self._streams[0].seek(0)
             numbers = [stream.fileno() for stream in self._streams]
-            self._child = Child([program, *argv[1:]], numbers)
+            self._child = Child([program, *argv[1:]], numbers, kept=kept)
             self._ours = ours.pop_all()
 
     def has_ended(self, timeout: float) -> bool:
@@ -136,9 +139,16 @@ class Tool:
             return Done(code, *map(_content, self._streams[1:]))
 
 
-def run(argv: Sequence[str], *, package: str = "", text: str = "", timeout: float = 10.0) -> Done:
+def run(
+    argv: Sequence[str],
+    *,
+    package: str = "",
+    text: str = "",
+    timeout: float = 10.0,
+    kept: Iterable[int] = (),
+) -> Done:
     """Run a tool to its end, as `Tool` does; the caller looks at the exit code."""
-    return Tool(argv, package=package, text=text).finish(timeout)
+    return Tool(argv, package=package, text=text, kept=kept).finish(timeout)
 
 
 def _content(stream: BinaryIO) -> str:

@@ -23,8 +23,8 @@ _ROOMS = (
 )
 _PYVIRT = (
     *("process", "nft", "ip", "files"),
-    *("defined", "login", "mac_filter", "networks", "images", "domains", "migration"),
-    *("boot", "cli"),
+    *("defined", "login", "mac_filter", "networks", "images", "volumes", "domains"),
+    *("migration", "boot", "cli"),
 )
 _PYVIRT_USES = {
     "addresses",

@@ -78,6 +78,8 @@ class DomainFiles:
         """The guest's first serial port, a socket."""
         self.console_lock = self.run / "console.lock"
         """Locked while somebody has joined the console."""
+        self.secrets = self.run / "secrets"
+        """The passphrases of a domain that starts, root's, until its parent has read them."""
         self.console_log = self.run / "console.log"
         """The end of what the guest has written to its first serial port."""
         self.commands = paths.locks / f"domain-{name}"

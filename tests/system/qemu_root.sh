@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # qemu_root.sh SUITE: unpack QEMU of a Debian suite once, with its libraries and firmware, and print
-# the folder. Bound over /usr/local, its sbin/qemu-system-x86_64 is that QEMU.
+# the folder. Bound over /usr/local, its sbin has that QEMU: qemu-system-x86_64, qemu-img, qemu-io.
 #
 # It lies in the checkout's .cache. Nothing is installed, and no script of a package runs. A mirror
 # that is a few weeks behind will do: its signature is checked, its date is not.
@@ -18,19 +18,19 @@ bootstrap() { # FOLDER SUITE
     timeout 1200 unshare --mount --pid --fork --kill-child=KILL --mount-proc --propagation private \
         mmdebstrap --quiet --mode=root --variant=extract --format=directory \
         --aptopt='Acquire::Check-Valid-Until "false"' \
-        --include=qemu-system-x86 "$2" "$1" "${archive[@]}"
+        --include=qemu-system-x86,qemu-utils "$2" "$1" "${archive[@]}"
 }
 
-make_wrapper() { # FILE
-    cat >"$1" <<'EOF'
+make_wrapper() { # FOLDER PROGRAM OPTIONS
+    cat >"$1/$2" <<EOF
 #!/bin/sh
 usr=/usr/local/root/usr
-lib=$usr/lib/x86_64-linux-gnu
-export QEMU_MODULE_DIR="$lib/qemu"
-exec "$usr/lib64/ld-linux-x86-64.so.2" --library-path "$lib:$lib/pulseaudio" \
-    "$usr/bin/qemu-system-x86_64" -L "$usr/share/qemu" -L "$usr/share/seabios" "$@"
+lib=\$usr/lib/x86_64-linux-gnu
+export QEMU_MODULE_DIR="\$lib/qemu"
+exec "\$usr/lib64/ld-linux-x86-64.so.2" --library-path "\$lib:\$lib/pulseaudio" \\
+    "\$usr/bin/$2" $3 "\$@"
 EOF
-    chmod 0755 "$1"
+    chmod 0755 "$1/$2"
 }
 
 make_root() { # ROOT SUITE
@@ -40,7 +40,10 @@ make_root() { # ROOT SUITE
     chmod 0755 "$work"
     mkdir "$work/root" "$work/sbin"
     bootstrap "$work/root" "$2"
-    make_wrapper "$work/sbin/qemu-system-x86_64"
+    # shellcheck disable=SC2016  # the wrapper's own variable
+    make_wrapper "$work/sbin" qemu-system-x86_64 '-L "$usr/share/qemu" -L "$usr/share/seabios"'
+    make_wrapper "$work/sbin" qemu-img ""
+    make_wrapper "$work/sbin" qemu-io ""
     rm -rf "$work"/root/var/{cache,lib}/apt "$work"/root/usr/share/{doc,man,locale}
     mv -T "$work" "$1"
 }

@@ -83,6 +83,7 @@ class _Fork:
     def _become(self, words: Sequence[str]) -> NoReturn:
         code = 1
         try:
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # several could not ask at one terminal
             for number, file in enumerate(self._files, 1):
                 os.dup2(file.fileno(), number)
             output = ["-o", "json"] if commands.Command.prints_json else []

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.cli import halves
+from leasewatch.pyvirt.cli import halves, secret_options
 from leasewatch.pyvirt.cli.halves import each, say
 from leasewatch.pyvirt.domains.listing import KEYS, Listing
 from nss_pyvirt.errors import UserError
@@ -128,20 +129,30 @@ def show(name: str, output: frame.Format) -> None:
         default="300s",
         help="How long --wait waits for each.",
     ),
+    secret_options.SECRET_FILES,
     check=halves.names_or_all,
     needs_root=True,
 )
-def start(names: Sequence[str], wait: Goal | None, timeout: int, *, every: bool) -> int:
+def start(
+    names: Sequence[str],
+    wait: Goal | None,
+    timeout: int,
+    secret_files: Sequence[str],
+    *,
+    every: bool,
+) -> int:
     """Start domains at the same time, or let paused ones go on.
 
-    Their names resolve as soon as this returns.
+    Their names resolve as soon as this returns. It asks for the passphrases of encrypted disks,
+    unless --secret-file or the domain's secret-file has them.
     """
     names = sorted(_listing().names(), key=look.natural) if every else names
+    given = secret_options.Given(secret_files)
     if len(names) > 1:
-        return _start_several(names, wait, timeout)
+        return _start_several(names, wait, timeout, given)
 
     def act(name: str) -> str:
-        done = "is started" if _domains().start(name, say) else "was started already"
+        done = "is started" if _started(name, given) else "was started already"
         if wait is not None:
             from leasewatch.pyvirt.cli import waiting  # noqa: PLC0415  start-up time
 
@@ -151,14 +162,28 @@ def start(names: Sequence[str], wait: Goal | None, timeout: int, *, every: bool)
     return each("domain", names, act)
 
 
-def _start_several(names: Sequence[str], goal: Goal | None, timeout: int) -> int:
+def _started(name: str, given: secret_options.Given) -> bool:
+    return _domains().start(name, say, lambda domain: secret_options.of_domain(domain, given))
+
+
+def _start_several(
+    names: Sequence[str], goal: Goal | None, timeout: int, given: secret_options.Given
+) -> int:
     """Start domains at once, then wait for those that have started; the exit code."""
     import time  # noqa: PLC0415  start-up time
 
     from leasewatch.pyvirt.cli import at_once  # noqa: PLC0415  start-up time
 
     begun = time.monotonic()
-    codes = at_once.start("domain", names)
+
+    def start_one(name: str) -> None:
+        _started(name, given)
+
+    here = _asking(names, given)
+    codes = {}
+    for name in here:
+        codes[name] = each("domain", [name], start_one, "is started")
+    codes |= at_once.start("domain", [name for name in names if name not in here])
     failed = max(codes.values())
     if goal is None:
         return failed
@@ -168,6 +193,17 @@ def _start_several(names: Sequence[str], goal: Goal | None, timeout: int) -> int
         return f"answers at {waiting.wait_shown(name, goal, timeout, begun)}"
 
     return each("domain", [name for name in codes if not codes[name]], act) or failed
+
+
+def _asking(names: Sequence[str], given: secret_options.Given) -> list[str]:
+    """The domains that need a passphrase from this terminal or its options: one at a time."""
+    found = []
+    for name in names:
+        with contextlib.suppress(UserError):  # which its start reports
+            domain = _domains().get(name)
+            if domain.may_be_encrypted and (given or not domain.secret_file):
+                found.append(name)
+    return found
 
 
 @command.command(

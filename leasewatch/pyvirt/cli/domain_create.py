@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.cli import halves, login_options, values
+from leasewatch.pyvirt.cli import halves, login_options, secret_options, values
 from leasewatch.pyvirt.cli.halves import say
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame
@@ -72,6 +72,20 @@ if TYPE_CHECKING:
         kind=values.disk_size,
         help="Size of the first disk, e.g. 20G.  [default: its image's]",
     ),
+    Param(
+        "--encrypt",
+        flag=True,
+        help="Encrypt what the guest writes to the first disk, but not the image beneath.",
+    ),
+    Param(
+        "--volume",
+        name="volumes",
+        metavar="VOLUME",
+        multiple=True,
+        complete=halves.complete_volumes,
+        help="Volume as a further disk (repeatable): pyvirt volume --help.",
+    ),
+    secret_options.SECRET_FILE,
     Param(
         "--cdrom",
         metavar="FILE",
@@ -151,7 +165,9 @@ def command(
     user: str | None,
     ssh_keys: Sequence[Path],
     user_data: Path | None,
+    secret_file: str | None,
     *,
+    encrypt: bool,
     no_seed: bool,
     **options: Any,
 ) -> None:
@@ -172,11 +188,28 @@ def command(
     if asked or (boots_image and not no_seed):
         login, text = login_options.chosen(user, ssh_keys, user_data)
         options |= {"login": login, "user_data": text}
-    domain = Domains(Paths()).create(_with_key(DomainRequest(append=joined(append), **options)))
+    request = DomainRequest(append=joined(append), **options)
+    if encrypt:
+        request = _encrypted(request, secret_file)
+    elif secret_file is not None:
+        raise UserError("--secret-file is for an encrypted disk", "add --encrypt", "invalid")
+    domain = Domains(Paths()).create(_with_key(request))
     warn_unbootable(domain, say)
     cards = ", ".join(f"MAC {nic.mac} on {nic.network}" for nic in domain.nics)
     macs = [nic.mac for nic in domain.nics]
     frame.print_done(f"domain {domain.name} is defined: {cards}", domain=domain.name, macs=macs)
+
+
+def _encrypted(request: DomainRequest, secret_file: str | None) -> DomainRequest:
+    """The request with the new passphrase of its disk."""
+    import msgspec  # noqa: PLC0415  start-up time
+
+    from leasewatch.pyvirt.domains.plan import plan  # noqa: PLC0415  start-up time
+
+    request = msgspec.structs.replace(request, secret=b"-")
+    plan(Paths(), request)  # before anybody types a passphrase
+    secret = secret_options.given(secret_file, f"the disk of {request.name}", new=True)
+    return msgspec.structs.replace(request, secret=secret)
 
 
 def _with_key(request: DomainRequest) -> DomainRequest:

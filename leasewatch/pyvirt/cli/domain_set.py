@@ -53,6 +53,8 @@ KEYS: Final = {
     "address": Key(_address, "IPV4", "Fixed address, on the network that has it.", is_list=True),
     "disk": Key(_disk, "FILE", "A disk more or less; -= deletes it.", is_list=True, replaces=False),
     "size": Key(values.disk_size, "SIZE", "Enlarge the first disk, e.g. 40G."),
+    "volume": Key(str, "VOLUME", "Volumes, while it is stopped.", is_list=True),
+    "secret-file": Key(_file, "FILE", "Passphrase of its disks; empty: ask."),
     "accel": Key(keys.one_of("auto", "kvm", "tcg"), "auto|kvm|tcg", "As for create."),
     "machine": Key(_machine, "TYPE", "QEMU's machine type; q35: its newest."),
     "cdrom": Key(_file, "FILE", "ISO image that starts if no disk does; empty: none."),

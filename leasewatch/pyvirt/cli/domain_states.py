@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.cli import halves
+from leasewatch.pyvirt.cli import halves, secret_options
 from leasewatch.pyvirt.cli.halves import say
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from leasewatch.pyvirt.domains.pauses import DomainPauses
+    from leasewatch.pyvirt.domains.secrets import Secrets
 
 _NAMES, _ALL = halves.names("domain"), halves.every("Act on all running domains.")
 _TIMEOUT = Param(
@@ -47,22 +50,58 @@ def stop(names: Sequence[str], *, every: bool, timeout: int | None, force: bool)
     return 1 if stopped(_chosen(names, every=every), timeout, force=force) else 0
 
 
-@commands.command(_NAMES, _ALL, _TIMEOUT, _FORCE, check=halves.names_or_all, needs_root=True)
-def restart(names: Sequence[str], *, every: bool, timeout: int | None, force: bool) -> int:
+@commands.command(
+    _NAMES,
+    _ALL,
+    _TIMEOUT,
+    _FORCE,
+    secret_options.SECRET_FILES,
+    check=halves.names_or_all,
+    needs_root=True,
+)
+def restart(
+    names: Sequence[str],
+    secret_files: Sequence[str],
+    *,
+    every: bool,
+    timeout: int | None,
+    force: bool,
+) -> int:
     """Stop domains, and start each as soon as it has ended.
 
-    What `set` or `edit` has changed takes effect. A domain that does not run is started.
+    What `set` or `edit` has changed takes effect. A domain that does not run is started. It asks
+    for the passphrases of encrypted disks before it stops anything, as `start` does.
     """
     from leasewatch.pyvirt.domains.domains import Domains  # noqa: PLC0415  start-up time
 
     domains = Domains(Paths())
 
+    secrets, failed = _secrets(_chosen(names, every=every), secret_files)
+
     def start(name: str) -> str:
-        domains.start(name, say)
+        domains.start(name, say, lambda _: secrets[name])
         return "is restarted"
 
     timeout = 0 if force and timeout is None else timeout
-    return 1 if stopped(_chosen(names, every=every), timeout, start, force=force) else 0
+    return 1 if stopped([*secrets], timeout, start, force=force) or failed else 0
+
+
+def _secrets(names: Sequence[str], files: Sequence[str]) -> tuple[dict[str, Secrets], bool]:
+    """The passphrases of each domain, and whether one of them failed, which is reported."""
+    from leasewatch.pyvirt.domains.known import KnownDomains  # noqa: PLC0415  start-up time
+
+    known, given = KnownDomains(Paths()), secret_options.Given(files)
+    found: dict[str, Secrets] = {}
+    for name in dict.fromkeys(names):
+        domain = None
+        with contextlib.suppress(UserError):  # its start reports that
+            domain = known.get(name)
+        try:
+            asks = domain is not None and domain.may_be_encrypted
+            found[name] = secret_options.of_domain(domain, given) if domain and asks else {}
+        except UserError as error:
+            frame.print_error("pyvirt", error)
+    return found, len(found) < len({*names})
 
 
 @commands.command(_NAMES, _ALL, check=halves.names_or_all, needs_root=True)

@@ -68,6 +68,13 @@ def complete_images(_obj: object, _given: object) -> list[str]:
     return [name for image in KnownImages(Paths()).known() for name in image.names]
 
 
+def complete_volumes(_obj: object, _given: object) -> list[str]:
+    """Shell completion: the names of volumes."""
+    from leasewatch.pyvirt.volumes.volumes import Volumes  # noqa: PLC0415  start-up time
+
+    return Volumes(Paths()).names()
+
+
 def one_name(kind: str) -> Param:
     """The argument of a command on one network or domain."""
     return Param("name", required=True, complete=complete(kind))

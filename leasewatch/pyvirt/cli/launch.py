@@ -6,7 +6,14 @@ import contextlib
 import os
 
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.cli import domain_create, halves, login_options, values, waiting
+from leasewatch.pyvirt.cli import (
+    domain_create,
+    halves,
+    login_options,
+    secret_options,
+    values,
+    waiting,
+)
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame
 from nss_pyvirt.terminal.commands import Param
@@ -19,12 +26,14 @@ if TYPE_CHECKING:
     from leasewatch.pyvirt.defined.domain import DomainDefinition
     from leasewatch.pyvirt.domains.domains import Domains
     from leasewatch.pyvirt.domains.plan import DomainRequest
+    from leasewatch.pyvirt.domains.secrets import Secrets
     from leasewatch.pyvirt.images.known import Image
 
 _NETWORK: Final = "default"
 _IMAGE: Final = "debian-12"
 _MEMORY: Final = 1024  # MiB
 _DISK: Final = 10 << 30  # bytes
+_FIRST: Final = "disk.qcow2"
 _OF_CREATE: Final = {param.name: param for param in domain_create.command.params}
 
 
@@ -61,6 +70,7 @@ _OF_CREATE: Final = {param.name: param for param in domain_create.command.params
         kind=values.disk_size,
         help="Size of the disk, e.g. 20G.  [default: 10G, or the image's]",
     ),
+    *(_OF_CREATE[name] for name in ("encrypt", "secret_file")),
     *login_options.PARAMS,
     *(_OF_CREATE[name] for name in ("kernel", "initrd", "append", "accel")),
     waiting.timeout("How long to wait until the guest's ssh answers."),
@@ -71,28 +81,31 @@ _OF_CREATE: Final = {param.name: param for param in domain_create.command.params
         "sudo pyvirt launch web2 --image ./web.qcow2 --user-data setup.sh",
     ),
 )
-def command(name: str, network: str, timeout: int, **options: Any) -> None:
+def command(name: str, network: str, timeout: int, secret_file: str | None, **options: Any) -> None:
     """Make a virtual machine, start it, and wait until you can log in.
 
     Makes and starts the network, downloads the image, creates your user in the guest with your
     public keys and sudo, and starts the domain, also when the host boots. If you have no key, it
     makes ~/.ssh/id_ed25519. If any step fails or is interrupted, the same command continues from
-    there.
+    there. With --encrypt it asks for a new passphrase, and the domain does not start at boot.
     """
     from leasewatch.pyvirt.domains.domains import Domains  # noqa: PLC0415  start-up time
 
     domains = Domains(Paths())
+    if secret_file is not None and not options["encrypt"]:
+        raise UserError("--secret-file is for an encrypted disk", "add --encrypt", "invalid")
+    secrets = _secrets(domains, name, secret_file, encrypt=options["encrypt"])
     with StatusLine("pyvirt") as line:
         try:
             if name in domains.names():
                 _check_same(domains.get(name), options)
             else:
-                _create(domains, _request(name, network, options), line)
+                _create(domains, _request(name, network, options, secrets.get(_FIRST)), line)
             domain = domains.get(name)
             for used in sorted({nic.network for nic in domain.nics}):
                 _start_network(used, line)
             line(f"starting {name}")
-            domains.start(name, line.note)
+            domains.start(name, line.note, lambda _: secrets)
             address = waiting.wait(name, "ssh", timeout, line)
         except KeyboardInterrupt:
             if name in domains.names():
@@ -109,6 +122,19 @@ def command(name: str, network: str, timeout: int, **options: Any) -> None:
     )
 
 
+def _secrets(domains: Domains, name: str, secret_file: str | None, *, encrypt: bool) -> Secrets:
+    """The passphrases that the start needs: asked for before a status line is there."""
+    if name not in domains.names():
+        if not encrypt:
+            return {}
+        return {_FIRST: secret_options.given(secret_file, f"the disk of {name}", new=True)}
+    domain = domains.get(name)
+    if not domain.may_be_encrypted or domains.is_running(name):
+        return {}
+    given = secret_options.Given([secret_file] if secret_file else [])
+    return secret_options.of_domain(domain, given)
+
+
 def _check_same(domain: DomainDefinition, options: dict[str, Any]) -> None:
     """UserError if the domain is there and differs from what is asked for."""
     wanted = {key: options[key] for key in ("memory", "cpus") if options[key] is not None}
@@ -119,13 +145,17 @@ def _check_same(domain: DomainDefinition, options: dict[str, Any]) -> None:
         differs.append("image")
     if user and (domain.login is None or domain.login.user != user):
         differs.append("user")
+    if options["encrypt"] and not any(disk.encrypted for disk in domain.disks):
+        differs.append("encryption")
     if differs:
         what = f"domain {domain.name} exists already, with another {' and '.join(differs)}"
         hint = f"start it as it is: sudo pyvirt launch {domain.name}"
         raise UserError(what, hint, "exists")
 
 
-def _request(name: str, network: str, options: dict[str, Any]) -> DomainRequest:
+def _request(
+    name: str, network: str, options: dict[str, Any], secret: bytes | None
+) -> DomainRequest:
     from leasewatch.pyvirt.domains.plan import DomainRequest  # noqa: PLC0415  start-up time
 
     login, text = login_options.chosen(options["user"], options["ssh_keys"], options["user_data"])
@@ -143,7 +173,8 @@ def _request(name: str, network: str, options: dict[str, Any]) -> DomainRequest:
         initrd=options["initrd"],
         append=domain_create.joined(options["append"]),
         accel=options["accel"],
-        autostart=True,
+        autostart=secret is None,
+        secret=secret,
         login=login,
         user_data=text,
     )

@@ -15,6 +15,11 @@ _OF_DOMAINS = (
 _ALIASES = {
     **dict.fromkeys(("vm", "vms", "machine", "instance", "domains"), "domain"),
     **dict.fromkeys(("net", "networks"), "network"),
+    **dict.fromkeys(("volumes", "vol"), "volume"),
+    "vol-list": "volume list",
+    "vol-info": "volume show",
+    "vol-create-as": "volume create",
+    "vol-delete": "volume delete",
     **dict.fromkeys(("images", "img", "template"), "image"),
     **{word: f"domain {word}" for word in _OF_DOMAINS},
     **dict.fromkeys(("shell", "exec"), "ssh"),
@@ -45,6 +50,7 @@ command = _Halves(
     members={
         "network": "leasewatch.pyvirt.cli.network",
         "domain": "leasewatch.pyvirt.cli.domain",
+        "volume": "leasewatch.pyvirt.cli.volume",
         "image": "leasewatch.pyvirt.cli.image",
         "launch": "leasewatch.pyvirt.cli.launch",
         "ssh": "leasewatch.pyvirt.cli.ssh",

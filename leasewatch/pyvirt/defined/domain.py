@@ -49,6 +49,8 @@ class DiskDefinition(
     """The path or the name that the owner gave the image."""
     size: Annotated[int, msgspec.Meta(ge=1)]
     """Bytes that the guest sees."""
+    encrypted: bool = False
+    """Whether the overlay is LUKS; the image beneath it never is."""
 
 
 class DomainDefinition(
@@ -69,6 +71,10 @@ class DomainDefinition(
     """QEMU's machine type, e.g. pc-q35-7.2, which an upgrade does not change; empty: the newest."""
     disks: tuple[DiskDefinition, ...] = ()
     """The first one is what the firmware starts from."""
+    volumes: tuple[str, ...] = ()
+    """Further disks, behind `disks`: volumes, each by its name."""
+    secret_file: str | None = None
+    """The path of a file with the passphrase of all its disks, for a start that asks nobody."""
     disk: str | None = None
     """The path of the image, from a version that owned none: `disks` takes its place at a start."""
     cdrom: str | None = None
@@ -87,6 +93,11 @@ class DomainDefinition(
     """Which machine it is, for QEMU and cloud-init; one made again has another."""
     login: Login | None = None
     """None: the guest gets no seed."""
+
+    @property
+    def may_be_encrypted(self) -> bool:
+        """Whether a start may need passphrases; only a volume's file says whether it does."""
+        return bool(self.volumes) or any(disk.encrypted for disk in self.disks)
 
     def checked(self) -> DomainDefinition:
         """The same; UserError where its parts do not fit together. `plan` checks new names."""
@@ -114,8 +125,16 @@ class DomainDefinition(
             raise _fault("two disks have the same file", "give every disk its own")
         if len(self.aliases) > MAX_ALIASES:
             raise _fault(f"there are more than {MAX_ALIASES} aliases", "omit some")
+        self._check_volumes()
         self._check_login()
         return self
+
+    def _check_volumes(self) -> None:
+        if len(self.volumes) > len({*self.volumes}):
+            raise _fault("a volume is given twice", "name each once")
+        if self.secret_file is not None and not self.secret_file.startswith("/"):
+            what = f"secret file {self.secret_file} is not an absolute path"
+            raise _fault(what, "start it with /")
 
     def _check_login(self) -> None:
         if self.uuid and not re.fullmatch(_UUID, self.uuid):

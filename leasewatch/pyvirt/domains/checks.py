@@ -39,6 +39,11 @@ def check(
     holds already is not checked again: a name may have become the host's since.
     """
     check_place(paths, new, others, old)
+    for name in new.volumes:
+        if old is None or name not in old.volumes:
+            from leasewatch.pyvirt.volumes.volumes import Volumes  # noqa: PLC0415  start-up time
+
+            Volumes(paths).check_free(name, others)
     for key, what in _FILES.items():
         path = getattr(new, key)
         if path is not None and path != getattr(old, key, None):

@@ -19,11 +19,12 @@ from leasewatch.pyvirt.images.known import KnownImages
 from nss_pyvirt.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from leasewatch.pyvirt.domains.plan import DomainRequest
     from leasewatch.pyvirt.images.known import Image
     from leasewatch.pyvirt.images.store import Images
+    from leasewatch.pyvirt.volumes.secrets import Secret
 
 _EMPTY = "an empty disk"
 _LONG = 86400.0  # seconds to copy a whole disk
@@ -57,7 +58,15 @@ def take_images(
             what = f"{spelt(size)} is smaller than {source} ({spelt(image.size)})"
             raise UserError(what, "omit --size, or enlarge it", "invalid")
         name = f"disk{index or ''}.qcow2"
-        disks.append(DiskDefinition(file=name, sha256=image.sha256, source=source, size=size))
+        disks.append(
+            DiskDefinition(
+                file=name,
+                sha256=image.sha256,
+                source=source,
+                size=size,
+                encrypted=index == 0 and request.secret is not None,
+            )
+        )
     return tuple(disks)
 
 
@@ -75,22 +84,38 @@ def _empty(images: Images, size: int) -> Iterator[Image]:
             yield image
 
 
-def make_overlays(paths: Paths, domain: DomainDefinition) -> None:
+def make_overlays(paths: Paths, domain: DomainDefinition, secret: bytes | None = None) -> None:
     """Make the overlays of all disks of a domain, whose folder exists."""
     for disk in domain.disks:
-        make_overlay(paths, domain.name, disk)
+        make_overlay(paths, domain.name, disk, secret if disk.encrypted else None)
 
 
-def make_overlay(paths: Paths, name: str, disk: DiskDefinition) -> None:
-    """Make the overlay of one disk of the domain `name`, whose folder exists."""
+def make_overlay(
+    paths: Paths, name: str, disk: DiskDefinition, secret: bytes | None = None
+) -> None:
+    """Make the overlay of one disk of the domain `name`, whose folder exists.
+
+    `secret` is what opens an encrypted one.
+    """
     overlay = DomainFiles(paths, name).data / disk.file
     image = KnownImages(paths).file(disk.sha256)
+    if secret is not None:
+        from leasewatch.pyvirt.volumes import luks  # noqa: PLC0415  start-up time
+
+        luks.create(overlay, disk.size, secret, base=image)
+        return
     argv = qemu_img.overlay_command(image.path, image.format, overlay, disk.size)
     qemu_img.run(argv, f"cannot make {overlay}")
 
 
-def drives(paths: Paths, domain: DomainDefinition) -> list[Drive]:
-    """Disks in order, then seed, CD and firmware; UserError where a file is gone."""
+def drives(
+    paths: Paths, domain: DomainDefinition, secrets: Mapping[str, Secret] | None = None
+) -> list[Drive]:
+    """Disks in order, volumes, then seed, CD and firmware; UserError where a file is gone.
+
+    `secrets` are those of `domains.secrets`.
+    """
+    secrets = secrets or {}
     images, files = KnownImages(paths), DomainFiles(paths, domain.name)
     found = []
     for disk in domain.disks:
@@ -100,7 +125,13 @@ def drives(paths: Paths, domain: DomainDefinition) -> list[Drive]:
             raise UserError(what, "put that file back", "not-found")
         image = images.file(disk.sha256)
         layers = Layer(overlay, "qcow2", writable=True), Layer(image.path, image.format)
-        found.append(Drive(layers))
+        found.append(Drive(layers, secret=secrets.get(disk.file, b"")))
+    for name in domain.volumes:
+        from leasewatch.pyvirt.volumes.volumes import Volumes  # noqa: PLC0415  start-up time
+
+        volume = Volumes(paths).get(name)
+        layer = Layer(volume.file, "qcow2", writable=True)
+        found.append(Drive((layer,), secret=secrets.get(name, b""), serial=name))
     if domain.login is not None:
         found.append(Drive((Layer(files.seed, "raw"),)))
     if domain.cdrom is not None:

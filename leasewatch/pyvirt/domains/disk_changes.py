@@ -72,12 +72,18 @@ def enlarged(domain: DomainDefinition, size: int) -> DomainDefinition:
 
 def check(old: DomainDefinition, new: DomainDefinition, *, running: bool) -> None:
     """UserError for a disk that shrinks or gets another image, or that a guest is using."""
+    if running and old.volumes != new.volumes:
+        what = f"domain {old.name} is running: volumes are added and removed while it is stopped"
+        raise UserError(what, f"sudo pyvirt domain stop {old.name}", "running")
     kept = {disk.file: disk for disk in new.disks}
     for disk in old.disks:
         now = kept.get(disk.file)
         if now is not None and now.sha256 != disk.sha256:
             hint = f"sudo pyvirt domain set {old.name} disk-={disk.file} disk+=FILE"
             raise UserError(f"{disk.file} has another image", hint, "invalid")
+        if now is not None and now.encrypted != disk.encrypted:
+            what = f"{disk.file} cannot be encrypted afterwards, nor decrypted"
+            raise UserError(what, "put the key encrypted back as it was", "invalid")
         if now is not None and now.size < disk.size:
             what = f"{spelt(now.size)} is smaller than {disk.file} ({spelt(disk.size)})"
             raise UserError(what, "a disk never shrinks", "invalid")

@@ -27,6 +27,7 @@ from nss_pyvirt.errors import UserError
 if TYPE_CHECKING:
     from leasewatch.pyvirt.domains.incoming import Incoming
     from leasewatch.pyvirt.domains.plan import DomainRequest
+    from leasewatch.pyvirt.domains.secrets import Secrets
 
 _READY = 30.0  # seconds for `domain run` to say READY=1
 _PUBLISHED = 1.0  # seconds for the service to publish the name
@@ -72,13 +73,19 @@ class Domains(KnownDomains):
                 raise UserError(f"cannot define domain {domain.name}: {error}") from error
         return domain
 
-    def start(self, name: str, say: Say) -> bool:
+    def start(
+        self, name: str, say: Say, secrets: Callable[[DomainDefinition], Secrets] | None = None
+    ) -> bool:
         """Return once QMP answers and the name is published; False: it was running already.
 
-        One that was paused goes on.
+        One that was paused goes on. `secrets` collects those of a domain that may be encrypted and
+        does not run; None: its `secret_file` has them.
         """
         domain = self.get(name)
         files = self._files(name)
+        given: Secrets = {}
+        if secrets is not None and domain.may_be_encrypted and not self.is_running(name):
+            given = secrets(domain)  # before the lock: somebody may have to type them
         with locks.exclusive(files.commands, _PATIENCE):
             _await_run_state(files)
             fresh = not self.is_running(name)
@@ -91,7 +98,7 @@ class Domains(KnownDomains):
                 files.log.unlink(missing_ok=True)
                 files.incoming.unlink(missing_ok=True)  # a killed command's
                 try:
-                    self._start_parent(domain, files, say)
+                    self._start_parent(domain, files, say, given)
                 except UserError:  # a `start` that was killed may have started the other one
                     fresh = not self.is_running(name)
                     if fresh:
@@ -104,15 +111,26 @@ class Domains(KnownDomains):
             say(f"the name {name} is not published: is the service running? ({start_command()})")
         return fresh
 
-    def _start_parent(self, domain: DomainDefinition, files: DomainFiles, say: Say) -> None:
-        said = process.start_detached(
-            ["domain", "run", domain.name],
-            lambda: self.run(domain.name, process.say),
-            unit=f"pyvirt-domain@{domain.name}.service",
-            log=files.log,
-            timeout=_READY,
-            meanwhile=lambda: lookup(self._paths.text("snapshot"), domain.name),
-        )
+    def _start_parent(
+        self, domain: DomainDefinition, files: DomainFiles, say: Say, secrets: Secrets
+    ) -> None:
+        timeout = _READY
+        if domain.may_be_encrypted:
+            from leasewatch.pyvirt.domains import secrets as handed  # noqa: PLC0415  start-up time
+
+            timeout += handed.PATIENCE * len(handed.needed(self._paths, domain))
+            handed.put(files, secrets)
+        try:
+            said = process.start_detached(
+                ["domain", "run", domain.name],
+                lambda: self.run(domain.name, process.say),
+                unit=f"pyvirt-domain@{domain.name}.service",
+                log=files.log,
+                timeout=timeout,
+                meanwhile=lambda: lookup(self._paths.text("snapshot"), domain.name),
+            )
+        finally:
+            files.secrets.unlink(missing_ok=True)
         for sentence in said:
             say(sentence.removeprefix("pyvirt: "))
 
@@ -139,17 +157,20 @@ class Domains(KnownDomains):
         domain = self._adopt_image(self.get(name))
         domain_run.run(self._paths, domain, self.choose_accel(domain.accel, say), say)
 
-    def receive(self, name: str, incoming: Incoming, say: Say) -> None:
+    def receive(
+        self, name: str, incoming: Incoming, say: Say, secrets: Secrets | None = None
+    ) -> None:
         """Start the parent of an arriving guest; return once its QEMU waits for it.
 
-        The caller holds `files.commands`, moves the guest, and lets it run (`cont`).
+        The caller holds `files.commands`, moves the guest, and lets it run (`cont`). `secrets` are
+        those of its encrypted disks.
         """
         from leasewatch.pyvirt.domains.incoming import write  # noqa: PLC0415  start-up time
 
         files = self._files(name)
         write(files, incoming)
         try:
-            self._start_parent(incoming.definition or self.get(name), files, say)
+            self._start_parent(incoming.definition or self.get(name), files, say, secrets or {})
         finally:
             files.incoming.unlink(missing_ok=True)
 
@@ -256,7 +277,7 @@ class Domains(KnownDomains):
             if domain.disks:
                 from leasewatch.pyvirt.domains.disk import make_overlays  # noqa: PLC0415  likewise
 
-                make_overlays(self._paths, domain)
+                make_overlays(self._paths, domain, request.secret)
             if domain.login is not None:
                 from leasewatch.pyvirt.login import seed  # noqa: PLC0415  start-up time
 

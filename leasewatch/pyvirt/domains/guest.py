@@ -27,6 +27,7 @@ from nss_pyvirt import programs
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.users import QEMU_USER
 
+_UNLOCK = 20.0  # seconds more for each encrypted disk, whose key slots it tries first
 _QUIT = 5.0  # seconds for QEMU to flush its disks and go
 
 
@@ -59,6 +60,7 @@ def run(
         grace = given.domain.stop_timeout
         why = given.incoming.why if given.incoming is not None else ""
         supervisor = Supervisor(guest, monitor, signals, files.data, grace, report, renew, why)
+        supervisor.wait_longer(_UNLOCK * sum(bool(one.secret) for one in given.devices.drives))
         try:
             prepare()
             supervisor.follow()

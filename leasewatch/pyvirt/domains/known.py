@@ -111,6 +111,8 @@ class KnownDomains:
             "reserved": [nic.address for nic in domain.nics if nic.address],
             "addresses": [],
             "user": domain.login.user if domain.login else None,
+            "volumes": list(domain.volumes),
+            "encrypted": any(disk.encrypted for disk in domain.disks),
             "disks": [disk.source for disk in domain.disks] or list(filter(None, [domain.disk])),
         }
         return {key: special.get(key, getattr(domain, key, None)) for key in KEYS}

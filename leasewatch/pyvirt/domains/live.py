@@ -23,7 +23,7 @@ from nss_pyvirt import pidfds
 from nss_pyvirt.errors import UserError
 
 _PATIENCE = 5.0  # seconds for the parent to write its run state
-_LIVE = {"name", "aliases", "nics", "mac_filtering", "autostart", "stop_timeout"}
+_LIVE = {"name", "aliases", "nics", "mac_filtering", "autostart", "stop_timeout", "secret_file"}
 """Keys of a definition that take effect at once; `nics` in part."""
 
 

@@ -1,4 +1,4 @@
-"""The lists of a definition by the words of `domain set`: alias, network, address.
+"""The lists of a definition by the words of `domain set`: alias, network, address, volume.
 
 Cards that stay keep their MAC and address. Reads the definitions that tell what is free.
 """
@@ -17,13 +17,15 @@ from leasewatch.pyvirt.defined.network import Network
 from leasewatch.pyvirt.domains.plan import new_mac
 from nss_pyvirt.errors import UserError
 
-KEYS = ("alias", "network", "address")
+KEYS = ("alias", "network", "address", "volume")
 
 
 def present(domain: DomainDefinition, key: str) -> tuple[str, ...]:
     """The values that a domain has of a key."""
     if key == "alias":
         return domain.aliases
+    if key == "volume":
+        return domain.volumes
     if key == "network":
         return tuple(dict.fromkeys(nic.network for nic in domain.nics))
     return tuple(nic.address for nic in domain.nics if nic.address)
@@ -35,6 +37,8 @@ def replaced(
     """The domain with exactly these values of a key; UserError for an address of no network."""
     if key == "alias":
         return msgspec.structs.replace(domain, aliases=tuple(values))
+    if key == "volume":
+        return msgspec.structs.replace(domain, volumes=tuple(values))
     if key == "network":
         return _on_networks(paths, domain, values)
     addresses = [parse_address(value) for value in values]

@@ -47,6 +47,9 @@ class DomainRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What the definition calls it; empty: as `image` does."""
     disks: Sequence[Path] = ()
     """Files that the disks, or the further ones, start from."""
+    secret: bytes | None = None
+    """The passphrase of the first disk; None: it is not encrypted."""
+    volumes: Sequence[str] = ()
     size: int | None = None
     """Bytes of the first disk; None: its image's. With a CD alone the disk is empty."""
     cdrom: Path | None = None
@@ -82,6 +85,9 @@ def plan(
     if request.size is not None and not (request.image or request.disks or request.cdrom):
         hint = "add --disk FILE, --image NAME or --cdrom FILE"
         raise UserError("--size is the size of a disk", hint, "invalid")
+    if request.secret and not (request.image or request.disks or request.size):
+        hint = "add --disk FILE, --image NAME, or --cdrom FILE with --size SIZE"
+        raise UserError("--encrypt encrypts a disk", hint, "invalid")
     others = store.readable(paths.domain_definitions, DomainDefinition)
     # Without this kernel option `pyvirt domain console` would show nothing.
     append = "console=ttyS0 quiet" if request.kernel else ""
@@ -94,6 +100,7 @@ def plan(
         accel=request.accel,
         machine=request.machine,
         disks=_expected(request) if disks is None else disks,
+        volumes=tuple(request.volumes),
         cdrom=_absolute(request.cdrom),
         firmware="bios" if request.firmware == "auto" else request.firmware,
         kernel=_absolute(request.kernel),

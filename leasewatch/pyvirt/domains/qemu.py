@@ -32,6 +32,8 @@ _BOOT = ("kernel", "initrd")
 """Keys of a definition that are options of QEMU."""
 
 
+_SECRET = "secret"  # noqa: S105  # what QEMU calls it
+
 _DEVICES = {"disk": "virtio-blk-pci", "cdrom": "ide-cd", "pflash": ""}
 _BALLOON = "guest-stats-polling-interval=5,free-page-reporting=on"
 _EXTRAS = (
@@ -59,6 +61,10 @@ class Drive(NamedTuple):
 
     layers: tuple[Layer, ...]
     kind: Literal["disk", "cdrom", "pflash"] = "disk"
+    secret: bytes = b""
+    """The passphrase of the first layer; empty: it is not encrypted."""
+    serial: str = ""
+    """By which the guest finds it: /dev/disk/by-id/virtio-SERIAL."""
 
 
 class Devices(NamedTuple):
@@ -121,8 +127,7 @@ def command(
         argv += ["-device", f"virtio-net-pci,netdev=net{index},mac={nic.mac},romfile="]
     argv += [*_drives(devices.drives, descriptors), *_EXTRAS]
     for name in sandbox_files(domain, devices):
-        option = [f"-{name}", f"/{name}"]
-        argv += option if name in _BOOT else ["-smbios", f"type=11,path=/{name}"]
+        argv += _file_option(name)
     if domain.append:
         argv += ["-append", domain.append]
     return argv
@@ -132,8 +137,23 @@ def sandbox_files(domain: DomainDefinition, devices: Devices) -> dict[str, Path 
     """Files that QEMU can only open by a path: name in the sandbox -> the file, or its content."""
     given = ((name, getattr(domain, name)) for name in _BOOT)
     found: dict[str, Path | bytes] = {name: Path(path) for name, path in given if path is not None}
-    secret = enumerate(devices.credentials)
-    return found | {f"credential{index}": text.encode() for index, text in secret}
+    given_by = enumerate(devices.credentials)
+    found |= {f"credential{index}": text.encode() for index, text in given_by}
+    return found | {_secret(index): d.secret for index, d in enumerate(devices.drives) if d.secret}
+
+
+def _file_option(name: str) -> list[str]:
+    """The option that reads one of the `sandbox_files`."""
+    if name in _BOOT:
+        return [f"-{name}", f"/{name}"]
+    if name.startswith(_SECRET):
+        return ["-object", f"secret,id={name},format=raw,file=/{name}"]
+    return ["-smbios", f"type=11,path=/{name}"]
+
+
+def _secret(drive: int) -> str:
+    """What QEMU calls the passphrase of the drive with this number."""
+    return f"{_SECRET}{drive}"
 
 
 def _chips(drives: Sequence[Drive]) -> str:
@@ -147,19 +167,20 @@ def _drives(drives: Sequence[Drive], descriptors: Descriptors) -> list[str]:
     argv, numbers = [], dict.fromkeys(_DEVICES, 0)
     ordered = any(drive.kind == "cdrom" for drive in drives)
     disks = sum(drive.kind == "disk" for drive in drives)
-    for drive, fds in zip(drives, descriptors.drives, strict=True):
+    for index, (drive, fds) in enumerate(zip(drives, descriptors.drives, strict=True)):
         number = numbers[drive.kind]
         numbers[drive.kind] += 1
         name = f"{drive.kind}{number}"
-        argv += _drive(name, drive, fds)
+        argv += _drive(name, drive, fds, _secret(index))
         if device := _DEVICES[drive.kind]:
             place = number if drive.kind == "disk" else disks + number
             boots = f",bootindex={place}" if ordered else ""
-            argv += ["-device", f"{device},drive={name}{boots}"]
+            serial = f",serial={drive.serial}" if drive.serial else ""
+            argv += ["-device", f"{device},drive={name}{serial}{boots}"]
     return argv
 
 
-def _drive(name: str, drive: Drive, fds: Sequence[int]) -> list[str]:
+def _drive(name: str, drive: Drive, fds: Sequence[int], secret: str) -> list[str]:
     """Block nodes over open files, the lowest first; the highest is called `name`."""
     argv, below = [], None
     for depth, (layer, fd) in reversed(list(enumerate(zip(drive.layers, fds, strict=True)))):
@@ -170,6 +191,8 @@ def _drive(name: str, drive: Drive, fds: Sequence[int]) -> list[str]:
         made: dict[str, object] = {"driver": layer.format, "node-name": node, "file": file}
         if layer.format == "qcow2":
             made["backing"] = below  # null: ignore the one that the image names
+        if drive.secret and not depth:
+            made["encrypt"] = {"format": "luks", "key-secret": secret}
         argv += ["-blockdev", msgspec.json.encode(made | common).decode()]
         below = node
     return argv

@@ -12,6 +12,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -37,6 +38,9 @@ from leasewatch.pyvirt.login import seed
 from leasewatch.pyvirt.process import Say
 from nss_pyvirt import replacing
 from nss_pyvirt.errors import UserError
+
+if TYPE_CHECKING:
+    from leasewatch.pyvirt.domains.secrets import Secrets
 
 _PATIENCE = 20.0  # seconds that another command on a network may take
 _FIRST_LEASE: Mapping[Chosen, int] = {"kvm": 120, "tcg": 300}
@@ -72,7 +76,7 @@ def run(
         seed.refresh(files, domain)
         probe.look(paths).check_machine(domain.machine, domain.name)
         credentials = seed.credentials(files, domain)
-        drives = disk.drives(paths, domain)
+        drives = disk.drives(paths, domain, _secrets(paths, domain))
         with _started_networks(paths, domain) as networks:
             opened = ours.enter_context(contextlib.ExitStack())
             taps, nics = _open_taps(opened, domain, networks)
@@ -120,6 +124,15 @@ def _first_state(
     if incoming is None:
         return state
     return msgspec.structs.replace(state, pending_until=0, state=ARRIVING, why=incoming.why)
+
+
+def _secrets(paths: Paths, domain: DomainDefinition) -> Secrets:
+    """The passphrases of its encrypted disks."""
+    if not domain.may_be_encrypted:
+        return {}
+    from leasewatch.pyvirt.domains import secrets  # noqa: PLC0415  start-up time
+
+    return secrets.take(paths, domain)
 
 
 def _write(files: DomainFiles, state: DomainState) -> None:

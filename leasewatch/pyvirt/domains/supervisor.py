@@ -64,6 +64,7 @@ class Supervisor:
         self._said = self._reported.status
         self.is_ready = False
         """Whether QEMU has answered."""
+        self._patience = ANSWER
         self._answers_by = time.monotonic() + ANSWER
         self._ends_by: float | None = None
         """When it is ended that has been asked to shut down."""
@@ -77,6 +78,11 @@ class Supervisor:
     def end(self) -> str:
         """Why it has ended; empty: QEMU has not said."""
         return self.cut or self._reported.end
+
+    def wait_longer(self, seconds: float) -> None:
+        """Give QEMU so much more time to answer for the first time."""
+        self._patience += seconds
+        self._answers_by += seconds
 
     def follow(self) -> None:
         """Let the guest run; READY=1 once it does. UserError if QEMU does not answer."""
@@ -163,7 +169,7 @@ class Supervisor:
         """A QEMU that ends prints the reason, a moment after it has closed its monitor."""
         self._guest.wait(time.monotonic() + 1)
         if not self._guest.has_ended:
-            raise UserError(f"QEMU has not answered within {ANSWER:g} s", code="timeout")
+            raise UserError(f"QEMU has not answered within {self._patience:g} s", code="timeout")
 
     def _go_on(self) -> bool:
         """Let a guest whose disk was full go on if there is room; False: there is none."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -29,6 +32,7 @@ class Info(msgspec.Struct, frozen=True):
     backing: str | None = msgspec.field(name="backing-filename", default=None)
     base: str | None = msgspec.field(name="full-backing-filename", default=None)
     """The path at which its backing file is opened."""
+    encrypted: bool = False
     specific: dict[str, object] = msgspec.field(name="format-specific", default_factory=dict)
 
     @property
@@ -81,16 +85,42 @@ def is_whole(image: Path) -> bool:
     return programs.run(argv, package=_PACKAGE, timeout=_PATIENCE).returncode in {0, 3}
 
 
-def run(argv: list[str], failed: str, timeout: float | None = None) -> str:
-    """What qemu-img prints; UserError that begins with `failed` where it fails."""
+def run(
+    argv: list[str],
+    failed: str,
+    timeout: float | None = None,
+    secrets: Mapping[str, bytes] | None = None,
+) -> str:
+    """What qemu-img prints; UserError that begins with `failed` where it fails.
+
+    It reads each of the `secrets`, which `argv` names by its key, from a pipe.
+    """
     try:
-        done = programs.run(argv, package=_PACKAGE, timeout=timeout or _PATIENCE)
+        with contextlib.ExitStack() as given:
+            pipes = {key: _pipe(given, content) for key, content in (secrets or {}).items()}
+            argv = [*argv[:2], *_secret_options(pipes), *argv[2:]]
+            patience = timeout or _PATIENCE
+            done = programs.run(argv, package=_PACKAGE, timeout=patience, kept=pipes.values())
     except UserError as error:
         raise UserError(f"{failed}: {error.what}", error.hint, error.code) from None
     if done.returncode:
         how = f"signal {-done.returncode}" if done.returncode < 0 else f"exit {done.returncode}"
         raise UserError(f"{failed}: {complaint(done.stderr) or f'{argv[0]} ended by {how}'}")
     return done.stdout
+
+
+def _pipe(given: contextlib.ExitStack, content: bytes) -> int:
+    """The end of a pipe from which `content` can be read."""
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    given.callback(os.close, reading)
+    with os.fdopen(writing, "wb") as pipe:
+        pipe.write(content)
+    return reading
+
+
+def _secret_options(pipes: Mapping[str, int]) -> list[str]:
+    found = (f"secret,id={key},format=raw,file=/dev/fd/{fd}" for key, fd in pipes.items())
+    return [word for text in found for word in ("--object", text)]
 
 
 def complaint(printed: str) -> str:

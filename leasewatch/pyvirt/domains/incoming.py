@@ -27,6 +27,8 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     """Of the run state, e.g. "it comes from kvm1"."""
     postcopy: bool = False
     """Whether QEMU must be able to fetch memory while the guest runs."""
+    asks: bool = False
+    """Whether the guest asks for a lease here: once it runs, lookups of its name wait for that."""
 
 
 def write(files: DomainFiles, incoming: Incoming) -> None:

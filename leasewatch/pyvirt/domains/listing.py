@@ -54,20 +54,13 @@ class Listing(KeptRows):
         except OSError:
             return []
         running = {file[:-5] for file in files if file.endswith(".json") and file[0] != "."}
-        return [name for name in running.difference(super().names()) if self._arriving(name)]
-
-    def _arriving(self, name: str) -> dict[str, Any] | None:
-        """The run state of a domain that comes from another host; None: it is none."""
-        state = self.state(name)
-        if state is None or state.get("state") != "arriving":
-            return None
-        return state if alive.is_alive(state["pid"], state.get("born", 0)) else None
+        return [each for each in running.difference(super().names()) if _arrives(self.state(each))]
 
     def describe(self, name: str) -> Row:
         """The row of `list` and `show`; raises UserError."""
-        state = self._arriving(name)
-        row = self.row(name) if state is None else _row(state)
-        state = state or self.state(name)
+        state = self.state(name)
+        undefined = state and _arrives(state) and name not in super().names()
+        row = _row(state) if state and undefined else self.row(name)
         if state is None or not isinstance(state.get("pid"), int):
             ended = light_json.read(f"{self._paths.text('domain_ends')}/{name}.json") or {}
         elif alive.is_alive(state["pid"], state.get("born", 0)):
@@ -100,6 +93,15 @@ class Listing(KeptRows):
 
             self._heavy = KnownDomains(self._paths)
         return self._heavy
+
+
+def _arrives(state: dict[str, Any] | None) -> bool:
+    """Whether its guest still runs on the host that it comes from."""
+    return (
+        state is not None
+        and state.get("state") == "arriving"
+        and alive.is_alive(state["pid"], state.get("born", 0))
+    )
 
 
 def _row(state: dict[str, Any]) -> Row:

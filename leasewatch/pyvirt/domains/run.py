@@ -46,6 +46,9 @@ _PATIENCE = 20.0  # seconds that another command on a network may take
 _FIRST_LEASE: Mapping[Chosen, int] = {"kvm": 120, "tcg": 300}
 """Seconds for a guest's first lease, in which lookups of its name wait: emulation boots slowly."""
 
+ASKS = 60
+"""The same for a guest that has arrived from another host and has to ask for a new one."""
+
 
 def run(
     paths: Paths,
@@ -99,7 +102,8 @@ def run(
 
         arrival: list[Callable[[], None]] = []
         devices = qemu.Devices(drives, tuple(taps), credentials)
-        record = partial(_record, files, state, arrival)
+        wait = ASKS if incoming is not None and incoming.asks else 0
+        record = partial(_record, files, state, arrival, wait)
         renew = partial(_renew, files, state, domain, say)
         given = guest.Given(domain, accel, devices, incoming)
         ends.append(guest.run(files, given, signals, record, renew, prepare))
@@ -140,10 +144,19 @@ def _write(files: DomainFiles, state: DomainState) -> None:
 
 
 def _record(
-    files: DomainFiles, first: DomainState, arrival: list[Callable[[], None]], now: Status
+    files: DomainFiles,
+    first: DomainState,
+    arrival: list[Callable[[], None]],
+    wait: int,
+    now: Status,
 ) -> None:
-    """Write a new status into the run state; the first one of a guest that arrives ends that."""
+    """Write a new status into the run state; the first one of a guest that arrives ends that.
+
+    Lookups of the name of a guest that has arrived wait up to `wait` seconds for its lease.
+    """
     known = domain_state(files) or first
+    if arrival and wait:
+        known = msgspec.structs.replace(known, pending_until=int(time.time()) + wait)
     changed = msgspec.structs.replace(known, state=now.state, why=now.why, since=time.time())
     with contextlib.suppress(OSError):  # no room in /run: the guest goes on all the same
         _write(files, changed)

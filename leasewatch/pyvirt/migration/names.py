@@ -23,13 +23,14 @@ from leasewatch.pyvirt.defined.domain import DomainDefinition, NicDefinition
 from leasewatch.pyvirt.defined.network import Network, bridge_of
 from leasewatch.pyvirt.domains import checks
 from leasewatch.pyvirt.domains.qmp_session import QmpSession
+from leasewatch.pyvirt.domains.run import ASKS
 from leasewatch.pyvirt.files import DomainFiles, started_network
 from leasewatch.pyvirt.login import known_hosts
 from leasewatch.pyvirt.networks import hosts_entries
 from leasewatch.reach import addresses as reach
 from nss_pyvirt.errors import UserError
 
-PATIENCE: Final = 60.0
+PATIENCE: Final = float(ASKS)
 """Seconds that the source keeps the name while the destination has no address for it."""
 LINK_DOWN: Final = 2.0
 """Seconds; Linux reports a change of the link up to a second late."""

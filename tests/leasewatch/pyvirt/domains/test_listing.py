@@ -148,6 +148,9 @@ def test_a_domain_that_arrives_is_listed_without_a_definition(paths: Paths) -> N
     assert tuple(row) == (*KEYS, *(key for key in row if key not in KEYS))
     assert (row["state"], row["why"], row["networks"]) == ("arriving", "from host1", ["lab"])
     assert (row["addresses"], row["memory"]) == ([], None)
+    running(paths, state=ARRIVING, why="from a file")
+    row = Listing(paths).describe("web1")
+    assert (row["state"], row["memory"]) == ("arriving", 64)
 
 
 @pytest.mark.parametrize("act", ["get", "require"])

@@ -46,6 +46,10 @@ class Paths:
     """One NAME.toml per domain."""
     image_catalogue = _Below("etc/pyvirt/images.toml")
     """The owner's names of images that can be downloaded."""
+    tls = _Below("etc/pyvirt/tls")
+    """The certificates of `domain migrate --tls`, by QEMU's file names."""
+    qemu_tls = _Below("etc/pki/qemu")
+    """Those that libvirt uses, where there are none in `tls`."""
     leases = _Below("var/lib/pyvirt/leases")
     """Lease files of dnsmasq, NAME.leases per network."""
     domain_data = _Below("var/lib/pyvirt/domains")

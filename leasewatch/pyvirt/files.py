@@ -59,7 +59,13 @@ class DomainFiles:
         """A `DomainState` as JSON, from before QEMU starts until its leases are released."""
         self.ended = paths.domain_ends / f"{name}.json"
         """A `DomainEnd` as JSON, once it has run."""
-        self.run = paths.domain_runs / name
+        self._name_run_files()
+        self.commands = paths.locks / f"domain-{name}"
+        """Locked by a command that acts on this domain."""
+        self._name_data()
+
+    def _name_run_files(self) -> None:
+        self.run = self.paths.domain_runs / self.name
         """The folder of the sockets and logs of the present or last run."""
         self.lock = self.run / "lock"
         """Locked by the `pyvirt domain run` process."""
@@ -74,6 +80,12 @@ class DomainFiles:
         """QEMU's QMP socket for a command that moves or saves the guest: it needs events."""
         self.incoming = self.run / "incoming.json"
         """For the parent of a guest that arrives (`domains.incoming`); it removes this."""
+        self.driver = self.run / "driver.lock"
+        """Locked by the process that moves the guest to another host."""
+        self.handed_over = self.run / "handed-over"
+        """The name of the host that may let the guest run now: it never goes on here by itself."""
+        self.receiver = self.run / "receiver.lock"
+        """Locked by the process that receives the guest from another host."""
         self.console = self.run / "console"
         """The guest's first serial port, a socket."""
         self.console_lock = self.run / "console.lock"
@@ -82,9 +94,9 @@ class DomainFiles:
         """The passphrases of a domain that starts, root's, until its parent has read them."""
         self.console_log = self.run / "console.log"
         """The end of what the guest has written to its first serial port."""
-        self.commands = paths.locks / f"domain-{name}"
-        """Locked by a command that acts on this domain."""
-        self.data = paths.domain_data / name
+
+    def _name_data(self) -> None:
+        self.data = self.paths.domain_data / self.name
         """The folder of the domain's own disks and secrets."""
         self.overlay = self.data / "disk.qcow2"
         """What the domain has changed on its first disk."""

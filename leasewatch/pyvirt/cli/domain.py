@@ -26,7 +26,8 @@ _WIDE = {"networks": 60, "macs": 110, "autostart": 120}
 """The least width of a terminal that shows these."""
 _ORDER = (
     *("create", "list", "show", "start", "stop", "restart", "pause", "resume", "console", "ssh"),
-    *("stats", "set", "edit", "rename", "autostart", "delete"),
+    *("stats", "set", "edit", "rename", "migrate", "autostart"),
+    "delete",
 )
 """Of the commands in help."""
 _EXPECTED = ("the guest shut down", "it was forced off")
@@ -50,6 +51,8 @@ command = commands.Group(
         "create": "leasewatch.pyvirt.cli.domain_create",
         "set": "leasewatch.pyvirt.cli.domain_set",
         "rename": "leasewatch.pyvirt.cli.domain_rename",
+        "migrate": "leasewatch.pyvirt.cli.domain_migrate",
+        "receive": "leasewatch.pyvirt.cli.domain_migrate:receive",
         "edit": "leasewatch.pyvirt.cli.edit:domain",
         "autostart": "leasewatch.pyvirt.cli.autostart:domain",
         "stop": "leasewatch.pyvirt.cli.domain_states:stop",

@@ -23,6 +23,8 @@ class Report(msgspec.Struct):
 
     event: str = ""
     data: dict[str, Any] = {}
+    timestamp: dict[str, int] = {}
+    """When it happened, by QEMU's clock: `seconds` and `microseconds`."""
     command: str = msgspec.field(name="id", default="")
     """The name of the command that this answers: the command itself if `ask` sent it."""
     value: Any = msgspec.field(name="return", default=None)

@@ -87,6 +87,8 @@ class Reported:
                 "prelaunch": ON_REQUEST,
                 "io-error": ON_REQUEST if self._is_held else self._fault or "a disk failed",
                 "suspended": ASLEEP,
+                "finish-migrate": "it moves to another host",
+                "postmigrate": "it has moved to another host",
                 "internal-error": "QEMU or KVM cannot go on",
             }
             self.status = Status("paused", why.get(state, f"QEMU is in the state {state}"))

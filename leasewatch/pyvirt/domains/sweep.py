@@ -36,13 +36,14 @@ def sweep(files: DomainFiles, why: str, close_taps: Callable[[], None] = lambda:
     state = domain_state(files)
     if state is None:
         return
+    is_elsewhere = files.handed_over.exists()  # and goes on there with its leases
     macs = {nic.mac for nic in state.nics}
     hosts_entries.reduce(files.paths, files.name)
     networks = {nic.network for nic in state.nics}
     for network in networks:
         running = network_state(NetworkFiles(files.paths, network))
         if running is not None:
-            if running.lease_file:
+            if running.lease_file and not is_elsewhere:
                 dhcp_release.release(running, _leases(running, macs))
             kernel.forget_macs(running.bridge, macs)
     for socket in (files.qmp, files.migration_qmp, files.console):

@@ -1,0 +1,161 @@
+"""`pyvirt domain migrate`, and the agent that it runs on the other host."""
+
+from __future__ import annotations
+
+import os
+
+from leasewatch.paths import Paths
+from leasewatch.pyvirt.cli import halves
+from nss_pyvirt.errors import UserError
+from nss_pyvirt.terminal import commands, frame
+from nss_pyvirt.terminal.commands import Param
+from nss_pyvirt.terminal.status_line import StatusLine
+
+TYPE_CHECKING = False  # the import of typing takes 4 ms
+if TYPE_CHECKING:
+    from typing import Any
+
+_METHODS = ("zlib", "zstd", "xbzrle")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    """OLD=NEW."""
+    old, found, new = text.partition("=")
+    if not (found and old and new):
+        raise ValueError("write it as OLD=NEW: the network's name here, and there")
+    return old, new
+
+
+@commands.command(
+    halves.one_name("domain"),
+    Param("host", required=True, metavar="HOST"),
+    Param(
+        "--postcopy",
+        flag=True,
+        help="Let the guest run there first; its memory follows. It always comes to an end.",
+    ),
+    Param(
+        "--postcopy-after-precopy",
+        flag=True,
+        help="Likewise, once all of the memory was sent one time.",
+    ),
+    Param("--compressed", flag=True, help="Compress memory: xbzrle, or zstd with --parallel."),
+    Param(
+        "--comp-methods",
+        kind=_METHODS,
+        metavar="METHOD",
+        help="Compress by zlib, zstd (both with --parallel) or xbzrle.",
+    ),
+    Param(
+        "--comp-level",
+        kind=commands.whole_number(1, 20),
+        metavar="NUMBER",
+        help="How much zlib (1-9) or zstd (1-20) compresses.",
+    ),
+    Param("--parallel", flag=True, help="Send memory over several connections."),
+    Param(
+        "--parallel-connections",
+        kind=commands.whole_number(1, 255),
+        metavar="NUMBER",
+        help="How many.  [default: 2]",
+    ),
+    Param(
+        "--auto-converge",
+        flag=True,
+        help="Slow down a guest that changes memory faster than it is sent.",
+    ),
+    Param("--tls", flag=True, help="Have QEMU encrypt; for --address. ssh encrypts anyway."),
+    Param(
+        "--tls-hostname", metavar="NAME", help="The name in HOST's certificate.  [default: HOST]"
+    ),
+    Param(
+        "--address",
+        metavar="ADDRESS",
+        help="Send memory and disks to ADDRESS[:PORT] instead of through ssh.",
+    ),
+    Param(
+        "--network",
+        name="networks",
+        kind=_pair,
+        multiple=True,
+        metavar="OLD=NEW",
+        help="The network OLD is called NEW there (repeatable).",
+    ),
+    Param(
+        "--bandwidth",
+        kind=commands.whole_number(1, 1 << 20),
+        metavar="MIB",
+        help="Send no more than this, in MiB/s.",
+    ),
+    Param(
+        "--timeout",
+        kind=commands.seconds,
+        metavar="TIME",
+        help="Then begin post-copy if it is asked for; else stop the guest until all is sent.",
+    ),
+    needs_root=True,
+    epilog=frame.examples(
+        "sudo pyvirt domain migrate web1 kvm2",
+        "sudo pyvirt domain migrate web1 root@10.0.0.2 --postcopy-after-precopy",
+        "sudo pyvirt domain migrate db1 kvm2 --parallel --comp-methods zstd",
+    ),
+)
+def command(name: str, host: str, **options: Any) -> None:
+    """Move a running domain to another host.
+
+    Root's ssh must reach HOST, where pyvirt is installed and the same networks are started. Disks
+    are copied unless both hosts share them. The name follows. If anything fails, the guest goes on
+    here.
+    """
+    from leasewatch.pyvirt.migration.source import Source  # noqa: PLC0415  start-up time
+
+    wanted = _wanted(host, options)
+    with StatusLine("pyvirt") as line:
+        moved = Source(Paths()).migrate(name, wanted, line)
+    downtime = round(moved.downtime * 1000)
+    seconds = round(moved.total, 1)
+    if moved.problem:
+        frame.print_warning(
+            "pyvirt",
+            UserError(f"the name {name} is not published on {host}: {moved.problem}"),
+        )
+    frame.print_done(
+        f"{name} runs on {host}; it was moved in {seconds:g} s and stood still for {downtime} ms",
+        domain=name,
+        host=host,
+        seconds=seconds,
+        downtime=downtime,
+    )
+
+
+def _wanted(host: str, options: dict[str, Any]) -> Any:
+    from leasewatch.pyvirt.migration.modes import Options  # noqa: PLC0415  start-up time
+    from leasewatch.pyvirt.migration.source import Wanted  # noqa: PLC0415  start-up time
+
+    chosen = Options(
+        postcopy=options["postcopy"],
+        postcopy_after_precopy=options["postcopy_after_precopy"],
+        compressed=options["compressed"],
+        comp_methods=tuple(filter(None, [options["comp_methods"]])),
+        comp_level=options["comp_level"],
+        parallel=options["parallel"],
+        parallel_connections=options["parallel_connections"],
+        auto_converge=options["auto_converge"],
+        tls=options["tls"],
+        tls_hostname=options["tls_hostname"] or "",
+        timeout=options["timeout"],
+        bandwidth=options["bandwidth"],
+    )
+    return Wanted(host, chosen, dict(options["networks"]), options["address"] or "")
+
+
+@commands.command(halves.one_name("domain"), hidden=True, needs_root=True)
+def receive(name: str) -> None:
+    """Receive a domain that another host sends: `domain migrate` runs this there by ssh."""
+    from leasewatch.pyvirt.migration import destination  # noqa: PLC0415  start-up time
+
+    def write(line: bytes) -> None:
+        while line:
+            line = line[os.write(1, line) :]
+
+    destination.serve(Paths(), name, 0, write)

@@ -1,0 +1,297 @@
+"""The agent on the destination: it makes ready for a guest, and lets it run.
+
+The source starts it by ssh (`pyvirt domain receive NAME`). It holds the domain's lock for the whole
+migration. If the source goes away before the guest was handed over, nothing of it is left here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from leasewatch.files import holders, locks
+from leasewatch.model import ARRIVING
+from leasewatch.paths import Paths
+from leasewatch.pyvirt import process
+from leasewatch.pyvirt.defined.domain import DomainDefinition
+from leasewatch.pyvirt.domains.domains import Domains
+from leasewatch.pyvirt.domains.incoming import Incoming
+from leasewatch.pyvirt.domains.qemu_process import MIGRATION, migration_folder
+from leasewatch.pyvirt.domains.qmp_session import QmpSession
+from leasewatch.pyvirt.files import domain_state
+from leasewatch.pyvirt.migration import disks, mirror, names, protocol, side
+from leasewatch.pyvirt.migration.doors import Door, DoorRequest, Doors
+from leasewatch.pyvirt.migration.protocol import (
+    MAIN,
+    NBD,
+    Ask,
+    Condition,
+    Done,
+    Failed,
+    Finish,
+    Message,
+    Offer,
+    Prepare,
+    Publish,
+    Published,
+    Request,
+    Settle,
+    Welcome,
+)
+from nss_pyvirt import pidfds
+from nss_pyvirt.errors import UserError
+
+_PATIENCE: Final = 5.0  # seconds that another command on the domain may take
+_ANSWER: Final = 20.0  # seconds for QEMU to answer
+_ARRIVES: Final = 30.0  # seconds from the source's word to the guest's arrival
+_DEFINED: Final = 20.0  # seconds for the parent to write the definition
+_ENDS: Final = 10.0  # seconds for the parent to end
+_RUNS: Final = ("postcopy-active", "postcopy-paused", "postcopy-recover", "completed")
+"""States of an incoming migration in which the guest may run here."""
+
+
+def serve(paths: Paths, name: str, source: int, write: Callable[[bytes], object]) -> None:
+    """Answer requests that come from the descriptor `source`, until that ends.
+
+    UserError if another command works on the domain.
+    """
+    receiver = Receiver(paths, name)
+    files = receiver.files
+    holders.stop(files.receiver, 0)  # that of a source whose connection was cut
+    with locks.exclusive(files.commands, _PATIENCE), contextlib.closing(receiver):
+        held = locks.ProcessLock(files.receiver)
+        held.acquire()
+        files.run.chmod(0o700)
+        try:
+            _answer(receiver, source, write)
+        finally:
+            held.release()
+
+
+def _answer(receiver: Receiver, source: int, write: Callable[[bytes], object]) -> None:
+    poll = select.poll()
+    poll.register(source, select.POLLIN)
+    received = b""
+    while True:
+        if receiver.session is not None:
+            poll.register(receiver.session, select.POLLIN)
+        ready = {fd for fd, _ in poll.poll()}
+        if receiver.session is not None:
+            poll.unregister(receiver.session)
+            receiver.hear()
+        if source not in ready:
+            continue
+        more = os.read(source, 1 << 16)
+        if not more:
+            return
+        received += more
+        while b"\n" in received:
+            line, _, received = received.partition(b"\n")
+            write(protocol.encode(_answered(receiver, line)))
+            receiver.hear()
+
+
+def _answered(receiver: Receiver, line: bytes) -> Message | Door:
+    try:
+        return receiver.answer(protocol.decode_request(line))
+    except UserError as error:
+        return Failed(what=error.what, hint=error.hint, code=error.code)
+    except OSError as error:
+        return Failed(what=f"the destination failed: {error}")
+
+
+class Receiver(Domains):
+    """One domain that is to come. Close it in the end."""
+
+    def __init__(self, paths: Paths, name: str) -> None:
+        super().__init__(paths)
+        self.files = self._files(name)
+        self.session: QmpSession | None = None
+        """A connection to the QEMU that waits for the guest."""
+        self._held = contextlib.ExitStack()
+        owner = int(os.environ.get("SUDO_UID", "0"))  # sshd runs as that user
+        self._doors = self._held.enter_context(contextlib.closing(Doors(paths, owner)))
+        self._definition: DomainDefinition | None = None
+        self._offer = disks.DisksOffer()
+        self._mirrored = False
+        self._is_started = self._runs = False
+
+    def answer(self, request: Request) -> Message | Door:
+        """Do what is asked; UserError where that cannot be done."""
+        match request:
+            case Offer():
+                return self._welcome(request)
+            case Prepare():
+                self._prepare(request)
+            case Finish():
+                names.announce(self._paths, request.cards)
+                self._finish()
+            case Settle():
+                self._settle()
+            case Publish():
+                return self._publish(request)
+            case DoorRequest():
+                return self._doors.open(request, migration_folder(self.files))
+            case Ask():
+                return self._condition()
+        return Done()
+
+    def hear(self) -> None:
+        """Let a guest run whose source cannot go on any more (post-copy)."""
+        session = self.session
+        try:
+            while session is not None and (event := session.next_event(time.monotonic())):
+                if event.event == "MIGRATION" and event.data.get("status") == "postcopy-active":
+                    self._let_run()
+        except UserError:  # QEMU has ended
+            self.session = None
+
+    def close(self) -> None:
+        """Remove what was made unless the guest runs here."""
+        if self._is_started and not self._runs:
+            with contextlib.suppress(UserError):
+                self._runs = self._must_stay()
+        if self.session is not None:
+            self.session.close()
+        if self._is_started and not self._runs:
+            self._end_parent()
+        if self._definition is not None and not self._runs:
+            disks.discard(self._paths, self._definition)
+        self._held.close()
+        if self.files.name not in self.names() and domain_state(self.files) is None:
+            import shutil  # noqa: PLC0415  start-up time
+
+            shutil.rmtree(self.files.run, ignore_errors=True)
+            self.files.ended.unlink(missing_ok=True)
+
+    def _welcome(self, offer: Offer) -> Welcome:
+        definition, cards = names.check(self._paths, offer.definition, offer.cards, offer.networks)
+        self._offer = offer.disks
+        answer = disks.answer(self._held, self._paths, definition, offer.disks)
+        accel = self.choose_accel("auto", lambda _: None)
+        host = os.uname().nodename
+        self._definition = definition
+        here = side.look(self._paths, host, accel)
+        return Welcome(side=here, definition=definition, cards=cards, disks=answer)
+
+    def _prepare(self, request: Prepare) -> None:
+        definition = self._definition
+        if definition is None:
+            raise UserError("nothing was offered before", code="usage")
+        if request.mirrored or request.content.files:
+            disks.make(self._held, self._paths, definition, request.content)
+        self._is_started = True
+        incoming = Incoming(
+            definition=definition,
+            accel=request.accel,
+            why="its guest comes from another host",
+            postcopy="postcopy-ram" in request.capabilities,
+        )
+        self.receive(definition.name, incoming, lambda _: None)
+        migration_folder(self.files)
+        session = self.session = QmpSession(self.files.migration_qmp, _ANSWER)
+        set_up(session, request.capabilities, request.parameters)
+        self._mirrored = request.mirrored
+        if self._mirrored:
+            mirror.export(session, socket=f"/{MIGRATION}/{NBD}")
+        session.ask("migrate-incoming", {"uri": uri(MAIN)})
+
+    def _finish(self) -> None:
+        """Let the guest run once it has come."""
+        session = self._connected()
+        deadline = time.monotonic() + _ARRIVES
+        while not self._has_come():
+            session.next_event(time.monotonic() + 0.02)
+            if time.monotonic() > deadline:
+                raise UserError("the guest has not arrived", code="timeout")
+        self._let_run()
+
+    def _has_come(self) -> bool:
+        """Whether the guest can run here; UserError if it never can."""
+        state = self._connected().ask("query-migrate").get("status", "none")
+        if state == "failed":
+            raise UserError("QEMU could not take the guest")
+        return state in _RUNS
+
+    def _must_stay(self) -> bool:
+        """Whether the guest runs here, or has nowhere else to go."""
+        state = domain_state(self.files)
+        if state is not None and state.state != ARRIVING:
+            return True
+        moved = self._connected().ask("query-migrate").get("status", "none")
+        if moved.startswith("postcopy"):
+            self._let_run()
+        return self._runs or (moved == "completed" and self._definition is None)
+
+    def _let_run(self) -> None:
+        if self._runs:
+            return
+        session = self._connected()
+        if self._mirrored:
+            mirror.close(session)
+        session.ask("cont")
+        self._runs = True
+
+    def _settle(self) -> None:
+        """Wait until its parent has made it a domain of this host."""
+        definition = self.get_known()
+        deadline = time.monotonic() + _DEFINED
+        while not self.files.definition.exists() or not self.is_running(definition.name):
+            if time.monotonic() > deadline:
+                raise UserError(f"domain {definition.name} is not defined here", code="timeout")
+            time.sleep(0.01)
+        disks.keep(self._paths, definition)
+        disks.name_images(self._paths, self._offer)
+
+    def get_known(self) -> DomainDefinition:
+        """The definition that was offered, or that is here already."""
+        return self._definition or self.get(self.files.name)
+
+    def _publish(self, request: Publish) -> Published:
+        name = self.files.name
+        names.bounce(self._connected(), request.cards)
+        deadline = time.monotonic() + names.PATIENCE
+        return Published(problem=names.await_name(self._paths, name, deadline))
+
+    def _condition(self) -> Condition:
+        if not self.is_running(self.files.name):
+            return Condition()
+        session = self._connected()
+        status: dict[str, Any] = session.ask("query-status")
+        moved: dict[str, Any] = session.ask("query-migrate")
+        return Condition(guest=status["status"], migration=moved.get("status", ""))
+
+    def _connected(self) -> QmpSession:
+        """The connection to QEMU, which an earlier agent may have started."""
+        if self.session is None:
+            if not self.files.migration_qmp.exists():
+                raise UserError(f"domain {self.files.name} has not come", code="not-running")
+            self.session = QmpSession(self.files.migration_qmp, _ANSWER)
+            self._is_started = True
+        return self.session
+
+    def _end_parent(self) -> None:
+        with process.holder(self.files.lock) as pidfd:
+            if pidfd is not None:
+                pidfds.send(pidfd, signal.SIGQUIT)
+                if not pidfds.wait(pidfd, _ENDS):
+                    pidfds.end(pidfd, 0)
+        self._sweep(self.files)
+
+
+def uri(name: str) -> str:
+    """A socket as QEMU sees it."""
+    return f"unix:/{MIGRATION}/{name}"
+
+
+def set_up(session: QmpSession, capabilities: tuple[str, ...], parameters: dict[str, Any]) -> None:
+    """Have QEMU migrate in this way; UserError with its words where it cannot."""
+    listed = [{"capability": each, "state": True} for each in capabilities]
+    session.ask("migrate-set-capabilities", {"capabilities": listed})
+    if parameters:
+        session.ask("migrate-set-parameters", parameters)

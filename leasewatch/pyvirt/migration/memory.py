@@ -1,0 +1,150 @@
+"""On the source: QEMU sends the guest's memory and devices. It knows no host and no files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
+
+from leasewatch.pyvirt.domains.monitor import Report
+from leasewatch.pyvirt.domains.qmp_session import QmpSession, RefusedError
+from leasewatch.pyvirt.migration.modes import Modes
+from nss_pyvirt.errors import UserError
+
+_LOOK: Final = 0.2  # seconds between two looks at how far it is
+_ENDS: Final = 20.0  # seconds for QEMU to cancel
+_FAILED: Final = ("failed", "cancelled", "none")
+"""States of `query-migrate` after which the guest goes on here."""
+
+
+class HandOver(Protocol):
+    """Writes down whether only the destination may let the guest run."""
+
+    def __call__(self, *, really: bool = True) -> None:
+        """It is so now; or no longer."""
+
+
+class Memory:
+    """One migration over `session`. `progress` gets the answers to `query-migrate`."""
+
+    def __init__(
+        self,
+        session: QmpSession,
+        modes: Modes,
+        progress: Callable[[Mapping[str, Any]], None],
+        hand_over: HandOver,
+    ) -> None:
+        self._session, self._modes, self._progress = session, modes, progress
+        self._hand_over = hand_over
+        self._begun = time.monotonic()
+        self._stopped = 0.0
+        self._switched = False
+
+    def move(self, uri: str, finish_disks: Callable[[], None] | None) -> float:
+        """Send the guest until it is handed over; returns when it stopped, Unix seconds.
+
+        `finish_disks` is called while the guest stands still. UserError if that fails: then the
+        guest goes on here. KeyboardInterrupt cancels in order.
+        """
+        try:
+            self._session.ask("migrate", {"uri": uri})
+            self._follow(finish_disks)
+        except BaseException:
+            self._take_back()
+            raise
+        return self._stopped or time.time()
+
+    def complete(self) -> None:
+        """After post-copy has begun: wait until all of the memory is there."""
+        while (state := self._look()) != "completed":
+            if state in {"postcopy-paused", "failed"}:
+                what = "the link was lost while the guest's memory was still here"
+                raise UserError(what, "mend it, then repeat the command with --resume")
+            self._wait()
+
+    def _follow(self, finish_disks: Callable[[], None] | None) -> None:
+        state = ""
+        while True:
+            event = self._wait()
+            state = str(event.data["status"]) if event is not None else self._look()
+            if state == "pre-switchover" and finish_disks is not None:
+                finish_disks()
+                finish_disks = None
+                self._session.ask("migrate-continue", {"state": "pre-switchover"})
+            elif state == "postcopy-active":
+                return
+            elif state == "completed":
+                self._hand_over()
+                return
+            elif state in _FAILED:
+                raise self._failure()
+            elif not self._switched:
+                self._switch(event)
+
+    def _wait(self) -> Report | None:
+        """The next change of the migration's state; None: it is time for a look."""
+        deadline = time.monotonic() + _LOOK
+        while (event := self._session.next_event(deadline)) is not None:
+            if event.event == "STOP" and event.timestamp:
+                stamp = event.timestamp
+                self._stopped = stamp["seconds"] + stamp["microseconds"] / 1e6
+            if event.event == "MIGRATION":
+                return event
+            if event.event == "MIGRATION_PASS" and event.data.get("pass", 0) > 1:
+                self._passed()
+        return None
+
+    def _look(self) -> str:
+        answer = self._session.ask("query-migrate")
+        self._progress(answer)
+        return str(answer.get("status", "none"))
+
+    def _passed(self) -> None:
+        """All of the memory was sent once."""
+        if self._modes.switch == "after-precopy" and not self._switched:
+            self._start_postcopy()
+
+    def _switch(self, event: Report | None) -> None:
+        """Act when it is time: begin post-copy, or let the guest stand still."""
+        late = self._modes.timeout is not None and (
+            time.monotonic() - self._begun > self._modes.timeout
+        )
+        at_once = self._modes.switch == "at-once" and event is None
+        if at_once or (late and self._modes.switch):
+            self._start_postcopy()
+        elif late:
+            self._switched = True
+            # The guest stands still until all of its memory is sent.
+            self._session.ask("stop")
+
+    def _start_postcopy(self) -> None:
+        """The guest goes on there, and its memory follows. There is no way back from that."""
+        self._switched = True
+        self._hand_over()
+        try:
+            self._session.ask("migrate-start-postcopy")
+        except RefusedError:  # it has just completed
+            return
+
+    def _failure(self) -> UserError:
+        answer = self._session.ask("query-migrate")
+        why = answer.get("error-desc", "")
+        what = f"the guest was not moved{why and f': {why}'}"
+        return UserError(what, "it goes on here; try again")
+
+    def _take_back(self) -> None:
+        """Cancel, and have the guest go on here, unless it has gone over."""
+        deadline = time.monotonic() + _ENDS
+        state = self._state()
+        if state.startswith("postcopy"):
+            return
+        if state not in (*_FAILED, "completed"):
+            self._session.ask("migrate_cancel")
+        while self._state() not in (*_FAILED, "completed") and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if self._state() in _FAILED:
+            self._hand_over(really=False)
+            self._session.ask("cont")
+
+    def _state(self) -> str:
+        return str(self._session.ask("query-migrate").get("status", "none"))

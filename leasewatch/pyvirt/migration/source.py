@@ -1,0 +1,260 @@
+"""The driver on the source: it moves a running guest to another host.
+
+The guest goes on here whatever fails, until it is handed over: then only the other host may let it
+run. That is written down first, so that a killed driver changes nothing about it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
+
+import msgspec
+
+from leasewatch.files import holders, locks
+from leasewatch.paths import Paths
+from leasewatch.pyvirt.defined.domain import DomainDefinition
+from leasewatch.pyvirt.domains import probe
+from leasewatch.pyvirt.domains.domains import Domains
+from leasewatch.pyvirt.domains.qemu import Chosen
+from leasewatch.pyvirt.domains.qemu_process import MIGRATION, migration_folder
+from leasewatch.pyvirt.domains.qmp_session import QmpSession
+from leasewatch.pyvirt.files import DomainFiles, domain_state
+from leasewatch.pyvirt.migration import channel, disks, images, mirror, modes, names, side
+from leasewatch.pyvirt.migration.destination import set_up
+from leasewatch.pyvirt.migration.doors import Door
+from leasewatch.pyvirt.migration.memory import Memory
+from leasewatch.pyvirt.migration.modes import Modes, Options
+from leasewatch.pyvirt.migration.progress import Progress
+from leasewatch.pyvirt.migration.protocol import (
+    MAIN,
+    NBD,
+    Agent,
+    Done,
+    Finish,
+    LostError,
+    Offer,
+    Prepare,
+    Publish,
+    Published,
+    Settle,
+    Welcome,
+)
+from leasewatch.pyvirt.migration.remote import Remote
+from nss_pyvirt.errors import UserError
+from nss_pyvirt.terminal.status_line import StatusLine
+
+_PATIENCE: Final = 5.0  # seconds that another command on the domain may take
+_ANSWER: Final = 20.0  # seconds for QEMU to answer
+_PREPARES: Final = 120.0  # seconds for the destination to make disks and start QEMU
+_FINISHES: Final = 40.0  # seconds for the destination to let the guest run
+_ENDS: Final = 20.0  # seconds for the source's parent to end
+
+
+class Wanted(NamedTuple):
+    """What the owner asked for."""
+
+    host: str
+    options: Options
+    networks: Mapping[str, str]
+    """Those that have another name there."""
+    address: str = ""
+    """For TCP; empty: ssh."""
+
+
+class Moved(NamedTuple):
+    """How it went. Seconds."""
+
+    downtime: float
+    """From the guest's stop to the destination's word that it runs."""
+    total: float
+    problem: str
+    """Why its name is not published there; empty: it is."""
+
+
+class Source(Domains):
+    """All domains below one root."""
+
+    def migrate(self, name: str, wanted: Wanted, line: StatusLine) -> Moved:
+        """Move a running domain; UserError if its guest stays, and says so if it does not run."""
+        begun = time.monotonic()
+        files = self._files(name)
+        with contextlib.ExitStack() as held:
+            held.enter_context(locks.exclusive(files.commands, _PATIENCE))
+            domain = self._running(name)
+            driver = locks.ProcessLock(files.driver)
+            driver.acquire()
+            held.callback(driver.release)
+            line(f"connecting to {wanted.host}")
+            remote = Remote(wanted.host, paths=self._paths)
+            remote.open()
+            held.callback(remote.close)
+            move = _Move(held, self._paths, domain, wanted, remote)
+            move.prepare(self.choose_accel(domain.accel, line.note), line)
+            downtime = move.run(Progress(line, name, wanted.host))
+            line(f"{name} runs on {wanted.host}")
+            problem = move.settle()
+            move.end_here()
+            self._remove(files, domain, shared=move.shared)
+            return Moved(downtime, time.monotonic() - begun, problem)
+
+    def _running(self, name: str) -> DomainDefinition:
+        """The definition of a domain whose guest runs, with the machine type that it has."""
+        domain = self.get(name)
+        self.check_running(name)
+        state = domain_state(self._files(name))
+        if state is None or state.state != "running":
+            why = f"is {state.state} ({state.why})" if state else "has just ended"
+            hint = f"let it go on first: sudo pyvirt domain resume {name}"
+            raise UserError(f"domain {name} {why}", hint, "not-running")
+        machine = domain.machine or probe.look(self._paths).machine
+        return msgspec.structs.replace(domain, machine=machine)
+
+    def _remove(self, files: DomainFiles, domain: DomainDefinition, *, shared: bool) -> None:
+        """Remove all of a domain that runs elsewhere; UserError if its parent does not end."""
+        holders.stop(files.lock, _ENDS)
+        files.definition.unlink(missing_ok=True)
+        names.retire(files)
+        disks.remove(self._paths, domain, shared=shared)
+        files.ended.unlink(missing_ok=True)
+        shutil.rmtree(files.run, ignore_errors=True)
+
+
+class _Move:
+    """One migration. All that must end with it is in `held`."""
+
+    def __init__(
+        self,
+        held: contextlib.ExitStack,
+        paths: Paths,
+        domain: DomainDefinition,
+        wanted: Wanted,
+        remote: Remote,
+    ) -> None:
+        self._held, self._paths, self._domain, self._wanted = held, paths, domain, wanted
+        self._remote = remote
+        self._files = DomainFiles(paths, domain.name)
+        pipes = remote.start(["domain", "receive", domain.name])
+        self._agent = Agent(pipes, lambda: remote.failure(pipes))
+        self._cards: tuple[names.Card, ...] = ()
+        self._mirror: mirror.Mirror | None = None
+        self._modes = Modes((), {}, {})
+        self.shared = True
+
+    def prepare(self, accel: Chosen, line: StatusLine) -> None:
+        """Have both hosts agree, and the destination make all that the guest needs."""
+        host = self._wanted.host
+        line(f"asking {host}")
+        here = side.look(self._paths, "this host", accel)
+        with disks.offered(self._paths, self._domain) as offer:
+            question = Offer(
+                definition=self._domain,
+                side=here,
+                cards=names.cards(self._paths, self._domain),
+                disks=offer,
+                networks=dict(self._wanted.networks),
+            )
+            welcome = self._agent.ask(question, Welcome, _PREPARES)
+        self._cards, self.shared = welcome.cards, welcome.disks.shared or not offer.marker
+        there = msgspec.structs.replace(welcome.side, host=host)
+        copied = bool(self._domain.disks) and not self.shared
+        self._modes = modes.choose(
+            self._wanted.options, here, there, self._domain.machine, disks=copied
+        )
+        progress = Progress(line, self._domain.name, host)
+        missing = welcome.disks.missing
+        self._held.enter_context(
+            images.sent(self._remote, self._paths, offer, missing, progress.disks)
+        )
+        line(f"{host} makes ready")
+        content = disks.DisksContent()
+        if not self.shared:
+            content = disks.content(self._paths, self._domain)
+        request = Prepare(
+            capabilities=self._modes.capabilities,
+            parameters=self._modes.destination,
+            accel=accel,
+            content=content,
+            mirrored=copied,
+        )
+        self._agent.ask(request, Done, _PREPARES)
+        self._join(copied=copied)
+
+    def _join(self, *, copied: bool) -> None:
+        """Connect both QEMUs, and set up the one here."""
+        session = self._session = self._held.enter_context(
+            contextlib.closing(_session(self._files))
+        )
+        self._files.handed_over.unlink(missing_ok=True)
+        mirror.check(session, self._domain)
+        way = channel.choose(
+            self._remote, self._wanted.address, lambda door: self._agent.ask(door, Door, _ANSWER)
+        )
+        self._held.callback(way.close)
+        folder = migration_folder(self._files)
+        for name in (MAIN, NBD) if copied else (MAIN,):
+            way.connect(folder, name)
+        set_up(session, self._modes.capabilities, self._modes.source)
+        if copied:
+            self._mirror = mirror.Mirror(session, self._wanted.host, f"/{MIGRATION}/{NBD}")
+
+    def run(self, progress: Progress) -> float:
+        """Move disks and memory, and hand the guest over; returns its downtime in seconds."""
+        memory = Memory(self._session, self._modes, progress.memory, self._hand_over)
+        with self._mirrored(progress):
+            finish = self._mirror.finish if self._mirror else None
+            stopped = memory.move(f"unix:/{MIGRATION}/{MAIN}", finish)
+            self._finish()
+        downtime = time.time() - stopped
+        memory.complete()
+        return downtime
+
+    @contextlib.contextmanager
+    def _mirrored(self, progress: Progress) -> Iterator[None]:
+        """Copy the disks first; a failure leaves nothing of that."""
+        if self._mirror is None:
+            yield
+            return
+        try:
+            self._mirror.start()
+            self._mirror.wait(progress.disks)
+            yield
+        except BaseException:
+            if not self._files.handed_over.exists():
+                with contextlib.suppress(UserError):
+                    self._mirror.cancel()
+            raise
+
+    def _hand_over(self, *, really: bool = True) -> None:
+        """From now on only the destination may let the guest run."""
+        if really:
+            self._files.handed_over.write_text(self._wanted.host)
+        else:
+            self._files.handed_over.unlink(missing_ok=True)
+
+    def _finish(self) -> None:
+        self._agent.ask(Finish(cards=self._cards), Done, _FINISHES)
+
+    def end_here(self) -> None:
+        """End the QEMU that the guest has left."""
+        with contextlib.suppress(UserError):
+            self._session.ask("quit")
+
+    def settle(self) -> str:
+        """Wait until it is a domain of the destination; returns what is wrong with its name."""
+        self._agent.ask(Settle(), Done, _FINISHES)
+        try:
+            asked = Publish(cards=self._cards)
+            return self._agent.ask(asked, Published, names.PATIENCE + _ANSWER).problem
+        except LostError as error:
+            return error.what
+
+
+def _session(files: DomainFiles) -> QmpSession:
+    if not files.migration_qmp.exists():
+        what = f"domain {files.name} was started by an earlier version of pyvirt"
+        raise UserError(what, f"restart it first: sudo pyvirt domain restart {files.name}")
+    return QmpSession(files.migration_qmp, _ANSWER)

@@ -32,6 +32,8 @@ class Inventory(NamedTuple):
     """By network, if they are known."""
     suffixes: dict[str, str]
     """DNS suffix by network."""
+    shared: frozenset[str]
+    """The networks that are bridged: other hosts have the same ones."""
     defined: frozenset[str]
     """Names and aliases of pyvirt's domains, running or not; folded."""
     networks: int
@@ -41,7 +43,7 @@ class Inventory(NamedTuple):
     problems: list[Problem]
 
 
-NOTHING = Inventory([], [], {}, {}, frozenset(), 0, {}, [])
+NOTHING = Inventory([], [], {}, {}, frozenset(), frozenset(), 0, {}, [])
 
 
 class Scanner:
@@ -84,6 +86,7 @@ class Scanner:
             bridges=ours | {name: of for name, of in others.items() if name not in joined},
             suffixes={one.network: one.suffix for one in lease_files}
             | {one.name: one.suffix for one in networks},
+            shared=frozenset(one.name for one in networks if not one.lease_file),
             defined=frozenset(map(labels.fold, self._defined.scan())),
             networks=len(networks),
             folders=self._folders | found.folders,

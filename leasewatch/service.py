@@ -234,6 +234,7 @@ class Service:
             ipv6=self._neighbours.ipv6_networks(),
             prefixes=prefixes,
             unrelayed=frozenset(there.bridges.keys() - self._config.bridges()),
+            shared=there.shared,
             zone=self._config.dns.zone(host),
         )
         self._table.touch(self._policy.set_rules(rules))

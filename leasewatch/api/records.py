@@ -130,7 +130,12 @@ class Records:
         """The networks, and the names that no other host may have here."""
         rules = self._policy.rules
         networks = [
-            RecordNetwork(name=name, suffix=suffix, prefixes=_cidrs(rules.prefixes.get(name, ())))
+            RecordNetwork(
+                name=name,
+                suffix=suffix,
+                prefixes=_cidrs(rules.prefixes.get(name, ())),
+                shared=name in rules.shared,
+            )
             for name, suffix in sorted(rules.suffixes.items())
         ]
         return networks, sorted(rules.reserved | rules.defined)

@@ -44,6 +44,9 @@ class RecordNetwork(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     suffix: str
     prefixes: Annotated[list[str], "CIDRs of its bridges; none: not known"]
+    shared: Annotated[bool, "whether other hosts share its link, so that guests are the same"] = (
+        False
+    )
 
 
 class RecordsReply(msgspec.Struct, frozen=True, kw_only=True):

@@ -113,7 +113,7 @@ class Following:
         before = self._table.networks, self._table.blocked
         if reply.networks is not None:
             self._table.networks = {
-                one.name: Network(one.name, one.suffix, tuple(one.prefixes))
+                one.name: Network(one.name, one.suffix, tuple(one.prefixes), one.shared)
                 for one in reply.networks
             }
         if reply.blocked is not None:

@@ -3,10 +3,10 @@
 Every name of a zone answers as NAME.HOST.vm.SITE or NAME.NETWORK.HOST.vm.SITE. A bare NAME answers
 too if the other host's owner gave it, which NAME.HOST.vm.SITE says, and if
 
-- one host alone has it,
+- one host alone has it, or all that have it say the same addresses: a guest moves between them,
 - it is not blocked here (this host's own names, reserved ones, defined domains, other hosts),
 - it has an address outside this host's own networks: many hosts have the same private subnets, and
-  there the address is another guest's, or no guest's.
+  there the address is another guest's, or no guest's. Bridged networks are not its own alone.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class PeerNames:
                 hosts.add(host)
             else:
                 hosts.discard(host)
-            if len(hosts) != before:
+            if len(hosts) != before or len(hosts) > 1:
                 keys |= {Key(other, name) for other in hosts}
             if not hosts:
                 del self._bare[name]
@@ -112,7 +112,7 @@ class PeerNames:
         if (held := zone.names.get(key.name)) is None:
             return ()
         first, trust = self.first_name(key), _trust(key)
-        bare = self._reachable(key.name, held)
+        bare = self._reachable(key.name, held) if self._speaks(key) else ()
         names = (first, key.name) if bare == held else (first,)
         whole = HostRecord(names=names, addresses=_addresses(held, zone.expires), trust=trust)
         if not bare or bare == held:
@@ -127,13 +127,23 @@ class PeerNames:
         found = ((name, self._why_not(name, held)) for name, held in names if "." not in name)
         return dict(islice((one for one in found if one[1]), most))
 
+    def _speaks(self, key: Key) -> bool:
+        """Whether the bare name answers as this host says: others may say the same."""
+        hosts = self._bare.get(key.name, {key.host})
+        return key.host == min(hosts)
+
+    def _is_disputed(self, name: str) -> bool:
+        """Whether hosts that have the bare name say different addresses."""
+        return len({self._zones[host].names[name] for host in self._bare.get(name, ())}) > 1
+
     def _reachable(self, name: str, held: tuple[Address, ...]) -> tuple[Address, ...]:
         """The addresses of a bare name; none: it does not answer."""
         if (
             "." in name
             or self._blocked is None
             or name in self._blocked
-            or len(self._bare.get(name, ())) != 1
+            or name not in self._bare
+            or self._is_disputed(name)
         ):
             return ()
         return tuple(one for one in held if not self._is_own(one))
@@ -143,9 +153,8 @@ class PeerNames:
             return "the names of this host are not known yet"
         if name in self._blocked:
             return "this host has or reserves the name"
-        hosts = self._bare.get(name, set())
-        if len(hosts) > 1:
-            return f"several hosts have it: {', '.join(sorted(hosts))}"
+        if self._is_disputed(name):
+            return f"several hosts have it: {', '.join(sorted(self._bare[name]))}"
         if not self._reachable(name, held):
             return "its addresses are in this host's own networks"
         return ""

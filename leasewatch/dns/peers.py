@@ -112,7 +112,8 @@ class Peers(Part):
     def table_changed(self, names: set[str]) -> None:
         """Other bare names are free: this host has other names or networks."""
         del names
-        prefixes = {cidr for one in self._table.networks.values() for cidr in one.prefixes}
+        own = (one for one in self._table.networks.values() if not one.shared)
+        prefixes = {cidr for one in own for cidr in one.prefixes}
         blocked = self._table.blocked | self._followers.keys()
         self._published.changed(self._names.set_own(blocked, prefixes))
 

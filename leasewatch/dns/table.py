@@ -18,6 +18,8 @@ class Network(msgspec.Struct, frozen=True):
     suffix: str
     prefixes: tuple[str, ...] = ()
     """CIDRs of its bridges, e.g. `10.77.0.0/24`; empty: not known."""
+    shared: bool = False
+    """Whether other hosts share its link, so that an address is the same guest there."""
 
 
 class NameTable:

@@ -56,6 +56,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """The prefixes of each network's bridges, where known."""
     unrelayed: frozenset[str] = frozenset()
     """The networks whose DHCP server serves only its own bridges, so no relay brings guests."""
+    shared: frozenset[str] = frozenset()
+    """The networks whose links other hosts share, so that an address is the same guest there."""
     zone: str = ""
     """This host's zone in its site, HOST.vm.SITE; empty: it has none."""
 

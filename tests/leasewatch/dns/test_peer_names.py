@@ -71,6 +71,18 @@ def test_a_bare_name_that_two_hosts_have_answers_for_neither_until_one_lets_go()
     assert site.answers() == {"web1.hostc": ["10.2.0.5"], "web1": ["10.2.0.5"]}
 
 
+def test_a_bare_name_answers_all_the_time_while_its_guest_moves_with_its_address() -> None:
+    site = Site(hostb={"web1": at("10.1.0.5")})
+    site.set("hostc", {"web1": at("10.1.0.5")})
+    assert site.answers()["web1"] == ["10.1.0.5"]
+    assert site.names.left_out("hostb", 9) == site.names.left_out("hostc", 9) == {}
+    assert Key("hostb", "web1") in site.set("hostc", {"web1": at("10.1.0.6")})
+    assert "web1" not in site.answers()
+    site.set("hostc", {"web1": at("10.1.0.5")})
+    assert site.set("hostb", {}) == {Key("hostb", "web1"), Key("hostc", "web1")}
+    assert site.answers()["web1"] == ["10.1.0.5"]
+
+
 def test_a_guest_of_another_host_never_gets_a_bare_name() -> None:
     site = Site(hostb={"web1.lab": at("10.1.0.5")}, hostc={"web1": at("10.2.0.5")})
     assert site.answers()["web1"] == ["10.2.0.5"]

@@ -19,6 +19,7 @@ from leasewatch.daemon.dns_settings import DnsSettings
 from leasewatch.dns import doors
 from leasewatch.dns.peer_zone import PeerZone
 from leasewatch.dns.peers import NoPeers
+from leasewatch.dns.table import Network
 from leasewatch.dns.zone import Head, Zone
 from nss_pyvirt import snapshot
 from tests.leasewatch.dns.asking_zones import KEY
@@ -234,6 +235,19 @@ async def test_names_of_this_host_and_of_peers_stay_theirs(tmp_path: Path) -> No
         here.table.blocked = frozenset({"localhost"})
         peers.table_changed(set())
         await until("the name that is free", lambda: here.ask("web1"))
+
+
+@in_loop
+async def test_an_address_of_a_bridged_network_is_the_same_guest_on_every_host(
+    tmp_path: Path,
+) -> None:
+    here = Here(tmp_path)
+    here.table.networks["lan"] = Network("lan", "internal", ("10.1.0.0/24",), shared=True)
+    async with Host("hostb", web1="10.1.0.5") as host, here.pulling(host) as peers:
+        await until("the name", lambda: here.ask("web1") == ["10.1.0.5"])
+        here.table.networks["lan"] = Network("lan", "internal", ("10.1.0.0/24",))
+        peers.table_changed(set())
+        await until("another host's subnet", lambda: here.ask("web1") == [])
 
 
 @in_loop

@@ -57,8 +57,10 @@ def keep_log(kind: str, name: str) -> None:
     from leasewatch.pyvirt import process  # noqa: PLC0415  start-up time
     from leasewatch.pyvirt.defined import store  # noqa: PLC0415
 
-    store.check_defined(getattr(Paths(), f"{kind}_definitions"), name, kind)
-    process.keep_log(getattr(Paths(), f"{kind}_runs") / name / "log")
+    folder = getattr(Paths(), f"{kind}_runs") / name
+    if not (folder / "incoming.json").exists():  # a guest that arrives is defined once it runs
+        store.check_defined(getattr(Paths(), f"{kind}_definitions"), name, kind)
+    process.keep_log(folder / "log")
 
 
 def complete_images(_obj: object, _given: object) -> list[str]:

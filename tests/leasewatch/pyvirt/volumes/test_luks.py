@@ -45,6 +45,7 @@ def test_only_root_can_read_it_and_only_its_passphrase_opens_it(made: Path) -> N
     assert (_opens(made, FIRST), _opens(made, SECOND)) == (True, False)
 
 
+@pytest.mark.long
 def test_a_further_passphrase_opens_it_until_it_is_removed(file: Path) -> None:
     luks.add(file, "volume data1", FIRST, SECOND, FAST)
     assert luks.slots(file) == [True, True, *[False] * 6]
@@ -61,6 +62,7 @@ def test_a_changed_passphrase_no_longer_opens_it(file: Path) -> None:
         luks.change(file, "volume data1", SECOND, SECOND, FAST)
 
 
+@pytest.mark.long
 def test_a_slot_is_removed_by_another_passphrase(file: Path) -> None:
     luks.add(file, "volume data1", FIRST, SECOND, FAST)
     luks.remove(file, "volume data1", SECOND, 0)
@@ -70,6 +72,7 @@ def test_a_slot_is_removed_by_another_passphrase(file: Path) -> None:
     assert caught.value.hint == "in use: 1"
 
 
+@pytest.mark.long
 def test_the_last_passphrase_stays(file: Path) -> None:
     for slot in (None, 0):
         with pytest.raises(UserError, match="the last passphrase that opens volume data1"):
@@ -90,6 +93,7 @@ def test_a_wrong_passphrase_changes_nothing(file: Path) -> None:
     assert file.read_bytes() == before
 
 
+@pytest.mark.long
 def test_an_overlay_hides_what_is_written_but_not_what_is_beneath(tmp_path: Path) -> None:
     base, overlay = tmp_path / "base.img", tmp_path / "overlay.qcow2"
     base.write_bytes(b"beneath!" * (1 << 17))

@@ -12,13 +12,14 @@ import pytest
 
 from tests.system.domains import define, lease, log_in, pyvirt, read, row, traces
 from tests.system.guest import GuestFiles
-from tests.system.hunt import hunted, on_disk
+from tests.system.hunt import KEYS, hunted, on_disk
 from tests.system.world import World
 
 DATA1 = Path("/var/lib/pyvirt/volumes/data1.qcow2")
 MARK = "written by the guest "
 WRITE = f"i=0; while [ $i -lt 999 ]; do echo '{MARK}'; i=$((i+1)); done | dd of=/dev/vda conv=fsync"
 COUNT = f"dd if=/dev/vda bs=4k count=8 | grep -c '{MARK}'"
+FAST = ("--iter-time", "1")
 START = ("domain", "start", "web1")
 
 
@@ -36,16 +37,17 @@ def typed(
 
 
 def make(world: World, secret: str, name: str = "data1") -> None:
-    fast = ("--size", "8M", "--encrypt", "--iter-time", "1", "--secret-file", "-")
+    fast = ("--size", "8M", "--encrypt", *FAST, "--secret-file", "-")
     typed(world, secret, "volume", "create", name, *fast)
 
 
 def key_file(world: World, name: str, secret: str) -> Path:
-    """A file of root's with a passphrase, in a folder that is hunted through only by its name."""
-    file = world.root / "srv" / name
+    """A file of root's with a passphrase, in the one folder that is not hunted through."""
+    file = world.root / str(KEYS)[1:] / name
+    file.parent.mkdir(exist_ok=True)
     file.touch(0o600)
     file.write_text(f"{secret}\n")
-    return Path("/srv", name)
+    return KEYS / name
 
 
 def refusal(world: World, *words: str | Path, text: str | None = None) -> list[str]:
@@ -89,13 +91,13 @@ def test_a_passphrase_no_longer_opens_what_it_was_removed_from(lab: World, secre
     with hunted(secret.encode()):
         make(lab, secret)
         pyvirt(lab, "domain", "set", "web1", "volume+=data1")
-        pyvirt(lab, "volume", "key", "add", "data1", *keys, *new)
+        pyvirt(lab, "volume", "key", "add", "data1", *keys, *new, *FAST)
         shown = pyvirt(lab, "volume", "show", "data1").stdout
         assert "slots:     0, 1\n" in shown
         pyvirt(lab, "volume", "key", "remove", "data1", *keys)
         gone = ["pyvirt: the passphrase does not open volume data1", "  hint: try again"]
         assert refusal(lab, *START, *keys) == gone
-        pyvirt(lab, *START, "--secret-file", "/srv/new")
+        pyvirt(lab, *START, "--secret-file", KEYS / "new")
         pyvirt(lab, "domain", "stop", "--force", "web1")
         pyvirt(
             lab,
@@ -104,11 +106,12 @@ def test_a_passphrase_no_longer_opens_what_it_was_removed_from(lab: World, secre
             "change",
             "data1",
             "--secret-file",
-            "/srv/new",
+            KEYS / "new",
             *new[:1],
-            "/srv/old",
+            KEYS / "old",
+            *FAST,
         )
-        assert refusal(lab, *START, "--secret-file", "/srv/new") == gone
+        assert refusal(lab, *START, "--secret-file", KEYS / "new") == gone
         pyvirt(lab, *START, *keys)
         last = refusal(lab, "volume", "key", "remove", "data1", *keys)
         assert last[0] == "pyvirt: domain web1 is using volume data1"

@@ -94,7 +94,10 @@ def check(old: DomainDefinition, new: DomainDefinition, *, running: bool) -> Non
 
 @contextlib.contextmanager
 def made(paths: Paths, old: DomainDefinition, new: DomainDefinition) -> Iterator[None]:
-    """Make and enlarge what `new` has more; what was made goes again if the body fails."""
+    """Make and enlarge what `new` has more; what was made goes again if the body fails.
+
+    An encrypted disk is enlarged by the next start, which has its passphrase.
+    """
     data = DomainFiles(paths, new.name).data
     known = {disk.file: disk for disk in old.disks}
     fresh = [disk for disk in new.disks if disk.file not in known]
@@ -104,7 +107,7 @@ def made(paths: Paths, old: DomainDefinition, new: DomainDefinition) -> Iterator
         for disk in fresh:
             make_overlay(paths, new.name, disk)
         for disk in new.disks:
-            if disk.size > known.get(disk.file, disk).size:
+            if disk.size > known.get(disk.file, disk).size and not disk.encrypted:
                 overlay = data / disk.file
                 argv = qemu_img.resize_command(overlay, disk.size)
                 qemu_img.run(argv, f"cannot enlarge {overlay}")

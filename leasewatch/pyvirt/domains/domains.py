@@ -217,6 +217,7 @@ class Domains(KnownDomains):
             self._sweep(files)
             kept = []
             if keep_disk:
+                self._check_plain(name)
                 from leasewatch.pyvirt.domains.disk import keep  # noqa: PLC0415  start-up time
 
                 kept = keep(files)
@@ -233,6 +234,13 @@ class Domains(KnownDomains):
 
             Images(self._paths).forget_unused()
         return kept
+
+    def _check_plain(self, name: str) -> None:
+        """UserError for encrypted disks, of which no copy is kept."""
+        if encrypted := [disk.file for disk in self.get(name).disks if disk.encrypted]:
+            what = f"{encrypted[0]} of {name} is encrypted, and no copy of it can be kept"
+            hint = "copy what you need to a volume first: pyvirt volume create --help"
+            raise UserError(what, hint, "invalid")
 
     def console(self, name: str, keyboard: int, screen: int, joined: Callable[[], None]) -> bool:
         """Join the serial console with two descriptors, one person at a time.

@@ -15,7 +15,7 @@ import msgspec
 from leasewatch.daemon import notify
 from leasewatch.errors import UNDECODABLE
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.defined.domain import DomainDefinition
+from leasewatch.pyvirt.defined.domain import DiskDefinition, DomainDefinition
 from leasewatch.pyvirt.files import DomainFiles
 from leasewatch.pyvirt.volumes import luks, secrets
 from leasewatch.pyvirt.volumes.secrets import Secret
@@ -91,7 +91,8 @@ def put(files: DomainFiles, given: Secrets) -> None:
 def take(paths: Paths, domain: DomainDefinition) -> Secrets:
     """What `put` has left, which is gone then; without it, what the definition's file says.
 
-    For the parent, to which systemd then gives the time that QEMU needs. UserError where a
+    Encrypted disks get the size that the definition says: only now there is a passphrase. For the
+    parent, to which systemd then gives the time that QEMU needs. UserError where a
     passphrase is missing.
     """
     files = DomainFiles(paths, domain.name)
@@ -108,5 +109,14 @@ def take(paths: Paths, domain: DomainDefinition) -> Secrets:
         disk.key: Secret(left.get(disk.key) or _from_definition(domain, disk))
         for disk in needed(paths, domain)
     }
+    for disk in domain.disks:
+        if disk.encrypted:
+            _enlarge(files, disk, found[disk.file])
     notify.notify(f"EXTEND_TIMEOUT_USEC={int((PATIENCE * len(found) + _START) * 1e6)}")
     return found
+
+
+def _enlarge(files: DomainFiles, disk: DiskDefinition, secret: Secret) -> None:
+    file = files.data / disk.file
+    if luks.header(file).size < disk.size:
+        luks.resize(file, f"{disk.file} of {files.name}", secret, disk.size)

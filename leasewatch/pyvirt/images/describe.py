@@ -109,7 +109,10 @@ def _checked(file: BinaryIO, origin: Origin, path: Path, *, packed: bool) -> tup
 def _info(origin: Origin, path: Path) -> qemu_img.Info:
     try:
         printed = qemu_img.run(qemu_img.info_command(path), f"cannot read image {origin.source}")
-        return qemu_img.parse_info(printed)
+        info = qemu_img.parse_info(printed)
     except UserError as error:
         what = error.what.replace(str(path), origin.source)
         raise UserError(what, error.hint, error.code) from None
+    if info.encrypted:
+        raise origin.fault("is encrypted: no guest could start from it", "decrypt it first")
+    return info

@@ -111,7 +111,8 @@ def believe(ifindex: int, address: Address, mac: str) -> None:
     family = socket.AF_INET6 if len(address) == 16 else socket.AF_INET
     attributes = _ATTRIBUTE.pack(4 + len(address), _NDA_DST) + address
     attributes += _ATTRIBUTE.pack(10, _NDA_LLADDR) + octets(mac) + bytes(2)
-    for state in (REACHABLE, PROBE):  # `set_filter` passes the first one
+    # An entry that is reachable already would say nothing. `set_filter` drops the last one.
+    for state in (STALE, REACHABLE, PROBE):
         request = _NEIGHBOUR.pack(family, ifindex, state, 0, 0) + attributes
         list(_ask(NEWNEIGH, request, _REQUEST | _ACK | _CREATE | _REPLACE))
 

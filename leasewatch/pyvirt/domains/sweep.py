@@ -45,7 +45,8 @@ def sweep(files: DomainFiles, why: str, close_taps: Callable[[], None] = lambda:
         if running is not None:
             if running.lease_file and not is_elsewhere:
                 dhcp_release.release(running, _leases(running, macs))
-            kernel.forget_macs(running.bridge, macs)
+            if running.lease_file or not files.handed_over.exists():
+                kernel.forget_macs(running.bridge, macs)  # else it is there, behind another port
     for socket in (files.qmp, files.migration_qmp, files.console):
         socket.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # no room in /run

@@ -118,6 +118,7 @@ class Receiver(Domains):
         self._doors = self._held.enter_context(contextlib.closing(Doors(paths, owner)))
         self._definition: DomainDefinition | None = None
         self._offer = disks.DisksOffer()
+        self._cards: tuple[names.Card, ...] = ()
         self._mirrored = False
         self._is_started = self._runs = False
 
@@ -129,7 +130,7 @@ class Receiver(Domains):
             case Prepare():
                 self._prepare(request)
             case Finish():
-                names.announce(self._paths, request.cards)
+                self._cards = request.cards
                 self._finish()
             case Settle():
                 self._settle()
@@ -175,7 +176,7 @@ class Receiver(Domains):
         answer = disks.answer(self._held, self._paths, definition, offer.disks)
         accel = self.choose_accel("auto", lambda _: None)
         host = os.uname().nodename
-        self._definition = definition
+        self._definition, self._cards = definition, cards
         here = side.look(self._paths, host, accel)
         return Welcome(side=here, definition=definition, cards=cards, disks=answer)
 
@@ -191,6 +192,7 @@ class Receiver(Domains):
             accel=request.accel,
             why="its guest comes from another host",
             postcopy="postcopy-ram" in request.capabilities,
+            asks=not all(card.joined for card in self._cards),
         )
         self.receive(definition.name, incoming, lambda _: None)
         migration_folder(self.files)
@@ -234,6 +236,7 @@ class Receiver(Domains):
         session = self._connected()
         if self._mirrored:
             mirror.close(session)
+        names.announce(self._paths, self._cards)
         session.ask("cont")
         self._runs = True
 
@@ -255,8 +258,7 @@ class Receiver(Domains):
     def _publish(self, request: Publish) -> Published:
         name = self.files.name
         names.bounce(self._connected(), request.cards)
-        deadline = time.monotonic() + names.PATIENCE
-        return Published(problem=names.await_name(self._paths, name, deadline))
+        return Published(problem=names.await_name(self._paths, name, request.cards))
 
     def _condition(self) -> Condition:
         if not self.is_running(self.files.name):

@@ -44,20 +44,20 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     joined: bool
     """Source: whether the network is bridged. After `check`: whether both hosts share its link."""
     addresses: tuple[str, ...] = ()
-    """Those that its guest has now, if the network is bridged."""
+    """Those that its guest has at the source."""
 
 
 def cards(paths: Paths, domain: DomainDefinition) -> tuple[Card, ...]:
     """Source: what this host knows of the cards of a running domain."""
     networks = store.readable(paths.network_definitions, Network)
-    bridged = {each.name: each for each in networks if each.bridge}
-    seen = _seen(paths, domain, bridged.values())
+    bridged = {each.name for each in networks if each.bridge}
+    seen = _seen(paths, domain, networks)
     return tuple(
         Card(
             network=nic.network,
             mac=nic.mac,
             joined=nic.network in bridged,
-            addresses=seen.get((nic.network, nic.mac), ()) if nic.network in bridged else (),
+            addresses=seen.get((nic.network, nic.mac), ()),
         )
         for nic in domain.nics
     )
@@ -72,7 +72,7 @@ def _seen(
     if known is None:
         known = []
         for network in networks:
-            for index in kernel.indexes([network.bridge]).values():
+            for index in kernel.indexes([bridge_of(network)]).values():
                 there = (one for one in kernel.neighbours(index) if one.state & VALID and one.mac)
                 known += ((network.name, one.mac, ip.text(one.address)) for one in there)
     for name, mac, address in known:
@@ -102,7 +102,11 @@ def check(
     for nic in nics:
         _check_address(domain.name, nic, networks[nic.network])
     others = store.readable(paths.domain_definitions, DomainDefinition)
-    checks.check_place(paths, here, others)
+    try:
+        checks.check_place(paths, here, others)
+    except UserError as error:
+        error.hint = f"there: {error.hint}"
+        raise
     return here, tuple(
         msgspec.structs.replace(
             card,
@@ -119,8 +123,10 @@ def _network(paths: Paths, name: str, renamed: Mapping[str, str]) -> Network:
         network = store.read(paths.network_definitions, name, Network)
         started_network(paths, name)
     except UserError as error:
-        if error.code in {"not-found", "not-running"} and name not in renamed.values():
-            error.hint += f"; or use another one of that host: --network {name}=OTHER"
+        hint = f"sudo pyvirt network create {name}" if error.code == "not-found" else error.hint
+        error.hint = f"there: {hint}"
+        if name not in renamed.values():
+            error.hint += f"; or name another one of that host: --network {name}=OTHER"
         raise
     return network
 
@@ -182,14 +188,16 @@ def bounce(session: QmpSession, cards: Sequence[Card]) -> None:
             time.sleep(LINK_DOWN)
 
 
-def await_name(paths: Paths, name: str, deadline: float) -> str:
+def await_name(paths: Paths, name: str, cards: Iterable[Card], patience: float = PATIENCE) -> str:
     """Destination: wait until its table has the name; returns what is wrong, empty: nothing.
 
-    `deadline`: monotonic seconds. The caller then ends the domain at the source, and with it the
-    old name.
+    The source then ends the domain, and with it the old name. A name that had no address there is
+    not waited for.
     """
+    if not any(card.addresses for card in cards):
+        return ""
     try:
-        reach.Awaited(paths, name, deadline).addresses()
+        reach.Awaited(paths, name, time.monotonic() + patience).addresses()
     except UserError as error:
         return error.what
     return ""

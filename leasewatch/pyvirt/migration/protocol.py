@@ -136,10 +136,13 @@ class LostError(UserError):
 
 
 class Agent:
-    """On the source: the agent at the other end of `pipes`. `failure` says why it has ended."""
+    """On the source: the agent on `host`, at the other end of `pipes`.
 
-    def __init__(self, pipes: Popen[bytes], failure: Callable[[], UserError]) -> None:
-        self._pipes, self._failure = pipes, failure
+    `failure` says why it has ended.
+    """
+
+    def __init__(self, host: str, pipes: Popen[bytes], failure: Callable[[], UserError]) -> None:
+        self._host, self._pipes, self._failure = host, pipes, failure
         self._received = b""
 
     def ask(self, request: Request, kind: type[T], timeout: float) -> T:
@@ -156,7 +159,7 @@ class Agent:
             raise self._lost() from None
         answer = self._answer(time.monotonic() + timeout, type(request).__name__.lower())
         if isinstance(answer, Failed):
-            raise UserError(answer.what, answer.hint, answer.code)
+            raise UserError(f"{self._host}: {answer.what}", answer.hint, answer.code)
         if not isinstance(answer, kind):
             raise LostError(f"the other host gives no such answer: {answer}")
         return answer

@@ -138,7 +138,7 @@ class _Move:
         self._remote = remote
         self._files = DomainFiles(paths, domain.name)
         pipes = remote.start(["domain", "receive", domain.name])
-        self._agent = Agent(pipes, lambda: remote.failure(pipes))
+        self._agent = Agent(wanted.host, pipes, lambda: remote.failure(pipes))
         self._cards: tuple[names.Card, ...] = ()
         self._mirror: mirror.Mirror | None = None
         self._modes = Modes((), {}, {})

@@ -63,7 +63,7 @@ def test_without_the_service_the_source_sends_what_the_kernel_knows(
         Sighting(7, bytes([10, 0, 0, 6]), FAILED, ONE, 0.0),
         Sighting(7, bytes([10, 0, 0, 7]), STALE, TWO, 0.0),
     ]
-    monkeypatch.setattr(kernel, "indexes", lambda _: {"br0": 7})
+    monkeypatch.setattr(kernel, "indexes", lambda names: {"br0": 7} if "br0" in names else {})
     monkeypatch.setattr(kernel, "neighbours", lambda _: there)
     found = names.cards(paths, domain(nic(), nic("lab", TWO)))
     assert found == (
@@ -96,7 +96,8 @@ def test_a_network_may_have_another_name_here(paths: Paths) -> None:
 def test_a_network_that_is_missing_here_is_refused(paths: Paths) -> None:
     error = refused(paths, domain(nic("dmz")))
     assert error.what == 'there is no network "dmz"'
-    assert error.hint.endswith("or use another one of that host: --network dmz=OTHER")
+    another = "or name another one of that host: --network dmz=OTHER"
+    assert error.hint == f"there: sudo pyvirt network create dmz; {another}"
 
 
 def test_a_fixed_address_that_does_not_fit_is_refused(paths: Paths) -> None:

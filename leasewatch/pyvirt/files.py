@@ -86,6 +86,10 @@ class DomainFiles:
         """The name of the host that may let the guest run now: it never goes on here by itself."""
         self.receiver = self.run / "receiver.lock"
         """Locked by the process that receives the guest from another host."""
+        self.started = self.run / "started.json"
+        """The definition with which QEMU was started; that of the domain may be newer."""
+        self.saving = self.run / "saving"
+        """Locked by a command that saves the guest."""
         self.console = self.run / "console"
         """The guest's first serial port, a socket."""
         self.console_lock = self.run / "console.lock"
@@ -110,6 +114,10 @@ class DomainFiles:
         """The disk from which cloud-init reads."""
         self.uefi = self.data / "uefi-vars.fd"
         """The variables of the guest's UEFI."""
+        self.saved = self.data / "saved"
+        """A guest that was saved (`domains.saved`): its memory and devices, until it goes on.
+
+        It is `saved.new` while it is written."""
         self.unfinished = self.data / UNFINISHED
         """Exists while `create` runs, or if it was killed: the folder belongs to no domain."""
         self.moving = self.data / "moving"

@@ -25,12 +25,13 @@ _COLUMNS = ("name", "state", "networks", "macs", "addresses", "autostart", "why"
 _WIDE = {"networks": 60, "macs": 110, "autostart": 120}
 """The least width of a terminal that shows these."""
 _ORDER = (
-    *("create", "list", "show", "start", "stop", "restart", "pause", "resume", "console", "ssh"),
+    *("create", "list", "show", "start", "stop", "restart", "pause", "resume"),
+    *("save", "restore", "console", "ssh"),
     *("stats", "set", "edit", "rename", "migrate", "autostart"),
     "delete",
 )
 """Of the commands in help."""
-_EXPECTED = ("the guest shut down", "it was forced off")
+_EXPECTED = ("the guest shut down", "it was forced off", "it was saved")
 _ROWS = commands.rows(*KEYS)
 _NAME, _NAMES = halves.one_name("domain"), halves.names("domain")
 
@@ -59,6 +60,8 @@ command = commands.Group(
         "restart": "leasewatch.pyvirt.cli.domain_states:restart",
         "pause": "leasewatch.pyvirt.cli.domain_states:pause",
         "resume": "leasewatch.pyvirt.cli.domain_states:resume",
+        "save": "leasewatch.pyvirt.cli.domain_save:save",
+        "restore": "leasewatch.pyvirt.cli.domain_save:restore",
         "ssh": "leasewatch.pyvirt.cli.ssh",
         "stats": "leasewatch.pyvirt.cli.domain_stats",
     },
@@ -75,6 +78,8 @@ command = commands.Group(
         **dict.fromkeys(("shell", "exec"), "ssh"),
         "reboot": "restart",
         "suspend": "pause",
+        "managedsave": "save",
+        "managedsave-remove": "restore --discard",
         "unpause": "resume",
     },
     synonyms=halves.SYNONYMS | dict.fromkeys(("destroy", "kill"), "stop --force"),
@@ -144,7 +149,7 @@ def start(
     *,
     every: bool,
 ) -> int:
-    """Start domains at the same time, or let paused ones go on.
+    """Start domains, or let paused and saved ones go on.
 
     Their names resolve as soon as this returns. It asks for the passphrases of encrypted disks,
     unless --secret-file or the domain's secret-file has them.

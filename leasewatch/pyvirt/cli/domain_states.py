@@ -47,7 +47,7 @@ def stop(names: Sequence[str], *, every: bool, timeout: int | None, force: bool)
     All of them are stopped at once. A guest that goes on is left running, unless you --force it.
     """
     timeout = 0 if force and timeout is None else timeout
-    return 1 if stopped(_chosen(names, every=every), timeout, force=force) else 0
+    return 1 if stopped(chosen(names, every=every), timeout, force=force) else 0
 
 
 @commands.command(
@@ -76,7 +76,7 @@ def restart(
 
     domains = Domains(Paths())
 
-    secrets, failed = _secrets(_chosen(names, every=every), secret_files)
+    secrets, failed = _secrets(chosen(names, every=every), secret_files)
 
     def start(name: str) -> str:
         domains.start(name, say, lambda _: secrets[name])
@@ -115,7 +115,7 @@ def pause(names: Sequence[str], *, every: bool) -> int:
     def act(name: str) -> str:
         return "is paused" if pauses.pause(name) else "was paused already"
 
-    return halves.each("domain", _chosen(names, every=every), act)
+    return halves.each("domain", chosen(names, every=every), act)
 
 
 @commands.command(
@@ -131,7 +131,7 @@ def resume(names: Sequence[str], *, every: bool) -> int:
     def act(name: str) -> str:
         return "goes on" if pauses.resume(name) else "was running already"
 
-    return halves.each("domain", _chosen(names, every=every, state="paused"), act)
+    return halves.each("domain", chosen(names, every=every, state="paused"), act)
 
 
 def _pauses() -> DomainPauses:
@@ -140,7 +140,7 @@ def _pauses() -> DomainPauses:
     return DomainPauses(Paths())
 
 
-def _chosen(names: Sequence[str], *, every: bool, state: str = "") -> Sequence[str]:
+def chosen(names: Sequence[str], *, every: bool, state: str = "") -> Sequence[str]:
     """The names, or those of all domains that run, or are in this state."""
     if not every:
         return names

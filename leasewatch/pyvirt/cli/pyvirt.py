@@ -9,7 +9,8 @@ from nss_pyvirt.terminal import commands, frame
 
 _OF_DOMAINS = (
     *("list", "ls", "show", "info", "start", "stop", "shutdown", "restart", "reboot"),
-    *("pause", "suspend", "resume", "console"),
+    *("pause", "suspend", "resume", "console", "save", "restore"),
+    *("managedsave", "managedsave-remove"),
 )
 """Commands on domains that can be nothing else, with or without the word `domain`."""
 _ALIASES = {

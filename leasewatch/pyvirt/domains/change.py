@@ -15,7 +15,7 @@ from typing import NamedTuple
 from leasewatch.files import locks
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition
-from leasewatch.pyvirt.domains import disk_changes, live
+from leasewatch.pyvirt.domains import disk_changes, live, restores
 from leasewatch.pyvirt.domains.checks import check
 from leasewatch.pyvirt.domains.known import KnownDomains
 from nss_pyvirt import replacing
@@ -92,6 +92,8 @@ class DomainChanges(KnownDomains):
         new = check(self._paths, new, [one for one in defined if one.name != new.name], old)
         running = self.is_running(name)
         disk_changes.check(old or new, new, running=running)
+        if not running:
+            restores.check_unsaved(self._files(name), old or new, new)
         try:
             with disk_changes.made(self._paths, old or new, new):
                 waiting = self._write(old, new, text)

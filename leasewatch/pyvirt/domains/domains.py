@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from leasewatch.files import locks
+from leasewatch.model import ARRIVING
 from leasewatch.pyvirt import process
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import Accel, DiskDefinition, DomainDefinition
@@ -74,12 +76,18 @@ class Domains(KnownDomains):
         return domain
 
     def start(
-        self, name: str, say: Say, secrets: Callable[[DomainDefinition], Secrets] | None = None
+        self,
+        name: str,
+        say: Say,
+        secrets: Callable[[DomainDefinition], Secrets] | None = None,
+        *,
+        saved: bool = False,
     ) -> bool:
         """Return once QMP answers and the name is published; False: it was running already.
 
-        One that was paused goes on. `secrets` collects those of a domain that may be encrypted and
-        does not run; None: its `secret_file` has them.
+        A guest that was saved or paused goes on. `saved`: UserError where none is saved. `secrets`
+        collects those of a domain that may be encrypted and does not run; None: its `secret_file`
+        has them.
         """
         domain = self.get(name)
         files = self._files(name)
@@ -88,21 +96,17 @@ class Domains(KnownDomains):
             given = secrets(domain)  # before the lock: somebody may have to type them
         with locks.exclusive(files.commands, _PATIENCE):
             _await_run_state(files)
+            self._end_arriving(files)
             fresh = not self.is_running(name)
             if fresh:
                 store.check_defined(self._paths.domain_definitions, name, "domain")
                 domain = self._adopt_image(domain)
                 for nic in domain.nics:
                     started_network(self._paths, nic.network)
-                self.choose_accel(domain.accel, say)
-                files.log.unlink(missing_ok=True)
-                files.incoming.unlink(missing_ok=True)  # a killed command's
-                try:
-                    self._start_parent(domain, files, say, given)
-                except UserError:  # a `start` that was killed may have started the other one
-                    fresh = not self.is_running(name)
-                    if fresh:
-                        raise
+                if saved or files.saved.exists():
+                    self._restore(domain, files, say, given)
+                else:
+                    fresh = self._start(domain, files, say, given)
         if not fresh:
             self._let_go_on(name, say)
         if not _is_published(self._paths.text("snapshot"), name):
@@ -110,6 +114,44 @@ class Domains(KnownDomains):
 
             say(f"the name {name} is not published: is the service running? ({start_command()})")
         return fresh
+
+    def _start(
+        self, domain: DomainDefinition, files: DomainFiles, say: Say, secrets: Secrets
+    ) -> bool:
+        """Start a guest; False: a `start` that was killed has started it."""
+        self.choose_accel(domain.accel, say)
+        files.log.unlink(missing_ok=True)
+        files.incoming.unlink(missing_ok=True)  # a killed command's
+        try:
+            self._start_parent(domain, files, say, secrets)
+        except UserError:
+            if not self.is_running(domain.name):
+                raise
+            return False
+        return True
+
+    def _restore(
+        self, domain: DomainDefinition, files: DomainFiles, say: Say, secrets: Secrets
+    ) -> None:
+        """Let the saved guest go on."""
+        from leasewatch.pyvirt.domains import restores, saved  # noqa: PLC0415  start-up time
+
+        kept = saved.read(files.saved)
+        if kept is None:
+            hint = f"sudo pyvirt domain start {domain.name}"
+            raise UserError(f"no guest of domain {domain.name} is saved", hint, "not-found")
+        self.choose_accel(kept.accel, say)
+        files.log.unlink(missing_ok=True)
+        receive = partial(self.receive, secrets=secrets)
+        restores.restore(self._paths, domain, kept, receive, say)
+
+    def _end_arriving(self, files: DomainFiles) -> None:
+        """End a parent whose command was killed before its guest had arrived."""
+        state = domain_state(files)
+        if state is not None and state.state == ARRIVING:
+            from leasewatch.pyvirt.domains import restores  # noqa: PLC0415  start-up time
+
+            restores.end_arriving(files)
 
     def _start_parent(
         self, domain: DomainDefinition, files: DomainFiles, say: Say, secrets: Secrets
@@ -154,6 +196,8 @@ class Domains(KnownDomains):
             domain = arriving.definition or self.get(name)
             domain_run.run(self._paths, domain, arriving.accel, say, arriving)
             return
+        if self._files(name).saved.exists():  # it must not start anew
+            raise UserError(f"domain {name} is saved", f"sudo pyvirt domain start {name}", "exists")
         domain = self._adopt_image(self.get(name))
         domain_run.run(self._paths, domain, self.choose_accel(domain.accel, say), say)
 

@@ -59,7 +59,7 @@ def run(
     with contextlib.closing(_Guest(child, logs)) as guest, contextlib.closing(monitor):
         grace = given.domain.stop_timeout
         why = given.incoming.why if given.incoming is not None else ""
-        supervisor = Supervisor(guest, monitor, signals, files.data, grace, report, renew, why)
+        supervisor = Supervisor(guest, monitor, signals, files, grace, report, renew, why)
         supervisor.wait_longer(_UNLOCK * sum(bool(one.secret) for one in given.devices.drives))
         try:
             prepare()

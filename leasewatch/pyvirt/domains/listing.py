@@ -30,6 +30,8 @@ KEYS: Final = (
 )
 """Of a row, in the order of `show`."""
 _CHANGING: Final = ("why", "since", "started", "pid")
+SAVED: Final = "it was saved"
+"""Why a domain does not run whose guest is saved."""
 KILLED: Final = "its process was killed"
 """Why a domain has stopped whose parent left no reason."""
 
@@ -63,6 +65,7 @@ class Listing(KeptRows):
         row = _row(state) if state and undefined else self.row(name)
         if state is None or not isinstance(state.get("pid"), int):
             ended = light_json.read(f"{self._paths.text('domain_ends')}/{name}.json") or {}
+            row |= self._saved(name, ended)
         elif alive.is_alive(state["pid"], state.get("born", 0)):
             known = {key: state[key] for key in ("state", *_CHANGING) if state.get(key)}
             found = lookup(self._paths.text("snapshot"), name) or []
@@ -72,6 +75,16 @@ class Listing(KeptRows):
                 self._clear_up(name)
             ended = {"why": KILLED}
         return row | {key: ended[key] for key in _CHANGING if ended.get(key)}
+
+    def _saved(self, name: str, ended: dict[str, Any]) -> Row:
+        """What differs in the row of a domain whose guest is saved.
+
+        Only root sees the file; others see why the domain has ended, until the host reboots.
+        """
+        is_saved = os.path.exists(f"{self._paths.text('domain_data')}/{name}/saved")  # noqa: PTH110
+        if is_saved or ended.get("why") == SAVED:
+            return {"state": "saved", "why": SAVED}
+        return {}
 
     def state(self, name: str) -> dict[str, Any] | None:
         """The run state, also one that a killed parent has left."""

@@ -12,7 +12,7 @@ from leasewatch.model import DomainState
 from leasewatch.pyvirt import process
 from leasewatch.pyvirt.domains import qmp_session
 from leasewatch.pyvirt.domains.known import KnownDomains
-from leasewatch.pyvirt.domains.status import ASLEEP, FULL
+from leasewatch.pyvirt.domains.status import ASLEEP, FULL, SAVING
 from leasewatch.pyvirt.files import DomainFiles, domain_state
 from nss_pyvirt.errors import UserError
 
@@ -65,6 +65,8 @@ class DomainPauses(KnownDomains):
         if state.state == "panicked":
             hint = f"sudo pyvirt domain restart {name}"
             raise UserError(f"the kernel of {name} has panicked", hint)
+        if state.why == SAVING:
+            raise UserError(f"domain {name} is being saved", "wait until it is", "running")
         return files, state
 
 

@@ -23,7 +23,7 @@ from leasewatch.paths import Paths
 from leasewatch.pyvirt import nft, process
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition, tap_mac
-from leasewatch.pyvirt.domains import disk, guest, probe, qemu, tap
+from leasewatch.pyvirt.domains import disk, guest, probe, qemu, saved, tap
 from leasewatch.pyvirt.domains.incoming import Incoming
 from leasewatch.pyvirt.domains.listing import KILLED
 from leasewatch.pyvirt.domains.qemu import Chosen
@@ -86,6 +86,7 @@ def run(
             ends = ours.enter_context(_swept(files, opened.close))
             state = _first_state(domain, nics, _FIRST_LEASE[accel], incoming)
             _write(files, state)
+            replacing.replace(files.started, msgspec.json.encode(domain), mode=0o600)
 
         def prepare() -> None:
             # QEMU takes longer to start than these imports, and no later one: files may change.
@@ -175,6 +176,7 @@ def _arrive(
     from leasewatch.pyvirt.networks import hosts_entries  # noqa: PLC0415  start-up time
 
     try:
+        saved.use_up(files)
         if incoming.definition is not None:
             store.write(files.paths.domain_definitions, domain)
         hosts_entries.update(files.paths, domain, running=True)

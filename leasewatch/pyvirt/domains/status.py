@@ -11,6 +11,7 @@ from leasewatch.model import ARRIVING
 FULL: Final = "the host's disk is full"
 ON_REQUEST: Final = "on request"
 """Why a domain is paused that a command, not QEMU itself, has paused."""
+SAVING: Final = "it is being saved"
 ASLEEP: Final = "the guest has suspended itself"
 _PRESSED: Final = "its power button was pressed"
 
@@ -92,6 +93,12 @@ class Reported:
                 "internal-error": "QEMU or KVM cannot go on",
             }
             self.status = Status("paused", why.get(state, f"QEMU is in the state {state}"))
+        return self.status
+
+    def note_saver(self) -> Status:
+        """A command has paused the guest to save it."""
+        if self.status == ("paused", ON_REQUEST):
+            self.status = Status("paused", SAVING)
         return self.status
 
     def hold(self) -> Status:

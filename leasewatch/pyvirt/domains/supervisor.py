@@ -10,18 +10,28 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
 from leasewatch.daemon import notify
+from leasewatch.pyvirt.domains.listing import SAVED
 from leasewatch.pyvirt.domains.monitor import Monitor, Report
-from leasewatch.pyvirt.domains.status import FULL, ON_REQUEST, Reported, Status, runs_no_system
+from leasewatch.pyvirt.domains.saver import Saver
+from leasewatch.pyvirt.domains.status import (
+    FULL,
+    ON_REQUEST,
+    SAVING,
+    Reported,
+    Status,
+    runs_no_system,
+)
+from leasewatch.pyvirt.files import DomainFiles
 from leasewatch.pyvirt.networks.backoff import Backoff
 from nss_pyvirt.errors import UserError
 
 ANSWER = 20.0  # seconds for QEMU to answer QMP; 0.1 on a quiet machine
 AGAIN = 5.0  # seconds until the power button is pressed once more: a booting guest misses it
 _LOOK = 1.0  # seconds between looks whether a full disk has room again
+_RETRY = 0.1  # seconds until a guest is told again to go on whose save was given up
 _ROOM = 16 << 20
 """Bytes that the file system of the disks must have free for a guest to go on."""
 _HMP = "human-monitor-command"
@@ -41,7 +51,7 @@ class Running(Protocol):
 class Supervisor:
     """`follow` returns when QEMU has ended or is to be ended at once.
 
-    `signals`: a descriptor with the signals that came. `disks`: the folder of the domain's disks.
+    `signals`: a descriptor with the signals that came.
     `grace`: seconds that the guest gets to shut down. `report` gets each new status.
     `renew` reads the definition again, on SIGHUP, and returns its grace. `arriving`: why QEMU waits
     for its guest, which somebody else lets run; empty: it starts here.
@@ -52,14 +62,17 @@ class Supervisor:
         guest: Running,
         monitor: Monitor,
         signals: int,
-        disks: Path,
+        files: DomainFiles,
         grace: float,
         report: Callable[[Status], None],
         renew: Callable[[], int],
         arriving: str = "",
     ) -> None:
+        self._saver = Saver(files)
+        self._is_given_up = False
+        """Whether the command that saved the guest was killed, and it has not gone on yet."""
         self._guest, self._monitor, self._signals = guest, monitor, signals
-        self._disks, self._grace, self._report, self._renew = disks, grace, report, renew
+        self._disks, self._grace, self._report, self._renew = files.data, grace, report, renew
         self._reported = Reported(arriving)
         self._said = self._reported.status
         self.is_ready = False
@@ -93,13 +106,15 @@ class Supervisor:
         self._monitor.ask("query-status")
         while not self._guest.has_ended and not self.cut:
             heard = [self._monitor.fileno()] if self._monitor.is_open else []
-            ready = self._guest.wait(self._due(), *heard, self._signals)
+            ready = self._guest.wait(self._due(), *heard, self._signals, *self._saver.fds)
             if not ready.isdisjoint(heard):
                 for report in self._monitor.read():
                     self._hear(report)
             if self._signals in ready:
                 for number in os.read(self._signals, 64):
                     self._obey(number)
+            if not ready.isdisjoint(self._saver.fds):
+                self._lose_saver()
             if not self._guest.has_ended:
                 self._act(time.monotonic())
 
@@ -109,7 +124,7 @@ class Supervisor:
             return self._answers_by
         if self._ends_by is not None:
             return min(self._ends_by, self._press_at)
-        return self._look_at if self._is_full() else None
+        return self._look_at if self._is_full() or self._is_given_up else None
 
     def _is_full(self) -> bool:
         return self._reported.status == ("paused", FULL)
@@ -118,12 +133,19 @@ class Supervisor:
         if report.event:
             if self._reported.event(report.event, report.data):
                 self._monitor.ask("query-status")
+            if report.event == "RESUME":
+                self._is_given_up = False
             if report.event == "POWERDOWN":
                 self._monitor.ask(_HMP, **{"command-line": "info registers"})
         elif report.command == _HMP and runs_no_system(str(report.value)):
             self.cut = "no system ran in it"
         elif report.command == "query-status" and isinstance(report.value, dict):
-            self._note(self._reported.answer(str(report.value.get("status"))))
+            status = self._reported.answer(str(report.value.get("status")))
+            if status.state != "paused":
+                self._saver.forget()
+            elif status.why == ON_REQUEST and self._saver.look():
+                status = self._reported.note_saver()
+            self._note(status)
             if not self.is_ready:
                 self.is_ready = True
                 notify.notify("READY=1")
@@ -133,6 +155,16 @@ class Supervisor:
             self._said = status
             self._report(status)
             self._look_at = time.monotonic() + _LOOK
+
+    def _lose_saver(self) -> None:
+        """The command that saved the guest has been killed: end the guest, or let it go on."""
+        self._saver.forget()
+        if self._saver.has_saved():
+            self.cut = SAVED
+            return
+        self._saver.clear()
+        self._is_given_up = True
+        self._look_at = time.monotonic()
 
     def _obey(self, number: int) -> None:
         """SIGQUIT and a second Ctrl-C end QEMU at once, SIGTERM and Ctrl-C press its button.
@@ -158,7 +190,12 @@ class Supervisor:
         if not self.is_ready:
             if now >= self._answers_by or not self._monitor.is_open:
                 self._fail()
-        elif self._ends_by is not None:
+            return
+        if self._is_given_up and now >= self._look_at:
+            self._look_at = now + _RETRY
+            self._monitor.ask("migrate_cancel")
+            self._monitor.ask("cont")  # refused until that is done
+        if self._ends_by is not None:
             self._shut_down(now, self._ends_by)
         elif self._is_full() and now >= self._look_at:
             self._look_at = now + _LOOK
@@ -188,6 +225,8 @@ class Supervisor:
             self.cut = why
         elif now >= self._press_at:
             self._press_at = now + AGAIN
+            if why == SAVING:  # it ends then
+                return
             if why == ON_REQUEST and state == "paused":
                 self._monitor.ask("cont")
             elif state == "paused" and not (self._is_full() and self._go_on()):

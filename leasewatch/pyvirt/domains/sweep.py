@@ -12,6 +12,7 @@ import msgspec
 from leasewatch.model import Lease, LeaseFile, NetworkState
 from leasewatch.neighbours import kernel
 from leasewatch.pyvirt.domains import dhcp_release
+from leasewatch.pyvirt.domains.listing import SAVED
 from leasewatch.pyvirt.files import (
     DomainEnd,
     DomainFiles,
@@ -29,6 +30,8 @@ from nss_pyvirt.errors import UserError
 def sweep(files: DomainFiles, why: str, close_taps: Callable[[], None] = lambda: None) -> None:
     """Release leases, and remove hosts.d entries, neighbour entries, sockets and the run state.
 
+    A guest that is saved keeps its leases: it goes on with them.
+
     `why` it has ended is kept in `files.ended`. The caller must hold the domain's lock. Taps vanish
     with the process that had them open; the kernel needs 10 ms for one, so `close_taps` is called
     while nft works.
@@ -36,14 +39,16 @@ def sweep(files: DomainFiles, why: str, close_taps: Callable[[], None] = lambda:
     state = domain_state(files)
     if state is None:
         return
-    is_elsewhere = files.handed_over.exists()  # and goes on there with its leases
+    if files.saved.exists():
+        why = SAVED
+    goes_on = files.saved.exists() or files.handed_over.exists()  # with its leases
     macs = {nic.mac for nic in state.nics}
     hosts_entries.reduce(files.paths, files.name)
     networks = {nic.network for nic in state.nics}
     for network in networks:
         running = network_state(NetworkFiles(files.paths, network))
         if running is not None:
-            if running.lease_file and not is_elsewhere:
+            if running.lease_file and not goes_on:
                 dhcp_release.release(running, _leases(running, macs))
             if running.lease_file or not files.handed_over.exists():
                 kernel.forget_macs(running.bridge, macs)  # else it is there, behind another port

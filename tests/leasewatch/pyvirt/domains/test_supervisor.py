@@ -16,10 +16,12 @@ from typing import Any
 
 import pytest
 
+from leasewatch.paths import Paths
 from leasewatch.pyvirt.domains import supervisor
 from leasewatch.pyvirt.domains.monitor import Monitor
 from leasewatch.pyvirt.domains.status import FULL, ON_REQUEST, Status
 from leasewatch.pyvirt.domains.supervisor import Supervisor
+from leasewatch.pyvirt.files import DomainFiles
 from nss_pyvirt.errors import UserError
 from tests.waiting import wait_for
 
@@ -57,11 +59,13 @@ class Stage:
         self._monitor = Monitor(ours)
         self._pipe = reading, self._signals = os.pipe()
         self.reports: list[Status] = []
+        files = DomainFiles(Paths(disks), "web1")
+        files.data.mkdir(parents=True)
         self.supervisor = Supervisor(
             self.guest,
             self._monitor,
             reading,
-            disks,
+            files,
             grace,
             self.reports.append,
             lambda: 1,

@@ -256,6 +256,9 @@ def test_a_broken_definition_is_an_error_and_hides_no_other(
                 raise UserError("it is broken")
             return dict.fromkeys(half._COLUMNS, name)
 
+        def arriving(self) -> list[str]:
+            return []
+
         def keep(self) -> None:
             """Nothing."""
 

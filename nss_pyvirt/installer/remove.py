@@ -43,7 +43,7 @@ _DATA: Final = {
     HISTORY: "the lease history",
     DNS_STATE: "the state of DNS zones",
     "/etc/pyvirt": "settings, networks, domains and TSIG keys",
-    "/var/lib/pyvirt": "images and the disks of domains",
+    "/var/lib/pyvirt": "images, volumes and the disks of domains",
     "/run/pyvirt": "the state of pyvirt",
 }
 

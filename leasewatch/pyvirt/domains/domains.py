@@ -136,7 +136,7 @@ class Domains(KnownDomains):
         """Let the saved guest go on."""
         from leasewatch.pyvirt.domains import restores, saved  # noqa: PLC0415  start-up time
 
-        kept = saved.read(files.saved)
+        kept = saved.read(files)
         if kept is None:
             hint = f"sudo pyvirt domain start {domain.name}"
             raise UserError(f"no guest of domain {domain.name} is saved", hint, "not-found")

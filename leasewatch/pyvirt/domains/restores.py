@@ -108,8 +108,7 @@ def check_unsaved(files: DomainFiles, old: DomainDefinition, new: DomainDefiniti
 
 
 def _refusal(files: DomainFiles, why: str) -> UserError:
-    anew = f"sudo pyvirt domain restore --discard {files.name}"
-    hint = f"it stays saved; to start it anew: {anew} && sudo pyvirt domain start {files.name}"
+    hint = f"it stays saved; to forget that: sudo pyvirt domain restore --discard {files.name}"
     return UserError(f"domain {files.name} cannot go on: {why}", hint)
 
 

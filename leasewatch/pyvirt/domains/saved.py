@@ -52,26 +52,30 @@ def write(fd: int, saved: Saved) -> None:
     os.fsync(fd)
 
 
-def read(file: Path) -> Saved | None:
-    """The header; None without such a file. UserError if it is no saved guest, or was cut off."""
+def read(files: DomainFiles) -> Saved | None:
+    """The header; None if no guest is saved. UserError for a file that is damaged or cut off."""
     try:
-        with file.open("rb") as opened:
+        with files.saved.open("rb") as opened:
             header = opened.read(OFFSET)
             size = os.fstat(opened.fileno()).st_size
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise UserError(f"cannot read {file}: {error.strerror}") from error
+        raise UserError(f"cannot read {files.saved}: {error.strerror}") from error
     try:
         if not header.startswith(_MAGIC):
-            raise UserError(f"{file} is damaged: it is no guest that this version has saved")
-        text = header.removeprefix(_MAGIC).rstrip(b"\0")
-        saved = msgspec.json.decode(text, type=Saved)
+            raise _damaged(files, "it is no guest that this version has saved")
+        saved = msgspec.json.decode(header.removeprefix(_MAGIC).rstrip(b"\0"), type=Saved)
     except UNDECODABLE as error:
-        raise UserError(f"{file} is damaged: {error}") from None
+        raise _damaged(files, str(error)) from None
     if size != saved.size:
-        raise UserError(f"{file} is damaged: it has {size} bytes of {saved.size}")
+        raise _damaged(files, f"it has {size} bytes of {saved.size}")
     return saved
+
+
+def _damaged(files: DomainFiles, why: str) -> UserError:
+    hint = f"put it back, or forget it: sudo pyvirt domain restore --discard {files.name}"
+    return UserError(f"{files.saved} is damaged: {why}", hint, "invalid")
 
 
 def unfinished(files: DomainFiles) -> Path:

@@ -22,10 +22,14 @@ class Saver:
         """A pidfd while the command is known to run: readable once it has ended."""
 
     def look(self) -> bool:
-        """Whether a command is saving the guest."""
+        """Whether a command is saving the guest, or was killed at that."""
         if not self.fds and (pidfd := holders.pidfd(self._files.saving)) is not None:
             self.fds.append(pidfd)
-        return bool(self.fds)
+        return bool(self.fds) or self.is_lost()
+
+    def is_lost(self) -> bool:
+        """Whether that command was killed before it was known to run."""
+        return not self.fds and self._files.saving.exists()
 
     def has_saved(self) -> bool:
         """Whether the file is complete."""

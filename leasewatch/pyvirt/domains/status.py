@@ -95,11 +95,9 @@ class Reported:
             self.status = Status("paused", why.get(state, f"QEMU is in the state {state}"))
         return self.status
 
-    def note_saver(self) -> Status:
+    def note_saver(self) -> None:
         """A command has paused the guest to save it."""
-        if self.status == ("paused", ON_REQUEST):
-            self.status = Status("paused", SAVING)
-        return self.status
+        self.status = Status("paused", SAVING)
 
     def hold(self) -> Status:
         """Pause on request a guest whose disk is full, for which QEMU's `stop` does nothing."""

@@ -140,12 +140,9 @@ class Supervisor:
         elif report.command == _HMP and runs_no_system(str(report.value)):
             self.cut = "no system ran in it"
         elif report.command == "query-status" and isinstance(report.value, dict):
-            status = self._reported.answer(str(report.value.get("status")))
-            if status.state != "paused":
-                self._saver.forget()
-            elif status.why == ON_REQUEST and self._saver.look():
-                status = self._reported.note_saver()
-            self._note(status)
+            self._reported.answer(str(report.value.get("status")))
+            self._look_for_saver()
+            self._note(self._reported.status)
             if not self.is_ready:
                 self.is_ready = True
                 notify.notify("READY=1")
@@ -155,6 +152,15 @@ class Supervisor:
             self._said = status
             self._report(status)
             self._look_at = time.monotonic() + _LOOK
+
+    def _look_for_saver(self) -> None:
+        """Whoever has paused the guest may be saving it."""
+        if self._reported.status.state != "paused":
+            self._saver.forget()
+        elif self._reported.status.why == ON_REQUEST and self._saver.look():
+            self._reported.note_saver()
+            if self._saver.is_lost():
+                self._lose_saver()
 
     def _lose_saver(self) -> None:
         """The command that saved the guest has been killed: end the guest, or let it go on."""

@@ -1,0 +1,67 @@
+"""Guests that are saved and go on with the QEMUs of other Debian suites."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.shipped import run
+from tests.system.domains import RUN, define, lease, pyvirt, read, row
+from tests.system.guest import GuestFiles
+from tests.system.two_hosts import Session
+from tests.system.world import World
+
+pytestmark = pytest.mark.long
+QEMU_ROOT = Path(__file__).with_name("qemu_root.sh")
+DISK = "/run/empty.qcow2"
+ROUTES = {
+    "7.2": ("", ""),
+    "10.0": ("trixie", "trixie"),
+    "11.1": ("sid", "sid"),
+    "from 7.2 to 10.0": ("", "trixie"),
+    "from 7.2 to 11.1": ("", "sid"),
+    "from 10.0 to 11.1": ("trixie", "sid"),
+}
+
+
+def use(world: World, suite: str) -> None:
+    """Have the QEMU of a suite; empty: the host's."""
+    world.run(["umount", "/usr/local"], check=False)
+    if suite:
+        world.run(["mount", "--bind", run(QEMU_ROOT, suite, timeout=2000).strip(), "/usr/local"])
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_guest_goes_on_with_its_ssh_session_and_its_disk(
+    started_lab: World, guest_files: GuestFiles, route: str
+) -> None:
+    world = started_lab
+    before, after = ROUTES[route]
+    use(world, before)
+    world.run(["qemu-img", "create", "-q", "-f", "qcow2", DISK, "64M"])
+    define(world, guest_files, "web1", "--disk", DISK)
+    pyvirt(world, "domain", "start", "web1")
+    address = lease(world, "web1")
+    session = Session(world, guest_files, address, 1)
+    for suite in (before, after):
+        pyvirt(world, "domain", "save", "web1")
+        assert row(world, "web1")["state"] == "saved"
+        use(world, suite)
+        pyvirt(world, "domain", "restore", "web1")
+        session.goes_on()
+        assert read(world, RUN / "web1/qemu.log") == ""
+
+
+def test_an_older_qemu_refuses_what_it_cannot_read(
+    started_lab: World, guest_files: GuestFiles
+) -> None:
+    use(started_lab, "trixie")
+    define(started_lab, guest_files, "web1")
+    pyvirt(started_lab, "domain", "start", "web1")
+    pyvirt(started_lab, "domain", "save", "web1")
+    use(started_lab, "")
+    refused = pyvirt(started_lab, "domain", "start", "web1", check=False)
+    assert refused.returncode == 1
+    assert "has no machine pc-q35-10.0" in refused.stderr
+    assert row(started_lab, "web1")["state"] == "saved"

@@ -72,8 +72,8 @@ class Paths:
     """The domains' public host keys, which every user's ssh reads."""
     ssh_config = _Below("run/pyvirt/ssh_config")
     """By which every user's ssh waits for a domain that boots (`nss-pyvirt install --ssh`)."""
-    qemu = _Below("run/pyvirt/qemu.json")
-    """What this host's QEMU has said about itself."""
+    qemu = _Below("run/pyvirt/qemu")
+    """ARCH.json: what this host's QEMU for guests of an architecture has said about itself."""
     network_list = _Below("run/pyvirt/network-list.json")
     domain_list = _Below("run/pyvirt/domain-list.json")
     """What `network list` and `domain list` have read of definitions, for the next one."""

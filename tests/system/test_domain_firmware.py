@@ -55,7 +55,7 @@ def test_a_disk_without_a_bios_loader_starts_by_uefi(
     lab.run(["mount", "-t", "tmpfs", "tmpfs", "/usr/share/OVMF"])
     refused = pyvirt(lab, "domain", "start", "efi1", check=False).stderr.splitlines()
     assert refused == [
-        "pyvirt: the guest starts by UEFI, and OVMF is not installed",
+        "pyvirt: the guest starts by UEFI, and ovmf is not installed",
         "  hint: apt install ovmf",
     ]
     assert "starts by UEFI alone" in create(lab, "efi2", "--disk", "/run/esp.img", check=False)

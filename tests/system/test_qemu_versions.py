@@ -42,7 +42,7 @@ def test_a_guest_lives_and_nothing_is_deprecated(any_qemu: World, guest_files: G
     define(any_qemu, guest_files, "web1", "--disk", DISK)
     any_qemu.serve()
     pyvirt(any_qemu, "domain", "start", "web1")
-    known = json.loads(read(any_qemu, "/run/pyvirt/qemu.json"))
+    known = json.loads(read(any_qemu, "/run/pyvirt/qemu/x86_64.json"))
     assert row(any_qemu, "web1")["machine"] == known["machine"]
     assert re.fullmatch(rf"pc-q35-{known['version'][0]}\.\d+", known["machine"])
     log_in(any_qemu, guest_files, lease(any_qemu, "web1"), "dd if=/dev/vda count=1 | wc -c")

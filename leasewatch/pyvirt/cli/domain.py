@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 
 from leasewatch.paths import Paths
@@ -93,13 +94,21 @@ command = commands.Group(
 
 @command.command(*_ROWS, name="list")
 def list_(output: frame.Format) -> int:
-    """List all domains."""
+    """List all domains. A table has their architectures where one is not this host's."""
     domains = _listing()
+    columns = [*_COLUMNS]
+
+    def row(name: str) -> Mapping[str, object]:
+        described = domains.describe(name)
+        if output == "table" and "arch" not in columns and described["arch"] != os.uname().machine:
+            columns.insert(columns.index("state"), "arch")
+        return _listed(described, output)
+
     hint = "sudo pyvirt launch web1"
     code = halves.list_all(
         [*domains.names(), *domains.arriving()],
-        lambda name: _listed(domains.describe(name), output),
-        _COLUMNS,
+        row,
+        columns,
         _WIDE,
         output,
         empty=UserError("no domains yet", hint, "not-found"),

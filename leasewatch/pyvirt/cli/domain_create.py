@@ -114,7 +114,7 @@ if TYPE_CHECKING:
         "--append",
         metavar="TEXT",
         multiple=True,
-        help="Kernel command line; repeat to add to it.  [default: console=ttyS0 quiet]",
+        help="Kernel command line; repeat to add to it.  [default: the console, and quiet]",
     ),
     Param(
         "--memory",
@@ -129,6 +129,13 @@ if TYPE_CHECKING:
         kind=commands.whole_number(1, 255),
         default=1,
         help="Virtual CPUs.",
+    ),
+    Param(
+        "--arch",
+        metavar="ARCH",
+        kind=values.architecture,
+        complete=halves.complete_architectures,
+        help="x86_64, aarch64, ppc64le or riscv64.  [default: the image's or kernel's]",
     ),
     Param(
         "--accel",
@@ -179,7 +186,11 @@ def command(
     """
     from leasewatch.pyvirt.domains.domains import Domains  # noqa: PLC0415  start-up time
     from leasewatch.pyvirt.domains.plan import DomainRequest  # noqa: PLC0415  start-up time
+    from leasewatch.pyvirt.images import catalogue  # noqa: PLC0415  start-up time
 
+    if options["image"] is not None:
+        image = catalogue.for_architecture(Paths(), options["image"], options["arch"])
+        options["image"] = image
     asked = user or ssh_keys or user_data
     if no_seed and asked:
         what = "--no-seed gives the guest no user, key or user-data"

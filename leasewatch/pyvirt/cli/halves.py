@@ -63,6 +63,13 @@ def keep_log(kind: str, name: str) -> None:
     process.keep_log(folder / "log")
 
 
+def complete_architectures(_obj: object, _given: object) -> list[str]:
+    """The architectures that guests may have."""
+    from leasewatch.pyvirt.defined import architectures  # noqa: PLC0415  start-up time
+
+    return [*architectures.ALL]
+
+
 def complete_images(_obj: object, _given: object) -> list[str]:
     """Shell completion: the names of images."""
     from leasewatch.pyvirt.images.known import KnownImages  # noqa: PLC0415  start-up time

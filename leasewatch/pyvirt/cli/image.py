@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from leasewatch.pyvirt.images.store import Images
     from nss_pyvirt.terminal.status_line import StatusLine, Transfer
 
-_COLUMNS = ("name", "size", "format", "added", "used_by", "source")
-_WIDE = {"added": 80, "source": 90}
+_COLUMNS = ("name", "size", "format", "arch", "added", "used_by", "source")
+_WIDE = {"arch": 70, "added": 80, "source": 90}
 """The least width of a terminal that shows these."""
 _AVAILABLE = ("name", "user", "source")
 _NAME = Param("name", required=True, complete=halves.complete_images)
@@ -244,6 +244,7 @@ def _row(
         "name": name,
         "size": image.size if as_json else look.size(image.size),
         "format": image.format,
+        "arch": image.arch,
         "added": image.added if as_json else look.moment(image.added),
         "used_by": users if as_json else ", ".join(users) or None,
         "source": _source(image.source, output),

@@ -72,7 +72,7 @@ _OF_CREATE: Final = {param.name: param for param in domain_create.command.params
     ),
     *(_OF_CREATE[name] for name in ("encrypt", "secret_file")),
     *login_options.PARAMS,
-    *(_OF_CREATE[name] for name in ("kernel", "initrd", "append", "accel")),
+    *(_OF_CREATE[name] for name in ("kernel", "initrd", "append", "arch", "accel")),
     waiting.timeout("How long to wait until the guest's ssh answers."),
     needs_root=True,
     epilog=frame.examples(
@@ -137,7 +137,7 @@ def _secrets(domains: Domains, name: str, secret_file: str | None, *, encrypt: b
 
 def _check_same(domain: DomainDefinition, options: dict[str, Any]) -> None:
     """UserError if the domain is there and differs from what is asked for."""
-    wanted = {key: options[key] for key in ("memory", "cpus") if options[key] is not None}
+    wanted = {key: options[key] for key in ("memory", "cpus", "arch") if options[key] is not None}
     wanted |= {key: os.path.realpath(options[key]) for key in ("kernel", "initrd") if options[key]}
     differs = [key for key, value in wanted.items() if getattr(domain, key) != value]
     image, user = options["image"], options["user"]
@@ -157,9 +157,12 @@ def _request(
     name: str, network: str, options: dict[str, Any], secret: bytes | None
 ) -> DomainRequest:
     from leasewatch.pyvirt.domains.plan import DomainRequest  # noqa: PLC0415  start-up time
+    from leasewatch.pyvirt.images import catalogue  # noqa: PLC0415  start-up time
 
     login, text = login_options.chosen(options["user"], options["ssh_keys"], options["user_data"])
     image = options["image"] or (None if options["kernel"] else _IMAGE)
+    if image is not None:
+        image = catalogue.for_architecture(Paths(), image, options["arch"])
     source = _source(image, check=True) if image else ""
     return DomainRequest(
         name=name,
@@ -172,6 +175,7 @@ def _request(
         kernel=options["kernel"],
         initrd=options["initrd"],
         append=domain_create.joined(options["append"]),
+        arch=options["arch"],
         accel=options["accel"],
         autostart=secret is None,
         secret=secret,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from nss_pyvirt.errors import UserError
+
 TYPE_CHECKING = False  # the import of typing takes 4 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from typing import Final
+
+    from leasewatch.pyvirt.defined.architectures import Arch
 
 _SIZE: Final = r"(\d{1,15})(?:\.(\d{1,3}))?\s*([KMGT]?)(?:I?B)?"
 _LARGEST_DISK: Final = 1 << 50
@@ -44,6 +48,16 @@ def mebibytes(least: int, most: int) -> Callable[[str], int]:
         return found >> 20
 
     return convert
+
+
+def architecture(text: str) -> Arch:
+    """A kind: an architecture, as Linux or Debian calls it."""
+    from leasewatch.pyvirt.defined import architectures  # noqa: PLC0415  start-up time
+
+    try:
+        return architectures.parse(text)
+    except UserError as error:
+        raise ValueError(f"{error.what}: {error.hint}") from None
 
 
 def disk_size(text: str) -> int:

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 
 from leasewatch import addresses
+from leasewatch.pyvirt.defined.architectures import Arch
 from leasewatch.pyvirt.defined.login import Login
 from nss_pyvirt.errors import UserError
 
@@ -66,6 +67,8 @@ class DomainDefinition(
     memory: Annotated[int, msgspec.Meta(ge=32, le=4 << 20)]
     """MiB."""
     cpus: Annotated[int, msgspec.Meta(ge=1, le=255)]
+    arch: Arch = "x86_64"
+    """The guest's architecture; `--accel kvm` needs the host's."""
     accel: Accel = "auto"
     machine: Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9._-]*\Z")] = ""
     """QEMU's machine type, e.g. pc-q35-7.2, which an upgrade does not change; empty: the newest."""

@@ -15,6 +15,8 @@ from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition, NicDefinition, parse_mac
 from leasewatch.pyvirt.defined.network import Network
+from leasewatch.pyvirt.domains import kernel_file
+from leasewatch.pyvirt.domains.machines import MACHINES
 from leasewatch.pyvirt.files import arriving_domains
 from leasewatch.pyvirt.networks.free_address import check_free
 from nss_pyvirt.errors import UserError
@@ -23,8 +25,6 @@ _MAX_NAME = 63  # a socket's path has at most 107 bytes (unix(7))
 _RESERVED = labels.RESERVED | {"_gateway", "_outbound"}
 _FILES = {"kernel": "kernel", "initrd": "initrd", "disk": "image", "cdrom": "CD image"}
 """Keys that hold the path of a file, and what messages call it."""
-_LINUX, _ELF, _MULTIBOOT = b"HdrS", b"\x7fELF", b"\x02\xb0\xad\x1b"
-"""What QEMU knows a PC's kernel by: Linux (at 0x202), vmlinux, and others within 8 KiB."""
 
 
 def check(
@@ -49,7 +49,8 @@ def check(
         if path is not None and path != getattr(old, key, None):
             check_file(Path(path), what)
             if key == "kernel":
-                _check_kernel(Path(path))
+                _check_kernel(Path(path), new)
+    _check_machine(new)
     return new.checked()
 
 
@@ -160,13 +161,37 @@ def check_file(path: Path, what: str) -> None:
         raise UserError(f"there is no {what} {path}", "give the path of a file", "not-found")
 
 
-def _check_kernel(path: Path) -> None:
-    """UserError where QEMU would find no kernel in the file."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(8192)
-    except OSError as error:
-        raise UserError(f"cannot read kernel {path}: {error.strerror}") from error
-    if head[0x202:0x206] != _LINUX and not head.startswith(_ELF) and _MULTIBOOT not in head:
+def _check_kernel(path: Path, domain: DomainDefinition) -> None:
+    """UserError where QEMU would find no kernel in the file, or one for another architecture."""
+    head = read_kernel(path)
+    kernel = kernel_file.described(head)
+    if kernel is None:
         what = f"{path} is {'no kernel' if head else 'empty'}"
         raise UserError(what, "give a file like /boot/vmlinuz-VERSION", "invalid")
+    if kernel.arch not in (None, domain.arch):
+        what = f"kernel {path} is for {kernel.arch}, and {domain.name} is a guest of {domain.arch}"
+        raise UserError(what, f"give a kernel for {domain.arch}", "invalid")
+
+
+def read_kernel(path: Path) -> bytes:
+    """The beginning of a kernel's file; UserError."""
+    try:
+        with path.open("rb") as file:
+            return file.read(kernel_file.HEAD)
+    except OSError as error:
+        raise UserError(f"cannot read kernel {path}: {error.strerror}") from error
+
+
+def _check_machine(domain: DomainDefinition) -> None:
+    """UserError for what the machine of that architecture cannot do."""
+    machine = MACHINES[domain.arch]
+    if domain.memory % machine.memory_step:
+        more = -(-domain.memory // machine.memory_step) * machine.memory_step
+        what = f"a guest of {domain.arch} has a multiple of {machine.memory_step} MiB of memory"
+        raise UserError(f"{what}, not {domain.memory}", f"give it {more}M", "invalid")
+    if domain.firmware == "uefi" and not machine.uefi:
+        what = f"guests of {domain.arch} have no UEFI"
+        raise UserError(what, "omit --firmware: their own firmware starts disks", "invalid")
+    if domain.firmware == "bios" and not (domain.kernel or machine.starts_disks):
+        what = f"without a kernel, a guest of {domain.arch} starts by UEFI alone"
+        raise UserError(what, "use uefi as its firmware", "invalid")

@@ -139,7 +139,7 @@ def drives(
     if domain.firmware == "uefi":
         from leasewatch.pyvirt.domains import uefi  # noqa: PLC0415  start-up time
 
-        found += uefi.drives(files)
+        found += uefi.drives(files, domain.arch)
     return found
 
 

@@ -18,10 +18,11 @@ from leasewatch.files import locks
 from leasewatch.model import ARRIVING
 from leasewatch.pyvirt import process
 from leasewatch.pyvirt.defined import store
+from leasewatch.pyvirt.defined.architectures import Arch
 from leasewatch.pyvirt.defined.domain import Accel, DiskDefinition, DomainDefinition
 from leasewatch.pyvirt.domains.known import KnownDomains
 from leasewatch.pyvirt.domains.listing import lookup
-from leasewatch.pyvirt.domains.qemu import Chosen
+from leasewatch.pyvirt.domains.machines import Chosen
 from leasewatch.pyvirt.files import UNFINISHED, DomainFiles, domain_state, started_network
 from leasewatch.pyvirt.process import Say
 from nss_pyvirt.errors import UserError
@@ -42,10 +43,10 @@ class Domains(KnownDomains):
 
     def create(self, request: DomainRequest) -> DomainDefinition:
         """Define a domain and make its disk; a failure leaves nothing."""
-        from leasewatch.pyvirt.domains import plan, probe  # noqa: PLC0415  start-up time
+        from leasewatch.pyvirt.domains import architecture, plan, probe  # noqa: PLC0415  start-up
 
-        newest = probe.look(self._paths).machine
-        request = msgspec.structs.replace(request, machine=request.machine or newest)
+        known = request.arch or architecture.chosen(self._paths, request, ())
+        newest = probe.look(self._paths, known).machine
         lock = self._paths.locks / "domains"
         with contextlib.ExitStack() as held:
             if request.disks:  # copying takes long, and other commands need not wait for it
@@ -55,10 +56,14 @@ class Domains(KnownDomains):
                 from leasewatch.pyvirt.domains.disk import take_images  # noqa: PLC0415  likewise
 
                 disks = take_images(held, self._paths, request)
-            if disks or request.firmware == "uefi":
+            if (arch := architecture.chosen(self._paths, request, disks)) != known:
+                newest = probe.look(self._paths, arch).machine
+            machine = request.machine or newest
+            request = msgspec.structs.replace(request, arch=arch, machine=machine)
+            if not request.kernel or request.firmware == "uefi":
                 from leasewatch.pyvirt.domains import uefi  # noqa: PLC0415  likewise
 
-                chosen = uefi.chosen(self._paths, request, disks)
+                chosen = uefi.chosen(self._paths, request, arch, disks)
                 request = msgspec.structs.replace(request, firmware=chosen)
             held.enter_context(locks.exclusive(lock, _PATIENCE))
             domain = plan.plan(self._paths, request, disks)
@@ -119,7 +124,7 @@ class Domains(KnownDomains):
         self, domain: DomainDefinition, files: DomainFiles, say: Say, secrets: Secrets
     ) -> bool:
         """Start a guest; False: a `start` that was killed has started it."""
-        self.choose_accel(domain.accel, say)
+        self.choose_accel(domain.accel, domain.arch, say)
         files.log.unlink(missing_ok=True)
         files.incoming.unlink(missing_ok=True)  # a killed command's
         try:
@@ -140,7 +145,7 @@ class Domains(KnownDomains):
         if kept is None:
             hint = f"sudo pyvirt domain start {domain.name}"
             raise UserError(f"no guest of domain {domain.name} is saved", hint, "not-found")
-        self.choose_accel(kept.accel, say)
+        self.choose_accel(kept.accel, domain.arch, say)
         files.log.unlink(missing_ok=True)
         receive = partial(self.receive, secrets=secrets)
         restores.restore(self._paths, domain, kept, receive, say)
@@ -199,7 +204,8 @@ class Domains(KnownDomains):
         if self._files(name).saved.exists():  # it must not start anew
             raise UserError(f"domain {name} is saved", f"sudo pyvirt domain start {name}", "exists")
         domain = self._adopt_image(self.get(name))
-        domain_run.run(self._paths, domain, self.choose_accel(domain.accel, say), say)
+        accel = self.choose_accel(domain.accel, domain.arch, say)
+        domain_run.run(self._paths, domain, accel, say)
 
     def receive(
         self, name: str, incoming: Incoming, say: Say, secrets: Secrets | None = None
@@ -226,15 +232,17 @@ class Domains(KnownDomains):
 
         return disk.adopt(self._paths, domain)
 
-    def choose_accel(self, wanted: Accel, say: Say) -> Chosen:
+    def choose_accel(self, wanted: Accel, arch: Arch, say: Say) -> Chosen:
         """What `auto` means here; reports it when KVM has just been found not to work."""
         if wanted == "tcg":
             return wanted
         from leasewatch.pyvirt.domains import kvm  # noqa: PLC0415  start-up time
 
         if wanted == "kvm":
-            kvm.check()
+            kvm.check(arch)
             return wanted
+        if arch != kvm.host():
+            return "tcg"
         verdict = kvm.probe(self._paths.domain_runs.with_name("accel.json"))
         if verdict.fresh and verdict.accel == "tcg":
             say(f"guests are emulated, which is slower than KVM: {verdict.why}")

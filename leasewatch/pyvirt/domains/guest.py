@@ -18,9 +18,10 @@ from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.domains import qemu, sandbox
 from leasewatch.pyvirt.domains.console import Log
 from leasewatch.pyvirt.domains.incoming import Incoming
+from leasewatch.pyvirt.domains.machines import MACHINES
 from leasewatch.pyvirt.domains.monitor import Monitor
 from leasewatch.pyvirt.domains.status import Status
-from leasewatch.pyvirt.domains.supervisor import Supervisor
+from leasewatch.pyvirt.domains.supervisor import Button, Supervisor
 from leasewatch.pyvirt.files import DomainFiles
 from leasewatch.pyvirt.images.qemu_img import complaint
 from nss_pyvirt import programs
@@ -57,9 +58,12 @@ def run(
     """
     child, logs, monitor = _start(files, given)
     with contextlib.closing(_Guest(child, logs)) as guest, contextlib.closing(monitor):
-        grace = given.domain.stop_timeout
+        domain = given.domain
         why = given.incoming.why if given.incoming is not None else ""
+        button = Button(is_pc=domain.arch == "x86_64", is_key=MACHINES[domain.arch].has_power_key)
+        grace = domain.stop_timeout
         supervisor = Supervisor(guest, monitor, signals, files, grace, report, renew, why)
+        supervisor.button = button
         supervisor.wait_longer(_UNLOCK * sum(bool(one.secret) for one in given.devices.drives))
         try:
             prepare()
@@ -75,8 +79,9 @@ def run(
 
 def _start(files: DomainFiles, which: Given) -> tuple[programs.Child, dict[int, Path], Monitor]:
     """QEMU, the descriptors to read from, each with the log that gets its content, its monitor."""
-    program = _program()
     domain, accel, devices, incoming = which
+    machine = MACHINES[domain.arch]
+    program = programs.find(machine.program, machine.package)
     with contextlib.ExitStack() as given, contextlib.ExitStack() as kept:
         lock = _lock(given, files)
         said, console_log = _pipe(kept, given)
@@ -145,10 +150,6 @@ def _open(given: contextlib.ExitStack, layer: qemu.Layer) -> int:
         raise UserError(f"cannot open {layer.path}: {error.strerror}") from error
     given.callback(os.close, fd)
     return fd
-
-
-def _program() -> str:
-    return programs.find(qemu.SYSTEM, qemu.PACKAGES[qemu.SYSTEM])
 
 
 def _listen(path: Path) -> socket.socket:

@@ -6,12 +6,16 @@ That /dev/kvm opens proves nothing: in a nested machine QEMU may abort, or the g
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
 import msgspec
 
 from leasewatch.errors import UNDECODABLE
+from leasewatch.pyvirt.defined import architectures
+from leasewatch.pyvirt.defined.architectures import Arch
 from leasewatch.pyvirt.domains import qemu, sandbox
+from leasewatch.pyvirt.domains.machines import MACHINES
 from nss_pyvirt import pidfds, programs, replacing
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.users import QEMU_USER
@@ -43,7 +47,8 @@ def probe(memory: Path) -> Verdict:
         kept = msgspec.json.decode(memory.read_bytes(), type=Verdict)
         if (kept.boot, kept.device) == (boot, device):
             return kept
-    failure = closed or try_acceleration("kvm")
+    is_pc = host() == "x86_64"  # the trial guest is a PC; elsewhere an open device must do
+    failure = closed or (try_acceleration("kvm") if is_pc else "")
     verdict = Verdict(
         accel="tcg" if failure else "kvm", why=failure or "it works", boot=boot, device=device
     )
@@ -52,8 +57,16 @@ def probe(memory: Path) -> Verdict:
     return msgspec.structs.replace(verdict, fresh=True)
 
 
-def check() -> None:
-    """UserError unless QEMU's user can open /dev/kvm."""
+def host() -> Arch:
+    """The architecture whose guests KVM can run here."""
+    return architectures.of_host(os.uname().machine)
+
+
+def check(arch: Arch | None = None) -> None:
+    """UserError unless QEMU's user can open /dev/kvm and, if given, a guest is of that `arch`."""
+    if arch not in (None, host()):
+        what = f"KVM of this host runs guests of {host()} only, not of {arch}"
+        raise UserError(what, "omit --accel: QEMU emulates the processor then", "invalid")
     try:
         status = DEVICE.stat()
     except FileNotFoundError:
@@ -78,7 +91,7 @@ def _closed() -> str:
 def try_acceleration(accel: qemu.Chosen, limit: float = _LIMIT) -> str:
     """Run a throw-away virtual CPU for `limit` s at most; empty if it works, else the reason."""
     argv = qemu.probe_command(accel)
-    argv[0] = programs.find(argv[0], qemu.PACKAGES[argv[0]])
+    argv[0] = programs.find(argv[0], MACHINES["x86_64"].package)
     guest = sandbox.spawn(
         argv,
         (None, None, None),

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 KEYS: Final = (
     *("name", "aliases", "state", "why", "since", "networks", "macs", "reserved", "addresses"),
-    *("disks", "volumes", "encrypted", "memory", "cpus", "accel", "machine", "cdrom", "firmware"),
-    *("kernel", "initrd"),
+    *("disks", "volumes", "encrypted", "memory", "cpus", "arch", "accel", "machine", "cdrom"),
+    *("firmware", "kernel", "initrd"),
     *("append", "user", "mac_filtering", "autostart", "stop_timeout", "started", "pid"),
 )
 """Of a row, in the order of `show`."""

@@ -14,6 +14,7 @@ import msgspec
 
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined import store
+from leasewatch.pyvirt.defined.architectures import Arch
 from leasewatch.pyvirt.defined.domain import (
     Accel,
     DiskDefinition,
@@ -26,7 +27,9 @@ from leasewatch.pyvirt.defined.domain import (
     parse_mac,
 )
 from leasewatch.pyvirt.defined.login import Login
+from leasewatch.pyvirt.domains import architecture
 from leasewatch.pyvirt.domains.checks import check, check_file
+from leasewatch.pyvirt.domains.machines import MACHINES
 from nss_pyvirt.errors import UserError
 
 
@@ -60,6 +63,8 @@ class DomainRequest(msgspec.Struct, frozen=True, kw_only=True):
     """None: the console, where there is a kernel."""
     memory: int
     cpus: int
+    arch: Arch | None = None
+    """None: what the kernel or the image says, else the host's."""
     accel: Accel = "auto"
     machine: str = ""
     """QEMU's machine type; empty: the newest of each QEMU."""
@@ -89,20 +94,26 @@ def plan(
         hint = "add --disk FILE, --image NAME, or --cdrom FILE with --size SIZE"
         raise UserError("--encrypt encrypts a disk", hint, "invalid")
     others = store.readable(paths.domain_definitions, DomainDefinition)
+    arch = request.arch or architecture.chosen(paths, request, ())
+    machine = MACHINES[arch]
+    firmware = request.firmware
+    if firmware == "auto":
+        firmware = "bios" if machine.starts_disks or request.kernel else "uefi"
     # Without this kernel option `pyvirt domain console` would show nothing.
-    append = "console=ttyS0 quiet" if request.kernel else ""
+    append = f"console={machine.console} quiet" if request.kernel else ""
     domain = DomainDefinition(
         name=request.name,
         aliases=tuple(request.aliases),
         nics=_plan_nics(request, others),
         memory=request.memory,
         cpus=request.cpus,
+        arch=arch,
         accel=request.accel,
         machine=request.machine,
         disks=_expected(request) if disks is None else disks,
         volumes=tuple(request.volumes),
         cdrom=_absolute(request.cdrom),
-        firmware="bios" if request.firmware == "auto" else request.firmware,
+        firmware=firmware,
         kernel=_absolute(request.kernel),
         initrd=_absolute(request.initrd),
         append=append if request.append is None else request.append,

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import msgspec
 
 from leasewatch.pyvirt.defined.domain import DomainDefinition, Format
+from leasewatch.pyvirt.domains import machines
+from leasewatch.pyvirt.domains.machines import MACHINES, Machine
+from leasewatch.pyvirt.login import user_data
 
-SYSTEM = "qemu-system-x86_64"
-PACKAGES = {SYSTEM: "qemu-system-x86"}
-"""Debian's packages of the programs."""
-
-NEWEST = "q35"
-"""The newest machine type; each version of QEMU means another one."""
-
-Chosen = Literal["kvm", "tcg"]
+Chosen = machines.Chosen
 
 BALLOON = "balloon"
 """The id of the device by which the guest says how much memory it uses."""
@@ -33,11 +30,8 @@ _BOOT = ("kernel", "initrd")
 
 
 _SECRET = "secret"  # noqa: S105  # what QEMU calls it
-
-_DEVICES = {"disk": "virtio-blk-pci", "cdrom": "ide-cd", "pflash": ""}
 _BALLOON = "guest-stats-polling-interval=5,free-page-reporting=on"
 _EXTRAS = (
-    *("-device", "pvpanic"),  # tells when the guest's kernel panics
     *("-object", "rng-builtin,id=rng", "-device", "virtio-rng-pci,rng=rng"),
     # The guest says how much memory it uses, and gives back what it has freed.
     *("-device", f"virtio-balloon-pci,id={BALLOON},{_BALLOON}"),
@@ -73,8 +67,8 @@ class Devices(NamedTuple):
     drives: Sequence[Drive]
     taps: tuple[int, ...]
     """Open descriptors, one per interface."""
-    credentials: Sequence[str] = ()
-    """Values of SMBIOS type 11. They are secret: no command line may hold them."""
+    credentials: Mapping[str, str] = MappingProxyType({})
+    """For systemd in the guest. They are secret: no command line may hold them."""
 
 
 class Descriptors(NamedTuple):
@@ -105,11 +99,14 @@ def command(
 
     QEMU inherits sockets that listen already, so a client can connect at once.
     """
-    argv = [SYSTEM, "-name", guest_option(domain.name), *_QUIET, "-S", "-sandbox", _SANDBOX]
-    # Without graphics the firmware writes to the serial port, for example that nothing boots.
-    graphics = "" if domain.kernel else ",graphics=off"
-    machine = f"{domain.machine or NEWEST}{graphics}{_chips(devices.drives)}"
-    argv += ["-machine", machine, *_processor(accel, domain.memory)]
+    machine = MACHINES[domain.arch]
+    argv = [machine.program, "-name", guest_option(domain.name), *_QUIET, "-S"]
+    argv += ["-sandbox", _SANDBOX]
+    # Without graphics a PC's firmware writes to the serial port, for example that nothing boots.
+    graphics = "" if domain.kernel or domain.arch != "x86_64" else ",graphics=off"
+    options = f"{graphics}{machine.options[accel]}{_chips(devices.drives)}"
+    argv += ["-machine", f"{domain.machine or machine.newest}{options}"]
+    argv += _processor(machine, accel, domain.memory)
     if domain.uuid:
         argv += ["-uuid", domain.uuid]
     argv += ["-smp", str(domain.cpus), "-m", str(domain.memory)]
@@ -125,9 +122,11 @@ def command(
         argv += ["-netdev", f"tap,id=net{index},fd={fd}"]
         # No boot ROM: nothing here boots from the network, and loading it takes time.
         argv += ["-device", f"virtio-net-pci,netdev=net{index},mac={nic.mac},romfile="]
-    argv += [*_drives(devices.drives, descriptors), *_EXTRAS]
+    argv += [*_drives(machine, devices.drives, descriptors), *_EXTRAS]
+    argv += [word for one in machine.own_devices for word in ("-device", one)]
     for name in sandbox_files(domain, devices):
         argv += _file_option(name)
+    argv += _credentials(machine, devices)
     if domain.append:
         argv += ["-append", domain.append]
     return argv
@@ -137,18 +136,31 @@ def sandbox_files(domain: DomainDefinition, devices: Devices) -> dict[str, Path 
     """Files that QEMU can only open by a path: name in the sandbox -> the file, or its content."""
     given = ((name, getattr(domain, name)) for name in _BOOT)
     found: dict[str, Path | bytes] = {name: Path(path) for name, path in given if path is not None}
-    given_by = enumerate(devices.credentials)
-    found |= {f"credential{index}": text.encode() for index, text in given_by}
+    machine = MACHINES[domain.arch]
+    for index, (key, text) in enumerate(devices.credentials.items() if machine.credentials else ()):
+        value = user_data.smbios_value(key, text) if machine.credentials == "smbios" else text
+        found[f"credential{index}"] = value.encode()
     return found | {_secret(index): d.secret for index, d in enumerate(devices.drives) if d.secret}
 
 
 def _file_option(name: str) -> list[str]:
-    """The option that reads one of the `sandbox_files`."""
+    """The option that reads one of the `sandbox_files`, if that is no credential."""
     if name in _BOOT:
         return [f"-{name}", f"/{name}"]
     if name.startswith(_SECRET):
         return ["-object", f"secret,id={name},format=raw,file=/{name}"]
-    return ["-smbios", f"type=11,path=/{name}"]
+    return []
+
+
+def _credentials(machine: Machine, devices: Devices) -> list[str]:
+    """Options that give the guest its credentials: by SMBIOS, or without UEFI by fw_cfg."""
+    argv = []
+    for index, key in enumerate(devices.credentials if machine.credentials else ()):
+        if machine.credentials == "smbios":
+            argv += ["-smbios", f"type=11,path=/credential{index}"]
+        else:
+            argv += ["-fw_cfg", f"name=opt/io.systemd.credentials/{key},file=/credential{index}"]
+    return argv
 
 
 def _secret(drive: int) -> str:
@@ -162,9 +174,9 @@ def _chips(drives: Sequence[Drive]) -> str:
     return "".join(f",pflash{number}=pflash{number}" for number in range(count))
 
 
-def _drives(drives: Sequence[Drive], descriptors: Descriptors) -> list[str]:
+def _drives(machine: Machine, drives: Sequence[Drive], descriptors: Descriptors) -> list[str]:
     """Drives are called disk0, disk1, …, cdrom0, pflash0, pflash1. With a CD, disks boot first."""
-    argv, numbers = [], dict.fromkeys(_DEVICES, 0)
+    argv, numbers = [], dict.fromkeys(("disk", "cdrom", "pflash"), 0)
     ordered = any(drive.kind == "cdrom" for drive in drives)
     disks = sum(drive.kind == "disk" for drive in drives)
     for index, (drive, fds) in enumerate(zip(drives, descriptors.drives, strict=True)):
@@ -172,10 +184,12 @@ def _drives(drives: Sequence[Drive], descriptors: Descriptors) -> list[str]:
         numbers[drive.kind] += 1
         name = f"{drive.kind}{number}"
         argv += _drive(name, drive, fds, _secret(index))
-        if device := _DEVICES[drive.kind]:
+        if drive.kind != "pflash":
+            *buses, device = ["virtio-blk-pci"] if drive.kind == "disk" else machine.cdrom
             place = number if drive.kind == "disk" else disks + number
             boots = f",bootindex={place}" if ordered else ""
             serial = f",serial={drive.serial}" if drive.serial else ""
+            argv += [word for bus in buses for word in ("-device", bus)]
             argv += ["-device", f"{device},drive={name}{serial}{boots}"]
     return argv
 
@@ -212,21 +226,22 @@ def asked_command(program: str, monitor: int) -> list[str]:
 def probe_command(accel: Chosen) -> list[str]:
     """Run PROBE_FIRMWARE, the file `firmware` in a sandbox; PROBE_PASSED is its exit code then."""
     exit_port = "isa-debug-exit,iobase=0xf4,iosize=4"
-    machine = ["-machine", NEWEST, *_processor(accel, 32), "-m", "32"]
-    return [SYSTEM, *_QUIET, *machine, "-bios", "/firmware", "-device", exit_port]
+    pc = MACHINES["x86_64"]
+    machine = ["-machine", pc.newest, *_processor(pc, accel, 32), "-m", "32"]
+    return [pc.program, *_QUIET, *machine, "-bios", "/firmware", "-device", exit_port]
 
 
 PROBE_PASSED = (0x10 << 1) | 1
 """isa-debug-exit's exit code for the 0x10 that the firmware writes."""
 
 
-def _processor(accel: Chosen, memory: int) -> list[str]:
+def _processor(machine: Machine, accel: Chosen, memory: int) -> list[str]:
     if accel == "kvm":
-        return ["-accel", "kvm", "-cpu", "host"]
+        return ["-accel", "kvm", "-cpu", machine.processor["kvm"]]
     # QEMU's default is an eighth of the host's memory, up to 1 GiB, for each guest. With less than
     # 64 MiB it discards code while the guest boots, which delays the first login by 0.1 s.
     translated = max(64, min(512, memory // 4))
-    return ["-accel", f"tcg,tb-size={translated}", "-cpu", "max"]
+    return ["-accel", f"tcg,tb-size={translated}", "-cpu", machine.processor["tcg"]]
 
 
 def _escape(value: str) -> str:

@@ -115,7 +115,7 @@ def _refusal(files: DomainFiles, why: str) -> UserError:
 def _check(paths: Paths, domain: DomainDefinition, kept: Saved) -> None:
     """UserError if the guest would not find what it remembers."""
     files = DomainFiles(paths, domain.name)
-    found = probe.look(paths)
+    found = probe.look(paths, domain.arch)
     if kept.is_mapped and _MAPPED not in found.migration.capabilities:
         what = f"QEMU {probe.spelt(kept.qemu)} has saved it, and {probe.spelt(found.version)} "
         raise _refusal(files, f"{what}cannot read that")

@@ -26,7 +26,7 @@ from leasewatch.pyvirt.defined.domain import DomainDefinition, tap_mac
 from leasewatch.pyvirt.domains import disk, guest, probe, qemu, saved, tap
 from leasewatch.pyvirt.domains.incoming import Incoming
 from leasewatch.pyvirt.domains.listing import KILLED
-from leasewatch.pyvirt.domains.qemu import Chosen
+from leasewatch.pyvirt.domains.machines import Chosen
 from leasewatch.pyvirt.domains.status import Status
 from leasewatch.pyvirt.files import (
     DomainFiles,
@@ -77,7 +77,7 @@ def run(
         if domain_state(files) is not None:
             _sweep(files, KILLED)
         seed.refresh(files, domain)
-        probe.look(paths).check_machine(domain.machine, domain.name)
+        probe.look(paths, domain.arch).check_machine(domain.machine, domain.name)
         credentials = seed.credentials(files, domain)
         drives = disk.drives(paths, domain, _secrets(paths, domain))
         with _started_networks(paths, domain) as networks:

@@ -12,9 +12,10 @@ import msgspec
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.defined.setting import Setting
-from leasewatch.pyvirt.domains import disk_changes, parts
+from leasewatch.pyvirt.domains import disk_changes, parts, probe
 from leasewatch.pyvirt.domains.change import Changed, DomainChanges
 from leasewatch.pyvirt.domains.checks import check_file
+from leasewatch.pyvirt.domains.machines import MACHINES
 from leasewatch.pyvirt.images.known import Image
 from leasewatch.pyvirt.images.store import Images
 from nss_pyvirt.errors import UserError
@@ -64,9 +65,23 @@ def _after(
         for path in setting.value:
             domain = disk_changes.removed(domain, path)
         return domain
+    if setting.key == "machine":
+        return msgspec.structs.replace(domain, machine=_machine(paths, domain, setting.value))
     if setting.key in parts.KEYS:
         return _with_list(paths, domain, setting)
     return msgspec.structs.replace(domain, **{setting.key.replace("-", "_"): setting.value})
+
+
+def _machine(paths: Paths, domain: DomainDefinition, wanted: str) -> str:
+    """The machine type in words that do not change; UserError where QEMU has none of that name."""
+    known = probe.look(paths, domain.arch)
+    if wanted in ("", MACHINES[domain.arch].newest):
+        return known.machine
+    if wanted not in known.machines:
+        version = probe.spelt(known.version)
+        what = f"machine: QEMU {version} has no {wanted}; its newest is {known.machine}"
+        raise UserError(what, f"sudo pyvirt domain set {domain.name} machine=", "invalid")
+    return wanted
 
 
 def _with_list(paths: Paths, domain: DomainDefinition, setting: Setting) -> DomainDefinition:

@@ -10,7 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from leasewatch.daemon import notify
 from leasewatch.pyvirt.domains.listing import SAVED
@@ -48,6 +48,15 @@ class Running(Protocol):
         """Wait until QEMU has ended or one of `others` is readable; returns those that are."""
 
 
+class Button(NamedTuple):
+    """How a guest's power button is pressed, beside `system_powerdown`."""
+
+    is_pc: bool = True
+    """Whether the processor's state tells that no system runs, which no button reaches."""
+    is_key: bool = False
+    """Whether it is a key of the keyboard."""
+
+
 class Supervisor:
     """`follow` returns when QEMU has ended or is to be ended at once.
 
@@ -73,6 +82,7 @@ class Supervisor:
         """Whether the command that saved the guest was killed, and it has not gone on yet."""
         self._guest, self._monitor, self._signals = guest, monitor, signals
         self._disks, self._grace, self._report, self._renew = files.data, grace, report, renew
+        self.button = Button()
         self._reported = Reported(arriving)
         self._said = self._reported.status
         self.is_ready = False
@@ -135,7 +145,7 @@ class Supervisor:
                 self._monitor.ask("query-status")
             if report.event == "RESUME":
                 self._is_given_up = False
-            if report.event == "POWERDOWN":
+            if report.event == "POWERDOWN" and self.button.is_pc:
                 self._monitor.ask(_HMP, **{"command-line": "info registers"})
         elif report.command == _HMP and runs_no_system(str(report.value)):
             self.cut = "no system ran in it"
@@ -238,3 +248,5 @@ class Supervisor:
             elif state == "paused" and not (self._is_full() and self._go_on()):
                 self.cut = f"it was paused ({why}) and could not shut down"
             self._monitor.ask("system_powerdown")
+            if self.button.is_key:
+                self._monitor.ask("send-key", keys=[{"type": "qcode", "data": "power"}])

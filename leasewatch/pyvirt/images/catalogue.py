@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,8 @@ import msgspec
 
 from leasewatch.errors import UNDECODABLE
 from leasewatch.paths import Paths
+from leasewatch.pyvirt.defined import architectures
+from leasewatch.pyvirt.defined.architectures import Arch
 from leasewatch.pyvirt.images import names
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import hints
@@ -16,19 +19,56 @@ from nss_pyvirt.terminal import hints
 _OURS: Final = Path(__file__).with_name("catalogue.toml")
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An image that can be downloaded."""
+class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the file of an image is."""
 
     url: str
     checksums: str = ""
     """The URL of the publisher's checksum file; empty: TLS alone vouches for the image."""
+
+
+class Entry(Source, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An image that can be downloaded. `url` is its file for x86_64, or the only one."""
+
     user: str = ""
     """The user that the image makes by default."""
+    aarch64: Source | None = None
+    ppc64le: Source | None = None
+    riscv64: Source | None = None
+
+    def sources(self) -> dict[Arch, Source]:
+        """Its files by their architectures, if it has several."""
+        others: tuple[Arch, ...] = ("aarch64", "ppc64le", "riscv64")
+        found: dict[Arch, Source] = {a: one for a in others if (one := getattr(self, a))}
+        return {"x86_64": self, **found} if found else {}
 
 
-def read(paths: Paths) -> dict[str, Entry]:
-    """Every entry by its name. UserError names file and key."""
-    return {**_decode(_OURS), **_decode(paths.image_catalogue)}
+def read(paths: Paths, host: Arch | None = None) -> dict[str, Entry]:
+    """Every entry by its name. UserError names file and key.
+
+    NAME is an image for `host` (None: of this one), and NAME-ARCH the same for another.
+    """
+    host = host or _host()
+    found = {}
+    for name, each in {**_decode(_OURS), **_decode(paths.image_catalogue)}.items():
+        sources = each.sources()
+        found[name] = _alone(each, sources.pop(host, each))
+        found |= {f"{name}-{arch}": _alone(each, one) for arch, one in sources.items()}
+    return found
+
+
+def for_architecture(paths: Paths, name: str, arch: Arch | None) -> str:
+    """What the image is called whose name for the host is `name`; the same if there is none."""
+    other = f"{name}-{arch}"
+    return other if arch not in (None, _host()) and other in read(paths) else name
+
+
+def _alone(entry: Entry, source: Source) -> Entry:
+    return Entry(url=source.url, checksums=source.checksums, user=entry.user)
+
+
+def _host() -> Arch:
+    return architectures.of_host(os.uname().machine)
 
 
 def entry(paths: Paths, name: str) -> Entry:
@@ -54,8 +94,9 @@ def _decode(file: Path) -> dict[str, Entry]:
     for name, each in found.items():
         try:
             names.check_name(name)
-            for url in filter(None, (each.url, each.checksums)):
-                names.check_url(url)
+            for source in (each, *each.sources().values()):
+                for url in filter(None, (source.url, source.checksums)):
+                    names.check_url(url)
         except UserError as error:
             raise UserError(f"{file}: {name}: {error.what}", error.hint, error.code) from None
     return found

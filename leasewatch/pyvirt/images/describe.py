@@ -8,8 +8,10 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from leasewatch.pyvirt.defined.architectures import Arch
 from leasewatch.pyvirt.defined.domain import Format
 from leasewatch.pyvirt.images import image_content, qemu_img, unpacking
+from leasewatch.pyvirt.images.disk_content import DiskContent
 from nss_pyvirt.errors import UserError
 
 
@@ -47,6 +49,7 @@ class Described(NamedTuple):
     sha256: str
     format: Format
     size: int
+    arch: Arch | None
 
 
 def copied(source: BinaryIO, origin: Origin, target: BinaryIO, copy: Path) -> Described:
@@ -60,7 +63,7 @@ def copied(source: BinaryIO, origin: Origin, target: BinaryIO, copy: Path) -> De
         what = f"image {origin.source}: {error.what}"
         raise UserError(what, error.hint, error.code) from None
     packed = unpacking.packing_of(source) is not None
-    return Described(sha256, *_checked(target, origin, copy, packed=packed))
+    return _described(sha256, copy, *_checked(target, origin, copy, packed=packed))
 
 
 def digest(file: BufferedReader) -> str:
@@ -71,7 +74,11 @@ def digest(file: BufferedReader) -> str:
 
 def described(source: BufferedReader, origin: Origin, path: Path) -> Described:
     """What the file `source` at `path` is, which is not packed; UserError where it is no disk."""
-    return Described(digest(source), *_checked(source, origin, path, packed=False))
+    return _described(digest(source), path, *_checked(source, origin, path, packed=False))
+
+
+def _described(sha256: str, path: Path, format_: Format, size: int) -> Described:
+    return Described(sha256, format_, size, DiskContent(path, format_).architecture())
 
 
 def _checked(file: BinaryIO, origin: Origin, path: Path, *, packed: bool) -> tuple[Format, int]:

@@ -13,6 +13,7 @@ import msgspec
 
 from leasewatch.errors import UNDECODABLE
 from leasewatch.paths import Paths
+from leasewatch.pyvirt.defined.architectures import Arch
 from leasewatch.pyvirt.defined.domain import Format
 from leasewatch.pyvirt.images import image_content, names
 from nss_pyvirt.errors import UserError
@@ -33,6 +34,8 @@ class Image(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The path or URL that it came from, as its owner wrote it."""
     added: float
     """Unix time."""
+    arch: Arch | None = None
+    """The architecture of its system; None where it does not say."""
     checksum: str = ""
     """The publisher's, which it was checked against: `sha512:HEX`."""
 

@@ -69,6 +69,14 @@ def convert_command(base: Path, whole: Path) -> list[str]:
     return [PROGRAM, "convert", "-O", "qcow2", str(base), str(whole)]
 
 
+def part_command(image: Path, format_: str, start: int, size: int) -> list[str]:
+    """Copy a part of what a guest sees, in whole sectors; where to is the last argument."""
+    file = str(image).replace(",", ",,")
+    source = f"driver=raw,offset={start},size={size},file.driver={format_},file.file.driver=file"
+    argv = [PROGRAM, "convert", "-U", "-O", "raw", "--image-opts"]
+    return [*argv, f"{source},file.file.filename={file}"]
+
+
 def rebase_command(base: Path, base_format: str, overlay: Path) -> list[str]:
     """Tell an overlay that its base, with the same content, is at another path."""
     return [PROGRAM, "rebase", "-u", "-F", base_format, "-b", str(base), str(overlay)]

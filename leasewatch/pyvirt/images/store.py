@@ -80,6 +80,7 @@ class Images(KnownImages):
                         size=made.size,
                         source=origin.source,
                         added=time.time(),
+                        arch=made.arch,
                         checksum=origin.checksum,
                     )
                     with self._changing():
@@ -118,7 +119,7 @@ class Images(KnownImages):
             raise UserError(f"image {origin.source} is not a file", "give a file", "invalid")
         opened = ours.enter_context(file.open("rb"))
         if (image := self._same(ours, opened)) is not None:
-            return None, describe.Described(image.sha256, image.format, image.size)
+            return None, describe.Described(image.sha256, image.format, image.size, image.arch)
         if owned and unpacking.packing_of(opened) is None:
             return _Partial(opened, file), describe.described(opened, origin, file)
         temp = ours.enter_context(self._partial())

@@ -53,9 +53,9 @@ def refresh(files: DomainFiles, domain: DomainDefinition) -> None:
     _make_image(files.seed_texts, files.seed)
 
 
-def credentials(files: DomainFiles, domain: DomainDefinition) -> list[str]:
-    """What a guest without cloud-init takes from SMBIOS; nothing without a login."""
-    return [] if domain.login is None else user_data.credentials(domain, host_key(files)[0])
+def credentials(files: DomainFiles, domain: DomainDefinition) -> dict[str, str]:
+    """What systemd takes from QEMU in a guest without cloud-init; nothing without a login."""
+    return {} if domain.login is None else user_data.credentials(domain, host_key(files)[0])
 
 
 def host_key(files: DomainFiles) -> tuple[str, str]:

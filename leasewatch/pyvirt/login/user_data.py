@@ -90,8 +90,8 @@ def _cloud_config(domain: DomainDefinition, private: str, public: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def credentials(domain: DomainDefinition, private: str) -> list[str]:
-    """Values of SMBIOS type 11 for systemd.system-credentials(7); one holds the private host key.
+def credentials(domain: DomainDefinition, private: str) -> dict[str, str]:
+    """For systemd.system-credentials(7), by their names; one holds the private host key.
 
     A guest without cloud-init gets its host name, its host key and the keys of root by them.
     """
@@ -100,7 +100,12 @@ def credentials(domain: DomainDefinition, private: str) -> list[str]:
     found = {"system.hostname": domain.name, "tmpfiles.extra": host_key}
     if domain.login.user == "root" and domain.login.keys:
         found["ssh.authorized_keys.root"] = "".join(f"{key}\n" for key in domain.login.keys)
-    return [f"io.systemd.credential.binary:{key}={_base64(text)}" for key, text in found.items()]
+    return found
+
+
+def smbios_value(key: str, text: str) -> str:
+    """A credential as a string of SMBIOS type 11."""
+    return f"io.systemd.credential.binary:{key}={_base64(text)}"
 
 
 def _quoted(text: str) -> str:

@@ -174,10 +174,10 @@ class Receiver(Domains):
         definition, cards = names.check(self._paths, offer.definition, offer.cards, offer.networks)
         self._offer = offer.disks
         answer = disks.answer(self._held, self._paths, definition, offer.disks)
-        accel = self.choose_accel("auto", lambda _: None)
+        accel = self.choose_accel("auto", definition.arch, lambda _: None)
         host = os.uname().nodename
         self._definition, self._cards = definition, cards
-        here = side.look(self._paths, host, accel)
+        here = side.look(self._paths, host, accel, definition.arch)
         return Welcome(side=here, definition=definition, cards=cards, disks=answer)
 
     def _prepare(self, request: Prepare) -> None:

@@ -19,6 +19,7 @@ from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.domains import uefi
 from leasewatch.pyvirt.domains.disk import make_overlays
+from leasewatch.pyvirt.domains.machines import MACHINES
 from leasewatch.pyvirt.files import DomainFiles
 from leasewatch.pyvirt.images import describe
 from leasewatch.pyvirt.images.known import Image
@@ -101,7 +102,7 @@ def offered(paths: Paths, domain: DomainDefinition) -> Iterator[DisksOffer]:
             for word, path in given
             if path is not None
         ),
-        firmware=uefi.program_size() if domain.firmware == "uefi" else 0,
+        firmware=uefi.program_size(domain.arch) if domain.firmware == "uefi" else 0,
     )
     try:
         if offer.marker:
@@ -139,9 +140,10 @@ def answer(
     """
     for file in offer.given:
         _check_given(file)
-    if offer.firmware and offer.firmware != uefi.program_size():
-        what = "the UEFI program here (OVMF) is another one than the guest's"
-        raise UserError(what, "install the same version of ovmf on both hosts", "invalid")
+    if offer.firmware and offer.firmware != uefi.program_size(domain.arch):
+        what = "the UEFI program here is another one than the guest's"
+        package = MACHINES[domain.arch].uefi_package
+        raise UserError(what, f"install the same version of {package} on both hosts", "invalid")
     files, images = DomainFiles(paths, domain.name), Images(paths)
     shared = bool(offer.marker) and _reads(files.moving) == offer.marker
     if not shared and files.data.exists() and not files.unfinished.exists():

@@ -7,15 +7,19 @@ from pathlib import Path
 from typing import Literal
 
 from leasewatch.paths import Paths
+from leasewatch.pyvirt.defined.architectures import Arch
 from leasewatch.pyvirt.domains import probe
 from leasewatch.pyvirt.migration.modes import Side
 
 _CPUINFO = Path("/proc/cpuinfo")
 
 
-def look(paths: Paths, host: str, accel: Literal["kvm", "tcg"]) -> Side:
-    """What the host is that the other one calls `host`; UserError if QEMU cannot be asked."""
-    qemu = probe.look(paths)
+def look(paths: Paths, host: str, accel: Literal["kvm", "tcg"], arch: Arch = "x86_64") -> Side:
+    """What the host is that the other one calls `host`, for guests of `arch`.
+
+    UserError if QEMU cannot be asked.
+    """
+    qemu = probe.look(paths, arch)
     return Side(
         host=host,
         version=qemu.version,

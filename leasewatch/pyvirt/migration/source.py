@@ -93,7 +93,7 @@ class Source(Domains):
             remote.open()
             held.callback(remote.close)
             move = _Move(held, self._paths, domain, wanted, remote)
-            move.prepare(self.choose_accel(domain.accel, line.note), line)
+            move.prepare(self.choose_accel(domain.accel, domain.arch, line.note), line)
             downtime = move.run(Progress(line, name, wanted.host))
             line(f"{name} runs on {wanted.host}")
             problem = move.settle()
@@ -110,7 +110,7 @@ class Source(Domains):
             why = f"is {state.state} ({state.why})" if state else "has just ended"
             hint = f"let it go on first: sudo pyvirt domain resume {name}"
             raise UserError(f"domain {name} {why}", hint, "not-running")
-        machine = domain.machine or probe.look(self._paths).machine
+        machine = domain.machine or probe.look(self._paths, domain.arch).machine
         return msgspec.structs.replace(domain, machine=machine)
 
     def _remove(self, files: DomainFiles, domain: DomainDefinition, *, shared: bool) -> None:
@@ -148,7 +148,7 @@ class _Move:
         """Have both hosts agree, and the destination make all that the guest needs."""
         host = self._wanted.host
         line(f"asking {host}")
-        here = side.look(self._paths, "this host", accel)
+        here = side.look(self._paths, "this host", accel, self._domain.arch)
         with disks.offered(self._paths, self._domain) as offer:
             question = Offer(
                 definition=self._domain,

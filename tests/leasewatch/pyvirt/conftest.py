@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from leasewatch.paths import Paths
 from leasewatch.pyvirt.domains import probe, sandbox
 
 
@@ -26,6 +27,7 @@ def sandboxed(monkeypatch: pytest.MonkeyPatch) -> None:
 def _known_qemu() -> Iterator[None]:
     """QEMU is asked once for all tests, as for all commands of a host."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        memory = Path(folder, "qemu.json")
-        patch.setattr(probe, "look", lambda _: probe.ask_once(memory))
+        real = probe.look
+        paths = Paths(Path(folder))
+        patch.setattr(probe, "look", lambda _, *arch: real(paths, *arch))
         yield

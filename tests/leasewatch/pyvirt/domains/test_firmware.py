@@ -8,6 +8,7 @@ import uuid
 import pytest
 
 from leasewatch.pyvirt.domains import firmware
+from leasewatch.pyvirt.images import partitions
 
 ESP = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
 BIOS_BOOT = "21686148-6449-6E6F-744E-656564454649"
@@ -22,8 +23,8 @@ def head(table: str, *types: str, code: bytes = b"") -> bytes:
     if table == "dos":
         return boot_sector
     header = b"EFI PART".ljust(72, b"\0") + struct.pack("<QII", 2, 128, 128)
-    partitions = b"".join(uuid.UUID(kind).bytes_le.ljust(128, b"\1") for kind in types)
-    return (boot_sector + header.ljust(512, b"\0") + partitions).ljust(firmware.HEAD, b"\0")
+    entries_of_gpt = b"".join(uuid.UUID(kind).bytes_le.ljust(128, b"\1") for kind in types)
+    return (boot_sector + header.ljust(512, b"\0") + entries_of_gpt).ljust(partitions.HEAD, b"\0")
 
 
 @pytest.mark.parametrize(

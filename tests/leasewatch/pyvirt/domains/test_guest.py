@@ -11,6 +11,7 @@ from leasewatch.paths import Paths
 from leasewatch.pyvirt import process
 from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.domains import guest, qemu
+from leasewatch.pyvirt.domains.machines import MACHINES
 from leasewatch.pyvirt.files import DomainFiles
 from nss_pyvirt.errors import UserError
 
@@ -26,7 +27,7 @@ exit 3
 def test_what_qemu_prints_is_kept_to_its_end_and_fills_no_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program = tmp_path / "bin" / qemu.SYSTEM
+    program = tmp_path / "bin" / MACHINES["x86_64"].program
     program.parent.mkdir()
     program.write_text(CHATTY)
     program.chmod(0o755)

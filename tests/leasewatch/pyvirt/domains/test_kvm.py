@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from leasewatch.pyvirt.domains import kvm, qemu
+from leasewatch.pyvirt.domains.machines import MACHINES
 from nss_pyvirt.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("sandboxed")
@@ -32,7 +33,7 @@ def test_a_processor_that_does_not_get_through_is_found_out(
 def test_a_qemu_that_ends_at_once_is_found_out(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    broken = tmp_path / "bin" / qemu.SYSTEM
+    broken = tmp_path / "bin" / MACHINES["x86_64"].program
     broken.parent.mkdir()
     broken.write_text("#!/bin/sh\nexit 4\n")
     broken.chmod(0o755)
@@ -42,11 +43,10 @@ def test_a_qemu_that_ends_at_once_is_found_out(
 
 
 def test_a_missing_qemu_is_reported_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qemu, "SYSTEM", "qemu-system-pdp11")
-    monkeypatch.setitem(qemu.PACKAGES, "qemu-system-pdp11", "qemu-system-misc")
+    monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(UserError, match="not installed") as error:
         kvm.try_acceleration("tcg")
-    assert error.value.hint == "apt install qemu-system-misc"
+    assert error.value.hint == "apt install qemu-system-x86"
 
 
 def test_who_wants_kvm_is_told_why_there_is_none(
@@ -102,4 +102,4 @@ def test_nothing_of_a_trial_is_left_running() -> None:
         text=True,
         check=False,
     )
-    assert qemu.SYSTEM not in shown.stdout
+    assert MACHINES["x86_64"].program not in shown.stdout

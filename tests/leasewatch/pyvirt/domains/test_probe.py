@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from leasewatch.pyvirt.domains import probe, qemu
+from leasewatch.pyvirt.domains import probe
+from leasewatch.pyvirt.domains.machines import MACHINES
 from nss_pyvirt.errors import UserError
 
 STAND_IN = """#!/usr/bin/env -S python3 -I
@@ -30,7 +31,7 @@ class StandIn:
     """A program in QEMU's place that answers what the test wants."""
 
     def __init__(self, folder: Path) -> None:
-        self._program, self._asked = folder / "bin" / qemu.SYSTEM, folder / "asked"
+        self._program, self._asked = folder / "bin" / MACHINES["x86_64"].program, folder / "asked"
         self._program.parent.mkdir()
         self.memory = folder / "run/qemu.json"
 
@@ -107,7 +108,7 @@ def test_a_qemu_that_cannot_run_guests_is_refused(
 def test_a_qemu_that_ends_at_once_is_reported(
     stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program = tmp_path / "bin" / qemu.SYSTEM
+    program = tmp_path / "bin" / MACHINES["x86_64"].program
     program.write_text("#!/bin/sh\nexit 1\n")
     program.chmod(0o755)
     with pytest.raises(UserError, match="ended before it had answered"):

@@ -141,10 +141,10 @@ def test_translated_code_has_a_quarter_of_the_memory_within_limits(memory: int, 
 
 
 def test_what_is_secret_is_in_no_command_line() -> None:
-    devices = qemu.Devices((), GIVEN.taps, ["io.systemd.credential:a=secret"])
+    devices = qemu.Devices((), GIVEN.taps, {"a": "secret"})
     domain = _domain()
     argv = qemu.command(domain, "tcg", devices, GIVEN)
     assert _values(argv, "-smbios") == ["type=11,path=/credential0"]
     assert "secret" not in " ".join(argv)
     files = qemu.sandbox_files(domain, devices)
-    assert files == {"credential0": b"io.systemd.credential:a=secret"}
+    assert files == {"credential0": b"io.systemd.credential.binary:a=c2VjcmV0"}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from leasewatch.pyvirt.domains import qemu, qmp_session
+from leasewatch.pyvirt.domains import qmp_session
 from leasewatch.pyvirt.domains.qmp_session import QmpSession, RefusedError
 from nss_pyvirt.errors import UserError
 
@@ -28,7 +28,14 @@ def running(tmp_path: Path) -> Iterator[Path]:
         listener.listen()
         chardev = f"socket,id=qmp,fd={listener.fileno()},server=on,wait=off"
         guest = subprocess.Popen(
-            [qemu.SYSTEM, *machine, "-chardev", chardev, "-mon", "chardev=qmp,mode=control"],
+            [
+                "qemu-system-x86_64",
+                *machine,
+                "-chardev",
+                chardev,
+                "-mon",
+                "chardev=qmp,mode=control",
+            ],
             stdin=subprocess.DEVNULL,
             pass_fds=[listener.fileno()],
         )

@@ -258,7 +258,7 @@ def test_the_packages_catalogue_is_good_and_an_owner_adds_and_replaces_entries(
         '[debian-12]\nurl = "https://mirror/d.img"\n[mine]\nurl = "http://x/m.img"\n'
     )
     theirs = catalogue.read(paths)
-    assert set(theirs) == {*ours, "mine"}
+    assert set(theirs) == {*ours, "mine"} - {"debian-12-aarch64", "debian-12-ppc64le"}
     assert theirs["debian-12"] == catalogue.Entry(url="https://mirror/d.img")
     with pytest.raises(UserError) as error:
         find(paths, "debian12")

@@ -102,7 +102,7 @@ def test_what_cloud_init_would_ignore_is_refused(data: bytes, why: str) -> None:
 
 
 def test_credentials_name_the_guest_and_bring_its_host_key() -> None:
-    found = _read(user_data.credentials(_domain("alice", "ssh-rsa A"), PRIVATE))
+    found = user_data.credentials(_domain("alice", "ssh-rsa A"), PRIVATE)
     assert found["system.hostname"] == "web1"
     line = found["tmpfiles.extra"].split()
     assert line[:-1] == ["f~", "/etc/ssh/ssh_host_ed25519_key", "0600", "root", "root", "-"]
@@ -111,10 +111,10 @@ def test_credentials_name_the_guest_and_bring_its_host_key() -> None:
 
 
 def test_only_a_guest_whose_user_is_root_gets_keys_for_root() -> None:
-    found = _read(user_data.credentials(_domain("root", "ssh-rsa A", "ssh-rsa B"), PRIVATE))
+    found = user_data.credentials(_domain("root", "ssh-rsa A", "ssh-rsa B"), PRIVATE)
     assert found["ssh.authorized_keys.root"] == "ssh-rsa A\nssh-rsa B\n"
 
 
-def _read(credentials: list[str]) -> dict[str, str]:
-    pairs = (one.removeprefix("io.systemd.credential.binary:").split("=", 1) for one in credentials)
-    return {name: b64decode(value).decode() for name, value in pairs}
+def test_a_credential_may_hold_what_smbios_cannot() -> None:
+    name, value = user_data.smbios_value("a", "one\ntwo").split("=", 1)
+    assert (name, b64decode(value)) == ("io.systemd.credential.binary:a", b"one\ntwo")

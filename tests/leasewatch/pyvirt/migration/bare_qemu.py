@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.domains import qemu, sandbox
+from leasewatch.pyvirt.domains import sandbox
 from leasewatch.pyvirt.domains.qmp_session import QmpSession
 from leasewatch.pyvirt.migration.channel import Address, TcpChannel
 from leasewatch.pyvirt.migration.doors import Doors
@@ -29,7 +29,13 @@ class BareQemu:
             listener.bind(str(folder / "qmp"))
             listener.listen()
             fd = listener.fileno()
-            argv = [programs.find(qemu.SYSTEM), "-machine", "none", "-nodefaults", "-nographic"]
+            argv = [
+                programs.find("qemu-system-x86_64"),
+                "-machine",
+                "none",
+                "-nodefaults",
+                "-nographic",
+            ]
             argv += ["-S", "-qmp", "chardev:qmp", *options]
             argv += ["-chardev", f"socket,id=qmp,fd={fd},server=on,wait=off"]
             streams = (None, log.fileno(), log.fileno())

@@ -125,6 +125,7 @@ def command(name: str, host: str, **options: Any) -> None:
         host=host,
         seconds=seconds,
         downtime=downtime,
+        postcopy=moved.postcopy,
     )
 
 

@@ -292,8 +292,14 @@ def uri(name: str) -> str:
 
 
 def set_up(session: QmpSession, capabilities: tuple[str, ...], parameters: dict[str, Any]) -> None:
-    """Have QEMU migrate in this way; UserError with its words where it cannot."""
-    listed = [{"capability": each, "state": True} for each in capabilities]
+    """Have QEMU migrate in this way; UserError with its words where it cannot.
+
+    The way in which the guest came here, or should have gone, no longer counts.
+    """
+    known = session.ask("query-migrate-capabilities")
+    former = [each["capability"] for each in known if each["state"]]
+    wanted = {**dict.fromkeys(former, False), **dict.fromkeys(capabilities, True)}
+    listed = [{"capability": name, "state": state} for name, state in wanted.items()]
     session.ask("migrate-set-capabilities", {"capabilities": listed})
     if parameters:
         session.ask("migrate-set-parameters", parameters)

@@ -39,6 +39,8 @@ class Memory:
         self._begun = time.monotonic()
         self._stopped = 0.0
         self._switched = False
+        self.went_first = False
+        """Post-copy: the guest went before its memory."""
 
     def move(self, uri: str, finish_disks: Callable[[], None] | None) -> float:
         """Send the guest until it is handed over; returns when it stopped, Unix seconds.
@@ -72,6 +74,7 @@ class Memory:
                 finish_disks = None
                 self._session.ask("migrate-continue", {"state": "pre-switchover"})
             elif state == "postcopy-active":
+                self.went_first = True
                 return
             elif state == "completed":
                 self._hand_over()

@@ -148,13 +148,11 @@ def _parameters(
     if options.parallel:
         common["multifd-channels"] = options.parallel_connections or 2
         common["multifd-compression"] = method
-    if options.tls:
-        common["tls-creds"] = TLS_CREDENTIALS
+    common["tls-creds"] = TLS_CREDENTIALS if options.tls else ""
     ours = common | {"max-bandwidth": (options.bandwidth or 0) << 20 or _UNLIMITED}
     if options.comp_level is not None:
         ours[f"multifd-{method}-level"] = options.comp_level
-    if options.tls:
-        ours["tls-hostname"] = options.tls_hostname or host
+    ours["tls-hostname"] = (options.tls_hostname or host) if options.tls else ""
     return ours, common
 
 

@@ -71,6 +71,8 @@ class Moved(NamedTuple):
     downtime: float
     """From the guest's stop to the destination's word that it runs."""
     total: float
+    postcopy: bool
+    """The guest went before its memory."""
     problem: str
     """Why its name is not published there; empty: it is."""
 
@@ -99,7 +101,7 @@ class Source(Domains):
             problem = move.settle()
             move.end_here()
             self._remove(files, domain, shared=move.shared)
-            return Moved(downtime, time.monotonic() - begun, problem)
+            return Moved(downtime, time.monotonic() - begun, move.postcopy, problem)
 
     def _running(self, name: str) -> DomainDefinition:
         """The definition of a domain whose guest runs, with the machine type that it has."""
@@ -143,6 +145,8 @@ class _Move:
         self._mirror: mirror.Mirror | None = None
         self._modes = Modes((), {}, {})
         self.shared = True
+        self.postcopy = False
+        """The guest went before its memory."""
 
     def prepare(self, accel: Chosen, line: StatusLine) -> None:
         """Have both hosts agree, and the destination make all that the guest needs."""
@@ -209,6 +213,7 @@ class _Move:
             stopped = memory.move(f"unix:/{MIGRATION}/{MAIN}", finish)
             self._finish()
         downtime = time.time() - stopped
+        self.postcopy = memory.went_first
         memory.complete()
         return downtime
 

@@ -65,11 +65,12 @@ def test_a_mode_is_a_capability_on_both_sides_and_parameters() -> None:
     both = ("events", "return-path")
     plain = choose(Options(bandwidth=8), side(), side(), MACHINE)
     assert (plain.capabilities, plain.switch) == (both, "")
-    assert (plain.source, plain.destination) == ({"max-bandwidth": 8 << 20}, {})
+    assert plain.destination == {"tls-creds": ""}
+    assert plain.source == {"max-bandwidth": 8 << 20, "tls-creds": "", "tls-hostname": ""}
     options = Options(parallel=True, parallel_connections=4, comp_methods=("zlib",), comp_level=9)
     parallel = choose(options, side(), side(), MACHINE)
     common = {"multifd-channels": 4, "multifd-compression": "zlib"}
-    assert parallel.destination == common
+    assert parallel.destination == {**common, "tls-creds": ""}
     assert parallel.source.items() >= {**common, "multifd-zlib-level": 9}.items()
     assert int(parallel.source["max-bandwidth"]) > 1 << 60
     copied = choose(Options(), side(), side(), MACHINE, disks=True)

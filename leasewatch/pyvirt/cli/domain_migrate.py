@@ -150,8 +150,13 @@ def _wanted(host: str, options: dict[str, Any]) -> Any:
     return Wanted(host, chosen, dict(options["networks"]), options["address"] or "")
 
 
-@commands.command(halves.one_name("domain"), hidden=True, needs_root=True)
-def receive(name: str) -> None:
+@commands.command(
+    halves.one_name("domain"),
+    Param("--again", flag=True, help="Take over from an agent whose connection was cut."),
+    hidden=True,
+    needs_root=True,
+)
+def receive(name: str, *, again: bool) -> None:
     """Receive a domain that another host sends: `domain migrate` runs this there by ssh."""
     from leasewatch.pyvirt.migration import destination  # noqa: PLC0415  start-up time
 
@@ -159,4 +164,4 @@ def receive(name: str) -> None:
         while line:
             line = line[os.write(1, line) :]
 
-    destination.serve(Paths(), name, 0, write)
+    destination.serve(Paths(), name, 0, write, again=again)

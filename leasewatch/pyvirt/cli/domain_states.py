@@ -121,15 +121,20 @@ def pause(names: Sequence[str], *, every: bool) -> int:
 @commands.command(
     _NAMES,
     halves.every("Act on all paused domains."),
+    Param(
+        "--force",
+        flag=True,
+        help="Also a guest that was handed over to a host which is gone for good.",
+    ),
     check=halves.names_or_all,
     needs_root=True,
 )
-def resume(names: Sequence[str], *, every: bool) -> int:
+def resume(names: Sequence[str], *, every: bool, force: bool) -> int:
     """Let paused guests go on."""
     pauses = _pauses()
 
     def act(name: str) -> str:
-        return "goes on" if pauses.resume(name) else "was running already"
+        return "goes on" if pauses.resume(name, force=force) else "was running already"
 
     return halves.each("domain", chosen(names, every=every, state="paused"), act)
 

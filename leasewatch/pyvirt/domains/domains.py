@@ -104,6 +104,9 @@ class Domains(KnownDomains):
             self._end_arriving(files)
             fresh = not self.is_running(name)
             if fresh:
+                from leasewatch.pyvirt.domains.moving import check_not_elsewhere  # noqa: PLC0415
+
+                check_not_elsewhere(files)
                 store.check_defined(self._paths.domain_definitions, name, "domain")
                 domain = self._adopt_image(domain)
                 for nic in domain.nics:

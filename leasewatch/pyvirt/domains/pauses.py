@@ -8,10 +8,12 @@ from __future__ import annotations
 import signal
 import time
 
+from leasewatch.files import locks
 from leasewatch.model import DomainState
 from leasewatch.pyvirt import process
 from leasewatch.pyvirt.domains import qmp_session
 from leasewatch.pyvirt.domains.known import KnownDomains
+from leasewatch.pyvirt.domains.moving import check_not_elsewhere
 from leasewatch.pyvirt.domains.status import ASLEEP, FULL, SAVING
 from leasewatch.pyvirt.files import DomainFiles, domain_state
 from nss_pyvirt.errors import UserError
@@ -41,11 +43,18 @@ class DomainPauses(KnownDomains):
         _await(files, now)
         return True
 
-    def resume(self, name: str) -> bool:
-        """Let a paused guest go on; False: it was not paused. UserError if it cannot."""
+    def resume(self, name: str, *, force: bool = False) -> bool:
+        """Let a paused guest go on; False: it was not paused. UserError if it cannot.
+
+        `force`: even if it was handed over to another host. If it runs there, it then runs twice.
+        """
+        if force:
+            self.require(name)
+            self._files(name).handed_over.unlink(missing_ok=True)
         files, now = self._now(name)
         if now.state != "paused":
             return False
+        _check_ours(files)
         command = "system_wakeup" if now.why == ASLEEP else "cont"
         qmp_session.ask(files.qmp, command, timeout=_ANSWER)
         then = _await(files, now)
@@ -68,6 +77,14 @@ class DomainPauses(KnownDomains):
         if state.why == SAVING:
             raise UserError(f"domain {name} is being saved", "wait until it is", "running")
         return files, state
+
+
+def _check_ours(files: DomainFiles) -> None:
+    """UserError if only another host may let the guest run, or a command is moving it."""
+    if locks.holder(files.driver) is not None:
+        what = f"{files.name} is just being moved to another host"
+        raise UserError(what, f"cancel that: sudo pyvirt domain migrate {files.name} --cancel")
+    check_not_elsewhere(files)
 
 
 def _hold(files: DomainFiles) -> None:

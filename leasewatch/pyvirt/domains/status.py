@@ -13,6 +13,8 @@ ON_REQUEST: Final = "on request"
 """Why a domain is paused that a command, not QEMU itself, has paused."""
 SAVING: Final = "it is being saved"
 ASLEEP: Final = "the guest has suspended itself"
+MOVES: Final = "it moves to another host"
+MOVED: Final = "it has moved to another host"
 _PRESSED: Final = "its power button was pressed"
 
 _CHANGES: Final = frozenset(
@@ -88,8 +90,8 @@ class Reported:
                 "prelaunch": ON_REQUEST,
                 "io-error": ON_REQUEST if self._is_held else self._fault or "a disk failed",
                 "suspended": ASLEEP,
-                "finish-migrate": "it moves to another host",
-                "postmigrate": "it has moved to another host",
+                "finish-migrate": MOVES,
+                "postmigrate": MOVED,
                 "internal-error": "QEMU or KVM cannot go on",
             }
             self.status = Status("paused", why.get(state, f"QEMU is in the state {state}"))

@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 from leasewatch.daemon import notify
 from leasewatch.pyvirt.domains.listing import SAVED
 from leasewatch.pyvirt.domains.monitor import Monitor, Report
+from leasewatch.pyvirt.domains.moving import Moving
 from leasewatch.pyvirt.domains.saver import Saver
 from leasewatch.pyvirt.domains.status import (
     FULL,
@@ -83,6 +84,7 @@ class Supervisor:
         self._guest, self._monitor, self._signals = guest, monitor, signals
         self._disks, self._grace, self._report, self._renew = files.data, grace, report, renew
         self.button = Button()
+        self._moving = Moving(files)
         self._reported = Reported(arriving)
         self._said = self._reported.status
         self.is_ready = False
@@ -134,6 +136,8 @@ class Supervisor:
             return self._answers_by
         if self._ends_by is not None:
             return min(self._ends_by, self._press_at)
+        if self._moving.concerns(self._reported.status):
+            return self._moving.look_at
         return self._look_at if self._is_full() or self._is_given_up else None
 
     def _is_full(self) -> bool:
@@ -149,6 +153,8 @@ class Supervisor:
                 self._monitor.ask(_HMP, **{"command-line": "info registers"})
         elif report.command == _HMP and runs_no_system(str(report.value)):
             self.cut = "no system ran in it"
+        elif report.command == "query-migrate" and self._moving.is_lost(report.value):
+            self.cut = "no host has sent its guest" if self._reported.is_arriving else ""
         elif report.command == "query-status" and isinstance(report.value, dict):
             self._reported.answer(str(report.value.get("status")))
             self._look_for_saver()
@@ -213,6 +219,9 @@ class Supervisor:
             self._monitor.ask("cont")  # refused until that is done
         if self._ends_by is not None:
             self._shut_down(now, self._ends_by)
+        elif self._moving.concerns(self._reported.status):
+            if command := self._moving.next_command(self._reported.status, now):
+                self._monitor.ask(command)
         elif self._is_full() and now >= self._look_at:
             self._look_at = now + _LOOK
             if now >= self._retries.due and self._go_on():

@@ -23,7 +23,7 @@ from leasewatch.pyvirt.domains.domains import Domains
 from leasewatch.pyvirt.domains.incoming import Incoming
 from leasewatch.pyvirt.domains.qemu_process import MIGRATION, migration_folder
 from leasewatch.pyvirt.domains.qmp_session import QmpSession
-from leasewatch.pyvirt.files import domain_state
+from leasewatch.pyvirt.files import DomainFiles, domain_state
 from leasewatch.pyvirt.migration import disks, mirror, names, protocol, side
 from leasewatch.pyvirt.migration.doors import Door, DoorRequest, Doors
 from leasewatch.pyvirt.migration.protocol import (
@@ -55,14 +55,18 @@ _RUNS: Final = ("postcopy-active", "postcopy-paused", "postcopy-recover", "compl
 """States of an incoming migration in which the guest may run here."""
 
 
-def serve(paths: Paths, name: str, source: int, write: Callable[[bytes], object]) -> None:
+def serve(
+    paths: Paths, name: str, source: int, write: Callable[[bytes], object], *, again: bool
+) -> None:
     """Answer requests that come from the descriptor `source`, until that ends.
 
+    `again`: take over from an earlier agent, whose source has lost its connection.
     UserError if another command works on the domain.
     """
     receiver = Receiver(paths, name)
     files = receiver.files
-    holders.stop(files.receiver, 0)  # that of a source whose connection was cut
+    if again:
+        _end_former(files)
     with locks.exclusive(files.commands, _PATIENCE), contextlib.closing(receiver):
         held = locks.ProcessLock(files.receiver)
         held.acquire()
@@ -71,6 +75,15 @@ def serve(paths: Paths, name: str, source: int, write: Callable[[bytes], object]
             _answer(receiver, source, write)
         finally:
             held.release()
+
+
+def _end_former(files: DomainFiles) -> None:
+    """End the agent of a source whose connection was cut, if it does not end by itself."""
+    deadline = time.monotonic() + _PATIENCE
+    while locks.holder(files.receiver) is not None:
+        if time.monotonic() > deadline:
+            holders.stop(files.receiver, 0)
+        time.sleep(0.02)
 
 
 def _answer(receiver: Receiver, source: int, write: Callable[[bytes], object]) -> None:
@@ -131,7 +144,7 @@ class Receiver(Domains):
                 self._prepare(request)
             case Finish():
                 self._cards = request.cards
-                self._finish()
+                self._finish_or_end()
             case Settle():
                 self._settle()
             case Publish():
@@ -203,6 +216,15 @@ class Receiver(Domains):
             mirror.export(session, socket=f"/{MIGRATION}/{NBD}")
         session.ask("migrate-incoming", {"uri": uri(MAIN)})
 
+    def _finish_or_end(self) -> None:
+        """Let the guest run. UserError: it never will here, so that the source may go on."""
+        try:
+            self._finish()
+        except UserError:
+            if not self._may_run():
+                self._end_parent()
+            raise
+
     def _finish(self) -> None:
         """Let the guest run once it has come."""
         session = self._connected()
@@ -215,20 +237,27 @@ class Receiver(Domains):
 
     def _has_come(self) -> bool:
         """Whether the guest can run here; UserError if it never can."""
-        state = self._connected().ask("query-migrate").get("status", "none")
+        state = self._moved()
         if state == "failed":
             raise UserError("QEMU could not take the guest")
         return state in _RUNS
 
-    def _must_stay(self) -> bool:
-        """Whether the guest runs here, or has nowhere else to go."""
+    def _may_run(self) -> bool:
+        """Whether the guest runs here, or has nowhere else to go (post-copy)."""
         state = domain_state(self.files)
         if state is not None and state.state != ARRIVING:
             return True
-        moved = self._connected().ask("query-migrate").get("status", "none")
-        if moved.startswith("postcopy"):
+        if self._moved().startswith("postcopy"):
             self._let_run()
-        return self._runs or (moved == "completed" and self._definition is None)
+        return self._runs
+
+    def _must_stay(self) -> bool:
+        """Whether to leave it alone: it may run, or a source may wait for it to be resumed."""
+        return self._may_run() or (self._moved() == "completed" and self._definition is None)
+
+    def _moved(self) -> str:
+        """The state of the incoming migration."""
+        return str(self._connected().ask("query-migrate").get("status", "none"))
 
     def _let_run(self) -> None:
         if self._runs:
@@ -264,9 +293,7 @@ class Receiver(Domains):
         if not self.is_running(self.files.name):
             return Condition()
         session = self._connected()
-        status: dict[str, Any] = session.ask("query-status")
-        moved: dict[str, Any] = session.ask("query-migrate")
-        return Condition(guest=status["status"], migration=moved.get("status", ""))
+        return Condition(guest=session.ask("query-status")["status"], migration=self._moved())
 
     def _connected(self) -> QmpSession:
         """The connection to QEMU, which an earlier agent may have started."""

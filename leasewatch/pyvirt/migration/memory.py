@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
@@ -15,6 +16,7 @@ _LOOK: Final = 0.2  # seconds between two looks at how far it is
 _ENDS: Final = 20.0  # seconds for QEMU to cancel
 _FAILED: Final = ("failed", "cancelled", "none")
 """States of `query-migrate` after which the guest goes on here."""
+_ENDED: Final = (*_FAILED, "completed")
 
 
 class HandOver(Protocol):
@@ -40,7 +42,7 @@ class Memory:
         self._stopped = 0.0
         self._switched = False
         self.went_first = False
-        """Post-copy: the guest went before its memory."""
+        """Post-copy: the guest went before its memory. There is no way back then."""
 
     def move(self, uri: str, finish_disks: Callable[[], None] | None) -> float:
         """Send the guest until it is handed over; returns when it stopped, Unix seconds.
@@ -52,7 +54,7 @@ class Memory:
             self._session.ask("migrate", {"uri": uri})
             self._follow(finish_disks)
         except BaseException:
-            self._take_back()
+            self.take_back()
             raise
         return self._stopped or time.time()
 
@@ -135,19 +137,24 @@ class Memory:
         what = f"the guest was not moved{why and f': {why}'}"
         return UserError(what, "it goes on here; try again")
 
-    def _take_back(self) -> None:
-        """Cancel, and have the guest go on here, unless it has gone over."""
-        deadline = time.monotonic() + _ENDS
+    def take_back(self) -> None:
+        """Cancel, and have the guest go on here, unless post-copy has begun.
+
+        The destination must not have been asked to let it run, or must have refused.
+        """
         state = self._state()
-        if state.startswith("postcopy"):
+        if self.went_first or state.startswith("postcopy"):
             return
-        if state not in (*_FAILED, "completed"):
+        if state not in _ENDED:
             self._session.ask("migrate_cancel")
-        while self._state() not in (*_FAILED, "completed") and time.monotonic() < deadline:
+        deadline = time.monotonic() + _ENDS
+        while self._state() not in _ENDED and time.monotonic() < deadline:
             time.sleep(0.02)
-        if self._state() in _FAILED:
-            self._hand_over(really=False)
-            self._session.ask("cont")
+        self._hand_over(really=False)
+        while not self._session.ask("query-status")["running"] and time.monotonic() < deadline:
+            with contextlib.suppress(RefusedError):  # it is about to go on by itself
+                self._session.ask("cont")
+            time.sleep(0.02)
 
     def _state(self) -> str:
         return str(self._session.ask("query-migrate").get("status", "none"))

@@ -33,6 +33,8 @@ from leasewatch.pyvirt.migration.protocol import (
     MAIN,
     NBD,
     Agent,
+    Ask,
+    Condition,
     Done,
     Finish,
     LostError,
@@ -51,6 +53,7 @@ _PATIENCE: Final = 5.0  # seconds that another command on the domain may take
 _ANSWER: Final = 20.0  # seconds for QEMU to answer
 _PREPARES: Final = 120.0  # seconds for the destination to make disks and start QEMU
 _FINISHES: Final = 40.0  # seconds for the destination to let the guest run
+_LOST: Final = 30.0  # seconds in which the source asks again what became of its guest
 _ENDS: Final = 20.0  # seconds for the source's parent to end
 
 
@@ -139,8 +142,7 @@ class _Move:
         self._held, self._paths, self._domain, self._wanted = held, paths, domain, wanted
         self._remote = remote
         self._files = DomainFiles(paths, domain.name)
-        pipes = remote.start(["domain", "receive", domain.name])
-        self._agent = Agent(wanted.host, pipes, lambda: remote.failure(pipes))
+        self._agent = _agent(remote, domain.name)
         self._cards: tuple[names.Card, ...] = ()
         self._mirror: mirror.Mirror | None = None
         self._modes = Modes((), {}, {})
@@ -211,7 +213,7 @@ class _Move:
         with self._mirrored(progress):
             finish = self._mirror.finish if self._mirror else None
             stopped = memory.move(f"unix:/{MIGRATION}/{MAIN}", finish)
-            self._finish()
+            self._finish(memory)
         downtime = time.time() - stopped
         self.postcopy = memory.went_first
         memory.complete()
@@ -240,8 +242,62 @@ class _Move:
         else:
             self._files.handed_over.unlink(missing_ok=True)
 
-    def _finish(self) -> None:
-        self._agent.ask(Finish(cards=self._cards), Done, _FINISHES)
+    def _finish(self, memory: Memory) -> None:
+        """Have the destination let the guest run. UserError if it does not; it goes on here then.
+
+        Post-copy has no way back, and needs no word: the destination sees by itself that it runs.
+        """
+        try:
+            self._agent.ask(Finish(cards=self._cards), Done, _FINISHES)
+        except LostError as error:
+            if memory.went_first:
+                raise UserError(error.what, self._resume(), error.code) from None
+            if not self._ask_again():
+                memory.take_back()
+                what = f"{self._wanted.host} has not let the guest run: {error.what}"
+                raise UserError(what, "it goes on here; try again") from None
+        except UserError as error:
+            memory.take_back()
+            what = f"{self._wanted.host} has not let the guest run: {error.what}"
+            raise UserError(what, error.hint or "it goes on here; try again") from None
+
+    def _ask_again(self) -> bool:
+        """Ask over a new connection what became of the guest; False: it does not run there.
+
+        UserError if there is no answer: then nobody lets it run until the owner says so.
+        """
+        deadline = time.monotonic() + _LOST
+        while time.monotonic() < deadline:
+            with contextlib.ExitStack() as trial, contextlib.suppress(LostError):
+                remote = Remote(self._wanted.host, paths=self._paths)
+                try:
+                    remote.open()
+                except UserError:
+                    time.sleep(1)
+                    continue
+                trial.callback(remote.close)
+                agent = _agent(remote, self._domain.name, "--again")
+                try:
+                    if not agent.ask(Ask(), Condition, _ANSWER).guest:
+                        return False
+                    agent.ask(Finish(cards=self._cards), Done, _FINISHES)
+                except LostError:
+                    raise
+                except UserError:  # it has ended its QEMU
+                    return False
+                self._held.push(trial.pop_all())
+                self._agent = agent
+                return True
+        host = self._wanted.host
+        what = f"nobody knows whether {self._domain.name} runs on {host}, which does not answer"
+        raise UserError(what, self._resume(), "unavailable")
+
+    def _resume(self) -> str:
+        name, host = self._domain.name, self._wanted.host
+        return (
+            f"sudo pyvirt domain migrate {name} {host} --resume; only if {host} is gone for good: "
+            f"sudo pyvirt domain resume --force {name}"
+        )
 
     def end_here(self) -> None:
         """End the QEMU that the guest has left."""
@@ -256,6 +312,11 @@ class _Move:
             return self._agent.ask(asked, Published, names.PATIENCE + _ANSWER).problem
         except LostError as error:
             return error.what
+
+
+def _agent(remote: Remote, name: str, *options: str) -> Agent:
+    pipes = remote.start(["domain", "receive", name, *options])
+    return Agent(remote.host, pipes, lambda: remote.failure(pipes))
 
 
 def _session(files: DomainFiles) -> QmpSession:

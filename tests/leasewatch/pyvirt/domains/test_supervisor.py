@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.domains import supervisor
+from leasewatch.pyvirt.domains import moving, supervisor
 from leasewatch.pyvirt.domains.monitor import Monitor
 from leasewatch.pyvirt.domains.status import FULL, ON_REQUEST, Status
 from leasewatch.pyvirt.domains.supervisor import Supervisor
@@ -59,13 +59,14 @@ class Stage:
         self._monitor = Monitor(ours)
         self._pipe = reading, self._signals = os.pipe()
         self.reports: list[Status] = []
-        files = DomainFiles(Paths(disks), "web1")
-        files.data.mkdir(parents=True)
+        self.files = DomainFiles(Paths(disks), "web1")
+        self.files.data.mkdir(parents=True)
+        self.files.run.mkdir(parents=True)
         self.supervisor = Supervisor(
             self.guest,
             self._monitor,
             reading,
-            files,
+            self.files,
             grace,
             self.reports.append,
             lambda: 1,
@@ -88,7 +89,7 @@ class Stage:
             if asked["execute"] == command:
                 return
             assert asked["execute"] in {
-                *("qmp_capabilities", "set-action", "cont", "query-status"),
+                *("qmp_capabilities", "set-action", "cont", "query-status", "query-migrate"),
                 "human-monitor-command",
             }
 
@@ -157,6 +158,41 @@ def test_a_guest_that_arrives_is_left_alone_until_somebody_lets_it_run(
     stage.event("STOP", "paused")
     stage.event("RESUME", "running")
     wait_for("the report", lambda: stage.reports == [("running", "")])
+
+
+def test_a_qemu_for_which_no_host_sends_a_guest_ends_in_time(
+    play: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moving, "_LOOK", 0.01)
+    monkeypatch.setattr(moving, "_PATIENCE", 0.1)
+    stage = play(arriving="it comes from kvm1")
+    stage.asked("query-migrate")
+    stage.say(**{"id": "query-migrate", "return": {"status": "completed"}})  # it can be resumed
+    stage.asked("query-migrate")
+    stage.say(**{"id": "query-migrate", "return": {}})
+    stage.joined()
+    assert stage.supervisor.end == "no host has sent its guest"
+
+
+@pytest.mark.parametrize(
+    ("state", "command"), [("postmigrate", "cont"), ("finish-migrate", "migrate_cancel")]
+)
+def test_a_guest_goes_on_here_if_nobody_moves_it_any_more_unless_it_was_handed_over(
+    play: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch, state: str, command: str
+) -> None:
+    monkeypatch.setattr(moving, "_LOOK", 0.01)
+    stage = play()
+    stage.files.handed_over.write_text("kvm2")
+    stage.event("STOP", state)
+    wait_for("the report", lambda: bool(stage.reports))
+    stage.qemu.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        stage.asked(command)
+    stage.qemu.settimeout(30)
+    stage._lines.close()
+    stage._lines = stage.qemu.makefile("rb")  # a timeout spoils the former
+    stage.files.handed_over.unlink()
+    stage.asked(command)
 
 
 def test_a_guest_that_has_not_arrived_presses_no_button(play: Callable[..., Stage]) -> None:

@@ -1,0 +1,73 @@
+"""A guest that moves between hosts while nobody drives that, since the command was killed.
+
+Its parent looks from time to time. A guest that was not handed over goes on where it was. Whoever
+drives a move holds a lock, which ends with its process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Final
+
+from leasewatch.files import locks
+from leasewatch.model import ARRIVING
+from leasewatch.pyvirt.domains.status import MOVED, MOVES, Status
+from leasewatch.pyvirt.files import DomainFiles
+from nss_pyvirt.errors import UserError
+
+_LOOK: Final = 1.0  # seconds between looks
+_PATIENCE: Final = 60.0
+"""Seconds that a QEMU waits for a guest that nobody sends."""
+_NEVER: Final = ("none", "setup", "failed", "cancelled")
+"""States of an incoming migration in which no guest comes by itself."""
+
+
+def check_not_elsewhere(files: DomainFiles) -> None:
+    """UserError if the guest was handed over to another host, which alone may let it run."""
+    with contextlib.suppress(FileNotFoundError):
+        host = files.handed_over.read_text()
+        raise UserError(
+            f"{files.name} was handed over to {host}, where it may run",
+            f"sudo pyvirt domain migrate {files.name} {host} --resume; only if {host} is gone for "
+            f"good: sudo pyvirt domain resume --force {files.name}",
+            "running",
+        )
+
+
+class Moving:
+    """One domain, as seen by its parent."""
+
+    def __init__(self, files: DomainFiles) -> None:
+        self._files = files
+        self._alone = 0.0
+        """Since when nobody drives; 0: somebody does."""
+        self.look_at = 0.0
+        """When to look, monotonic seconds."""
+
+    @staticmethod
+    def concerns(status: Status) -> bool:
+        """Whether a guest in this state may depend on a command."""
+        return status.state == ARRIVING or status.why in {MOVES, MOVED}
+
+    def next_command(self, status: Status, now: float) -> str:
+        """What to ask of QEMU; empty: nothing."""
+        if now < self.look_at:
+            return ""
+        self.look_at = now + _LOOK
+        if status.state == ARRIVING:
+            if locks.holder(self._files.receiver) is not None:
+                self._alone = 0.0
+                return ""
+            self._alone = self._alone or now
+            return "query-migrate" if now > self._alone + _PATIENCE else ""
+        files = self._files
+        if files.handed_over.exists() or files.saved.exists():
+            return ""
+        if any(locks.holder(lock) is not None for lock in (files.driver, files.saving)):
+            return ""
+        return "cont" if status.why == MOVED else "migrate_cancel"
+
+    @staticmethod
+    def is_lost(answer: object) -> bool:
+        """Whether no guest will come, by the answer to `query-migrate`."""
+        return isinstance(answer, dict) and answer.get("status", "none") in _NEVER

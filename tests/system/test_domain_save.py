@@ -39,3 +39,10 @@ def test_an_ssh_session_goes_on_after_a_restore(lab: World, guest_files: GuestFi
     session.goes_on()
     assert (state(lab), files(lab).count("saved")) == ("running", 0)
     assert finds(lab, "web1") == [address]
+    pyvirt(lab, "domain", "save", "web1")
+    pyvirt(lab, "network", "stop", "lab")
+    lab.run(["rm", "/var/lib/pyvirt/leases/lab.leases"])
+    pyvirt(lab, "network", "start", "lab")
+    pyvirt(lab, "domain", "start", "web1")
+    assert lease(lab, "web1") == address  # asked for anew
+    session.goes_on()

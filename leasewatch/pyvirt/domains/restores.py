@@ -18,13 +18,14 @@ import msgspec
 from leasewatch.files import holders, locks
 from leasewatch.model import ARRIVING
 from leasewatch.pyvirt.defined.domain import DomainDefinition
-from leasewatch.pyvirt.domains import disk, live, probe, saved
+from leasewatch.pyvirt.domains import disk, live, probe, relink, saved
 from leasewatch.pyvirt.domains.incoming import Incoming
 from leasewatch.pyvirt.domains.known import KnownDomains
 from leasewatch.pyvirt.domains.qmp_session import QmpSession
 from leasewatch.pyvirt.domains.saved import Saved
-from leasewatch.pyvirt.files import DomainEnd, DomainFiles, domain_state
+from leasewatch.pyvirt.files import DomainEnd, DomainFiles, domain_state, started_network
 from leasewatch.pyvirt.images.qemu_img import complaint
+from leasewatch.pyvirt.networks import dhcp_leases
 from leasewatch.pyvirt.process import Say
 from nss_pyvirt import pidfds, replacing
 from nss_pyvirt.errors import UserError
@@ -38,6 +39,8 @@ _ANSWER: Final = 20.0  # seconds for QEMU to answer
 _END: Final = 20.0  # seconds for a parent that waits for a guest to end
 _SLOWEST: Final = 4 << 20  # bytes a second that a disk reads at least
 _LATE: Final = 5  # seconds that a clock may be behind without a word
+_LEASE: Final = 7 * 86400  # seconds that dnsmasq gives; `networks.dnsmasq_conf`
+_SHORTEST: Final = 3600  # seconds that other servers give
 _MAPPED: Final = "mapped-ram"
 
 Receive = Callable[[str, Incoming, Say], None]
@@ -72,19 +75,25 @@ def restore(
     """
     files = DomainFiles(paths, domain.name)
     _check(paths, domain, kept)
+    renewed = _without_lease(paths, domain, kept)
     since = f"it was saved {show.age(kept.since, time.time())} ago"
-    try:
-        receive(domain.name, Incoming(accel=kept.accel, why=since), say)
-        with contextlib.closing(QmpSession(files.migration_qmp, _ANSWER)) as session:
+    with contextlib.ExitStack() as opened:
+        try:
+            receive(domain.name, Incoming(accel=kept.accel, why=since, asks=bool(renewed)), say)
+            session = opened.enter_context(
+                contextlib.closing(QmpSession(files.migration_qmp, _ANSWER))
+            )
             _load(session, files, kept)
-            session.ask("cont")
-            if kept.was_paused:
-                session.ask("stop")
-    except BaseException as error:
-        end_arriving(files)
-        if isinstance(error, UserError):
-            raise _refusal(files, error.what) from error
-        raise
+        except BaseException as error:
+            end_arriving(files)
+            if isinstance(error, UserError):
+                raise _refusal(files, error.what) from error
+            raise
+        session.ask("cont")  # from here on it runs, and the parent removes the file
+        if kept.was_paused:
+            session.ask("stop")
+        else:
+            relink.bounce(session, renewed)
     _await_running(files)
     _announce(domain.name, kept, say)
 
@@ -126,6 +135,29 @@ def _check(paths: Paths, domain: DomainDefinition, kept: Saved) -> None:
     for path, now, then in both:
         if now != then:
             raise _refusal(files, f"{path} was changed since it was saved")
+
+
+def _without_lease(paths: Paths, domain: DomainDefinition, kept: Saved) -> list[int]:
+    """The cards whose lease has run out, or will have before the guest renews it.
+
+    The guest does so at half of the lease by its own clock, which has stood still.
+    """
+    passed = time.time() - kept.since
+    found = []
+    for index, nic in enumerate(domain.nics):
+        state = started_network(paths, nic.network)
+        if not state.lease_file:  # the lease is another server's
+            is_leased = passed < _SHORTEST / 2
+        else:
+            leases = []
+            with contextlib.suppress(OSError):
+                leases = dhcp_leases.read(paths, nic.network)
+            is_leased = passed < _LEASE / 2 and any(
+                lease.hwaddr == nic.mac and not 0 < lease.expires <= time.time() for lease in leases
+            )
+        if not is_leased:
+            found.append(index)
+    return found
 
 
 def _load(session: QmpSession, files: DomainFiles, kept: Saved) -> None:

@@ -21,7 +21,7 @@ from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined import store, subnets
 from leasewatch.pyvirt.defined.domain import DomainDefinition, NicDefinition
 from leasewatch.pyvirt.defined.network import Network, bridge_of
-from leasewatch.pyvirt.domains import checks
+from leasewatch.pyvirt.domains import checks, relink
 from leasewatch.pyvirt.domains.qmp_session import QmpSession
 from leasewatch.pyvirt.domains.run import ASKS
 from leasewatch.pyvirt.files import DomainFiles, started_network
@@ -32,8 +32,6 @@ from nss_pyvirt.errors import UserError
 
 PATIENCE: Final = float(ASKS)
 """Seconds that the source keeps the name while the destination has no address for it."""
-LINK_DOWN: Final = 2.0
-"""Seconds; Linux reports a change of the link up to a second late."""
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,12 +178,7 @@ def bounce(session: QmpSession, cards: Sequence[Card]) -> None:
 
     A guest whose link comes up asks for a lease.
     """
-    new = [f"net{index}" for index, card in enumerate(cards) if not card.joined]
-    for up in (False, True) if new else ():
-        for link in new:
-            session.ask("set_link", {"name": link, "up": up})
-        if not up:
-            time.sleep(LINK_DOWN)
+    relink.bounce(session, [index for index, card in enumerate(cards) if not card.joined])
 
 
 def await_name(paths: Paths, name: str, cards: Iterable[Card], patience: float = PATIENCE) -> str:

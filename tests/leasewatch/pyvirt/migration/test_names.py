@@ -124,7 +124,7 @@ class Asked(QmpSession):
 
 
 def test_only_links_that_are_new_go_down_and_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(names, "LINK_DOWN", 0.0)
+    monkeypatch.setattr("leasewatch.pyvirt.domains.relink.LINK_DOWN", 0.0)
     asked = Asked()
     names.bounce(asked, [card(), card(network="lab", joined=False)])
     assert asked.links == [("net1", False), ("net1", True)]

@@ -63,3 +63,29 @@ def test_a_guest_starts_from_a_cd_and_by_uefi(any_qemu: World) -> None:
         any_qemu.wait_for(f"{name} to start", partial(says, any_qemu, console, said), 120)
         assert printed(any_qemu, name) == ""
         pyvirt(any_qemu, "domain", "stop", "--force", name)
+
+
+def test_a_guest_has_encrypted_disks(any_qemu: World, guest_files: GuestFiles) -> None:
+    key = ("--encrypt", "--secret-file", "/run/key")
+    any_qemu.run(["sh", "-c", "umask 077; echo secret >/run/key"])
+    pyvirt(any_qemu, "volume", "create", "data1", "--size", "8M", "--iter-time", "1", *key)
+    define(any_qemu, guest_files, "web1", "--disk", DISK, *key, "--volume", "data1")
+    other = ("--secret-file", "data1=/run/new", "--secret-file", "/run/key")
+    any_qemu.run(["sh", "-c", "umask 077; echo other >/run/new"])
+    new = ("--new-secret-file", "/run/new")
+    pyvirt(any_qemu, "volume", "key", "change", "data1", *key[1:], *new)
+    pyvirt(any_qemu, "domain", "start", "web1", *other)
+    address = lease(any_qemu, "web1")
+    write = (
+        "for d in vda vdb; do echo hidden | dd of=/dev/$d conv=fsync; dd if=/dev/$d count=1; done"
+    )
+    assert log_in(any_qemu, guest_files, address, write).count("hidden") == 2
+    assert printed(any_qemu, "web1") == ""
+    pyvirt(any_qemu, "domain", "stop", "--force", "web1")
+    found = any_qemu.run(["grep", "-rl", "hidden", "/var/lib/pyvirt"], check=False)
+    assert found.stdout == ""
+    pyvirt(any_qemu, "domain", "set", "web1", "size=128M")
+    pyvirt(any_qemu, "domain", "start", "web1", *other)
+    address = lease(any_qemu, "web1")
+    size = log_in(any_qemu, guest_files, address, "cat /sys/block/vda/size")
+    assert int(size) == (128 << 20) // 512

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from leasewatch.paths import Paths
-from leasewatch.pyvirt.cli import halves
+from leasewatch.pyvirt.cli import halves, secret_options
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal import commands, frame
 from nss_pyvirt.terminal.commands import Param
@@ -13,7 +13,10 @@ from nss_pyvirt.terminal.status_line import StatusLine
 
 TYPE_CHECKING = False  # the import of typing takes 4 ms
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
+
+    from leasewatch.pyvirt.domains.secrets import Secrets
 
 _METHODS = ("zlib", "zstd", "xbzrle")
 
@@ -81,6 +84,7 @@ def _pair(text: str) -> tuple[str, str]:
         metavar="OLD=NEW",
         help="The network OLD is called NEW there (repeatable).",
     ),
+    secret_options.SECRET_FILES,
     Param(
         "--bandwidth",
         kind=commands.whole_number(1, 1 << 20),
@@ -100,7 +104,7 @@ def _pair(text: str) -> tuple[str, str]:
         "sudo pyvirt domain migrate db1 kvm2 --parallel --comp-methods zstd",
     ),
 )
-def command(name: str, host: str, **options: Any) -> None:
+def command(name: str, host: str, secret_files: Sequence[str], **options: Any) -> None:
     """Move a running domain to another host.
 
     Root's ssh must reach HOST, where pyvirt is installed and the same networks are started. Disks
@@ -109,7 +113,7 @@ def command(name: str, host: str, **options: Any) -> None:
     """
     from leasewatch.pyvirt.migration.source import Source  # noqa: PLC0415  start-up time
 
-    wanted = _wanted(host, options)
+    wanted = _wanted(host, options)._replace(secrets=_secrets(name, secret_files))
     with StatusLine("pyvirt") as line:
         moved = Source(Paths()).migrate(name, wanted, line)
     downtime = round(moved.downtime * 1000)
@@ -127,6 +131,16 @@ def command(name: str, host: str, **options: Any) -> None:
         downtime=downtime,
         postcopy=moved.postcopy,
     )
+
+
+def _secrets(name: str, files: Sequence[str]) -> Secrets:
+    """The passphrases that the destination needs: asked for before a status line is there."""
+    from leasewatch.pyvirt.domains.known import KnownDomains  # noqa: PLC0415  start-up time
+
+    domain = KnownDomains(Paths()).get(name)
+    if not domain.may_be_encrypted:
+        return {}
+    return secret_options.of_domain(domain, secret_options.Given(files))
 
 
 def _wanted(host: str, options: dict[str, Any]) -> Any:

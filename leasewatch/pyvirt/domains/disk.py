@@ -99,6 +99,8 @@ def make_overlay(
     """
     overlay = DomainFiles(paths, name).data / disk.file
     image = KnownImages(paths).file(disk.sha256)
+    if disk.encrypted and secret is None:
+        raise UserError(f"the passphrase of {disk.file} of {name} is missing", code="invalid")
     if secret is not None:
         from leasewatch.pyvirt.volumes import luks  # noqa: PLC0415  start-up time
 

@@ -43,6 +43,7 @@ from leasewatch.pyvirt.migration.protocol import (
     Settle,
     Welcome,
 )
+from leasewatch.pyvirt.volumes.secrets import Secret
 from nss_pyvirt import pidfds
 from nss_pyvirt.errors import UserError
 
@@ -198,7 +199,10 @@ class Receiver(Domains):
         if definition is None:
             raise UserError("nothing was offered before", code="usage")
         if request.mirrored or request.content.files:
-            disks.make(self._held, self._paths, definition, request.content)
+            volumes = self._offer.volumes if request.mirrored else ()
+            disks.make(
+                self._held, self._paths, definition, request.content, volumes, request.secrets
+            )
         self._is_started = True
         incoming = Incoming(
             definition=definition,
@@ -207,7 +211,8 @@ class Receiver(Domains):
             postcopy="postcopy-ram" in request.capabilities,
             asks=not all(card.joined for card in self._cards),
         )
-        self.receive(definition.name, incoming, lambda _: None)
+        secrets = {key: Secret(given) for key, given in request.secrets.items()}
+        self.receive(definition.name, incoming, lambda _: None, secrets)
         migration_folder(self.files)
         session = self.session = QmpSession(self.files.migration_qmp, _ANSWER)
         set_up(session, request.capabilities, request.parameters)

@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -18,12 +18,14 @@ import msgspec
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.domains import uefi
-from leasewatch.pyvirt.domains.disk import make_overlays
+from leasewatch.pyvirt.domains.disk import make_overlay
 from leasewatch.pyvirt.domains.machines import MACHINES
 from leasewatch.pyvirt.files import DomainFiles
 from leasewatch.pyvirt.images import describe
 from leasewatch.pyvirt.images.known import Image
 from leasewatch.pyvirt.images.store import Images
+from leasewatch.pyvirt.migration import volumes
+from leasewatch.pyvirt.migration.volumes import VolumeOffer
 from nss_pyvirt import replacing
 from nss_pyvirt.errors import UserError
 
@@ -52,10 +54,13 @@ class DisksOffer(msgspec.Struct, frozen=True, kw_only=True):
     """What the destination has to have."""
 
     marker: str = ""
-    """The content of `DomainFiles.moving`; empty: the domain has no folder."""
+    """The content of `DomainFiles.moving`; empty: the domain has no files."""
     images: tuple[ImageOffer, ...] = ()
     overlays: dict[str, int] = {}
     """The file of each disk, and the bytes that it occupies."""
+    folder: bool = False
+    """Whether the domain has a folder of its own."""
+    volumes: tuple[VolumeOffer, ...] = ()
     given: tuple[GivenFile, ...] = ()
     firmware: int = 0
     """Bytes of the UEFI program; 0: the guest has none."""
@@ -94,9 +99,11 @@ def offered(paths: Paths, domain: DomainDefinition) -> Iterator[DisksOffer]:
     files = DomainFiles(paths, domain.name)
     given = ((word, getattr(domain, word)) for word in ("cdrom", "kernel", "initrd"))
     offer = DisksOffer(
-        marker=os.urandom(16).hex() if files.data.exists() else "",
+        marker=os.urandom(16).hex() if files.data.exists() or domain.volumes else "",
         images=tuple(_image(paths, domain, digest) for digest in _digests(domain)),
         overlays={disk.file: _occupied(files.data / disk.file) for disk in domain.disks},
+        folder=files.data.exists(),
+        volumes=volumes.offered(paths, domain),
         given=tuple(
             GivenFile(word=word, path=path, sha256=_digest(domain.name, word, Path(path)))
             for word, path in given
@@ -104,12 +111,14 @@ def offered(paths: Paths, domain: DomainDefinition) -> Iterator[DisksOffer]:
         ),
         firmware=uefi.program_size(domain.arch) if domain.firmware == "uefi" else 0,
     )
+    markers = _markers(paths, domain, offer)
     try:
-        if offer.marker:
-            replacing.replace(files.moving, offer.marker.encode(), mode=0o600)
+        for file in markers:
+            replacing.replace(file, offer.marker.encode(), mode=0o600)
         yield offer
     finally:
-        files.moving.unlink(missing_ok=True)
+        for file in markers:
+            file.unlink(missing_ok=True)
 
 
 def content(paths: Paths, domain: DomainDefinition) -> DisksContent:
@@ -145,7 +154,10 @@ def answer(
         package = MACHINES[domain.arch].uefi_package
         raise UserError(what, f"install the same version of {package} on both hosts", "invalid")
     files, images = DomainFiles(paths, domain.name), Images(paths)
-    shared = bool(offer.marker) and _reads(files.moving) == offer.marker
+    markers = _markers(paths, domain, offer)
+    seen = [_reads(file) == offer.marker for file in markers]
+    shared = bool(markers) and volumes.check_shared(seen)
+    volumes.check(paths, offer.volumes, shared=shared)
     if not shared and files.data.exists() and not files.unfinished.exists():
         what = f"{files.data} already exists"
         raise UserError(what, "move it away: no domain owns it", "exists")
@@ -158,21 +170,29 @@ def answer(
     needed = {paths.images: sum(each.length for each in missing)}
     if not shared:
         needed[paths.domain_data] = sum(offer.overlays.values())
+        needed[paths.volumes] = sum(each.occupied for each in offer.volumes)
     _check_room(needed)
     return DisksAnswer(shared=shared, missing=tuple(each.image.sha256 for each in missing))
 
 
 def make(
-    held: contextlib.ExitStack, paths: Paths, domain: DomainDefinition, given: DisksContent
+    held: contextlib.ExitStack,
+    paths: Paths,
+    domain: DomainDefinition,
+    given: DisksContent,
+    offers: tuple[VolumeOffer, ...] = (),
+    secrets: Mapping[str, bytes] = {},
 ) -> None:
     """On the destination: the folder with its files; they are marked `unfinished`.
+
+    `offers` are the volumes to make, and `secrets` the passphrases of encrypted disks.
 
     UserError where an image is missing or a file cannot be written; nothing is left then.
     """
     files, images = DomainFiles(paths, domain.name), Images(paths)
     for digest in _digests(domain):
         held.enter_context(images.held(digest))
-    if not (given.files or domain.disks):
+    if not (given.files or domain.disks or offers):
         return
     discard(paths, domain)
     try:
@@ -182,7 +202,9 @@ def make(
             path = files.data / _checked_name(each.name)
             path.parent.mkdir(mode=0o700, exist_ok=True)
             replacing.replace(path, zlib.decompress(each.packed), mode=each.mode)
-        make_overlays(paths, domain)
+        for disk in domain.disks:
+            make_overlay(paths, domain.name, disk, secrets.get(disk.file))
+        volumes.make(paths, domain, offers, secrets)
     except OSError as error:
         discard(paths, domain)
         what = f"cannot make {files.data}: {error.strerror or error}"
@@ -210,6 +232,7 @@ def discard(paths: Paths, domain: DomainDefinition) -> None:
     """On the destination: remove what `make` has made, and nothing else."""
     files = DomainFiles(paths, domain.name)
     if files.unfinished.exists():
+        volumes.discard(paths, domain)
         for path in files.data.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)
@@ -222,10 +245,18 @@ def discard(paths: Paths, domain: DomainDefinition) -> None:
 def remove(paths: Paths, domain: DomainDefinition, *, shared: bool) -> None:
     """On the source, once the guest runs elsewhere and its definition is gone: its own files."""
     files = DomainFiles(paths, domain.name)
+    if not shared:
+        volumes.remove(paths, domain)
     if not shared and files.data.exists():
         shutil.rmtree(files.data)
     if paths.images.exists():
         Images(paths).forget_unused()
+
+
+def _markers(paths: Paths, domain: DomainDefinition, offer: DisksOffer) -> list[Path]:
+    """The files with the marker: one in each folder whose files the domain has."""
+    found = [DomainFiles(paths, domain.name).moving] if offer.folder else []
+    return [*found, *([volumes.marker(paths, domain)] if offer.volumes else [])]
 
 
 def _digests(domain: DomainDefinition) -> list[str]:

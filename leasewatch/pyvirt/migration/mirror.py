@@ -69,8 +69,9 @@ def close(session: QmpSession) -> None:
 def check(session: QmpSession, domain: DomainDefinition) -> None:
     """On the source: UserError where the guest has other disks than its definition says."""
     count = len(_disks(session))
-    if count != len(domain.disks):
-        what = f"domain {domain.name} has {len(domain.disks)} disks, and its guest has {count}"
+    defined = len(domain.disks) + len(domain.volumes)
+    if count != defined:
+        what = f"domain {domain.name} has {defined} disks, and its guest has {count}"
         raise UserError(what, f"restart it: sudo pyvirt domain restart {domain.name}", "pending")
 
 

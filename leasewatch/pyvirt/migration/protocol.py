@@ -62,6 +62,8 @@ class Prepare(Message, frozen=True, kw_only=True):
     parameters: dict[str, str | int]
     accel: Chosen
     content: DisksContent
+    secrets: dict[str, bytes] = {}
+    """The passphrases of encrypted disks (`domains.secrets`)."""
     mirrored: bool = False
     """The disks come over the network, too."""
 

@@ -22,6 +22,7 @@ from leasewatch.pyvirt.domains.domains import Domains
 from leasewatch.pyvirt.domains.qemu import Chosen
 from leasewatch.pyvirt.domains.qemu_process import MIGRATION, migration_folder
 from leasewatch.pyvirt.domains.qmp_session import QmpSession
+from leasewatch.pyvirt.domains.secrets import Secrets
 from leasewatch.pyvirt.files import DomainFiles, domain_state
 from leasewatch.pyvirt.migration import channel, disks, images, mirror, modes, names, side
 from leasewatch.pyvirt.migration.destination import set_up
@@ -66,6 +67,8 @@ class Wanted(NamedTuple):
     """Those that have another name there."""
     address: str = ""
     """For TCP; empty: ssh."""
+    secrets: Secrets | None = None
+    """Those of the domain's encrypted disks."""
 
 
 class Moved(NamedTuple):
@@ -166,7 +169,7 @@ class _Move:
             welcome = self._agent.ask(question, Welcome, _PREPARES)
         self._cards, self.shared = welcome.cards, welcome.disks.shared or not offer.marker
         there = msgspec.structs.replace(welcome.side, host=host)
-        copied = bool(self._domain.disks) and not self.shared
+        copied = bool(self._domain.disks or self._domain.volumes) and not self.shared
         self._modes = modes.choose(
             self._wanted.options, here, there, self._domain.machine, disks=copied
         )
@@ -184,6 +187,7 @@ class _Move:
             parameters=self._modes.destination,
             accel=accel,
             content=content,
+            secrets={key: bytes(secret) for key, secret in (self._wanted.secrets or {}).items()},
             mirrored=copied,
         )
         self._agent.ask(request, Done, _PREPARES)

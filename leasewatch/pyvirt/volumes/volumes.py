@@ -54,7 +54,7 @@ class Volumes:
         """The volume; UserError with a likely name where there is none."""
         if name not in self.names():
             raise self._unknown(name)
-        file = self._file(name)
+        file = self.file(name)
         header = luks.header(file)
         return Volume(name, file, header.size, header.is_encrypted, self._owner(name))
 
@@ -69,7 +69,7 @@ class Volumes:
             self.check_new(name)
             temporary.unlink(missing_ok=True)  # of a command that was killed
             luks.create(temporary, size, secret, iter_time=iter_time)
-            temporary.rename(self._file(name))
+            temporary.rename(self.file(name))
         return self.get(name)
 
     def check_new(self, name: str) -> None:
@@ -117,7 +117,8 @@ class Volumes:
         domains = store.readable(self._paths.domain_definitions, DomainDefinition)
         return next((domain.name for domain in domains if name in domain.volumes), None)
 
-    def _file(self, name: str) -> Path:
+    def file(self, name: str) -> Path:
+        """Where a volume of that name is, or would be."""
         return self._paths.volumes / f"{name}.qcow2"
 
     def _unknown(self, name: str) -> UserError:

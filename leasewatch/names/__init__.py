@@ -10,7 +10,8 @@ Who may have a name:
 1. The owner: a domain's name and aliases while it runs, and the names of `[[host]]` in the
    settings. They may contain dots and underscores.
 2. The guest: one LDH label that is not reserved. No name or alias of a defined domain, running or
-   not. A claim by the last run of a domain that has ended is `ended`, not refused.
+   not. A claim by the last run of a domain that has ended is `ended`, not refused, also once the
+   domain is deleted or has moved to another host.
 
 Rules:
 

@@ -159,11 +159,17 @@ class NamePolicy:
 
     def _refused(self, name: str, held: Held, why: str) -> Claim:
         """A guest's claim that is refused, or left by the last run of a domain of that name."""
-        domain = self._running.left_by(name, held)
-        if domain is not None and name in self.rules.defined:
-            why = f"domain {domain} has ended; this lease is left over from it"
-            return held.claim(name, "guest", "ended", why)
+        if name in self.rules.defined and (left := self._left(name, held)):
+            return left
         return held.claim(name, "guest", "refused", why)
+
+    def _left(self, name: str, held: Held) -> Claim | None:
+        """The claim of what a domain of that name left, defined or not; None: it is not left."""
+        domain = self._running.left_by(name, held)
+        if domain is None:
+            return None
+        why = f"domain {domain} has ended; this lease is left over from it"
+        return held.claim(name, "guest", "ended", why)
 
     def _decide_domains(
         self, name: str, domains: tuple[Domain, ...], held: tuple[Held, ...], records: bool
@@ -228,8 +234,11 @@ class NamePolicy:
     def _decide_guests(self, name: str, held: tuple[Held, ...], records: bool) -> Decision:
         """Decide between guests. The winner on a network answers to NAME.NETWORK.SUFFIX too."""
         claims: list[Claim] = []
+        if name in self._running.ended:
+            claims = list(filter(None, (self._left(name, one) for one in held)))
+            held = tuple(one for one in held if self._left(name, one) is None)
         if any(one.off_link for one in held):
-            claims = [self._astray(name, "guest", one) for one in held if self._is_astray(one)]
+            claims += [self._astray(name, "guest", one) for one in held if self._is_astray(one)]
             held = tuple(one for one in held if not self._is_astray(one))
         if not held:
             return Decision((), tuple(claims))

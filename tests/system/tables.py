@@ -68,7 +68,7 @@ class Tables:
                 longest = max(longest, change.at - since)
             now[change.host] = change.found
             since = None if any(now.values()) or len(now) < len(self._files) else change.at
-        return longest
+        return longest if since is None else max(longest, time.monotonic() - since)
 
     def _run(self) -> None:
         last: dict[str, tuple[str, ...] | None] = {}

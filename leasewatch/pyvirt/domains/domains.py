@@ -307,10 +307,7 @@ class Domains(KnownDomains):
 
         self.get(name)
         files = self._files(name)
-        if not self.is_running(name):
-            raise UserError(
-                f"domain {name} is not running", f"sudo pyvirt domain start {name}", "not-running"
-            )
+        self.check_running(name)
         held = locks.ProcessLock(files.console_lock)
         try:
             held.acquire()

@@ -39,19 +39,20 @@ def sweep(files: DomainFiles, why: str, close_taps: Callable[[], None] = lambda:
     state = domain_state(files)
     if state is None:
         return
-    if files.saved.exists():
+    is_saved = files.saved.exists()  # and goes on later, with its leases
+    if is_saved:
         why = SAVED
-    goes_on = files.saved.exists() or files.handed_over.exists()  # with its leases
+    is_elsewhere = files.handed_over.exists()  # its guest goes on, on a bridged network as before
     macs = {nic.mac for nic in state.nics}
     hosts_entries.reduce(files.paths, files.name)
     networks = {nic.network for nic in state.nics}
     for network in networks:
         running = network_state(NetworkFiles(files.paths, network))
         if running is not None:
-            if running.lease_file and not goes_on:
+            if running.lease_file and not is_saved:
                 dhcp_release.release(running, _leases(running, macs))
-            if running.lease_file or not files.handed_over.exists():
-                kernel.forget_macs(running.bridge, macs)  # else it is there, behind another port
+            if running.lease_file or not is_elsewhere:
+                kernel.forget_macs(running.bridge, macs)
     for socket in (files.qmp, files.migration_qmp, files.console):
         socket.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # no room in /run

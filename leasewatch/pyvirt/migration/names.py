@@ -185,12 +185,14 @@ def await_name(paths: Paths, name: str, cards: Iterable[Card], patience: float =
     """Destination: wait until its table has the name; returns what is wrong, empty: nothing.
 
     The source then ends the domain, and with it the old name. A name that had no address there is
-    not waited for.
+    not waited for. One that had an IPv4 address needs one again.
     """
-    if not any(card.addresses for card in cards):
+    known = [address for card in cards for address in card.addresses]
+    if not known:
         return ""
+    what: reach.What = "address" if all(":" in one for one in known) else "ipv4"
     try:
-        reach.Awaited(paths, name, time.monotonic() + patience).addresses()
+        reach.Awaited(paths, name, time.monotonic() + patience, what).addresses()
     except UserError as error:
         return error.what
     return ""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from leasewatch.model import Nic
-from tests.leasewatch.naming import Host, domain, foreign
+from leasewatch.names.policy import Rules
+from tests.leasewatch.naming import SUFFIXES, Host, domain, foreign
 
 
 def test_a_domain_started_again_does_not_answer_with_the_lease_of_its_last_run() -> None:
@@ -65,6 +66,19 @@ def test_what_a_domain_held_when_it_ended_is_no_refusal_but_all_else_that_claims
     host.release(own)
     host.lease("10.0.0.1", "web1", 1)  # whoever claims to be that card now, in the same second
     assert host.verdicts("web1")["10.0.0.1"] == "refused"
+
+
+def test_what_a_domain_held_that_was_deleted_or_has_moved_away_is_no_guests() -> None:
+    host = Host(defined=frozenset({"web1"}))
+    host.run(domain("web1", 1))
+    own = host.lease("10.0.0.1", "web1", 1)
+    host.run()
+    host.policy.set_rules(Rules(suffixes=SUFFIXES))
+    assert host.addresses("web1") is None
+    assert host.verdicts("web1") == {"10.0.0.1": "ended"}
+    host.release(own)
+    host.lease("10.0.0.1", "web1", 1)
+    assert host.verdicts("web1")["10.0.0.1"] == "published"
 
 
 def test_a_lease_of_an_ended_domain_that_is_renewed_is_refused() -> None:

@@ -188,6 +188,7 @@ def _create(domains: Domains, request: DomainRequest, line: StatusLine) -> None:
     """Define the domain, and the default network where it is missing."""
     import msgspec  # noqa: PLC0415  start-up time
 
+    from leasewatch.pyvirt.domains import probe  # noqa: PLC0415  start-up time
     from leasewatch.pyvirt.domains.plan import plan  # noqa: PLC0415  start-up time
     from leasewatch.pyvirt.networks.networks import Networks  # noqa: PLC0415  start-up time
 
@@ -195,6 +196,8 @@ def _create(domains: Domains, request: DomainRequest, line: StatusLine) -> None:
     if _NETWORK in request.networks and _NETWORK not in networks.names():
         networks.create(_NETWORK, "auto", "nat", "internal", line.note)
     plan(Paths(), request)  # before a key is made and an image is downloaded
+    if request.arch is not None:
+        probe.look(Paths(), request.arch)
     if request.login is not None and not request.login.keys:
         login = login_options.with_new_key(request.login, line.note)
         request = msgspec.structs.replace(request, login=login)

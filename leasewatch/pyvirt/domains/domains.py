@@ -12,8 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from leasewatch.files import locks
 from leasewatch.model import ARRIVING
 from leasewatch.pyvirt import process
@@ -43,10 +41,9 @@ class Domains(KnownDomains):
 
     def create(self, request: DomainRequest) -> DomainDefinition:
         """Define a domain and make its disk; a failure leaves nothing."""
-        from leasewatch.pyvirt.domains import architecture, plan, probe  # noqa: PLC0415  start-up
+        from leasewatch.pyvirt.domains import hardware, plan  # noqa: PLC0415  start-up time
 
-        known = request.arch or architecture.chosen(self._paths, request, ())
-        newest = probe.look(self._paths, known).machine
+        hardware.settled(self._paths, request, ())  # before a long copy
         lock = self._paths.locks / "domains"
         with contextlib.ExitStack() as held:
             if request.disks:  # copying takes long, and other commands need not wait for it
@@ -56,15 +53,7 @@ class Domains(KnownDomains):
                 from leasewatch.pyvirt.domains.disk import take_images  # noqa: PLC0415  likewise
 
                 disks = take_images(held, self._paths, request)
-            if (arch := architecture.chosen(self._paths, request, disks)) != known:
-                newest = probe.look(self._paths, arch).machine
-            machine = request.machine or newest
-            request = msgspec.structs.replace(request, arch=arch, machine=machine)
-            if not request.kernel or request.firmware == "uefi":
-                from leasewatch.pyvirt.domains import uefi  # noqa: PLC0415  likewise
-
-                chosen = uefi.chosen(self._paths, request, arch, disks)
-                request = msgspec.structs.replace(request, firmware=chosen)
+            request = hardware.settled(self._paths, request, disks)
             held.enter_context(locks.exclusive(lock, _PATIENCE))
             domain = plan.plan(self._paths, request, disks)
             files = self._files(domain.name)

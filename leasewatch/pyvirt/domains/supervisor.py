@@ -151,6 +151,8 @@ class Supervisor:
                 self._is_given_up = False
             if report.event == "POWERDOWN" and self.button.is_pc:
                 self._monitor.ask(_HMP, **{"command-line": "info registers"})
+            if report.event == "POWERDOWN" and self.button.is_key:  # `stop` has pressed it
+                self._monitor.ask("send-key", keys=[{"type": "qcode", "data": "power"}])
         elif report.command == _HMP and runs_no_system(str(report.value)):
             self.cut = "no system ran in it"
         elif report.command == "query-migrate" and self._moving.is_lost(report.value):
@@ -257,5 +259,3 @@ class Supervisor:
             elif state == "paused" and not (self._is_full() and self._go_on()):
                 self.cut = f"it was paused ({why}) and could not shut down"
             self._monitor.ask("system_powerdown")
-            if self.button.is_key:
-                self._monitor.ask("send-key", keys=[{"type": "qcode", "data": "power"}])

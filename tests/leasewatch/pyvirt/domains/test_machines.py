@@ -45,7 +45,8 @@ def _values(argv: list[str], option: str) -> list[str]:
         ("aarch64", "qemu-system-aarch64", "virt,gic-version=3", "max,pauth-impdef=on"),
         (
             *("ppc64le", "qemu-system-ppc64"),
-            *("pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken", "power9"),
+            "pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off",
+            "power9",
         ),
         ("riscv64", "qemu-system-riscv64", "virt", "rv64"),
     ],

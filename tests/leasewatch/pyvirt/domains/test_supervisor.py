@@ -20,7 +20,7 @@ from leasewatch.paths import Paths
 from leasewatch.pyvirt.domains import moving, supervisor
 from leasewatch.pyvirt.domains.monitor import Monitor
 from leasewatch.pyvirt.domains.status import FULL, ON_REQUEST, Status
-from leasewatch.pyvirt.domains.supervisor import Supervisor
+from leasewatch.pyvirt.domains.supervisor import Button, Supervisor
 from leasewatch.pyvirt.files import DomainFiles
 from nss_pyvirt.errors import UserError
 from tests.waiting import wait_for
@@ -314,6 +314,13 @@ def test_a_guest_in_which_no_system_runs_is_not_waited_for(play: Callable[..., S
         stage.say(**{"id": "human-monitor-command", "return": f"EAX=0\r\nCR0={cr0} CR2=0\r\n"})
     stage.joined()
     assert stage.supervisor.end == "no system ran in it"
+
+
+def test_a_guest_whose_power_button_is_a_key_gets_that_pressed(play: Callable[..., Stage]) -> None:
+    stage = play()
+    stage.supervisor.button = Button(is_pc=False, is_key=True)
+    stage.event("POWERDOWN", "running")  # whoever has pressed it
+    stage.asked("send-key")
 
 
 def test_a_paused_guest_goes_on_to_shut_down(play: Callable[..., Stage]) -> None:

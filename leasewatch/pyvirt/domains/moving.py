@@ -44,6 +44,10 @@ class Moving:
         self.look_at = 0.0
         """When to look, monotonic seconds."""
 
+    def goes_on(self) -> None:
+        """The guest runs here, so no other host may let it run."""
+        self._files.handed_over.unlink(missing_ok=True)
+
     @staticmethod
     def concerns(status: Status) -> bool:
         """Whether a guest in this state may depend on a command."""

@@ -149,6 +149,7 @@ class Supervisor:
                 self._monitor.ask("query-status")
             if report.event == "RESUME":
                 self._is_given_up = False
+                self._moving.goes_on()
             if report.event == "POWERDOWN" and self.button.is_pc:
                 self._monitor.ask(_HMP, **{"command-line": "info registers"})
             if report.event == "POWERDOWN" and self.button.is_key:  # `stop` has pressed it

@@ -14,6 +14,8 @@ from nss_pyvirt.errors import UserError
 
 _LOOK: Final = 0.2  # seconds between two looks at how far it is
 _ENDS: Final = 20.0  # seconds for QEMU to cancel
+_PAUSE: Final = 300  # milliseconds: QEMU's own limit
+_LONGEST_PAUSE: Final = 2_000_000  # milliseconds: the most that QEMU takes
 _FAILED: Final = ("failed", "cancelled", "none")
 """States of `query-migrate` after which the guest goes on here."""
 _ENDED: Final = (*_FAILED, "completed")
@@ -84,7 +86,7 @@ class Memory:
             elif state in _FAILED:
                 raise self._failure()
             elif not self._switched:
-                self._switch(event)
+                self._switch(state)
 
     def _wait(self) -> Report | None:
         """The next change of the migration's state; None: it is time for a look."""
@@ -109,18 +111,19 @@ class Memory:
         if self._modes.switch == "after-precopy" and not self._switched:
             self._start_postcopy()
 
-    def _switch(self, event: Report | None) -> None:
+    def _switch(self, state: str) -> None:
         """Act when it is time: begin post-copy, or let the guest stand still."""
         late = self._modes.timeout is not None and (
             time.monotonic() - self._begun > self._modes.timeout
         )
-        at_once = self._modes.switch == "at-once" and event is None
+        at_once = self._modes.switch == "at-once" and state == "active"
         if at_once or (late and self._modes.switch):
             self._start_postcopy()
         elif late:
             self._switched = True
-            # The guest stands still until all of its memory is sent.
-            self._session.ask("stop")
+            # QEMU stops the guest and sends the rest. After `stop` it would stay paused if the
+            # command was killed.
+            self._limit_downtime(_LONGEST_PAUSE)
 
     def _start_postcopy(self) -> None:
         """The guest goes on there, and its memory follows. There is no way back from that."""
@@ -130,6 +133,9 @@ class Memory:
             self._session.ask("migrate-start-postcopy")
         except RefusedError:  # it has just completed
             return
+
+    def _limit_downtime(self, milliseconds: int) -> None:
+        self._session.ask("migrate-set-parameters", {"downtime-limit": milliseconds})
 
     def _failure(self) -> UserError:
         answer = self._session.ask("query-migrate")
@@ -151,6 +157,7 @@ class Memory:
         while self._state() not in _ENDED and time.monotonic() < deadline:
             time.sleep(0.02)
         self._hand_over(really=False)
+        self._limit_downtime(_PAUSE)
         while not self._session.ask("query-status")["running"] and time.monotonic() < deadline:
             with contextlib.suppress(RefusedError):  # it is about to go on by itself
                 self._session.ask("cont")

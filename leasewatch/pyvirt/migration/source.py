@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import time
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
@@ -240,7 +241,11 @@ class _Move:
             raise
 
     def _hand_over(self, *, really: bool = True) -> None:
-        """From now on only the destination may let the guest run."""
+        """From now on only the destination may let the guest run.
+
+        Ctrl-C would come too late then: the guest is not called back.
+        """
+        signal.signal(signal.SIGINT, signal.SIG_IGN if really else signal.default_int_handler)
         if really:
             self._files.handed_over.write_text(self._wanted.host)
         else:
@@ -310,7 +315,13 @@ class _Move:
 
     def settle(self) -> str:
         """Wait until it is a domain of the destination; returns what is wrong with its name."""
-        self._agent.ask(Settle(), Done, _FINISHES)
+        try:
+            self._agent.ask(Settle(), Done, _FINISHES)
+        except UserError as error:
+            name, host = self._domain.name, self._wanted.host
+            what = f"{name} runs on {host}, and is still defined here: {error.what}"
+            hint = f"finish it: sudo pyvirt domain migrate {name} {host} --resume"
+            raise UserError(what, hint, error.code) from None
         try:
             asked = Publish(cards=self._cards)
             return self._agent.ask(asked, Published, names.PATIENCE + _ANSWER).problem

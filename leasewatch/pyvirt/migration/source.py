@@ -10,8 +10,8 @@ import contextlib
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -214,7 +214,7 @@ class _Move:
 
     def run(self, progress: Progress) -> float:
         """Move disks and memory, and hand the guest over; returns its downtime in seconds."""
-        memory = Memory(self._session, self._modes, progress.memory, self._hand_over)
+        memory = Memory(self._session, self._modes, self._watched(progress), self._hand_over)
         with self._mirrored(progress):
             finish = self._mirror.finish if self._mirror else None
             stopped = memory.move(f"unix:/{MIGRATION}/{MAIN}", finish)
@@ -223,6 +223,16 @@ class _Move:
         self.postcopy = memory.went_first
         memory.complete()
         return downtime
+
+    def _watched(self, progress: Progress) -> Callable[[Mapping[str, Any]], None]:
+        """Shows how far the memory is; UserError once the copy of a disk has failed meanwhile."""
+
+        def report(answer: Mapping[str, Any]) -> None:
+            if self._mirror is not None:
+                self._mirror.look()
+            progress.memory(answer)
+
+        return report
 
     @contextlib.contextmanager
     def _mirrored(self, progress: Progress) -> Iterator[None]:

@@ -78,6 +78,8 @@ def test_what_a_guest_writes_is_unreadable_outside_and_no_secret_shows(
         busy = refusal(lab, "volume", "key", "add", "data1", "--secret-file", "-", text=secret)
         assert busy[0] == "pyvirt: domain web1 is using volume data1"
         pyvirt(lab, "domain", "stop", "--force", "web1")
+        last = refusal(lab, "volume", "key", "remove", "data1", "--secret-file", "-", text=secret)
+        assert last[0] == "pyvirt: this is the last passphrase that opens volume data1"
     assert MARK.encode() not in (lab.root / str(DATA1)[1:]).read_bytes()
     assert on_disk(lab, secret.encode()) == []
     assert traces(lab) == []

@@ -70,7 +70,8 @@ def create(
 
 def check(file: Path, what: str, secret: bytes) -> None:
     """UserError unless the secret opens the file, which messages call `what`."""
-    argv = [qemu_img.PROGRAM, "map", "-U", "--max-length=512", "--image-opts", _opened(file)]
+    argv = [qemu_img.PROGRAM, "map", "-U", "--output=json", "--max-length=512"]
+    argv += ["--image-opts", _opened(file)]
     _run(argv, f"cannot open {what}", secret, what)
 
 

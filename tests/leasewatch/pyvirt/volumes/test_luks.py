@@ -111,6 +111,7 @@ def test_an_overlay_hides_what_is_written_but_not_what_is_beneath(tmp_path: Path
         check=True,
     )
     assert "beneath.beneath." in done.stdout
+    assert _opens(overlay, FIRST)
     assert b"\x5a" * 64 not in overlay.read_bytes()
     luks.resize(overlay, "disk.qcow2 of web1", FIRST, 4 << 20)
     assert luks.header(overlay).size == 4 << 20

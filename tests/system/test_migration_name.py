@@ -35,7 +35,7 @@ def test_on_one_link_the_name_is_never_absent_and_never_wrong(hosts: TwoHosts) -
 
 @pytest.mark.long
 def test_elsewhere_the_new_lease_is_published_before_the_old_name_goes(hosts: TwoHosts) -> None:
-    hosts.define("web1", network="lab")
+    hosts.define("web1", "--user", "root", network="lab")
     pyvirt(hosts.kvm1, "domain", "start", "web1", "--wait=ssh")
     (old,) = finds(hosts.kvm1, "web1")
     with Tables(hosts.worlds, "web1") as tables:
@@ -47,4 +47,38 @@ def test_elsewhere_the_new_lease_is_published_before_the_old_name_goes(hosts: Tw
     assert tables.when("kvm2", (new,)) < tables.when("kvm1", None)
     assert tables.absent() == 0
     assert old not in hosts.kvm1.run(["cat", LEASES]).stdout
-    assert hosts.log_in(new, "hostname", "kvm2") == "web1\n"
+    options = ("-o", "StrictHostKeyChecking=yes", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20")
+    shown = hosts.kvm2.run(
+        ["ssh", *options, "-i", hosts.guest.folder / "id_ed25519", "root@web1", "hostname"]
+    )
+    assert shown.stdout == "web1\n"
+    for file in ("ssh_known_hosts", "ssh_config"):
+        assert "web1" not in hosts.kvm1.run(["cat", f"/run/pyvirt/{file}"]).stdout
+
+
+@pytest.mark.long
+def test_what_does_not_fit_there_is_refused_and_the_guest_goes_on(hosts: TwoHosts) -> None:
+    address = hosts.boot("web1")
+    session = hosts.session(address)
+    for made, what, hint in (
+        (
+            ["pyvirt", "network", "stop", "lan"],
+            "pyvirt: kvm2: network lan is not started",
+            "there: sudo pyvirt network start lan; or name another one of that host",
+        ),
+        (
+            ["pyvirt", "network", "delete", "lan"],
+            'pyvirt: kvm2: there is no network "lan"',
+            "there: sudo pyvirt network create lan; or name another one of that host",
+        ),
+    ):
+        hosts.kvm2.run(made)
+        done = hosts.kvm1.run(["pyvirt", "domain", "migrate", "web1", "kvm2"], check=False)
+        assert what in done.stderr
+        assert hint in done.stderr
+        assert done.returncode == 1
+    hosts.kvm2.run(["pyvirt", "network", "create", "dmz", "--bridge", "br0"])
+    hosts.kvm2.run(["pyvirt", "network", "start", "dmz"])
+    pyvirt(hosts.kvm1, "domain", "migrate", "web1", "kvm2", "--network", "lan=dmz")
+    session.goes_on()
+    assert finds(hosts.kvm2, "web1.dmz.internal") == [address]

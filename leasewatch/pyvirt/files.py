@@ -84,6 +84,8 @@ class DomainFiles:
         """Locked by the process that moves the guest to another host."""
         self.handed_over = self.run / "handed-over"
         """The name of the host that may let the guest run now: it never goes on here by itself."""
+        self.resumable = self.run / "resumable.json"
+        """What `domain migrate --resume` needs to know."""
         self.receiver = self.run / "receiver.lock"
         """Locked by the process that receives the guest from another host."""
         self.started = self.run / "started.json"

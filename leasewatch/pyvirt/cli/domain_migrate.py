@@ -69,12 +69,14 @@ def _pair(text: str) -> tuple[str, str]:
     ),
     Param("--tls", flag=True, help="Have QEMU encrypt; for --address. ssh encrypts anyway."),
     Param(
-        "--tls-hostname", metavar="NAME", help="The name in HOST's certificate.  [default: HOST]"
+        "--tls-destination",
+        metavar="NAME",
+        help="The name in HOST's certificate.  [default: ADDRESS, or HOST]",
     ),
     Param(
         "--address",
         metavar="ADDRESS",
-        help="Send memory and disks to ADDRESS[:PORT] instead of through ssh.",
+        help="Send memory and disks by TCP to ADDRESS[:PORT] instead of through ssh.",
     ),
     Param(
         "--network",
@@ -97,11 +99,17 @@ def _pair(text: str) -> tuple[str, str]:
         metavar="TIME",
         help="Then begin post-copy if it is asked for; else stop the guest until all is sent.",
     ),
+    Param(
+        "--resume",
+        flag=True,
+        help="Go on with a post-copy whose link was lost; its guest waits for the rest.",
+    ),
     needs_root=True,
     epilog=frame.examples(
         "sudo pyvirt domain migrate web1 kvm2",
         "sudo pyvirt domain migrate web1 root@10.0.0.2 --postcopy-after-precopy",
         "sudo pyvirt domain migrate db1 kvm2 --parallel --comp-methods zstd",
+        "sudo pyvirt domain migrate db1 kvm2 --address 10.1.0.2 --tls",
     ),
 )
 def command(name: str, host: str, secret_files: Sequence[str], **options: Any) -> None:
@@ -113,16 +121,16 @@ def command(name: str, host: str, secret_files: Sequence[str], **options: Any) -
     """
     from leasewatch.pyvirt.migration.source import Source  # noqa: PLC0415  start-up time
 
-    wanted = _wanted(host, options)._replace(secrets=_secrets(name, secret_files))
+    wanted = _wanted(host, options)
+    if options["resume"]:
+        _resume(name, wanted)
+        return
+    wanted = wanted._replace(secrets=_secrets(name, secret_files))
     with StatusLine("pyvirt") as line:
         moved = Source(Paths()).migrate(name, wanted, line)
     downtime = round(moved.downtime * 1000)
     seconds = round(moved.total, 1)
-    if moved.problem:
-        frame.print_warning(
-            "pyvirt",
-            UserError(f"the name {name} is not published on {host}: {moved.problem}"),
-        )
+    _warn(name, host, moved.problem)
     frame.print_done(
         f"{name} runs on {host}; it was moved in {seconds:g} s and stood still for {downtime} ms",
         domain=name,
@@ -143,10 +151,34 @@ def _secrets(name: str, files: Sequence[str]) -> Secrets:
     return secret_options.of_domain(domain, secret_options.Given(files))
 
 
+def _resume(name: str, wanted: Any) -> None:
+    from leasewatch.pyvirt.migration.resume import Resumption  # noqa: PLC0415  start-up time
+
+    with StatusLine("pyvirt") as line:
+        moved = Resumption(Paths()).resume_migration(name, wanted, line)
+    _warn(name, wanted.host, moved.problem)
+    seconds = round(moved.total, 1)
+    frame.print_done(
+        f"{name} runs on {wanted.host}; the rest of it was moved in {seconds:g} s",
+        domain=name,
+        host=wanted.host,
+        seconds=seconds,
+    )
+
+
+def _warn(name: str, host: str, problem: str) -> None:
+    if problem:
+        what = f"the name {name} is not published on {host}: {problem}"
+        frame.print_warning("pyvirt", UserError(what))
+
+
 def _wanted(host: str, options: dict[str, Any]) -> Any:
+    from leasewatch.pyvirt.migration import channel  # noqa: PLC0415  start-up time
     from leasewatch.pyvirt.migration.modes import Options  # noqa: PLC0415  start-up time
     from leasewatch.pyvirt.migration.source import Wanted  # noqa: PLC0415  start-up time
 
+    if options["address"]:
+        channel.parse_address(options["address"])
     chosen = Options(
         postcopy=options["postcopy"],
         postcopy_after_precopy=options["postcopy_after_precopy"],
@@ -157,7 +189,7 @@ def _wanted(host: str, options: dict[str, Any]) -> Any:
         parallel_connections=options["parallel_connections"],
         auto_converge=options["auto_converge"],
         tls=options["tls"],
-        tls_hostname=options["tls_hostname"] or "",
+        tls_hostname=options["tls_destination"] or "",
         timeout=options["timeout"],
         bandwidth=options["bandwidth"],
     )

@@ -21,14 +21,15 @@ from leasewatch.pyvirt import process
 from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.domains.domains import Domains
 from leasewatch.pyvirt.domains.incoming import Incoming
-from leasewatch.pyvirt.domains.qemu_process import MIGRATION, migration_folder
-from leasewatch.pyvirt.domains.qmp_session import QmpSession
+from leasewatch.pyvirt.domains.qemu_process import MIGRATION, migration_folder, qemu_root
+from leasewatch.pyvirt.domains.qmp_session import QmpSession, RefusedError
 from leasewatch.pyvirt.files import DomainFiles, domain_state
-from leasewatch.pyvirt.migration import disks, mirror, names, protocol, side
+from leasewatch.pyvirt.migration import disks, mirror, names, protocol, side, tls
 from leasewatch.pyvirt.migration.doors import Door, DoorRequest, Doors
 from leasewatch.pyvirt.migration.protocol import (
     MAIN,
     NBD,
+    REST,
     Ask,
     Condition,
     Done,
@@ -39,6 +40,7 @@ from leasewatch.pyvirt.migration.protocol import (
     Prepare,
     Publish,
     Published,
+    Recover,
     Request,
     Settle,
     Welcome,
@@ -52,6 +54,9 @@ _ANSWER: Final = 20.0  # seconds for QEMU to answer
 _ARRIVES: Final = 30.0  # seconds from the source's word to the guest's arrival
 _DEFINED: Final = 20.0  # seconds for the parent to write the definition
 _ENDS: Final = 10.0  # seconds for the parent to end
+_NOTICES: Final = 20.0  # seconds for QEMU to notice that the link was lost
+_LISTENS: Final = "triggered already"
+"""QEMU listens since an earlier attempt, whose link did not come up."""
 _RUNS: Final = ("postcopy-active", "postcopy-paused", "postcopy-recover", "completed")
 """States of an incoming migration in which the guest may run here."""
 
@@ -146,6 +151,8 @@ class Receiver(Domains):
             case Finish():
                 self._cards = request.cards
                 self._finish_or_end()
+            case Recover():
+                self._recover()
             case Settle():
                 self._settle()
             case Publish():
@@ -215,10 +222,13 @@ class Receiver(Domains):
         self.receive(definition.name, incoming, lambda _: None, secrets)
         migration_folder(self.files)
         session = self.session = QmpSession(self.files.migration_qmp, _ANSWER)
+        credentials = str(request.parameters.get("tls-creds", ""))
+        if credentials:
+            tls.add(session, qemu_root(self.files), self._paths, "server")
         set_up(session, request.capabilities, request.parameters)
         self._mirrored = request.mirrored
         if self._mirrored:
-            mirror.export(session, socket=f"/{MIGRATION}/{NBD}")
+            mirror.export(session, credentials, f"/{MIGRATION}/{NBD}")
         session.ask("migrate-incoming", {"uri": uri(MAIN)})
 
     def _finish_or_end(self) -> None:
@@ -239,6 +249,20 @@ class Receiver(Domains):
             if time.monotonic() > deadline:
                 raise UserError("the guest has not arrived", code="timeout")
         self._let_run()
+
+    def _recover(self) -> None:
+        """Listen for the rest of the memory; UserError if the guest does not wait for it."""
+        session = self._connected()
+        deadline = time.monotonic() + _NOTICES
+        while (state := session.ask("query-migrate").get("status")) != "postcopy-paused":
+            if time.monotonic() > deadline:
+                raise UserError(f"its guest waits for no memory (QEMU: {state})", code="timeout")
+            time.sleep(0.02)
+        try:
+            session.ask("migrate-recover", {"uri": uri(REST)})
+        except RefusedError as error:
+            if _LISTENS not in error.desc:
+                raise
 
     def _has_come(self) -> bool:
         """Whether the guest can run here; UserError if it never can."""

@@ -60,10 +60,16 @@ class Memory:
             raise
         return self._stopped or time.time()
 
-    def complete(self) -> None:
-        """After post-copy has begun: wait until all of the memory is there."""
+    def complete(self, *, after_pause: bool = False) -> None:
+        """After post-copy has begun: wait until all of the memory is there.
+
+        `after_pause`: it has just been told to go on.
+        """
+        goes_on_by = time.monotonic() + _ENDS if after_pause else 0.0
         while (state := self._look()) != "completed":
-            if state in {"postcopy-paused", "failed"}:
+            if state == "postcopy-active":
+                goes_on_by = 0.0
+            if state in {"postcopy-paused", "failed"} and time.monotonic() > goes_on_by:
                 what = "the link was lost while the guest's memory was still here"
                 raise UserError(what, "mend it, then repeat the command with --resume")
             self._wait()

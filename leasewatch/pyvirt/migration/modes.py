@@ -149,7 +149,10 @@ def _parameters(
         common["multifd-channels"] = options.parallel_connections or 2
         common["multifd-compression"] = method
     common["tls-creds"] = TLS_CREDENTIALS if options.tls else ""
-    ours = common | {"max-bandwidth": (options.bandwidth or 0) << 20 or _UNLIMITED}
+    limit = (options.bandwidth or 0) << 20  # 0: none in post-copy
+    ours = common | {"max-bandwidth": limit or _UNLIMITED}
+    if _is_postcopy(options):
+        ours["max-postcopy-bandwidth"] = limit
     if options.comp_level is not None:
         ours[f"multifd-{method}-level"] = options.comp_level
     ours["tls-hostname"] = (options.tls_hostname or host) if options.tls else ""

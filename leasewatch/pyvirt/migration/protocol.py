@@ -25,6 +25,8 @@ from nss_pyvirt.errors import UserError
 
 MAIN: Final = "main"
 """The socket of the guest's memory and devices, in /migration of either QEMU."""
+REST: Final = "rest"
+"""That of the memory that is still missing after a link was lost."""
 NBD: Final = "nbd"
 """That of its disks."""
 _LONGEST: Final = 64 << 20
@@ -74,6 +76,10 @@ class Finish(Message, frozen=True, kw_only=True):
     cards: tuple[Card, ...]
 
 
+class Recover(Message, frozen=True, kw_only=True):
+    """The link was lost in post-copy: listen for the rest of the memory. Answer: `Done`."""
+
+
 class Settle(Message, frozen=True, kw_only=True):
     """Is it a domain of the destination now? Answer: `Done`. The source then removes its own."""
 
@@ -115,7 +121,7 @@ class Failed(Message, frozen=True, kw_only=True):
     code: Any = "failed"
 
 
-Request = Offer | Prepare | DoorRequest | Finish | Settle | Publish | Ask
+Request = Offer | Prepare | DoorRequest | Finish | Recover | Settle | Publish | Ask
 Answer = Welcome | Done | Door | Published | Condition | Failed
 T = TypeVar("T", bound=msgspec.Struct)
 

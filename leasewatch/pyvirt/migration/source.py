@@ -21,11 +21,11 @@ from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.domains import probe
 from leasewatch.pyvirt.domains.domains import Domains
 from leasewatch.pyvirt.domains.qemu import Chosen
-from leasewatch.pyvirt.domains.qemu_process import MIGRATION, migration_folder
+from leasewatch.pyvirt.domains.qemu_process import MIGRATION, migration_folder, qemu_root
 from leasewatch.pyvirt.domains.qmp_session import QmpSession
 from leasewatch.pyvirt.domains.secrets import Secrets
 from leasewatch.pyvirt.files import DomainFiles, domain_state
-from leasewatch.pyvirt.migration import channel, disks, images, mirror, modes, names, side
+from leasewatch.pyvirt.migration import channel, disks, images, mirror, modes, names, side, tls
 from leasewatch.pyvirt.migration.destination import set_up
 from leasewatch.pyvirt.migration.doors import Door
 from leasewatch.pyvirt.migration.memory import Memory
@@ -84,6 +84,13 @@ class Moved(NamedTuple):
     """Why its name is not published there; empty: it is."""
 
 
+class Resumable(msgspec.Struct, frozen=True, kw_only=True):
+    """What `--resume` has to know of the migration that was begun."""
+
+    shared: bool
+    cards: tuple[names.Card, ...]
+
+
 class Source(Domains):
     """All domains below one root."""
 
@@ -101,7 +108,7 @@ class Source(Domains):
             remote = Remote(wanted.host, paths=self._paths)
             remote.open()
             held.callback(remote.close)
-            move = _Move(held, self._paths, domain, wanted, remote)
+            move = Move(held, self._paths, domain, wanted, remote)
             move.prepare(self.choose_accel(domain.accel, domain.arch, line.note), line)
             downtime = move.run(Progress(line, name, wanted.host))
             line(f"{name} runs on {wanted.host}")
@@ -132,7 +139,7 @@ class Source(Domains):
         shutil.rmtree(files.run, ignore_errors=True)
 
 
-class _Move:
+class Move:
     """One migration. All that must end with it is in `held`."""
 
     def __init__(
@@ -142,11 +149,13 @@ class _Move:
         domain: DomainDefinition,
         wanted: Wanted,
         remote: Remote,
+        *options: str,
     ) -> None:
+        """`options` are for the agent."""
         self._held, self._paths, self._domain, self._wanted = held, paths, domain, wanted
         self._remote = remote
         self._files = DomainFiles(paths, domain.name)
-        self._agent = _agent(remote, domain.name)
+        self._agent = _agent(remote, domain.name, *options)
         self._cards: tuple[names.Card, ...] = ()
         self._mirror: mirror.Mirror | None = None
         self._modes = Modes((), {}, {})
@@ -171,9 +180,8 @@ class _Move:
         self._cards, self.shared = welcome.cards, welcome.disks.shared or not offer.marker
         there = msgspec.structs.replace(welcome.side, host=host)
         copied = bool(self._domain.disks or self._domain.volumes) and not self.shared
-        self._modes = modes.choose(
-            self._wanted.options, here, there, self._domain.machine, disks=copied
-        )
+        options = msgspec.structs.replace(self._wanted.options, tls_hostname=self._certified_name())
+        self._modes = modes.choose(options, here, there, self._domain.machine, disks=copied)
         progress = Progress(line, self._domain.name, host)
         missing = welcome.disks.missing
         self._held.enter_context(
@@ -194,26 +202,52 @@ class _Move:
         self._agent.ask(request, Done, _PREPARES)
         self._join(copied=copied)
 
+    def _certified_name(self) -> str:
+        """The name that the destination's certificate is for."""
+        host, address, options = self._wanted.host, self._wanted.address, self._wanted.options
+        if options.tls_hostname:
+            return options.tls_hostname
+        return channel.parse_address(address).host if address else tls.name_of(host)
+
+    def open_session(self) -> QmpSession:
+        """Connect to the QEMU here, until the end of the migration."""
+        opened = contextlib.closing(_session(self._files))
+        self._session = self._held.enter_context(opened)
+        return self._session
+
     def _join(self, *, copied: bool) -> None:
         """Connect both QEMUs, and set up the one here."""
-        session = self._session = self._held.enter_context(
-            contextlib.closing(_session(self._files))
-        )
+        session = self.open_session()
         self._files.handed_over.unlink(missing_ok=True)
         mirror.check(session, self._domain)
         way = channel.choose(
             self._remote, self._wanted.address, lambda door: self._agent.ask(door, Door, _ANSWER)
         )
         self._held.callback(way.close)
+        kept = Resumable(shared=self.shared, cards=self._cards)
+        self._files.resumable.write_bytes(msgspec.json.encode(kept))
         folder = migration_folder(self._files)
         for name in (MAIN, NBD) if copied else (MAIN,):
             way.connect(folder, name)
+        if self._wanted.options.tls:
+            tls.add(session, qemu_root(self._files), self._paths, "client")
+            self._held.callback(_forget, session)
         set_up(session, self._modes.capabilities, self._modes.source)
         if copied:
             self._mirror = mirror.Mirror(session, self._wanted.host, f"/{MIGRATION}/{NBD}")
 
     def run(self, progress: Progress) -> float:
         """Move disks and memory, and hand the guest over; returns its downtime in seconds."""
+        try:
+            return self._run(progress)
+        except UserError as error:
+            explained = tls.explain(error.what, self._wanted.host, self._certified_name())
+            if explained is None:
+                raise
+            what = f"{explained.what}; {self._domain.name} goes on here"
+            raise UserError(what, explained.hint, explained.code) from None
+
+    def _run(self, progress: Progress) -> float:
         memory = Memory(self._session, self._modes, self._watched(progress), self._hand_over)
         with self._mirrored(progress):
             finish = self._mirror.finish if self._mirror else None
@@ -241,7 +275,7 @@ class _Move:
             yield
             return
         try:
-            self._mirror.start()
+            self._mirror.start(self._nbd_credentials())
             self._mirror.wait(progress.disks)
             yield
         except BaseException:
@@ -249,6 +283,12 @@ class _Move:
                 with contextlib.suppress(UserError):
                     self._mirror.cancel()
             raise
+
+    def _nbd_credentials(self) -> dict[str, str]:
+        """How QEMU's NBD client encrypts."""
+        names = ("tls-creds", "tls-hostname")
+        given = self._modes.source
+        return {name: str(given[name]) for name in names if given.get(name)}
 
     def _hand_over(self, *, really: bool = True) -> None:
         """From now on only the destination may let the guest run.
@@ -342,6 +382,13 @@ class _Move:
 def _agent(remote: Remote, name: str, *options: str) -> Agent:
     pipes = remote.start(["domain", "receive", name, *options])
     return Agent(remote.host, pipes, lambda: remote.failure(pipes))
+
+
+def _forget(session: QmpSession) -> None:
+    """Leave no certificates in a QEMU that stays, unless post-copy may still need them."""
+    with contextlib.suppress(UserError):
+        if not str(session.ask("query-migrate").get("status")).startswith("postcopy"):
+            tls.remove(session)
 
 
 def _session(files: DomainFiles) -> QmpSession:

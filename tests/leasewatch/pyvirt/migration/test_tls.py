@@ -15,8 +15,8 @@ from leasewatch.paths import Paths
 from leasewatch.pyvirt.migration import tls
 from leasewatch.pyvirt.migration.modes import TLS_CREDENTIALS
 from nss_pyvirt.errors import UserError
-from tests.leasewatch.pyvirt.migration import certificates
 from tests.leasewatch.pyvirt.migration.bare_qemu import Pair
+from tests.system import certificates
 from tests.waiting import wait_for
 
 pytestmark = [

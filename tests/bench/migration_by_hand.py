@@ -1,4 +1,4 @@
-"""A guest that migrates without pyvirt: two plain QEMUs, QMP and TCP, as a manual shows it."""
+"""A guest that moves without pyvirt: plain QEMUs, QMP and TCP, as QEMU's manual shows it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from leasewatch.pyvirt.domains.qmp_session import QmpSession
 from leasewatch.pyvirt.migration.modes import Switch
+from tests.bench.migration_events import Times, Watch
+from tests.bench.timing import BenchError
 from tests.system.two_hosts import ADDRESSES, TwoHosts
 from tests.system.world import World
 
@@ -15,17 +17,15 @@ MAC = "52:54:00:00:99:01"
 _TAP = "byhand"
 _PORT = 4444
 _DEADLINE = 120.0
+_WELCOME = ("events", "return-path")
 
 
-class Moved(NamedTuple):
-    """What QEMU said of a migration; times in ms."""
+class Way(NamedTuple):
+    """How it moves, in QEMU's words."""
 
-    status: str
-    why: str
-    total: float
-    downtime: float
-    switched: bool
-    """It was post-copy for a while."""
+    capabilities: Sequence[str] = ()
+    parameters: Mapping[str, object] = {}
+    switch: Switch = ""
 
 
 class HandQemu:
@@ -35,34 +35,56 @@ class HandQemu:
         self._world = world
         world.run(["ip", "tuntap", "add", _TAP, "mode", "tap"])
         world.run(["ip", "link", "set", _TAP, "master", "br0", "up"])
-        qmp = f"/run/byhand-{time.monotonic_ns()}.qmp"
+        # One monitor is the mover's, and the other one is watched.
+        sockets = [f"/run/byhand-{time.monotonic_ns()}.{name}" for name in ("qmp", "events")]
         argv = [
             *("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none"),
             *("-machine", "pc-q35-7.2", "-accel", "tcg,tb-size=64", "-cpu", "max", "-m", "96"),
-            *("-serial", "null", "-qmp", f"unix:{qmp},server=on,wait=off"),
-            *("-kernel", str(hosts.guest.kernel), "-initrd", str(hosts.guest.initrd)),
-            *("-append", "console=ttyS0 quiet", "-device", "pvpanic"),
+            *("-serial", "null", "-kernel", str(hosts.guest.kernel)),
+            *(word for path in sockets for word in ("-qmp", f"unix:{path},server=on,wait=off")),
+            *("-initrd", str(hosts.guest.initrd), "-append", "console=ttyS0 quiet"),
             *("-netdev", f"tap,id=net0,ifname={_TAP},script=no,downscript=no"),
-            *("-device", f"virtio-net-pci,netdev=net0,mac={MAC},romfile="),
+            *("-device", f"virtio-net-pci,netdev=net0,mac={MAC},romfile=", "-device", "pvpanic"),
             *("-object", "rng-builtin,id=rng", "-device", "virtio-rng-pci,rng=rng"),
             *("-device", "virtio-balloon-pci"),
-            *(("-incoming", "defer", "-S") if arriving else ()),
+            *(("-incoming", "defer") if arriving else ()),
         ]
         self.program = world.spawn(argv)
-        socket = world.root / qmp[1:]
-        world.wait_for("QEMU to listen", lambda: qmp in world.run(["ss", "-Hlx"]).stdout)
-        self._qmp = QmpSession(socket, 60)
+        self.events = world.root / sockets[1][1:]
+        world.wait_for("QEMU", lambda: sockets[1] in world.run(["ss", "-Hlx"]).stdout)
+        self._qmp = QmpSession(world.root / sockets[0][1:], 60)
 
     def ask(self, command: str, **arguments: object) -> Any:
         """A command's return value."""
-        given = {name.replace("_", "-"): value for name, value in arguments.items()}
-        return self._qmp.ask(command, given)
+        return self._qmp.ask(command, arguments)
 
-    def set(self, capabilities: Sequence[str], parameters: Mapping[str, object]) -> None:
-        """What a migration needs of it."""
-        on = [{"capability": name, "state": True} for name in capabilities]
-        self._qmp.ask("migrate-set-capabilities", {"capabilities": on})
-        self._qmp.ask("migrate-set-parameters", parameters)
+    def set(self, way: Way) -> None:
+        """What a move needs of it."""
+        known = [each["capability"] for each in self.ask("query-migrate-capabilities")]
+        wanted = {*_WELCOME, *way.capabilities}
+        states = [{"capability": name, "state": name in wanted} for name in known]
+        self._qmp.ask("migrate-set-capabilities", {"capabilities": states})
+        self._qmp.ask("migrate-set-parameters", {"max-bandwidth": 2**62, **way.parameters})
+
+    def follow(self, way: Way) -> bool:
+        """Wait for the end; it may have begun to run there before. Returns whether it did."""
+        deadline, asked, went_first = time.monotonic() + _DEADLINE, False, False
+        while time.monotonic() < deadline:
+            event = self._qmp.next_event(time.monotonic() + 0.2)
+            name, data = (event.event, event.data) if event is not None else ("", {})
+            status = data["status"] if name == "MIGRATION" else ""
+            passed = name == "MIGRATION_PASS" and data["pass"] > 1
+            now = status == "active" if way.switch == "at-once" else passed
+            if way.switch and now and not asked:
+                asked = True
+                self.ask("migrate-start-postcopy")
+            went_first |= status == "postcopy-active"
+            if status in {"completed", "failed"}:
+                break
+        answer = self.ask("query-migrate")
+        if answer["status"] != "completed":
+            raise BenchError(f"QEMU by hand: {answer}")
+        return went_first
 
     def end(self) -> None:
         """End it, and remove its tap."""
@@ -72,38 +94,42 @@ class HandQemu:
         self._world.run(["ip", "link", "delete", _TAP], check=False)
 
 
-def migrate(
-    source: HandQemu,
-    destination: HandQemu,
-    capabilities: Sequence[str],
-    ours: Mapping[str, object],
-    theirs: Mapping[str, object],
-    switch: Switch = "",
-    *,
-    to: str = "kvm2",
-) -> Moved:
-    """Move the guest; it goes on at the destination as soon as that has it."""
-    destination.set(capabilities, theirs)
-    source.set(capabilities, ours)
-    uri = f"tcp:{ADDRESSES[to]}:{_PORT}"
-    destination.ask("migrate-incoming", uri=uri)
-    source.ask("migrate", uri=uri)
-    deadline, switched, asked = time.monotonic() + _DEADLINE, False, False
-    while True:
-        answer = source.ask("query-migrate")
-        status = answer.get("status", "none")
-        passes = answer.get("ram", {}).get("dirty-sync-count", 0)
-        if switch and not asked and status == "active" and (switch == "at-once" or passes > 1):
-            source.ask("migrate-start-postcopy")
-            asked = True
-        if status == "postcopy-active" and not switched:
-            switched = True
-            destination.ask("cont")
-        if status in {"completed", "failed", "cancelled"}:
-            break
-        assert time.monotonic() < deadline, answer
-        time.sleep(0.005)
-    if status == "completed" and not switched:
-        destination.ask("cont")
-    why, total = answer.get("error-desc", ""), answer.get("total-time", 0)
-    return Moved(status, why, total, answer.get("downtime", 0), switched)
+class HandGuest:
+    """A guest that goes to and fro."""
+
+    def __init__(self, hosts: TwoHosts) -> None:
+        self._hosts = hosts
+        self._here, self._there = "kvm1", "kvm2"
+        self._qemu = HandQemu(hosts, hosts.kvm1, arriving=False)
+        leases = hosts.kvm1.root / "run/site.leases"
+
+        def leased() -> str:
+            rows = [line.split() for line in leases.read_text().splitlines()]
+            return next((row[2] for row in rows if len(row) == 5 and row[1] == MAC), "")
+
+        self.address: str = hosts.kvm1.wait_for("a lease for the guest by hand", leased, 120)
+        hosts.log_in(self.address, "true")
+
+    def move(self, way: Way) -> Times:
+        """Move it; it goes on as soon as QEMU has all that it needs."""
+        source = self._qemu
+        destination = HandQemu(self._hosts, self._hosts.worlds[self._there], arriving=True)
+        self._qemu = destination
+        watch = Watch(self._hosts, self.address, source.events, destination.events)
+        uri = f"tcp:{ADDRESSES[self._there]}:{_PORT}"
+        for qemu in (destination, source):
+            qemu.set(way)
+        destination.ask("migrate-incoming", uri=uri)
+        watch.begin()
+        source.ask("migrate", uri=uri)
+        went_first = source.follow(way)
+        watch.follow(lambda: False)
+        if went_first != bool(way.switch):
+            raise BenchError("the guest was there before post-copy began")
+        source.end()
+        self._here, self._there = self._there, self._here
+        return watch.times()
+
+    def end(self) -> None:
+        """End it."""
+        self._qemu.end()

@@ -80,7 +80,8 @@ def main(*, quick: bool, only: tuple[str, ...], markdown: bool, inside: bool) ->
         if not _ON_HOST.keys() >= set(only):
             raise click.UsageError(f"measured alone: {', '.join(_ON_HOST)}")
         with tempfile.TemporaryDirectory() as work:
-            _measure(_ON_HOST, Path(work), counts, markdown=markdown)
+            alone = {name: _ON_HOST[name] for name in only}
+            _measure(alone, Path(work), counts, markdown=markdown)
     if not inside:
         _enter_world(quick=quick)
     installed.use()

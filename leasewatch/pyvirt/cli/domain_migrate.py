@@ -31,7 +31,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 @commands.command(
     halves.one_name("domain"),
-    Param("host", required=True, metavar="HOST"),
+    Param("host", metavar="HOST"),
     Param(
         "--postcopy",
         flag=True,
@@ -104,6 +104,7 @@ def _pair(text: str) -> tuple[str, str]:
         flag=True,
         help="Go on with a post-copy whose link was lost; its guest waits for the rest.",
     ),
+    Param("--cancel", flag=True, help="End a move that runs on another terminal."),
     needs_root=True,
     epilog=frame.examples(
         "sudo pyvirt domain migrate web1 kvm2",
@@ -112,7 +113,9 @@ def _pair(text: str) -> tuple[str, str]:
         "sudo pyvirt domain migrate db1 kvm2 --address 10.1.0.2 --tls",
     ),
 )
-def command(name: str, host: str, secret_files: Sequence[str], **options: Any) -> None:
+def command(
+    name: str, host: str | None, secret_files: Sequence[str], *, cancel: bool, **options: Any
+) -> None:
     """Move a running domain to another host.
 
     Root's ssh must reach HOST, where pyvirt is installed and the same networks are started. Disks
@@ -121,6 +124,12 @@ def command(name: str, host: str, secret_files: Sequence[str], **options: Any) -
     """
     from leasewatch.pyvirt.migration.source import Source  # noqa: PLC0415  start-up time
 
+    if cancel:
+        _cancel(name)
+        return
+    if host is None:
+        hint = "say where it moves: pyvirt domain migrate NAME HOST"
+        raise UserError("HOST is missing", hint, "usage", exit_code=2)
     wanted = _wanted(host, options)
     if options["resume"]:
         _resume(name, wanted)
@@ -139,6 +148,13 @@ def command(name: str, host: str, secret_files: Sequence[str], **options: Any) -
         downtime=downtime,
         postcopy=moved.postcopy,
     )
+
+
+def _cancel(name: str) -> None:
+    from leasewatch.pyvirt.migration import cancel  # noqa: PLC0415  start-up time
+
+    cancel.cancel(Paths(), name)
+    frame.print_done(f"the move of {name} is cancelled: it goes on here", domain=name)
 
 
 def _secrets(name: str, files: Sequence[str]) -> Secrets:

@@ -96,6 +96,13 @@ class Source(Domains):
 
     def migrate(self, name: str, wanted: Wanted, line: StatusLine) -> Moved:
         """Move a running domain; UserError if its guest stays, and says so if it does not run."""
+        try:
+            return self._migrate(name, wanted, line)
+        except KeyboardInterrupt:  # Ctrl-C, or `--cancel` on another terminal
+            what = f"the move of {name} was cancelled: it goes on here"
+            raise UserError(what, exit_code=130) from None
+
+    def _migrate(self, name: str, wanted: Wanted, line: StatusLine) -> Moved:
         begun = time.monotonic()
         files = self._files(name)
         with contextlib.ExitStack() as held:

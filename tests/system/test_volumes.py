@@ -20,6 +20,7 @@ MARK = "written by the guest "
 WRITE = f"i=0; while [ $i -lt 999 ]; do echo '{MARK}'; i=$((i+1)); done | dd of=/dev/vda conv=fsync"
 COUNT = f"dd if=/dev/vda bs=4k count=8 | grep -c '{MARK}'"
 FAST = ("--iter-time", "1")
+EVERY = "sudo pyvirt domain set web1 secret-file=FILE"
 START = ("domain", "start", "web1")
 
 
@@ -69,7 +70,7 @@ def test_what_a_guest_writes_is_unreadable_outside_and_no_secret_shows(
         unasked = refusal(lab, *START)
         assert unasked == [
             "pyvirt: volume data1 needs a passphrase, and there is no terminal to ask for it",
-            "  hint: give it in a file: --secret-file FILE",
+            f"  hint: give it in a file: --secret-file FILE, or for every start: {EVERY}",
         ]
         typed(lab, f"{secret}\n", *START, "--secret-file", "-")
         address = lease(lab, "web1")

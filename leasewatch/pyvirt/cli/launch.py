@@ -208,6 +208,8 @@ def _create(domains: Domains, request: DomainRequest, line: StatusLine) -> None:
             request = msgspec.structs.replace(request, image=image.sha256, size=size)
         line(f"creating {request.name}")
         domain_create.warn_unbootable(domains.create(request), line.note)
+        if request.secret is not None:
+            line.note(f"{request.name} does not start when the host boots: it needs a passphrase")
 
 
 def _source(image: str, *, check: bool = False) -> str:

@@ -47,14 +47,15 @@ def given(file: str | None, what: str, *, new: bool = False, option: str = "") -
         from pathlib import Path  # noqa: PLC0415  start-up time
 
         return secrets.read(Path(file))
-    return _asked(what, new=new, option=option or "--secret-file")
+    hint = f"give it in a file: {option or '--secret-file'} FILE"
+    return _asked(what, hint, new=new)
 
 
-def _asked(what: str, *, new: bool, option: str) -> Secret:
-    """The passphrase that a person types; UserError without a terminal."""
+def _asked(what: str, hint: str, *, new: bool) -> Secret:
+    """The passphrase that a person types; UserError with that hint without a terminal."""
     if sys.stdin is None or not sys.stdin.isatty():
         fault = f"{what} needs a passphrase, and there is no terminal to ask for it"
-        raise UserError(fault, f"give it in a file: {option} FILE", "invalid")
+        raise UserError(fault, hint, "invalid")
     from leasewatch.pyvirt.volumes import secrets  # noqa: PLC0415  start-up time
 
     word = "New passphrase" if new else "Passphrase"
@@ -84,7 +85,9 @@ def of_domain(domain: DomainDefinition, given: Given) -> Secrets:
     def ask(disk: Encrypted) -> Secret | None:
         secret = given.get(disk)
         if secret is None and domain.secret_file is None:
-            return _asked(disk.word, new=False, option="--secret-file")
+            stays = f"sudo pyvirt domain set {domain.name} secret-file=FILE"
+            hint = f"give it in a file: --secret-file FILE, or for every start: {stays}"
+            return _asked(disk.word, hint, new=False)
         return secret
 
     given.check(secrets.needed(Paths(), domain))

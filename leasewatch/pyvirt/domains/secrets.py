@@ -63,10 +63,24 @@ def collect(paths: Paths, domain: DomainDefinition, ask: Ask) -> Secrets:
     """
     found = {}
     for disk in needed(paths, domain):
-        secret = ask(disk) or _from_definition(domain, disk)
-        luks.check(disk.file, disk.word, secret)
+        given = ask(disk)
+        secret = given or _from_definition(domain, disk)
+        try:
+            luks.check(disk.file, disk.word, secret)
+        except luks.WrongSecretError as error:
+            if given is not None:
+                raise
+            what = f"the passphrase in {domain.secret_file} does not open {disk.word}"
+            raise UserError(what, _another(domain, disk), error.code) from None
         found[disk.key] = secret
     return found
+
+
+def _another(domain: DomainDefinition, disk: Encrypted) -> str:
+    """What to type where the definition's file has another passphrase than the disk."""
+    if disk.key in domain.volumes:
+        return f"sudo pyvirt volume key add {disk.key} --new-secret-file {domain.secret_file}"
+    return f"sudo pyvirt domain set {domain.name} secret-file=FILE"
 
 
 def _from_definition(domain: DomainDefinition, disk: Encrypted) -> Secret:

@@ -101,6 +101,20 @@ def test_each_passphrase_is_asked_for_and_checked(
     assert checked == [(file, "disk.qcow2 of web1", b"of disk.qcow2")]
 
 
+def test_a_wrong_secret_file_is_named(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_file: Path, what: str, _secret: Secret) -> None:
+        raise luks.WrongSecretError(what)
+
+    monkeypatch.setattr(luks, "check", refuse)
+    monkeypatch.setattr(secrets, "_from_definition", lambda *_: SECRET)
+    domain = msgspec.structs.replace(WEB1, secret_file="/root/key")
+    with pytest.raises(UserError, match="the passphrase in /root/key does not open disk") as caught:
+        secrets.collect(paths, domain, lambda _: None)
+    assert caught.value.hint == "sudo pyvirt domain set web1 secret-file=FILE"
+    with pytest.raises(luks.WrongSecretError):
+        secrets.collect(paths, domain, lambda _: SECRET)
+
+
 def test_an_encrypted_disk_is_enlarged_by_the_next_start(
     paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:

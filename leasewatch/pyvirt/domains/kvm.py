@@ -66,7 +66,7 @@ def check(arch: Arch | None = None) -> None:
     """UserError unless QEMU's user can open /dev/kvm and, if given, a guest is of that `arch`."""
     if arch not in (None, host()):
         what = f"KVM of this host runs guests of {host()} only, not of {arch}"
-        raise UserError(what, "omit --accel: QEMU emulates the processor then", "invalid")
+        raise UserError(what, "use accel auto: QEMU emulates the processor then", "invalid")
     try:
         status = DEVICE.stat()
     except FileNotFoundError:

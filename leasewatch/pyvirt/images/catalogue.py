@@ -58,9 +58,20 @@ def read(paths: Paths, host: Arch | None = None) -> dict[str, Entry]:
 
 
 def for_architecture(paths: Paths, name: str, arch: Arch | None) -> str:
-    """What the image is called whose name for the host is `name`; the same if there is none."""
-    other = f"{name}-{arch}"
-    return other if arch not in (None, _host()) and other in read(paths) else name
+    """What the image for `arch` is called whose name for the host is `name`; None: the host.
+
+    The same where the catalogue has no such name. UserError if it has it for others only.
+    """
+    if arch in (None, _host()):
+        return name
+    known = read(paths)
+    if f"{name}-{arch}" in known:
+        return f"{name}-{arch}"
+    if any(f"{name}-{each}" in known for each in architectures.ALL):
+        others = [each.removesuffix(f"-{arch}") for each in known if each.endswith(f"-{arch}")]
+        what = f"image {name} is not published for {arch}"
+        raise UserError(what, f"use one of {', '.join(others)}", "not-found")
+    return name
 
 
 def _alone(entry: Entry, source: Source) -> Entry:

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined.domain import Format
 from leasewatch.pyvirt.images import fat, partitions
 from leasewatch.pyvirt.images.architecture import architecture
 from leasewatch.pyvirt.images.disk_content import DiskContent
+from leasewatch.pyvirt.images.known import KnownImages
+from leasewatch.pyvirt.images.store import Images
 
 LINUX = "0fc63daf-8483-4772-8e79-3d69d8477de4"
 ROOT_ARM = "b921b045-1df0-41c3-af44-4c6f280d3fae"
@@ -52,35 +55,52 @@ def test_a_disk_that_is_cut_off_says_nothing(cut: bytes) -> None:
     assert architecture(lambda start, count: cut[start : start + count]) is None
 
 
+def test_the_index_keeps_what_an_image_says(tmp_path: Path) -> None:
+    disk, paths = tmp_path / "disk.raw", Paths(tmp_path)
+    disk.write_bytes(gpt(ROOT_ARM).ljust(1 << 20, b"\0"))
+    assert Images(paths).add("arm", disk).arch == "aarch64"
+    assert KnownImages(paths).get("arm").arch == "aarch64"
+
+
+def _esp(folder: Path, kind: Format, loaders: list[str], **options: object) -> DiskContent:
+    """The content of a FAT disk with these files in EFI/BOOT."""
+    files = folder / "esp/EFI/BOOT"
+    files.mkdir(parents=True)
+    for name in ("a name that is longer than eight letters", *loaders):
+        (files / name).write_text(name)
+    source = json.dumps({"driver": "vvfat", "dir": str(folder / "esp"), "rw": False, **options})
+    disk = folder / "disk"
+    argv = ["qemu-img", "convert", "-O", kind, f"json:{source}", str(disk)]
+    subprocess.run(argv, check=True)
+    return DiskContent(disk, kind)
+
+
 @pytest.mark.parametrize(
-    ("bits", "kind", "loaders", "arch"),
+    ("loaders", "arch"),
     [
-        (12, "raw", ["BOOTX64.EFI", "BOOTAA64.EFI"], None),
-        (16, "qcow2", ["grub.cfg", "BOOTRISCV64.EFI"], "riscv64"),
+        (["grub.cfg", "BOOTRISCV64.EFI"], "riscv64"),
+        (["BOOTAA64.EFI"], "aarch64"),
+        (["BOOTX64.EFI", "BOOTAA64.EFI"], None),
+        (["shim.efi"], None),
     ],
 )
 def test_what_uefi_would_start_says_it(
-    tmp_path: Path, bits: int, kind: Format, loaders: list[str], arch: str | None
+    tmp_path: Path, loaders: list[str], arch: str | None
 ) -> None:
-    folder = tmp_path / "esp/EFI/BOOT"
-    folder.mkdir(parents=True)
-    for name in ("a name that is longer than eight letters", *loaders):
-        (folder / name).write_text(name)
-    options = {"driver": "vvfat", "dir": str(tmp_path / "esp"), "fat-type": bits, "rw": False}
-    if bits == 12:
-        options["floppy"] = True
-    disk = tmp_path / "disk"
-    convert = ["qemu-img", "convert", "-O", kind, f"json:{json.dumps(options)}", str(disk)]
-    subprocess.run(convert, check=True)
-    content = DiskContent(disk, kind)
-    start = 0 if bits == 12 else partitions.listed(content.head())[0].start
-    names = fat.names(content.read, start, ("EFI", "BOOT"))
-    assert {name.upper() for name in loaders} < names
-    esp = b"\0" * 450 + b"\xef" + b"\0" * 3 + (start // 512).to_bytes(4, "little") + bytes(54)
-    head = esp.ljust(512, b"\0")
-    assert architecture(lambda at, n: content.read(at, n) if at else head) == (
-        arch if start else None
-    )
+    floppy = _esp(tmp_path, "raw", loaders, floppy=True)  # without partitions
+    start = 2048 * 512
+    head = gpt(ESP)
+
+    def read(at: int, count: int) -> bytes:
+        return floppy.read(at - start, count) if at >= start else head[at : at + count]
+
+    assert architecture(read) == arch
+
+
+def test_an_mbr_and_qcow2_are_read_too(tmp_path: Path) -> None:
+    content = _esp(tmp_path, "qcow2", ["BOOTAA64.EFI"], **{"fat-type": 16})
+    (partition,) = partitions.listed(content.head())
+    assert "BOOTAA64.EFI" in fat.names(content.read, partition.start, ("EFI", "BOOT"))
 
 
 def _entry(name: str, kind: int, cluster: int) -> bytes:

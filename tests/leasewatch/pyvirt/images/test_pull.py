@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import lzma
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.cli import halves, image
+from leasewatch.pyvirt.defined.architectures import Arch
 from leasewatch.pyvirt.images import catalogue, checksums, download, pull
 from leasewatch.pyvirt.images.known import Image
 from leasewatch.pyvirt.images.store import Images
@@ -267,6 +269,23 @@ def test_the_packages_catalogue_is_good_and_an_owner_adds_and_replaces_entries(
         with pytest.raises(UserError, match='no image "nothing-like-it"') as error:
             act(paths, "nothing-like-it")
         assert error.value.hint == "pyvirt image list --available"
+
+
+def test_a_name_means_the_image_for_this_host_and_others_have_their_architecture(
+    paths: Paths,
+) -> None:
+    here, there = catalogue.read(paths, "x86_64"), catalogue.read(paths, "aarch64")
+    assert here["debian-12-aarch64"] == there["debian-12"]
+    assert here["debian-12"] == there["debian-12-x86_64"]
+    assert here["debian-12-aarch64"].url.endswith("arm64.qcow2")
+    assert here["debian-12-aarch64"].user == "debian"
+    other: Arch = "aarch64" if os.uname().machine == "x86_64" else "x86_64"
+    assert catalogue.for_architecture(paths, "debian-12", other) == f"debian-12-{other}"
+    assert catalogue.for_architecture(paths, "debian-12", None) == "debian-12"
+    assert catalogue.for_architecture(paths, "mine", other) == "mine"
+    with pytest.raises(UserError, match="debian-12 is not published for riscv64") as error:
+        catalogue.for_architecture(paths, "debian-12", "riscv64")
+    assert "debian-13" in error.value.hint
 
 
 BROKEN = {

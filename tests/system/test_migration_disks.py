@@ -192,7 +192,7 @@ def test_a_migration_that_fails_leaves_the_guest_and_its_disk_alone(any_hosts: T
     kvm1, kvm2 = any_hosts.worlds.values()
     with small(kvm2, 16):
         said = writer.migrate(check=False)
-        assert f"pyvirt: the disk is full: {_DATA} has 16 MiB free" in said
+        assert f"kvm2: the disk is full: {_DATA} has 16 MiB free" in said
         writer.stays()
     with small(kvm2, 40):
         wait = f"until [ -e {_DATA}/web1/disk.qcow2 ]; do sleep 0.01; done"

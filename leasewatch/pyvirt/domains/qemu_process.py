@@ -19,7 +19,8 @@ def pid(parent: int) -> int | None:
     """The QEMU process of a `pyvirt domain run`; None: it has not started, or has ended."""
     with contextlib.suppress(OSError):
         for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-            if Path(f"/proc/{child}/comm").read_text().startswith("qemu-"):
+            # The program may have another name: a wrapper starts it, or ld.so.
+            if b"\0-name\0guest=" in Path(f"/proc/{child}/cmdline").read_bytes():
                 return int(child)
     return None
 

@@ -154,6 +154,7 @@ def answer(
         package = MACHINES[domain.arch].uefi_package
         raise UserError(what, f"install the same version of {package} on both hosts", "invalid")
     files, images = DomainFiles(paths, domain.name), Images(paths)
+    held.callback(images.forget_unused)  # those of a migration that fails
     markers = _markers(paths, domain, offer)
     seen = [_reads(file) == offer.marker for file in markers]
     shared = bool(markers) and volumes.check_shared(seen)

@@ -176,6 +176,19 @@ def test_an_interrupted_image_leaves_nothing(
     assert there.files() == []
 
 
+def test_an_image_does_not_stay_without_its_domain(
+    here: Paths, there: There, domain: DomainDefinition
+) -> None:
+    with ExitStack() as held:
+        with disks.offered(here, domain) as offer:
+            answer = disks.answer(held, there.paths, domain, offer)
+        with images.sent(there, here, offer, answer.missing, quiet):
+            disks.make(held, there.paths, domain, disks.content(here, domain))
+        assert there.files() != []
+        disks.discard(there.paths, domain)
+    assert there.files() == []
+
+
 def test_shared_storage_is_noticed_and_nothing_is_made_or_removed(
     here: Paths, domain: DomainDefinition, tmp_path: Path
 ) -> None:

@@ -123,9 +123,8 @@ class Given:
         return given(file, disk.word)
 
     def check(self, disks: Sequence[Encrypted]) -> None:
-        """UserError where an option names another disk than these."""
+        """UserError where the options name other disks than these, and none of them."""
         known = [disk.key for disk in disks]
-        for key in filter(None, self._files):
-            if key not in known:
-                hint = f"its encrypted disks: {', '.join(known)}" if known else "omit --secret-file"
-                raise UserError(f"--secret-file: there is no encrypted disk {key}", hint, "invalid")
+        if known and self._files and not {"", *known} & {*self._files}:
+            what = f"--secret-file: there is no encrypted disk {min(self._files)}"
+            raise UserError(what, f"its encrypted disks: {', '.join(known)}", "invalid")

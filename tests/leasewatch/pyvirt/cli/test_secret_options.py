@@ -47,6 +47,7 @@ def test_a_disk_that_is_none_is_refused() -> None:
     with pytest.raises(UserError, match="there is no encrypted disk data2") as caught:
         Given(["data2=key"]).check([DISK, DATA1])
     assert caught.value.hint == "its encrypted disks: disk.qcow2, data1"
+    Given(["data2=key", "data1=key"]).check([DATA1])  # data2 is another domain's
     with pytest.raises(UserError, match="--secret-file of data1 is given twice"):
         Given(["data1=a", "data1=b"])
 

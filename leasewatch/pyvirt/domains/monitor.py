@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -50,13 +50,19 @@ class Monitor:
         self.send(command, arguments, command)
 
     def send(
-        self, command: str, arguments: Mapping[str, object], name: str, fds: Sequence[int] = ()
+        self,
+        command: str,
+        arguments: Mapping[str, object],
+        name: str,
+        fds: Sequence[int] = (),
+        *,
+        execute: Literal["execute", "exec-oob"] = "execute",
     ) -> bool:
         """Send a command, with descriptors; the report that answers it has `name`.
 
-        False: QEMU has ended, or has read nothing for long.
+        False: QEMU has ended, or has read nothing for long. `exec-oob`: even while it is busy.
         """
-        message = {"execute": command, "arguments": arguments, "id": name}
+        message = {execute: command, "arguments": arguments, "id": name}
         line = memoryview(msgspec.json.encode(message) + b"\n")
         try:
             if fds:  # QEMU must have them before it reads the end of the line

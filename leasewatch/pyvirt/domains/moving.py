@@ -15,6 +15,8 @@ from leasewatch.pyvirt.domains.status import MOVED, MOVES, Status
 from leasewatch.pyvirt.files import DomainFiles
 from nss_pyvirt.errors import UserError
 
+REST: Final = "rest"
+"""The socket, in /migration of QEMU's root folder, of the memory that a lost link has left."""
 _LOOK: Final = 1.0  # seconds between looks
 _PATIENCE: Final = 60.0
 """Seconds that a QEMU waits for a guest that nobody sends."""
@@ -41,6 +43,8 @@ class Moving:
         self._files = files
         self._alone = 0.0
         """Since when nobody drives; 0: somebody does."""
+        self._asked = False
+        """QEMU has not answered yet: it may wait for memory, and takes few questions until then."""
         self.look_at = 0.0
         """When to look, monotonic seconds."""
 
@@ -59,11 +63,7 @@ class Moving:
             return ""
         self.look_at = now + _LOOK
         if status.state == ARRIVING:
-            if locks.holder(self._files.receiver) is not None:
-                self._alone = 0.0
-                return ""
-            self._alone = self._alone or now
-            return "query-migrate" if now > self._alone + _PATIENCE else ""
+            return self._question(now)
         files = self._files
         if files.handed_over.exists() or files.saved.exists():
             return ""
@@ -71,7 +71,18 @@ class Moving:
             return ""
         return "cont" if status.why == MOVED else "migrate_cancel"
 
-    @staticmethod
-    def is_lost(answer: object) -> bool:
+    def _question(self, now: float) -> str:
+        """What to ask of a QEMU whose guest has not come."""
+        if locks.holder(self._files.receiver) is not None:
+            self._alone = 0.0
+            return ""
+        self._alone = self._alone or now
+        if self._asked or now < self._alone + _PATIENCE:
+            return ""
+        self._asked = True
+        return "query-migrate"
+
+    def is_lost(self, answer: object) -> bool:
         """Whether no guest will come, by the answer to `query-migrate`."""
+        self._asked = False
         return isinstance(answer, dict) and answer.get("status", "none") in _NEVER

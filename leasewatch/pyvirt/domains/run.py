@@ -63,14 +63,16 @@ def run(
 
     SIGTERM and SIGINT press its power button; it is ended `stop_timeout` seconds later, or at once
     by SIGQUIT. SIGHUP reads the definition again (`live`). SIGUSR1 keeps a guest paused whose disk
-    is full.
+    is full. SIGUSR2 has a QEMU whose link was lost listen for the rest of its guest's memory.
 
     UserError where it runs already or cannot be started or filtered, and when QEMU fails.
     """
     files = DomainFiles(paths, domain.name)
     held = locks.ProcessLock(files.lock)
     with contextlib.ExitStack() as ours:
-        signals = ours.enter_context(process.signals(signal.SIGQUIT, signal.SIGUSR1))
+        signals = ours.enter_context(
+            process.signals(signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+        )
         held.acquire()
         ours.callback(held.release)
         files.run.chmod(0o700)

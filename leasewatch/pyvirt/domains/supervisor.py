@@ -15,7 +15,8 @@ from typing import NamedTuple, Protocol
 from leasewatch.daemon import notify
 from leasewatch.pyvirt.domains.listing import SAVED
 from leasewatch.pyvirt.domains.monitor import Monitor, Report
-from leasewatch.pyvirt.domains.moving import Moving
+from leasewatch.pyvirt.domains.moving import REST, Moving
+from leasewatch.pyvirt.domains.qemu_process import MIGRATION
 from leasewatch.pyvirt.domains.saver import Saver
 from leasewatch.pyvirt.domains.status import (
     FULL,
@@ -111,7 +112,8 @@ class Supervisor:
 
     def follow(self) -> None:
         """Let the guest run; READY=1 once it does. UserError if QEMU does not answer."""
-        self._monitor.ask("qmp_capabilities")
+        urgent = {"enable": ["oob"]} if self._reported.is_arriving else {}
+        self._monitor.ask("qmp_capabilities", **urgent)
         self._monitor.ask("set-action", panic="pause")  # else a panic ends the guest unseen
         if not self._reported.is_arriving:
             self._monitor.ask("cont")  # QEMU was started with -S
@@ -194,13 +196,17 @@ class Supervisor:
     def _obey(self, number: int) -> None:
         """SIGQUIT and a second Ctrl-C end QEMU at once, SIGTERM and Ctrl-C press its button.
 
-        After SIGUSR1 a guest whose disk is full no longer goes on by itself.
+        After SIGUSR1 a guest whose disk is full no longer goes on by itself. SIGUSR2 has
+        QEMU listen for the memory that a lost link has left, even while QEMU waits for that.
         """
         again = self._ends_by is not None
         if number == signal.SIGHUP:
             self._grace = self._renew()
         elif number == signal.SIGUSR1:
             self._note(self._reported.hold())
+        elif number == signal.SIGUSR2:
+            uri = {"uri": f"unix:/{MIGRATION}/{REST}"}
+            self._monitor.send("migrate-recover", uri, "migrate-recover", execute="exec-oob")
         elif number == signal.SIGQUIT or (number == signal.SIGINT and again):
             self.cut = "it was forced off"
         elif not self.is_ready or self._reported.is_arriving:

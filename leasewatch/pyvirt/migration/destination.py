@@ -21,15 +21,15 @@ from leasewatch.pyvirt import process
 from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.domains.domains import Domains
 from leasewatch.pyvirt.domains.incoming import Incoming
+from leasewatch.pyvirt.domains.moving import REST
 from leasewatch.pyvirt.domains.qemu_process import MIGRATION, migration_folder, qemu_root
-from leasewatch.pyvirt.domains.qmp_session import QmpSession, RefusedError
+from leasewatch.pyvirt.domains.qmp_session import QmpSession
 from leasewatch.pyvirt.files import DomainFiles, domain_state
 from leasewatch.pyvirt.migration import disks, mirror, names, protocol, side, tls
 from leasewatch.pyvirt.migration.doors import Door, DoorRequest, Doors
 from leasewatch.pyvirt.migration.protocol import (
     MAIN,
     NBD,
-    REST,
     Ask,
     Condition,
     Done,
@@ -55,8 +55,7 @@ _ARRIVES: Final = 30.0  # seconds from the source's word to the guest's arrival
 _DEFINED: Final = 20.0  # seconds for the parent to write the definition
 _ENDS: Final = 10.0  # seconds for the parent to end
 _NOTICES: Final = 20.0  # seconds for QEMU to notice that the link was lost
-_LISTENS: Final = "triggered already"
-"""QEMU listens since an earlier attempt, whose link did not come up."""
+_AGAIN: Final = 0.3  # seconds between signals
 _RUNS: Final = ("postcopy-active", "postcopy-paused", "postcopy-recover", "completed")
 """States of an incoming migration in which the guest may run here."""
 
@@ -140,6 +139,8 @@ class Receiver(Domains):
         self._cards: tuple[names.Card, ...] = ()
         self._mirrored = False
         self._is_started = self._runs = False
+        self._may_have_come = True
+        """The source may have handed the guest over without a word from here (post-copy)."""
 
     def answer(self, request: Request) -> Message | Door:
         """Do what is asked; UserError where that cannot be done."""
@@ -176,8 +177,10 @@ class Receiver(Domains):
     def close(self) -> None:
         """Remove what was made unless the guest runs here."""
         if self._is_started and not self._runs:
-            with contextlib.suppress(UserError):
+            try:
                 self._runs = self._must_stay()
+            except UserError:  # QEMU may wait for memory of a guest that is here
+                self._runs = self._may_have_come
         if self.session is not None:
             self.session.close()
         if self._is_started and not self._runs:
@@ -211,11 +214,12 @@ class Receiver(Domains):
                 self._held, self._paths, definition, request.content, volumes, request.secrets
             )
         self._is_started = True
+        self._may_have_come = "postcopy-ram" in request.capabilities
         incoming = Incoming(
             definition=definition,
             accel=request.accel,
             why="its guest comes from another host",
-            postcopy="postcopy-ram" in request.capabilities,
+            postcopy=self._may_have_come,
             asks=not all(card.joined for card in self._cards),
         )
         secrets = {key: Secret(given) for key, given in request.secrets.items()}
@@ -251,18 +255,19 @@ class Receiver(Domains):
         self._let_run()
 
     def _recover(self) -> None:
-        """Listen for the rest of the memory; UserError if the guest does not wait for it."""
-        session = self._connected()
+        """Listen for the rest of the memory; UserError if the guest does not wait for it.
+
+        QEMU may wait for that memory itself and answer nothing. Only its parent can reach it then.
+        """
+        socket = migration_folder(self.files) / REST
         deadline = time.monotonic() + _NOTICES
-        while (state := session.ask("query-migrate").get("status")) != "postcopy-paused":
-            if time.monotonic() > deadline:
-                raise UserError(f"its guest waits for no memory (QEMU: {state})", code="timeout")
-            time.sleep(0.02)
-        try:
-            session.ask("migrate-recover", {"uri": uri(REST)})
-        except RefusedError as error:
-            if _LISTENS not in error.desc:
-                raise
+        while not socket.exists():
+            with process.holder(self.files.lock) as pidfd:
+                if pidfd is None or time.monotonic() > deadline:
+                    what = f"the guest of {self.files.name} waits here for no memory"
+                    raise UserError(what, code="not-running")
+                pidfds.send(pidfd, signal.SIGUSR2)
+            time.sleep(_AGAIN)
 
     def _has_come(self) -> bool:
         """Whether the guest can run here; UserError if it never can."""

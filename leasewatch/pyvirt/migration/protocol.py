@@ -25,8 +25,6 @@ from nss_pyvirt.errors import UserError
 
 MAIN: Final = "main"
 """The socket of the guest's memory and devices, in /migration of either QEMU."""
-REST: Final = "rest"
-"""That of the memory that is still missing after a link was lost."""
 NBD: Final = "nbd"
 """That of its disks."""
 _LONGEST: Final = 64 << 20

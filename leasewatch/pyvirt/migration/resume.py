@@ -13,15 +13,16 @@ from typing import Final
 import msgspec
 
 from leasewatch.files import locks
+from leasewatch.pyvirt.domains.moving import REST
 from leasewatch.pyvirt.domains.qemu_process import migration_folder
 from leasewatch.pyvirt.domains.qmp_session import RefusedError
 from leasewatch.pyvirt.files import DomainFiles
-from leasewatch.pyvirt.migration import channel, protocol
+from leasewatch.pyvirt.migration import channel
 from leasewatch.pyvirt.migration.destination import uri
 from leasewatch.pyvirt.migration.doors import Door
 from leasewatch.pyvirt.migration.memory import Memory
 from leasewatch.pyvirt.migration.progress import Progress
-from leasewatch.pyvirt.migration.protocol import Condition, Done, Finish, Recover
+from leasewatch.pyvirt.migration.protocol import Done, Finish, Recover
 from leasewatch.pyvirt.migration.remote import Remote
 from leasewatch.pyvirt.migration.source import Move, Moved, Resumable, Source, Wanted
 from nss_pyvirt.errors import UserError
@@ -68,11 +69,6 @@ class _Rest(Move):
         self.open_session()
         kept = _kept(self._files)
         self._cards, self.shared = kept.cards, kept.shared
-        there = self._agent.ask(protocol.Ask(), Condition, _ANSWER)
-        if not there.guest:
-            host, name = self._wanted.host, self._domain.name
-            hint = f"if it is lost, start it here: sudo pyvirt domain resume --force {name}"
-            raise UserError(f"{host} no longer has the guest of {name}", hint, "not-found")
         if self._state() != "completed":
             self._recover(progress)
         self._agent.ask(Finish(cards=self._cards), Done, _RECOVERS)
@@ -84,8 +80,10 @@ class _Rest(Move):
         )
         self._held.callback(way.close)
         self._agent.ask(Recover(), Done, _RECOVERS)
-        way.connect(migration_folder(self._files), protocol.REST)
-        self._session.ask("migrate", {"uri": uri(protocol.REST), "resume": True})
+        way.connect(migration_folder(self._files), REST)
+        limit = {"max-postcopy-bandwidth": (self._wanted.options.bandwidth or 0) << 20}
+        self._session.ask("migrate-set-parameters", limit)
+        self._session.ask("migrate", {"uri": uri(REST), "resume": True})
         memory = Memory(self._session, self._modes, progress.memory, self._hand_over)
         memory.complete(after_pause=True)
 

@@ -86,7 +86,8 @@ def test_at_a_random_moment_one_copy_goes_on(hosts: TwoHosts, turn: int) -> None
     where, pattern = chance.choice([*VICTIMS.values()])
     hosts.boot("web1")
     moving = start(hosts, *(["--postcopy"] if turn % 2 else []))
-    time.sleep(chance.uniform(0.5, 5))
+    hosts.kvm1.wait_for("a second QEMU", lambda: "kvm2" in hosts.copies("web1") or moving.poll())
+    time.sleep(chance.uniform(0, 3))
     for pid in pids(hosts, where, pattern)[:1]:
         hosts.worlds[where].run(["kill", "-KILL", pid], check=False)
     moving.wait(120)

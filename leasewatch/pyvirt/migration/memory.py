@@ -88,6 +88,7 @@ class Memory:
                 return
             elif state == "completed":
                 self._hand_over()
+                self._catch_up()
                 return
             elif state in _FAILED:
                 raise self._failure()
@@ -102,10 +103,20 @@ class Memory:
                 stamp = event.timestamp
                 self._stopped = stamp["seconds"] + stamp["microseconds"] / 1e6
             if event.event == "MIGRATION":
+                self._note(event)
                 return event
             if event.event == "MIGRATION_PASS" and event.data.get("pass", 0) > 1:
                 self._passed()
         return None
+
+    def _note(self, event: Report) -> None:
+        if event.event == "MIGRATION" and event.data["status"] == "postcopy-active":
+            self.went_first = True
+
+    def _catch_up(self) -> None:
+        """Note the events that an answer to `query-migrate` was ahead of."""
+        while (event := self._session.next_event(time.monotonic())) is not None:
+            self._note(event)
 
     def _look(self) -> str:
         answer = self._session.ask("query-migrate")
@@ -155,6 +166,7 @@ class Memory:
         The destination must not have been asked to let it run, or must have refused.
         """
         state = self._state()
+        self._catch_up()
         if self.went_first or state.startswith("postcopy"):
             return
         if state not in _ENDED:

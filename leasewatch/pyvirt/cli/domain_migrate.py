@@ -136,7 +136,11 @@ def command(
         return
     wanted = wanted._replace(secrets=_secrets(name, secret_files))
     with StatusLine("pyvirt") as line:
-        moved = Source(Paths()).migrate(name, wanted, line)
+        try:
+            moved = Source(Paths()).migrate(name, wanted, line)
+        except KeyboardInterrupt:
+            line.note(f"cancelled: {name} goes on here")
+            raise
     downtime = round(moved.downtime * 1000)
     seconds = round(moved.total, 1)
     _warn(name, host, moved.problem)

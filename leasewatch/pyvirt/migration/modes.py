@@ -100,7 +100,7 @@ def choose(
     `disks`: they are copied too, so the guest pauses before it goes over until they are complete.
     The guest runs with the source's `accel` at the destination too.
     """
-    _check_options(options)
+    check_options(options)
     _check_hosts(source, destination, machine)
     method = _method(options)
     wanted = {
@@ -159,7 +159,7 @@ def _parameters(
     return ours, common
 
 
-def _check_options(options: Options) -> None:
+def check_options(options: Options) -> None:
     """UserError for options that do not fit together."""
     for each in options.comp_methods:
         if each not in get_args(Method):

@@ -104,6 +104,7 @@ class Source(Domains):
 
     def _migrate(self, name: str, wanted: Wanted, line: StatusLine) -> Moved:
         begun = time.monotonic()
+        modes.check_options(wanted.options)
         files = self._files(name)
         with contextlib.ExitStack() as held:
             held.enter_context(locks.exclusive(files.commands, _PATIENCE))

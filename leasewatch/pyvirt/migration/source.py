@@ -25,7 +25,17 @@ from leasewatch.pyvirt.domains.qemu_process import MIGRATION, migration_folder, 
 from leasewatch.pyvirt.domains.qmp_session import QmpSession
 from leasewatch.pyvirt.domains.secrets import Secrets
 from leasewatch.pyvirt.files import DomainFiles, domain_state
-from leasewatch.pyvirt.migration import channel, disks, images, mirror, modes, names, side, tls
+from leasewatch.pyvirt.migration import (
+    channel,
+    disks,
+    images,
+    lost_answer,
+    mirror,
+    modes,
+    names,
+    side,
+    tls,
+)
 from leasewatch.pyvirt.migration.destination import set_up
 from leasewatch.pyvirt.migration.doors import Door
 from leasewatch.pyvirt.migration.memory import Memory
@@ -34,9 +44,6 @@ from leasewatch.pyvirt.migration.progress import Progress
 from leasewatch.pyvirt.migration.protocol import (
     MAIN,
     NBD,
-    Agent,
-    Ask,
-    Condition,
     Done,
     Finish,
     LostError,
@@ -54,8 +61,6 @@ from nss_pyvirt.terminal.status_line import StatusLine
 _PATIENCE: Final = 5.0  # seconds that another command on the domain may take
 _ANSWER: Final = 20.0  # seconds for QEMU to answer
 _PREPARES: Final = 120.0  # seconds for the destination to make disks and start QEMU
-_FINISHES: Final = 40.0  # seconds for the destination to let the guest run
-_LOST: Final = 30.0  # seconds in which the source asks again what became of its guest
 _ENDS: Final = 20.0  # seconds for the source's parent to end
 
 
@@ -163,7 +168,7 @@ class Move:
         self._held, self._paths, self._domain, self._wanted = held, paths, domain, wanted
         self._remote = remote
         self._files = DomainFiles(paths, domain.name)
-        self._agent = _agent(remote, domain.name, *options)
+        self._agent = lost_answer.agent(remote, domain.name, *options)
         self._cards: tuple[names.Card, ...] = ()
         self._mirror: mirror.Mirror | None = None
         self._modes = Modes((), {}, {})
@@ -315,56 +320,22 @@ class Move:
         Post-copy has no way back, and needs no word: the destination sees by itself that it runs.
         """
         try:
-            self._agent.ask(Finish(cards=self._cards), Done, _FINISHES)
+            self._agent.ask(Finish(cards=self._cards), Done, lost_answer.FINISHES)
         except LostError as error:
             if memory.went_first:
-                raise UserError(error.what, self._resume(), error.code) from None
-            if not self._ask_again():
+                hint = lost_answer.to_resume(self._domain.name, self._wanted.host)
+                raise UserError(error.what, hint, error.code) from None
+            host, name = self._wanted.host, self._domain.name
+            agent = lost_answer.ask_again(self._held, self._paths, host, name, self._cards)
+            if agent is None:
                 memory.take_back()
-                what = f"{self._wanted.host} has not let the guest run: {error.what}"
+                what = f"{host} has not let the guest run: {error.what}"
                 raise UserError(what, "it goes on here; try again") from None
+            self._agent = agent
         except UserError as error:
             memory.take_back()
             what = f"{self._wanted.host} has not let the guest run: {error.what}"
             raise UserError(what, error.hint or "it goes on here; try again") from None
-
-    def _ask_again(self) -> bool:
-        """Ask over a new connection what became of the guest; False: it does not run there.
-
-        UserError if there is no answer: then nobody lets it run until the owner says so.
-        """
-        deadline = time.monotonic() + _LOST
-        while time.monotonic() < deadline:
-            with contextlib.ExitStack() as trial, contextlib.suppress(LostError):
-                remote = Remote(self._wanted.host, paths=self._paths)
-                try:
-                    remote.open()
-                except UserError:
-                    time.sleep(1)
-                    continue
-                trial.callback(remote.close)
-                agent = _agent(remote, self._domain.name, "--again")
-                try:
-                    if not agent.ask(Ask(), Condition, _ANSWER).guest:
-                        return False
-                    agent.ask(Finish(cards=self._cards), Done, _FINISHES)
-                except LostError:
-                    raise
-                except UserError:  # it has ended its QEMU
-                    return False
-                self._held.push(trial.pop_all())
-                self._agent = agent
-                return True
-        host = self._wanted.host
-        what = f"nobody knows whether {self._domain.name} runs on {host}, which does not answer"
-        raise UserError(what, self._resume(), "unavailable")
-
-    def _resume(self) -> str:
-        name, host = self._domain.name, self._wanted.host
-        return (
-            f"sudo pyvirt domain migrate {name} {host} --resume; only if {host} is gone for good: "
-            f"sudo pyvirt domain resume --force {name}"
-        )
 
     def end_here(self) -> None:
         """End the QEMU that the guest has left."""
@@ -374,7 +345,7 @@ class Move:
     def settle(self) -> str:
         """Wait until it is a domain of the destination; returns what is wrong with its name."""
         try:
-            self._agent.ask(Settle(), Done, _FINISHES)
+            self._agent.ask(Settle(), Done, lost_answer.FINISHES)
         except UserError as error:
             name, host = self._domain.name, self._wanted.host
             what = f"{name} runs on {host}, and is still defined here: {error.what}"
@@ -385,11 +356,6 @@ class Move:
             return self._agent.ask(asked, Published, names.PATIENCE + _ANSWER).problem
         except LostError as error:
             return error.what
-
-
-def _agent(remote: Remote, name: str, *options: str) -> Agent:
-    pipes = remote.start(["domain", "receive", name, *options])
-    return Agent(remote.host, pipes, lambda: remote.failure(pipes))
 
 
 def _forget(session: QmpSession) -> None:

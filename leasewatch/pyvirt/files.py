@@ -147,9 +147,9 @@ def arriving_domains(paths: Paths) -> list[DomainState]:
     return [state for state in running_domains(paths) if state.state == ARRIVING]
 
 
-def not_arrived(name: str, state: DomainState) -> UserError:
-    """The error of a command that acts on a domain which only arrives."""
-    what = f"domain {name} has not arrived yet{state.why and f': {state.why}'}"
+def not_arrived(name: str, why: str) -> UserError:
+    """The error of a command that acts on a domain which only arrives; `why`: of its run state."""
+    what = f"domain {name} has not arrived yet{why and f': {why}'}"
     return UserError(what, "wait until it has: pyvirt domain list", "running")
 
 

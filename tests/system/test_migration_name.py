@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from tests.system.asking import finds
@@ -14,9 +12,9 @@ from tests.system.two_hosts import TwoHosts
 LEASES = "/var/lib/pyvirt/leases/lab.leases"
 
 
-def migrate(hosts: TwoHosts) -> dict[str, object]:
-    done = pyvirt(hosts.kvm1, "domain", "migrate", "web1", "kvm2", "-o", "json")
-    return dict(json.loads(done.stdout))
+def migrate(hosts: TwoHosts, *options: str, back: bool = False) -> None:
+    here, there = (hosts.kvm2, "kvm1") if back else (hosts.kvm1, "kvm2")
+    pyvirt(here, "domain", "migrate", "web1", there, *options)
 
 
 def test_on_one_link_the_name_is_never_absent_and_never_wrong(hosts: TwoHosts) -> None:
@@ -31,6 +29,23 @@ def test_on_one_link_the_name_is_never_absent_and_never_wrong(hosts: TwoHosts) -
     assert tables.absent() == 0
     assert finds(hosts.kvm2, "web1") == [address]
     assert finds(hosts.kvm1, "web1") == []
+
+
+@pytest.mark.long
+def test_post_copy_moves_the_name_as_soon_as_the_guest_runs_and_back_again(
+    hosts: TwoHosts,
+) -> None:
+    address = hosts.boot("web1")
+    hosts.kvm1.wait_for("its name", lambda: finds(hosts.kvm1, "web1") == [address])
+    session = hosts.session(address, "kvm2")
+    with Tables(hosts.worlds, "web1") as tables:
+        migrate(hosts, "--postcopy-after-precopy", "--bandwidth", "32")
+        session.goes_on()
+        migrate(hosts, back=True)
+        session.goes_on()
+    assert tables.of("kvm1") == [(address,), None, (address,)]
+    assert tables.of("kvm2") == [None, (address,), None]
+    assert tables.absent() == 0
 
 
 @pytest.mark.long

@@ -48,7 +48,7 @@ class KnownDomains:
         if state is None or state.state != ARRIVING:
             return
         if alive.is_alive(state.pid, state.born):
-            raise not_arrived(name, state)
+            raise not_arrived(name, state.why)
 
     def is_running(self, name: str) -> bool:
         """Whether a `pyvirt domain run` process holds it."""

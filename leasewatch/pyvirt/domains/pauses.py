@@ -9,13 +9,13 @@ import signal
 import time
 
 from leasewatch.files import locks
-from leasewatch.model import DomainState
+from leasewatch.model import ARRIVING, DomainState
 from leasewatch.pyvirt import process
 from leasewatch.pyvirt.domains import qmp_session
 from leasewatch.pyvirt.domains.known import KnownDomains
 from leasewatch.pyvirt.domains.moving import check_not_elsewhere
 from leasewatch.pyvirt.domains.status import ASLEEP, FULL, SAVING
-from leasewatch.pyvirt.files import DomainFiles, domain_state
+from leasewatch.pyvirt.files import DomainFiles, domain_state, not_arrived
 from nss_pyvirt.errors import UserError
 
 _ANSWER = 5.0  # seconds for QEMU to answer
@@ -71,6 +71,8 @@ class DomainPauses(KnownDomains):
         if state is None or not self.is_running(name):
             hint = f"sudo pyvirt domain start {name}"
             raise UserError(f"domain {name} is not running", hint, "not-running")
+        if state.state == ARRIVING:
+            raise not_arrived(name, state.why)
         if state.state == "panicked":
             hint = f"sudo pyvirt domain restart {name}"
             raise UserError(f"the kernel of {name} has panicked", hint)

@@ -153,6 +153,10 @@ class _End:
 
     def _look(self, state: dict[str, object]) -> None:
         """A guest that cannot react to the power button is not waited for."""
+        if state.get("state") == "arriving" and not self._force:
+            from leasewatch.pyvirt.files import not_arrived  # noqa: PLC0415  start-up time
+
+            raise not_arrived(self.name, str(state["why"]))
         if state.get("state") not in {"paused", "panicked"}:
             return
         from leasewatch.pyvirt.domains.status import ON_REQUEST  # noqa: PLC0415  start-up time

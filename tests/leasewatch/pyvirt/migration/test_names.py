@@ -17,6 +17,7 @@ from leasewatch.pyvirt.defined.network import Network
 from leasewatch.pyvirt.domains.qmp_session import QmpSession
 from leasewatch.pyvirt.migration import names
 from leasewatch.pyvirt.migration.names import Card
+from leasewatch.reach import addresses as reach
 from nss_pyvirt.errors import UserError
 
 ONE, TWO = "52:54:00:00:00:01", "52:54:00:00:00:02"
@@ -110,6 +111,25 @@ def test_a_name_or_mac_that_is_taken_here_is_refused(paths: Paths) -> None:
     store.write(paths.domain_definitions, domain(nic(mac=TWO)))
     assert refused(paths, domain(nic())).what == "web1 is a name of domain web1 already"
     assert refused(paths, domain(nic(mac=TWO), name="web2")).code == "exists"
+
+
+def test_a_name_is_waited_for_where_it_had_an_address(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    class Waits(reach.Awaited):
+        def addresses(self, tell: reach.Tell = lambda _: None) -> list[str]:
+            del tell
+            asked.append((self.name, self._what, round(self.left)))
+            raise reach.TimedOutError("web1", "it sends, but has no lease")
+
+    monkeypatch.setattr(reach, "Awaited", Waits)
+    assert names.await_name(paths, "web1", [card()]) == ""
+    why = names.await_name(paths, "web1", [card("10.0.0.5", "fd00::5", joined=False)])
+    assert why == "timed out waiting for web1: it sends, but has no lease"
+    names.await_name(paths, "web1", [card("fd00::5")], patience=5)
+    assert asked == [("web1", "ipv4", 60), ("web1", "address", 5)]
 
 
 class Asked(QmpSession):

@@ -42,8 +42,16 @@ class Qemu:
         argv += ["-device", "virtio-blk-pci,drive=disk0,id=virtio0"]
         argv += ["-qmp", f"unix:{monitor},server=on,wait=off", *options]
         self.program = subprocess.Popen(argv)
-        wait_for("QEMU's monitor", monitor.exists)
-        self.session = QmpSession(monitor, 20)
+
+        def connected() -> QmpSession | None:
+            try:
+                return QmpSession(monitor, 20)
+            except UserError:  # it does not listen yet
+                return None
+
+        found = wait_for("QEMU's monitor", connected)
+        assert found is not None
+        self.session = found
 
     def ask(self, command: str, **arguments: Any) -> Any:
         return self.session.ask(command, arguments)

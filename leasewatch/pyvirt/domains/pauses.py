@@ -14,6 +14,7 @@ from leasewatch.pyvirt import process
 from leasewatch.pyvirt.domains import qmp_session
 from leasewatch.pyvirt.domains.known import KnownDomains
 from leasewatch.pyvirt.domains.moving import check_not_elsewhere
+from leasewatch.pyvirt.domains.qmp_session import RefusedError
 from leasewatch.pyvirt.domains.status import ASLEEP, FULL, SAVING
 from leasewatch.pyvirt.files import DomainFiles, domain_state, not_arrived
 from nss_pyvirt.errors import UserError
@@ -48,15 +49,23 @@ class DomainPauses(KnownDomains):
 
         `force`: even if it was handed over to another host. If it runs there, it then runs twice.
         """
+        self.require(name)
+        _check_not_moving(self._files(name))
         if force:
-            self.require(name)
             self._files(name).handed_over.unlink(missing_ok=True)
         files, now = self._now(name)
         if now.state != "paused":
             return False
-        _check_ours(files)
+        check_not_elsewhere(files)
         command = "system_wakeup" if now.why == ASLEEP else "cont"
-        qmp_session.ask(files.qmp, command, timeout=_ANSWER)
+        try:
+            qmp_session.ask(files.qmp, command, timeout=_ANSWER)
+        except RefusedError as error:
+            if not force:
+                raise
+            what = f"{name} cannot go on here, it went before its memory (QEMU: {error.desc})"
+            again = f"sudo pyvirt domain stop --force {name} && sudo pyvirt domain start {name}"
+            raise UserError(what, f"start it anew: {again}") from None
         then = _await(files, now)
         if then is not None and then.state == "paused":
             hint = f"pyvirt domain show {name}"
@@ -81,12 +90,11 @@ class DomainPauses(KnownDomains):
         return files, state
 
 
-def _check_ours(files: DomainFiles) -> None:
-    """UserError if only another host may let the guest run, or a command is moving it."""
+def _check_not_moving(files: DomainFiles) -> None:
+    """UserError if a command is moving the guest."""
     if locks.holder(files.driver) is not None:
         what = f"{files.name} is just being moved to another host"
         raise UserError(what, f"cancel that: sudo pyvirt domain migrate {files.name} --cancel")
-    check_not_elsewhere(files)
 
 
 def _hold(files: DomainFiles) -> None:

@@ -55,6 +55,11 @@ class Tables:
         """What a host answered, one after the other."""
         return [change.found for change in self.changes if change.host == host]
 
+    def addresses_of(self, host: str) -> list[tuple[str, ...] | None]:
+        """The same, without moments in which the name was known, but not its IPv4 address."""
+        found = [one for one in self.of(host) if one != ()]
+        return [one for at, one in enumerate(found) if not at or one != found[at - 1]]
+
     def when(self, host: str, found: tuple[str, ...] | None) -> float:
         """When a host last began to answer so."""
         return max(c.at for c in self.changes if (c.host, c.found) == (host, found))

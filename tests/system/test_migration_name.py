@@ -25,7 +25,7 @@ def test_on_one_link_the_name_is_never_absent_and_never_wrong(hosts: TwoHosts) -
         migrate(hosts)
         session.goes_on()
     assert tables.of("kvm1") == [(address,), None]
-    assert tables.of("kvm2") == [None, (address,)]
+    assert tables.addresses_of("kvm2") == [None, (address,)]
     assert tables.absent() == 0
     assert finds(hosts.kvm2, "web1") == [address]
     assert finds(hosts.kvm1, "web1") == []
@@ -43,8 +43,8 @@ def test_post_copy_moves_the_name_as_soon_as_the_guest_runs_and_back_again(
         session.goes_on()
         migrate(hosts, back=True)
         session.goes_on()
-    assert tables.of("kvm1") == [(address,), None, (address,)]
-    assert tables.of("kvm2") == [None, (address,), None]
+    assert tables.addresses_of("kvm1") == [(address,), None, (address,)]
+    assert tables.addresses_of("kvm2") == [None, (address,), None]
     assert tables.absent() == 0
 
 

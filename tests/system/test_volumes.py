@@ -192,3 +192,24 @@ def test_a_domains_own_disk_is_encrypted_and_asks_at_a_terminal(
     assert MARK.encode() not in overlay.read_bytes()
     assert read(lab, "/etc/pyvirt/domains/db1.toml").count("encrypted = true") == 1
     assert on_disk(lab, secret.encode()) == []
+
+
+@pytest.mark.long
+def test_launch_encrypts_the_disk_and_goes_on_with_its_passphrase(
+    world: World, guest_files: GuestFiles, secret: str
+) -> None:
+    world.serve()
+    world.run(["truncate", "-s", "2M", "/run/disk.img"])
+    boot = ("--kernel", guest_files.kernel, "--initrd", guest_files.initrd, "--accel", "tcg")
+    launch = ("launch", "web1", "--encrypt", "--secret-file", "-")
+    words = (*launch, "--image", "/run/disk.img", *boot, "--memory", "96", "--cpus", "1")
+    with hunted(secret.encode()):
+        done = typed(world, secret, *map(str, words))
+        assert "web1 does not start when the host boots: it needs a passphrase" in done.stderr
+        shown = row(world, "web1")
+        assert (shown["encrypted"], shown["autostart"]) == (True, False)
+        pyvirt(world, "domain", "stop", "--force", "web1")
+        wrong = refusal(world, *launch, text="wrong")
+        assert wrong[0] == "pyvirt: the passphrase does not open disk.qcow2 of web1"
+        assert "web1 is ready" in typed(world, secret, *launch).stdout
+    assert on_disk(world, secret.encode()) == []

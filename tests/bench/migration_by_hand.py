@@ -59,7 +59,9 @@ class HandQemu:
         return self._qmp.ask(command, arguments)
 
     def set(self, way: Way) -> None:
-        """What a move needs of it."""
+        """What a move needs of it. How it came here is forgotten."""
+        while self._qmp.next_event(time.monotonic()) is not None:
+            continue
         known = [each["capability"] for each in self.ask("query-migrate-capabilities")]
         wanted = {*_WELCOME, *way.capabilities}
         states = [{"capability": name, "state": name in wanted} for name in known]

@@ -30,6 +30,7 @@ from leasewatch.pyvirt.migration.doors import Door, DoorRequest, Doors
 from leasewatch.pyvirt.migration.protocol import (
     MAIN,
     NBD,
+    SILENCE,
     Ask,
     Condition,
     Done,
@@ -63,7 +64,7 @@ _RUNS: Final = ("postcopy-active", "postcopy-paused", "postcopy-recover", "compl
 def serve(
     paths: Paths, name: str, source: int, write: Callable[[bytes], object], *, again: bool
 ) -> None:
-    """Answer requests that come from the descriptor `source`, until that ends.
+    """Answer requests that come from the descriptor `source`, until that ends or is silent.
 
     `again`: take over from an earlier agent, whose source has lost its connection.
     UserError if another command works on the domain.
@@ -94,15 +95,17 @@ def _end_former(files: DomainFiles) -> None:
 def _answer(receiver: Receiver, source: int, write: Callable[[bytes], object]) -> None:
     poll = select.poll()
     poll.register(source, select.POLLIN)
-    received = b""
+    received, heard = b"", time.monotonic()
     while True:
         if receiver.session is not None:
             poll.register(receiver.session, select.POLLIN)
-        ready = {fd for fd, _ in poll.poll()}
+        ready = {fd for fd, _ in poll.poll(max(0.0, heard + SILENCE - time.monotonic()) * 1000)}
         if receiver.session is not None:
             poll.unregister(receiver.session)
             receiver.hear()
         if source not in ready:
+            if not ready and time.monotonic() >= heard + SILENCE:
+                return
             continue
         more = os.read(source, 1 << 16)
         if not more:
@@ -110,8 +113,10 @@ def _answer(receiver: Receiver, source: int, write: Callable[[bytes], object]) -
         received += more
         while b"\n" in received:
             line, _, received = received.partition(b"\n")
-            write(protocol.encode(_answered(receiver, line)))
-            receiver.hear()
+            if line:  # else it only says that it is there
+                write(protocol.encode(_answered(receiver, line)))
+                receiver.hear()
+        heard = time.monotonic()
 
 
 def _answered(receiver: Receiver, line: bytes) -> Message | Door:

@@ -5,7 +5,9 @@ The source asks. The agent on the destination answers each request before it rea
 
 from __future__ import annotations
 
+import contextlib
 import select
+import threading
 import time
 from collections.abc import Callable
 from io import BufferedReader
@@ -27,6 +29,9 @@ MAIN: Final = "main"
 """The socket of the guest's memory and devices, in /migration of either QEMU."""
 NBD: Final = "nbd"
 """That of its disks."""
+_LIVES: Final = 5.0  # seconds between two signs of life
+SILENCE: Final = 30.0
+"""Seconds after which the agent takes a source for lost that gives no sign of life."""
 _LONGEST: Final = 64 << 20
 """Bytes of a line."""
 
@@ -150,6 +155,18 @@ class Agent:
     def __init__(self, host: str, pipes: Popen[bytes], failure: Callable[[], UserError]) -> None:
         self._host, self._pipes, self._failure = host, pipes, failure
         self._received = b""
+        self._writing = threading.Lock()
+        threading.Thread(target=self._live, daemon=True).start()
+
+    def _live(self) -> None:
+        """Send empty lines, until that fails: sshd may not notice for hours that a link was cut."""
+        given = cast("IO[bytes]", self._pipes.stdin)
+        with contextlib.suppress(OSError, ValueError):  # it has ended, or is closed
+            while True:
+                time.sleep(_LIVES)
+                with self._writing:
+                    given.write(b"\n")
+                    given.flush()
 
     def ask(self, request: Request, kind: type[T], timeout: float) -> T:
         """The answer, which is of this kind.
@@ -159,8 +176,9 @@ class Agent:
         """
         given = cast("IO[bytes]", self._pipes.stdin)
         try:
-            given.write(encode(request))
-            given.flush()
+            with self._writing:
+                given.write(encode(request))
+                given.flush()
         except OSError:
             raise self._lost() from None
         answer = self._answer(time.monotonic() + timeout, type(request).__name__.lower())

@@ -215,6 +215,23 @@ def test_a_migration_that_fails_leaves_the_guest_and_its_disk_alone(any_hosts: T
 
 
 @pytest.mark.long
+def test_a_guest_writes_on_once_a_cut_link_is_noticed(any_hosts: TwoHosts) -> None:
+    writer = Writer(any_hosts)
+    kvm1, kvm2 = any_hosts.worlds.values()
+    argv = ["pyvirt", "domain", "migrate", "web1", "kvm2", "--bandwidth", "1"]
+    migrating = kvm1.spawn(argv, stderr=subprocess.PIPE)
+    kvm1.wait_for("the copy", lambda: "migrate-disk0" in nodes(kvm1))
+    writer.goes_on("kvm1")
+    any_hosts.cut("mg")
+    assert migrating.wait(120)
+    writer.goes_on("kvm1")
+    any_hosts.mend("mg")
+    kvm2.wait_for("the copy's end", lambda: found(kvm2, _DATA) == [], 120)
+    writer.stays()
+    writer.check_disk("kvm1")
+
+
+@pytest.mark.long
 def test_the_variables_of_uefi_move(any_hosts: TwoHosts) -> None:
     kvm1, kvm2 = any_hosts.kvm1, any_hosts.kvm2
     kvm1.run(["qemu-img", "create", "-q", "-f", "qcow2", EMPTY, "64M"])

@@ -29,15 +29,15 @@ _TURNS = 9
 _DEADLINE = 120.0
 _MULTIFD = ("multifd",)
 _CHANNELS = {"multifd-channels": 2}
-_SLOW = {"max-bandwidth": 64 << 20}
+_SLOW = {"max-bandwidth": 16 << 20}
 MODES: dict[str, tuple[Sequence[str], Way]] = {
     "pre-copy": ((), Way()),
     "post-copy": (
-        ("--postcopy", "--bandwidth", "64"),
+        ("--postcopy", "--bandwidth", "16"),
         Way(("postcopy-ram",), _SLOW, switch="at-once"),
     ),
     "post-copy after pre-copy": (
-        ("--postcopy-after-precopy", "--bandwidth", "64"),
+        ("--postcopy-after-precopy", "--bandwidth", "16"),
         Way(("postcopy-ram",), _SLOW, switch="after-precopy"),
     ),
     "xbzrle": (("--compressed",), Way(("xbzrle",))),
@@ -93,7 +93,7 @@ def measure(folder: Path, counts: Counts) -> Table:
         ours, by_hand = OurGuest(hosts), HandGuest(hosts)
         try:
             for guest in (ours, by_hand):
-                hosts.dirty(guest.address, 1)  # else it has moved before post-copy begins
+                hosts.dirty(guest.address, 8)  # else it has moved before post-copy begins
             for mode, (options, way) in MODES.items():
                 rows += _compare(mode, ours, options, by_hand, way)
         finally:

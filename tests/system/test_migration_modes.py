@@ -16,7 +16,7 @@ from tests.system.two_hosts import Session, TwoHosts, two_hosts
 
 QEMU_ROOT = Path(__file__).with_name("qemu_root.sh")
 RUNS = int(os.environ.get("PYVIRT_RUNS", "20"))
-SLOW = ("--bandwidth", "64")
+SLOW = ("--bandwidth", "16")
 """So that a guest that writes is not there before post-copy begins."""
 MODES: dict[str, tuple[str, ...]] = {
     "pre-copy": (),
@@ -85,7 +85,7 @@ def moving(guest_files: GuestFiles, request: pytest.FixtureRequest) -> Iterator[
             for world in hosts.worlds.values():
                 world.run(["mount", "--bind", folder, "/usr/local"])
         guest = Moving(hosts)
-        hosts.dirty(guest.address, 2)
+        hosts.dirty(guest.address, 8)  # more than QEMU sends while the guest may stand still
         yield guest
 
 

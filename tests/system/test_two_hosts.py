@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.system.two_hosts import TwoHosts
+
+pytestmark = pytest.mark.long
 
 
 def test_two_hosts_know_each_other_and_share_a_network(hosts: TwoHosts) -> None:

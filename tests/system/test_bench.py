@@ -1,15 +1,18 @@
 """The benchmark runs and shows every figure that was asked for; how large they are it judges.
 
-A quick run leaves out the larger sizes of the same rows.
+A quick run leaves out the larger sizes of the same rows. Two sections take minutes all the same:
+they run with --long.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import pytest
 
+from tests.bench.__main__ import SECTIONS
 from tests.system.world import CHECKOUT
 
 _BY_HOSTS = {
@@ -184,10 +187,28 @@ each column and, where something was asked, the measured, the asked and the verd
 """
 
 
+_LONG = {"names beyond this process": "dns", "a whole command": "commands"}
+"""What takes minutes, also if quick: the table's title and its section."""
+
+
 @pytest.mark.usefixtures("_namespaces")
 def test_a_quick_run_prints_every_row_with_its_figures() -> None:
+    quick = [name for name in SECTIONS if name not in _LONG.values()]
+    _check(quick, [title for title in _EXPECTED if title not in _LONG])
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("_namespaces")
+@pytest.mark.parametrize("title", _LONG)
+def test_a_long_section_prints_every_row_with_its_figures(title: str) -> None:
+    _check([_LONG[title]], [title])
+
+
+def _check(sections: Sequence[str], titles: Sequence[str]) -> None:
+    """Measure some sections, of which each of the titles begins a table."""
+    only = [word for name in sections for word in ("--only", name)]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.bench", "--quick", "--markdown"],
+        [sys.executable, "-m", "tests.bench", "--quick", "--markdown", *only],
         cwd=CHECKOUT,
         capture_output=True,
         text=True,
@@ -195,8 +216,9 @@ def test_a_quick_run_prints_every_row_with_its_figures() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    for title, expected in _EXPECTED.items():
+    for title in titles:
         (table,) = [part for part in done.stdout.split("\n\n") if part.startswith(f"| {title}")]
         rows = [[cell.strip() for cell in line.split("|")] for line in table.splitlines()]
         filled = {row[1]: sum(bool(cell) for cell in row[2:]) for row in rows}
+        expected = _EXPECTED[title]
         assert {row: filled.get(row) for row in expected} == expected

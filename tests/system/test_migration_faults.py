@@ -81,7 +81,7 @@ def moving(hosts: TwoHosts) -> TwoHosts:
 def in_the_middle(hosts: TwoHosts, options: tuple[str, ...], status: str) -> Migration:
     """A migration that has come so far; in post-copy the guest runs on kvm2 already.
 
-    QEMU 7.2 and 10.0 lose a guest whose link is cut just before that, while its devices arrive.
+    QEMU 7.2 loses a guest whose link is cut just before that, while its devices arrive.
     """
     migration = Migration(hosts.kvm1, *options)
 

@@ -71,6 +71,7 @@ def test_a_save_that_is_killed_or_has_no_room_lets_the_guest_go_on(running: Worl
     assert state(running) == "saved"
 
 
+@pytest.mark.long
 def test_a_restore_that_is_killed_while_qemu_reads_is_done_once_by_the_next(
     saved: World,
 ) -> None:
@@ -94,6 +95,7 @@ DAMAGED = {
 }
 
 
+@pytest.mark.long
 def test_what_cannot_go_on_stays_and_can_be_forgotten(idle_lab: World) -> None:
     saved = idle_lab
     saved.run(["qemu-img", "create", "-q", "-f", "qcow2", "/run/empty.qcow2", "64M"])

@@ -94,6 +94,7 @@ def in_the_middle(hosts: TwoHosts, options: tuple[str, ...], status: str) -> Mig
     return migration
 
 
+@pytest.mark.long
 def test_a_wrong_certificate_or_a_destination_that_dies_leaves_the_guest_where_it_was(
     moving: TwoHosts,
 ) -> None:

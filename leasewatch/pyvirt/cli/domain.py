@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 
@@ -216,6 +215,8 @@ def _asking(names: Sequence[str], given: secret_options.Given) -> list[str]:
     """The domains that need a passphrase from this terminal or its options: one at a time."""
     found = []
     for name in names:
+        import contextlib  # noqa: PLC0415  start-up time
+
         with contextlib.suppress(UserError):  # which its start reports
             domain = _domains().get(name)
             if domain.may_be_encrypted and (given or not domain.secret_file):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.cli import halves, secret_options
 from leasewatch.pyvirt.cli.halves import say
@@ -94,6 +92,8 @@ def _secrets(names: Sequence[str], files: Sequence[str]) -> tuple[dict[str, Secr
     found: dict[str, Secrets] = {}
     for name in dict.fromkeys(names):
         domain = None
+        import contextlib  # noqa: PLC0415  start-up time
+
         with contextlib.suppress(UserError):  # its start reports that
             domain = known.get(name)
         try:

@@ -149,7 +149,9 @@ def test_words_that_are_read_without_click_mean_the_same_to_click(
 
 def _possible(param: commands.Param) -> str:
     """A value that the parameter takes."""
-    return param.kind[0] if isinstance(param.kind, tuple) else "web1"
+    if isinstance(param.kind, tuple):
+        return param.kind[0]
+    return "20G" if param.metavar == "SIZE" else "web1"
 
 
 FLAGS = [

@@ -78,8 +78,11 @@ class Doors:
             what = f"cannot listen at {request.address}, {where}: {error.strerror or error}"
             raise UserError(what, "give --address ADDRESS:PORT", "unavailable") from error
         port = int(listener.getsockname()[1])
-        self._relay(listener, relay.by_token({token: target}))
+        self._relay(listener, relay.by_token({token: target}), strangers=True)
         return Door(port=port, token=token.hex())
 
-    def _relay(self, listener: socket.socket, reach: relay.Reach) -> None:
-        self._open.enter_context(contextlib.closing(relay.Relay(listener, reach)))
+    def _relay(
+        self, listener: socket.socket, reach: relay.Reach, *, strangers: bool = False
+    ) -> None:
+        made = relay.Relay(listener, reach, strangers=strangers)
+        self._open.enter_context(contextlib.closing(made))

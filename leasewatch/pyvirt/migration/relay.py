@@ -26,6 +26,8 @@ _STRANGERS: Final = 512
 """Connections whose token has not come, at once; more are closed. QEMU makes up to 256."""
 _LOST: Final = 15
 """Seconds until a link is given up over which nothing comes."""
+_LET_IN: Final = b"\x06"
+"""What answers a token, once the connection is passed on."""
 _AT_ONCE: Final = 1 << 18
 """Bytes that are passed on at once. splice(2) takes no less time between two sockets."""
 
@@ -36,11 +38,13 @@ Reach = Callable[[socket.socket], socket.socket]
 class Relay:
     """Accepts connections from `listener`, which it closes in the end, and passes them on.
 
+    Connections reach the other side in their order: QEMU 7.2 takes the first one for its main one.
+    `strangers`: others than QEMU may connect, so each connection is checked beside the others.
     The end of what one side sends is passed on alone: the other side may go on sending.
     """
 
-    def __init__(self, listener: socket.socket, reach: Reach) -> None:
-        self._listener, self._reach = listener, reach
+    def __init__(self, listener: socket.socket, reach: Reach, *, strangers: bool = False) -> None:
+        self._listener, self._reach, self._in_order = listener, reach, not strangers
         self._guard = threading.Lock()
         self._ends = {listener}
         self._is_open = True
@@ -71,19 +75,24 @@ class Relay:
             except OSError:  # closed; or no descriptor is left
                 time.sleep(0.05)
                 continue
-            if self._strangers.acquire(blocking=False):
-                self._run(self._serve, come)
+            if self._in_order:
+                reached = threading.Event()
+                self._run(self._serve, come, reached.set)
+                reached.wait()
+            elif self._strangers.acquire(blocking=False):
+                self._run(self._serve, come, self._strangers.release)
             else:
                 come.close()
 
-    def _serve(self, come: socket.socket) -> None:
-        with contextlib.suppress(OSError), come, self._ending(come):
-            try:
-                onward = self._reach(come)
-            finally:
-                self._strangers.release()
-            with onward, self._ending(onward):
-                _join(come, onward)
+    def _serve(self, come: socket.socket, reached: Callable[[], None]) -> None:
+        """Pass a connection on; calls `reached` once it has reached the other side, or cannot."""
+        with contextlib.suppress(OSError), come, contextlib.ExitStack() as held:
+            with contextlib.ExitStack() as reaching:
+                reaching.callback(reached)
+                held.enter_context(self._ending(come))
+                onward = held.enter_context(self._reach(come))
+            held.enter_context(self._ending(onward))
+            _join(come, onward)
 
     @contextlib.contextmanager
     def _ending(self, end: socket.socket) -> Iterator[None]:
@@ -100,17 +109,19 @@ class Relay:
 
 
 def new_token() -> bytes:
-    """Nobody can guess it."""
+    """Random bytes that a connection must begin with."""
     return secrets.token_bytes(_TOKEN)
 
 
 def to_host(host: str, port: int, token: bytes) -> Reach:
-    """Over TCP, to a relay that lets in who knows `token`."""
+    """Over TCP, to a relay that admits connections with this token."""
 
     def reach(_: socket.socket) -> socket.socket:
         connected = socket.create_connection((host, port), PATIENCE)
         try:
             connected.sendall(token)
+            if connected.recv(len(_LET_IN)) != _LET_IN:
+                raise ConnectionRefusedError
             _notice_loss(connected)
         except OSError:
             connected.close()
@@ -128,7 +139,9 @@ def by_token(sockets: Mapping[bytes, Path]) -> Reach:
         for known, path in sockets.items():
             if hmac.compare_digest(known, token):
                 _notice_loss(come)
-                return connect(path)
+                onward = connect(path)
+                come.sendall(_LET_IN)
+                return onward
         raise ConnectionRefusedError
 
     return reach
@@ -193,7 +206,7 @@ def connect(path: Path) -> socket.socket:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Path]:
-    """A name of the socket `path` that nobody can change. OSError if it is no socket."""
+    """A name of the socket `path` that stays the same socket. OSError if it is no socket."""
     fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         if not stat.S_ISSOCK(os.fstat(fd).st_mode):

@@ -77,7 +77,7 @@ class DomainDefinition(
     volumes: tuple[str, ...] = ()
     """Further disks, behind `disks`: volumes, each by its name."""
     secret_file: str | None = None
-    """The path of a file with the passphrase of all its disks, for a start that asks nobody."""
+    """The path of a file with the passphrase of all its disks, for a start without a question."""
     disk: str | None = None
     """The path of the image, from a version that owned none: `disks` takes its place at a start."""
     cdrom: str | None = None

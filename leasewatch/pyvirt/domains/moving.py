@@ -1,7 +1,7 @@
-"""A guest that moves between hosts while nobody drives that, since the command was killed.
+"""A guest whose migration has lost its driver, because the command was killed.
 
-Its parent looks from time to time. A guest that was not handed over goes on where it was. Whoever
-drives a move holds a lock, which ends with its process.
+Its parent looks from time to time. A guest that was not handed over goes on where it was. The
+driver of a move holds a lock, which ends with its process.
 """
 
 from __future__ import annotations
@@ -19,9 +19,17 @@ REST: Final = "rest"
 """The socket, in /migration of QEMU's root folder, of the memory that a lost link has left."""
 _LOOK: Final = 1.0  # seconds between looks
 _PATIENCE: Final = 60.0
-"""Seconds that a QEMU waits for a guest that nobody sends."""
+"""Seconds that a QEMU waits for a guest without a sender."""
 _NEVER: Final = ("none", "setup", "failed", "cancelled")
 """States of an incoming migration in which no guest comes by itself."""
+
+
+def to_resume(name: str, host: str) -> str:
+    """The commands for a guest that only `host` may let run."""
+    return (
+        f"sudo pyvirt domain migrate {name} {host} --resume; only if {host} is gone for good: "
+        f"sudo pyvirt domain resume --force {name}"
+    )
 
 
 def check_not_elsewhere(files: DomainFiles) -> None:
@@ -30,8 +38,7 @@ def check_not_elsewhere(files: DomainFiles) -> None:
         host = files.handed_over.read_text()
         raise UserError(
             f"{files.name} was handed over to {host}, where it may run",
-            f"sudo pyvirt domain migrate {files.name} {host} --resume; only if {host} is gone for "
-            f"good: sudo pyvirt domain resume --force {files.name}",
+            to_resume(files.name, host),
             "running",
         )
 
@@ -42,7 +49,7 @@ class Moving:
     def __init__(self, files: DomainFiles) -> None:
         self._files = files
         self._alone = 0.0
-        """Since when nobody drives; 0: somebody does."""
+        """Since when there is no driver; 0: there is one."""
         self._asked = False
         """QEMU has not answered yet: it may wait for memory, and takes few questions until then."""
         self.look_at = 0.0

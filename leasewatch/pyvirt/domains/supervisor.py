@@ -33,7 +33,7 @@ from nss_pyvirt.errors import UserError
 ANSWER = 20.0  # seconds for QEMU to answer QMP; 0.1 on a quiet machine
 AGAIN = 5.0  # seconds until the power button is pressed once more: a booting guest misses it
 _LOOK = 1.0  # seconds between looks whether a full disk has room again
-_RETRY = 0.1  # seconds until a guest is told again to go on whose save was given up
+_RETRY = 0.1  # seconds until the next `cont` after a save that was cancelled
 _ROOM = 16 << 20
 """Bytes that the file system of the disks must have free for a guest to go on."""
 _HMP = "human-monitor-command"

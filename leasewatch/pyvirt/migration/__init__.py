@@ -4,7 +4,7 @@ In: a running domain and the other host. Out: the same domain there, and nothing
 
 - The command on the source drives: it asks its own QEMU, and an agent on the destination.
 - The guest never runs twice. The destination's QEMU starts paused, and goes on once the source has
-  handed its guest over. Until then the source's guest goes on whatever happens.
+  handed its guest over. Until then the source's guest goes on after any failure.
 - Success is judged on the destination.
 - QEMU has no network: its sockets are in `/migration` of its root folder, which the host's root
   reaches through /proc. Channels join these folders of the two hosts.

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from leasewatch.paths import Paths
+from leasewatch.pyvirt.domains import moving
 from leasewatch.pyvirt.migration.names import Card
 from leasewatch.pyvirt.migration.protocol import Agent, Ask, Condition, Done, Finish, LostError
 from leasewatch.pyvirt.migration.remote import Remote
@@ -33,8 +34,8 @@ def ask_again(
 ) -> Agent | None:
     """A new agent, which has let the guest run; None: the guest does not run there, and never will.
 
-    It ends with `held`. UserError if there is no answer: then nobody lets the guest run until the
-    owner says so.
+    It ends with `held`. UserError if there is no answer: the guest stands still then, until the
+    owner decides.
     """
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
@@ -51,8 +52,8 @@ def ask_again(
                 return None
             held.push(trial.pop_all())
             return found
-    what = f"nobody knows whether {name} runs on {host}, which does not answer"
-    raise UserError(what, to_resume(name, host), "unavailable")
+    what = f"{host} does not answer, and {name} may run there"
+    raise UserError(what, moving.to_resume(name, host), "unavailable")
 
 
 def _lets_run(asked: Agent, cards: Sequence[Card]) -> bool:
@@ -65,11 +66,3 @@ def _lets_run(asked: Agent, cards: Sequence[Card]) -> bool:
     except UserError:  # it has ended its QEMU
         return False
     return True
-
-
-def to_resume(name: str, host: str) -> str:
-    """What the owner may type while only `host` may let the guest run."""
-    return (
-        f"sudo pyvirt domain migrate {name} {host} --resume; only if {host} is gone for good: "
-        f"sudo pyvirt domain resume --force {name}"
-    )

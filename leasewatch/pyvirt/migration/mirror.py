@@ -1,8 +1,8 @@
 """Copy the disks of a running guest into the destination's overlays, by QEMU's mirror jobs.
 
 The destination's QEMU exports its disks (NBD) before its guest arrives. The source's QEMU copies
-what its overlays hold, and sends every later write to both. The guest goes on with the source's
-own disks, whatever happens. A mirror ends complete only by `Mirror.finish`, while the guest stands
+what its overlays hold, and sends every later write to both. After a failure the guest goes on with
+the source's own disks. A mirror ends complete only by `Mirror.finish`, while the guest stands
 still.
 """
 
@@ -62,7 +62,7 @@ def export(session: QmpSession, tls: str = "", socket: str = SOCKET) -> None:
 
 
 def close(session: QmpSession) -> None:
-    """On the destination, before its guest runs: nobody else writes to the disks any more."""
+    """On the destination, before its guest runs: it alone writes to the disks from then on."""
     session.ask("nbd-server-stop")
 
 

@@ -143,7 +143,7 @@ def encode(message: Message | DoorRequest | Door) -> bytes:
 
 
 class LostError(UserError):
-    """The other host does not answer: nobody knows whether it has done what was asked."""
+    """The other host does not answer; it may have done what was asked."""
 
 
 class Agent:

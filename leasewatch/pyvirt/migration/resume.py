@@ -1,7 +1,7 @@
 """`domain migrate --resume`: finish a migration whose link was lost once the guest had gone over.
 
 The guest is the destination's then. It stands still for want of memory that is still here, or it
-runs there and nobody has told the source.
+runs there, and the source does not know it yet.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from leasewatch.pyvirt.migration.doors import Door
 from leasewatch.pyvirt.migration.memory import Memory
 from leasewatch.pyvirt.migration.progress import Progress
 from leasewatch.pyvirt.migration.protocol import Done, Finish, Recover
-from leasewatch.pyvirt.migration.remote import Remote
 from leasewatch.pyvirt.migration.source import Move, Moved, Resumable, Source, Wanted
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal.status_line import StatusLine
@@ -46,13 +45,7 @@ class Resumption(Source):
             domain = self.get(name)
             self.check_running(name)
             _check_handed_over(files, wanted.host)
-            driver = locks.ProcessLock(files.driver)
-            driver.acquire()
-            held.callback(driver.release)
-            line(f"connecting to {wanted.host}")
-            remote = Remote(wanted.host, paths=self._paths)
-            remote.open()
-            held.callback(remote.close)
+            remote = self.connect(held, files, wanted.host, line)
             move = _Rest(held, self._paths, domain, wanted, remote, "--again")
             move.resume(Progress(line, name, wanted.host))
             problem = move.settle()
@@ -88,7 +81,7 @@ class _Rest(Move):
         memory.complete(after_pause=True)
 
     def _await_pause(self) -> None:
-        """QEMU here may not have noticed yet that nobody answers any more."""
+        """Wait until QEMU here has noticed that the link is lost."""
         deadline = time.monotonic() + _NOTICES
         while (state := self._state()) != "postcopy-paused":
             with contextlib.suppress(RefusedError):

@@ -1,7 +1,7 @@
 """The driver on the source: it moves a running guest to another host.
 
-The guest goes on here whatever fails, until it is handed over: then only the other host may let it
-run. That is written down first, so that a killed driver changes nothing about it.
+The guest goes on here after any failure, until it is handed over. Then only the other host may let
+it run. The driver writes that down first, so it holds also if the driver is killed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 from leasewatch.files import holders, locks
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined.domain import DomainDefinition
-from leasewatch.pyvirt.domains import probe
+from leasewatch.pyvirt.domains import moving, probe
 from leasewatch.pyvirt.domains.domains import Domains
 from leasewatch.pyvirt.domains.qemu import Chosen
 from leasewatch.pyvirt.domains.qemu_process import MIGRATION, migration_folder, qemu_root
@@ -114,13 +114,7 @@ class Source(Domains):
         with contextlib.ExitStack() as held:
             held.enter_context(locks.exclusive(files.commands, _PATIENCE))
             domain = self._running(name)
-            driver = locks.ProcessLock(files.driver)
-            driver.acquire()
-            held.callback(driver.release)
-            line(f"connecting to {wanted.host}")
-            remote = Remote(wanted.host, paths=self._paths)
-            remote.open()
-            held.callback(remote.close)
+            remote = self.connect(held, files, wanted.host, line)
             move = Move(held, self._paths, domain, wanted, remote)
             move.prepare(self.choose_accel(domain.accel, domain.arch, line.note), line)
             downtime = move.run(Progress(line, name, wanted.host))
@@ -129,6 +123,19 @@ class Source(Domains):
             move.end_here()
             self._remove(files, domain, shared=move.shared)
             return Moved(downtime, time.monotonic() - begun, move.postcopy, problem)
+
+    def connect(
+        self, held: contextlib.ExitStack, files: DomainFiles, host: str, line: StatusLine
+    ) -> Remote:
+        """Connect to the other host, as the driver of this domain until `held` ends."""
+        driver = locks.ProcessLock(files.driver)
+        driver.acquire()
+        held.callback(driver.release)
+        line(f"connecting to {host}")
+        remote = Remote(host, paths=self._paths)
+        remote.open()
+        held.callback(remote.close)
+        return remote
 
     def _running(self, name: str) -> DomainDefinition:
         """The definition of a domain whose guest runs, with the machine type that it has."""
@@ -323,7 +330,7 @@ class Move:
             self._agent.ask(Finish(cards=self._cards), Done, lost_answer.FINISHES)
         except LostError as error:
             if memory.went_first:
-                hint = lost_answer.to_resume(self._domain.name, self._wanted.host)
+                hint = moving.to_resume(self._domain.name, self._wanted.host)
                 raise UserError(error.what, hint, error.code) from None
             host, name = self._wanted.host, self._domain.name
             agent = lost_answer.ask_again(self._held, self._paths, host, name, self._cards)

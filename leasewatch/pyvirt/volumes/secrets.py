@@ -1,4 +1,4 @@
-"""Passphrases: read from files, checked for what QEMU takes. Prints nothing, asks nobody."""
+"""Passphrases: read from files, checked for what QEMU takes. Prints nothing, asks no question."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Make, list and delete volumes, and change their passphrases. Prints nothing, asks nobody."""
+"""Make, list and delete volumes, and change their passphrases. Prints nothing, asks no question."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ def test_a_qemu_for_which_no_host_sends_a_guest_ends_in_time(
 @pytest.mark.parametrize(
     ("state", "command"), [("postmigrate", "cont"), ("finish-migrate", "migrate_cancel")]
 )
-def test_a_guest_goes_on_here_if_nobody_moves_it_any_more_unless_it_was_handed_over(
+def test_a_guest_without_a_driver_goes_on_here_unless_it_was_handed_over(
     play: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch, state: str, command: str
 ) -> None:
     monkeypatch.setattr(moving, "_LOOK", 0.01)

@@ -86,11 +86,11 @@ def test_the_new_agent_lets_the_guest_run_or_says_that_it_never_will(
     assert asked(monkeypatch, *agents, attempts=2) is runs
 
 
-def test_without_any_answer_nobody_lets_it_run_and_the_owner_decides(
+def test_without_any_answer_it_stands_still_and_the_owner_decides(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(lost_answer, "_PATIENCE", 0.2)
-    with pytest.raises(UserError, match="nobody knows whether web1 runs on kvm2") as caught:
+    with pytest.raises(UserError, match="kvm2 does not answer, and web1 may run there") as caught:
         asked(monkeypatch, attempts=1 << 30)
     assert not isinstance(caught.value, LostError)
     assert "migrate web1 kvm2 --resume" in caught.value.hint

@@ -104,7 +104,7 @@ def test_ctrl_c_cancels_and_the_guest_goes_on_here() -> None:
     assert "cont" in qemu.asked
 
 
-def test_nobody_takes_a_guest_back_that_runs_there_already(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_guest_that_runs_there_already_is_not_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "_ENDS", 0)
     qemu = Qemu("active", "postcopy-active", "completed")
     made = moved(qemu, "at-once")

@@ -26,6 +26,7 @@ _STRANGERS: Final = 512
 """Connections whose token has not come, at once; more are closed. QEMU makes up to 256."""
 _LOST: Final = 15
 """Seconds until a link is given up over which nothing comes."""
+_NICE: Final = -20
 _LET_IN: Final = b"\x06"
 """What answers a token, once the connection is passed on."""
 _AT_ONCE: Final = 1 << 18
@@ -248,6 +249,8 @@ def _join(one: socket.socket, other: socket.socket) -> None:
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:
     """One way. An error ends both ways."""
+    with contextlib.suppress(OSError):  # else each piece waits for a guest that computes
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
     buffer = memoryview(bytearray(_AT_ONCE))
     try:
         while size := source.recv_into(buffer):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from leasewatch.pyvirt.domains.qmp_session import QmpSession
@@ -131,6 +132,13 @@ class HandGuest:
         source.end()
         self._here, self._there = self._there, self._here
         return watch.times()
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """It stands still meanwhile."""
+        self._qemu.ask("stop")
+        yield
+        self._qemu.ask("cont")
 
     def end(self) -> None:
         """End it."""

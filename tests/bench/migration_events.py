@@ -36,7 +36,8 @@ class Watch:
         self._sessions: dict[int, QmpSession] = {}
         self._seen: dict[str, float] = {}
         self._pings = hosts.kvm1.root / "run/pings"
-        ping = ["ip", "netns", "exec", "router", "ping", "-n", "-D", "-i", "0.005", address]
+        within = ("stdbuf", "-oL", "ip", "netns", "exec", "router")
+        ping = [*within, "ping", "-n", "-D", "-i", "0.005", address]
         with self._pings.open("w") as file:
             self._ping = hosts.kvm1.spawn(ping, stdout=file)
 

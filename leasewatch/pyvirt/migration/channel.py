@@ -1,4 +1,4 @@
-"""On the source: join a socket of its QEMU with one of the destination's, by ssh or over TCP."""
+"""On the source: the ways from its QEMU to the destination's, by ssh or over TCP."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import ipaddress
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -28,8 +28,14 @@ class Channel(Protocol):
         Who connects to it reaches the socket of that name in the QEMU there.
         """
 
+    def connection(self, name: str) -> socket.socket:
+        """One connection alone, which the agent there gives to its QEMU.
+
+        It has no socket in QEMU's folder then: copying costs time, and waits for other programs.
+        """
+
     def close(self) -> None:
-        """End all connections and remove the sockets made."""
+        """End the connections through sockets, and remove those."""
 
 
 class Address(NamedTuple):
@@ -66,6 +72,11 @@ class SshChannel:
         door = self._ask(DoorRequest(socket=name))
         self._remote.forward(folder / name, Path(door.path))
 
+    def connection(self, name: str) -> socket.socket:
+        """As `Channel` says."""
+        door = self._ask(DoorRequest(socket=name, alone=True))
+        return self._remote.connect(Path(door.path))
+
     def close(self) -> None:
         """The end of the ssh connection is the end of these."""
 
@@ -79,24 +90,40 @@ class TcpChannel:
 
     def connect(self, folder: Path, name: str) -> None:
         """As `Channel` says. UserError if the destination's port cannot be reached."""
-        host, port = self._address
-        door = self._ask(DoorRequest(socket=name, address=host, port=port))
-        try:
+        door = self._door(name, alone=False)
+        host = self._address.host
+        with self._reached(door):
             socket.create_connection((host, door.port), relay.PATIENCE).close()
-        except OSError as error:
-            raise UserError(
-                f"cannot reach {host}, port {door.port}: {error.strerror or error}",
-                f"open TCP port {door.port} in its firewall, or omit --address",
-                "unavailable",
-            ) from error
         reach = relay.to_host(host, door.port, bytes.fromhex(door.token))
         self._open.callback((folder / name).unlink, missing_ok=True)
         listener = relay.listen(folder / name)
         self._open.enter_context(contextlib.closing(relay.Relay(listener, reach)))
 
+    def connection(self, name: str) -> socket.socket:
+        """As `Channel` says. UserError if the destination's port cannot be reached."""
+        door = self._door(name, alone=True)
+        with self._reached(door):
+            return relay.connect_to_host(self._address.host, door.port, bytes.fromhex(door.token))
+
     def close(self) -> None:
         """As `Channel` says."""
         self._open.close()
+
+    def _door(self, name: str, *, alone: bool) -> Door:
+        host, port = self._address
+        return self._ask(DoorRequest(socket=name, alone=alone, address=host, port=port))
+
+    @contextlib.contextmanager
+    def _reached(self, door: Door) -> Iterator[None]:
+        """UserError if the connection that is made meanwhile fails."""
+        try:
+            yield
+        except OSError as error:
+            raise UserError(
+                f"cannot reach {self._address.host}, port {door.port}: {error.strerror or error}",
+                f"open TCP port {door.port} in its firewall, or omit --address",
+                "unavailable",
+            ) from error
 
 
 def choose(remote: Remote, address: str, ask: Ask) -> Channel:

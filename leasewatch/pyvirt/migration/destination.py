@@ -12,7 +12,7 @@ import select
 import signal
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from leasewatch.files import holders, locks
 from leasewatch.model import ARRIVING
@@ -25,13 +25,14 @@ from leasewatch.pyvirt.domains.moving import REST
 from leasewatch.pyvirt.domains.qemu_process import MIGRATION, migration_folder, qemu_root
 from leasewatch.pyvirt.domains.qmp_session import QmpSession
 from leasewatch.pyvirt.files import DomainFiles, domain_state
-from leasewatch.pyvirt.migration import disks, mirror, names, protocol, side, tls
+from leasewatch.pyvirt.migration import disks, ends, mirror, names, protocol, side, tls
 from leasewatch.pyvirt.migration.doors import Door, DoorRequest, Doors
 from leasewatch.pyvirt.migration.protocol import (
     MAIN,
     NBD,
     SILENCE,
     Ask,
+    Attach,
     Condition,
     Done,
     Failed,
@@ -154,6 +155,8 @@ class Receiver(Domains):
                 return self._welcome(request)
             case Prepare():
                 self._prepare(request)
+            case Attach():
+                self._attach()
             case Finish():
                 self._cards = request.cards
                 self._finish_or_end()
@@ -230,15 +233,23 @@ class Receiver(Domains):
         secrets = {key: Secret(given) for key, given in request.secrets.items()}
         self.receive(definition.name, incoming, lambda _: None, secrets)
         migration_folder(self.files)
+        process.hurry()  # from here on it starts no program
         session = self.session = QmpSession(self.files.migration_qmp, _ANSWER)
         credentials = str(request.parameters.get("tls-creds", ""))
         if credentials:
             tls.add(session, qemu_root(self.files), self._paths, "server")
-        set_up(session, request.capabilities, request.parameters)
+        ends.set_up(session, request.capabilities, request.parameters)
         self._mirrored = request.mirrored
         if self._mirrored:
             mirror.export(session, credentials, f"/{MIGRATION}/{NBD}")
-        session.ask("migrate-incoming", {"uri": uri(MAIN)})
+        if "multifd" in request.capabilities:
+            session.ask("migrate-incoming", {"uri": ends.uri(MAIN)})
+
+    def _attach(self) -> None:
+        """Have QEMU read the guest from the connection that was made."""
+        session = self._connected()
+        with self._doors.connection() as come:
+            session.ask("migrate-incoming", {"uri": ends.give(session, MAIN, come)})
 
     def _finish_or_end(self) -> None:
         """Let the guest run. UserError: it never will here, so that the source may go on."""
@@ -304,9 +315,9 @@ class Receiver(Domains):
         session = self._connected()
         if self._mirrored:
             mirror.close(session)
-        names.announce(self._paths, self._cards)
         session.ask("cont")
         self._runs = True
+        names.announce(self._paths, self._cards)
 
     def _settle(self) -> None:
         """Wait until its parent has made it a domain of this host."""
@@ -350,22 +361,3 @@ class Receiver(Domains):
                 if not pidfds.wait(pidfd, _ENDS):
                     pidfds.end(pidfd, 0)
         self._sweep(self.files)
-
-
-def uri(name: str) -> str:
-    """A socket as QEMU sees it."""
-    return f"unix:/{MIGRATION}/{name}"
-
-
-def set_up(session: QmpSession, capabilities: tuple[str, ...], parameters: dict[str, Any]) -> None:
-    """Have QEMU migrate in this way; UserError with its words where it cannot.
-
-    The way in which the guest came here, or should have gone, no longer counts.
-    """
-    known = session.ask("query-migrate-capabilities")
-    former = [each["capability"] for each in known if each["state"]]
-    wanted = {**dict.fromkeys(former, False), **dict.fromkeys(capabilities, True)}
-    listed = [{"capability": name, "state": state} for name, state in wanted.items()]
-    session.ask("migrate-set-capabilities", {"capabilities": listed})
-    if parameters:
-        session.ask("migrate-set-parameters", parameters)

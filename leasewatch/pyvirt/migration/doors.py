@@ -1,4 +1,7 @@
-"""On the destination: where connections from the source come in, and lead to QEMU's sockets.
+"""On the destination: where connections from the source come in, for QEMU.
+
+One connection alone is QEMU's own then. Several are passed on to a socket of QEMU, which counts
+them. An open socket cannot be given to QEMU: it makes its own.
 
 ssh forwards to a Unix socket of the user who has logged in, who need not be root. Without ssh they
 come over TCP, with a token that ssh has carried.
@@ -9,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Final
 
 import msgspec
@@ -22,10 +26,12 @@ PORTS: Final = range(49152, 49216)
 
 
 class DoorRequest(msgspec.Struct, frozen=True, kw_only=True, tag="door"):
-    """Open a door to a socket of the destination's QEMU."""
+    """Open a door to the destination's QEMU."""
 
     socket: str
-    """Its name in the folder /migration of QEMU's root folder."""
+    """The name of QEMU's socket in its folder /migration."""
+    alone: bool = False
+    """One connection will come (`Doors.connection`); else they are passed on to the socket."""
     address: str = ""
     """The address for TCP; empty: ssh is the way."""
     port: int = 0
@@ -49,26 +55,35 @@ class Doors:
         self._folders, self._owner = paths.migrations, owner
         self._open = contextlib.ExitStack()
         self._folder: Path | None = None
+        self._come: SimpleQueue[socket.socket] = SimpleQueue()
 
     def open(self, request: DoorRequest, folder: Path) -> Door:
         """Let connections in to a socket in `folder`; UserError if none can be made."""
         target = folder / Path(request.socket).name
+        reach = relay.kept(self._come) if request.alone else relay.to_socket(target)
         if request.address:
-            return self._open_tcp(request, target)
+            return self._open_tcp(request, reach)
         if self._folder is None:
             self._folder = self._open.enter_context(
                 remote.private_folder(self._folders, self._owner)
             )
         path = self._folder / target.name
-        self._relay(relay.listen(path), relay.to_socket(target))
+        self._relay(relay.listen(path), reach)
         return Door(path=str(path))
+
+    def connection(self) -> socket.socket:
+        """The connection that has come alone; UserError if none comes."""
+        try:
+            return self._come.get(timeout=relay.PATIENCE)
+        except Empty:
+            raise UserError("no connection for the guest has come", code="timeout") from None
 
     def close(self) -> None:
         """Close them all."""
         self._open.close()
         self._folder = None
 
-    def _open_tcp(self, request: DoorRequest, target: Path) -> Door:
+    def _open_tcp(self, request: DoorRequest, reach: relay.Reach) -> Door:
         token = relay.new_token()
         ports = [request.port] if request.port else PORTS
         try:
@@ -78,7 +93,7 @@ class Doors:
             what = f"cannot listen at {request.address}, {where}: {error.strerror or error}"
             raise UserError(what, "give --address ADDRESS:PORT", "unavailable") from error
         port = int(listener.getsockname()[1])
-        self._relay(listener, relay.by_token({token: target}), strangers=True)
+        self._relay(listener, relay.by_token(token, reach), strangers=True)
         return Door(port=port, token=token.hex())
 
     def _relay(

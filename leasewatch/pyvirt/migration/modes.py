@@ -15,7 +15,7 @@ Method = Literal["zlib", "zstd", "xbzrle"]
 Switch = Literal["", "at-once", "after-precopy", "at-timeout"]
 """When the guest goes on at the destination although memory is still here; empty: never."""
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Of the requests between the hosts; both must have the same."""
 TLS_CREDENTIALS = "migration-tls"
 """The id of QEMU's object that has the certificates."""

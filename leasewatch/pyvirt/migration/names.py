@@ -158,7 +158,7 @@ def _is_within(address: bytes, own: bytes, length: int) -> bool:
 
 
 def announce(paths: Paths, cards: Iterable[Card]) -> None:
-    """Destination, just before the guest runs: let the kernel know who has which address.
+    """Destination, as soon as the guest runs: let the kernel know who has which address.
 
     The service publishes what the kernel believes; the kernel asks the guest itself. It takes a
     millisecond, and a failure only delays the name until the guest is seen.

@@ -26,7 +26,7 @@ from leasewatch.pyvirt.migration.names import Card
 from nss_pyvirt.errors import UserError
 
 MAIN: Final = "main"
-"""The socket of the guest's memory and devices, in /migration of either QEMU."""
+"""The connection of the guest's memory and devices; a socket in /migration of either QEMU."""
 NBD: Final = "nbd"
 """That of its disks."""
 _LIVES: Final = 5.0  # seconds between two signs of life
@@ -71,6 +71,10 @@ class Prepare(Message, frozen=True, kw_only=True):
     """The passphrases of encrypted disks (`domains.secrets`)."""
     mirrored: bool = False
     """The disks come over the network, too."""
+
+
+class Attach(Message, frozen=True, kw_only=True):
+    """The connection for the guest is made: give it to QEMU. Answer: `Done`."""
 
 
 class Finish(Message, frozen=True, kw_only=True):
@@ -124,7 +128,7 @@ class Failed(Message, frozen=True, kw_only=True):
     code: Any = "failed"
 
 
-Request = Offer | Prepare | DoorRequest | Finish | Recover | Settle | Publish | Ask
+Request = Offer | Prepare | DoorRequest | Attach | Finish | Recover | Settle | Publish | Ask
 Answer = Welcome | Done | Door | Published | Condition | Failed
 T = TypeVar("T", bound=msgspec.Struct)
 

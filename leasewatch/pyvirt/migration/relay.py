@@ -15,9 +15,12 @@ import socket
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Final
+
+from leasewatch.pyvirt import process
 
 PATIENCE: Final = 10.0
 """Seconds for a connection to be made, and for its token to come."""
@@ -26,14 +29,16 @@ _STRANGERS: Final = 512
 """Connections whose token has not come, at once; more are closed. QEMU makes up to 256."""
 _LOST: Final = 15
 """Seconds until a link is given up over which nothing comes."""
-_NICE: Final = -20
 _LET_IN: Final = b"\x06"
 """What answers a token, once the connection is passed on."""
 _AT_ONCE: Final = 1 << 18
 """Bytes that are passed on at once. splice(2) takes no less time between two sockets."""
 
-Reach = Callable[[socket.socket], socket.socket]
-"""The socket to which a connection is passed on, connected. OSError: the connection is closed."""
+Reach = Callable[[socket.socket], socket.socket | None]
+"""The socket to which a connection is passed on, connected; None: it has another owner now.
+
+OSError: the connection is closed.
+"""
 
 
 class Relay:
@@ -91,7 +96,10 @@ class Relay:
             with contextlib.ExitStack() as reaching:
                 reaching.callback(reached)
                 held.enter_context(self._ending(come))
-                onward = held.enter_context(self._reach(come))
+                onward = self._reach(come)
+            if onward is None:
+                return
+            held.enter_context(onward)
             held.enter_context(self._ending(onward))
             _join(come, onward)
 
@@ -116,36 +124,41 @@ def new_token() -> bytes:
 
 def to_host(host: str, port: int, token: bytes) -> Reach:
     """Over TCP, to a relay that admits connections with this token."""
+    return lambda _: connect_to_host(host, port, token)
 
-    def reach(_: socket.socket) -> socket.socket:
-        connected = socket.create_connection((host, port), PATIENCE)
-        try:
-            connected.sendall(token)
-            if connected.recv(len(_LET_IN)) != _LET_IN:
-                raise ConnectionRefusedError
-            _notice_loss(connected)
-        except OSError:
-            connected.close()
-            raise
-        return connected
+
+def connect_to_host(host: str, port: int, token: bytes) -> socket.socket:
+    """Connect over TCP to who admits connections with this token; OSError if that fails."""
+    connected = socket.create_connection((host, port), PATIENCE)
+    try:
+        connected.sendall(token)
+        if connected.recv(len(_LET_IN)) != _LET_IN:
+            raise ConnectionRefusedError
+        _notice_loss(connected)
+    except OSError:
+        connected.close()
+        raise
+    return connected
+
+
+def by_token(token: bytes, onward: Reach) -> Reach:
+    """To where `onward` leads, but only connections that begin with this token."""
+
+    def reach(come: socket.socket) -> socket.socket | None:
+        given = _received(come, time.monotonic() + PATIENCE)
+        if not hmac.compare_digest(token, given):
+            raise ConnectionRefusedError
+        _notice_loss(come)
+        reached = onward(come)
+        come.sendall(_LET_IN)
+        return reached
 
     return reach
 
 
-def by_token(sockets: Mapping[bytes, Path]) -> Reach:
-    """To the Unix socket that belongs to the token that comes first."""
-
-    def reach(come: socket.socket) -> socket.socket:
-        token = _received(come, time.monotonic() + PATIENCE)
-        for known, path in sockets.items():
-            if hmac.compare_digest(known, token):
-                _notice_loss(come)
-                onward = connect(path)
-                come.sendall(_LET_IN)
-                return onward
-        raise ConnectionRefusedError
-
-    return reach
+def kept(queue: SimpleQueue[socket.socket]) -> Reach:
+    """To nowhere: who reads the queue owns the connection."""
+    return lambda come: queue.put(come.dup())
 
 
 def listen_tcp(host: str, ports: Sequence[int]) -> socket.socket:
@@ -249,8 +262,7 @@ def _join(one: socket.socket, other: socket.socket) -> None:
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:
     """One way. An error ends both ways."""
-    with contextlib.suppress(OSError):  # else each piece waits for a guest that computes
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+    process.hurry()
     buffer = memoryview(bytearray(_AT_ONCE))
     try:
         while size := source.recv_into(buffer):

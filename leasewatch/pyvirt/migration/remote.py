@@ -11,6 +11,7 @@ import os
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -131,6 +132,19 @@ class Remote:
                 f"cannot forward a socket to {self.host}: {lines[-1]}",
                 "let its sshd forward (AllowStreamLocalForwarding), or give --address",
             )
+
+    def connect(self, remote: Path) -> socket.socket:
+        """Connect to the socket `remote` there; UserError if ssh cannot."""
+        local = self._folder / "way"
+        self.forward(local, remote)
+        connected = socket.socket(socket.AF_UNIX)
+        try:
+            connected.connect(str(local))
+        except OSError as error:
+            connected.close()
+            what = f"cannot connect to {self.host} through ssh: {error.strerror or error}"
+            raise UserError(what, code="unavailable") from error
+        return connected
 
     def lost(self) -> str:
         """Why the connection has ended, in ssh's words; empty: it has not."""

@@ -17,8 +17,7 @@ from leasewatch.pyvirt.domains.moving import REST
 from leasewatch.pyvirt.domains.qemu_process import migration_folder
 from leasewatch.pyvirt.domains.qmp_session import RefusedError
 from leasewatch.pyvirt.files import DomainFiles
-from leasewatch.pyvirt.migration import channel
-from leasewatch.pyvirt.migration.destination import uri
+from leasewatch.pyvirt.migration import channel, ends
 from leasewatch.pyvirt.migration.doors import Door
 from leasewatch.pyvirt.migration.memory import Memory
 from leasewatch.pyvirt.migration.progress import Progress
@@ -76,7 +75,7 @@ class _Rest(Move):
         way.connect(migration_folder(self._files), REST)
         limit = {"max-postcopy-bandwidth": (self._wanted.options.bandwidth or 0) << 20}
         self._session.ask("migrate-set-parameters", limit)
-        self._session.ask("migrate", {"uri": uri(REST), "resume": True})
+        self._session.ask("migrate", {"uri": ends.uri(REST), "resume": True})
         memory = Memory(self._session, self._modes, progress.memory, self._hand_over)
         memory.complete(after_pause=True)
 

@@ -17,6 +17,7 @@ import msgspec
 
 from leasewatch.files import holders, locks
 from leasewatch.paths import Paths
+from leasewatch.pyvirt import process
 from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.domains import moving, probe
 from leasewatch.pyvirt.domains.domains import Domains
@@ -28,6 +29,7 @@ from leasewatch.pyvirt.files import DomainFiles, domain_state
 from leasewatch.pyvirt.migration import (
     channel,
     disks,
+    ends,
     images,
     lost_answer,
     mirror,
@@ -36,7 +38,6 @@ from leasewatch.pyvirt.migration import (
     side,
     tls,
 )
-from leasewatch.pyvirt.migration.destination import set_up
 from leasewatch.pyvirt.migration.doors import Door
 from leasewatch.pyvirt.migration.memory import Memory
 from leasewatch.pyvirt.migration.modes import Modes, Options
@@ -44,6 +45,7 @@ from leasewatch.pyvirt.migration.progress import Progress
 from leasewatch.pyvirt.migration.protocol import (
     MAIN,
     NBD,
+    Attach,
     Done,
     Finish,
     LostError,
@@ -246,15 +248,24 @@ class Move:
         self._held.callback(way.close)
         kept = Resumable(shared=self.shared, cards=self._cards)
         self._files.resumable.write_bytes(msgspec.json.encode(kept))
-        folder = migration_folder(self._files)
-        for name in (MAIN, NBD) if copied else (MAIN,):
-            way.connect(folder, name)
+        if copied:
+            way.connect(migration_folder(self._files), NBD)
+        self._uri = self._main(session, way)
         if self._wanted.options.tls:
             tls.add(session, qemu_root(self._files), self._paths, "client")
             self._held.callback(_forget, session)
-        set_up(session, self._modes.capabilities, self._modes.source)
+        ends.set_up(session, self._modes.capabilities, self._modes.source)
         if copied:
             self._mirror = mirror.Mirror(session, self._wanted.host, f"/{MIGRATION}/{NBD}")
+
+    def _main(self, session: QmpSession, way: channel.Channel) -> str:
+        """Make the way of memory and devices; returns what the QEMU here calls it."""
+        if "multifd" in self._modes.capabilities:  # QEMU makes several connections itself
+            way.connect(migration_folder(self._files), MAIN)
+            return ends.uri(MAIN)
+        with way.connection(MAIN) as made:
+            self._agent.ask(Attach(), Done, _ANSWER)
+            return ends.give(session, MAIN, made)
 
     def run(self, progress: Progress) -> float:
         """Move disks and memory, and hand the guest over; returns its downtime in seconds."""
@@ -268,10 +279,11 @@ class Move:
             raise UserError(what, explained.hint, explained.code) from None
 
     def _run(self, progress: Progress) -> float:
+        process.hurry()
         memory = Memory(self._session, self._modes, self._watched(progress), self._hand_over)
         with self._mirrored(progress):
             finish = self._mirror.finish if self._mirror else None
-            stopped = memory.move(f"unix:/{MIGRATION}/{MAIN}", finish)
+            stopped = memory.move(self._uri, finish)
             self._finish(memory)
         downtime = time.time() - stopped
         self.postcopy = memory.went_first

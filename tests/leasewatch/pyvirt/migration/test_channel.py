@@ -59,6 +59,29 @@ def test_a_way_over_tcp_leads_from_one_folder_to_the_other(
     assert not list(folder.iterdir())
 
 
+def test_a_connection_over_tcp_alone_is_the_agent_s_own(tmp_path: Path, doors: Doors) -> None:
+    way = TcpChannel(Address("127.0.0.1", 0), lambda asked: doors.open(asked, tmp_path))
+    with closing(way), way.connection("memory") as near, doors.connection() as far:
+        doors.close()
+        way.close()
+        near.sendall(b"over")
+        far.settimeout(DEADLINE)
+        assert far.recv(10) == b"over"
+        assert near.gettimeout() is None
+
+
+def test_a_stranger_s_connection_is_not_the_one_that_comes_alone(
+    tmp_path: Path, doors: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = doors.open(DoorRequest(socket="memory", alone=True, address="127.0.0.1"), tmp_path)
+    with socket.create_connection(("127.0.0.1", door.port), DEADLINE) as stranger:
+        stranger.sendall(bytes(32))
+        assert stranger.recv(1) == b""
+    monkeypatch.setattr(relay, "PATIENCE", 0.1)
+    with pytest.raises(UserError, match="no connection for the guest has come"):
+        doors.connection()
+
+
 def test_the_door_for_ssh_is_only_for_the_user_who_logged_in(
     tmp_path: Path, doors: Doors, there: socket.socket
 ) -> None:
@@ -79,9 +102,10 @@ def test_a_port_that_is_taken_or_cannot_be_reached_is_one_line_before_anything_m
     with pytest.raises(UserError, match=f"cannot listen at 127.0.0.1, port {port}: .*in use"):
         doors.open(DoorRequest(socket="memory", address="127.0.0.1", port=port), tmp_path)
     way = TcpChannel(Address("127.0.0.1", 0), lambda _: Door(port=1, token="00"))
-    with pytest.raises(UserError, match=r"cannot reach 127.0.0.1, port 1: .*refused") as error:
-        way.connect(tmp_path, "memory")
-    assert error.value.hint == "open TCP port 1 in its firewall, or omit --address"
+    for connect in (lambda: way.connect(tmp_path, "memory"), lambda: way.connection("memory")):
+        with pytest.raises(UserError, match=r"cannot reach 127.0.0.1, port 1: .*refused") as error:
+            connect()
+        assert error.value.hint == "open TCP port 1 in its firewall, or omit --address"
     assert not (tmp_path / "memory").exists()
 
 

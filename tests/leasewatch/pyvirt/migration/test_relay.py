@@ -28,8 +28,9 @@ class Route:
         self.token = relay.new_token()
         tcp = socket.create_server(("127.0.0.1", 0))
         self.address = tcp.getsockname()
+        onward = relay.to_socket(self.there)
         self.exit = stack.enter_context(
-            closing(Relay(tcp, relay.by_token({self.token: self.there}), strangers=True))
+            closing(Relay(tcp, relay.by_token(self.token, onward), strangers=True))
         )
         host, port = self.address
         reach = relay.to_host(host, port, self.token)

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from leasewatch.pyvirt.domains import qmp_session
 from tests.system.domains import pyvirt
 from tests.system.two_hosts import TwoHosts
 
@@ -52,6 +53,7 @@ def check_one_goes_on(hosts: TwoHosts) -> str:
     [
         pytest.param(each, id=name, marks=[pytest.mark.long] if name != "the command" else [])
         for name, each in VICTIMS.items()
+        if name != "the agent"
     ],
 )
 def test_before_the_guest_is_handed_over_it_goes_on_at_the_source(
@@ -59,17 +61,38 @@ def test_before_the_guest_is_handed_over_it_goes_on_at_the_source(
 ) -> None:
     hosts.boot("web1")
     moving = start(hosts, "--bandwidth", "1")
-    states = hosts.kvm1.wait_for(
-        "the destination to wait", lambda: hosts.copies("web1").get("kvm2")
-    )
-    assert states in {"inmigrate", "prelaunch", "unknown"}
+    in_the_middle(hosts)
+    assert hosts.copies("web1")["kvm2"] in {"inmigrate", "prelaunch", "unknown"}
     (pid, *_) = hosts.worlds[victim[0]].wait_for("the victim", lambda: pids(hosts, *victim))
     hosts.worlds[victim[0]].run(["kill", "-KILL", pid])
-    assert check_one_goes_on(hosts) == "kvm1"
     assert moving.wait(60)
+    assert check_one_goes_on(hosts) == "kvm1"
     hosts.kvm2.wait_for("nothing to be left", lambda: _left(hosts) == [])
     pyvirt(hosts.kvm1, "domain", "migrate", "web1", "kvm2")
     assert check_one_goes_on(hosts) == "kvm2"
+
+
+def in_the_middle(hosts: TwoHosts) -> None:
+    """Wait until memory is being sent."""
+    socket = hosts.kvm1.root / "run/pyvirt/domains/web1/qmp"
+
+    def is_active() -> bool:
+        asked = qmp_session.ask(socket, "query-migrate", timeout=20)
+        return asked.get("status") == "active" and asked.get("ram", {}).get("transferred", 0) > 0
+
+    hosts.kvm1.wait_for("memory to be sent", is_active)
+
+
+@pytest.mark.long
+def test_an_agent_that_is_killed_is_replaced(hosts: TwoHosts) -> None:
+    hosts.boot("web1")
+    moving = start(hosts, "--bandwidth", "4")
+    in_the_middle(hosts)
+    (pid, *_) = pids(hosts, *VICTIMS["the agent"])
+    hosts.kvm2.run(["kill", "-KILL", pid])
+    assert moving.wait(60) == 0
+    assert check_one_goes_on(hosts) == "kvm2"
+    assert _left(hosts)
 
 
 def _left(hosts: TwoHosts) -> list[str]:
@@ -85,11 +108,12 @@ def test_at_a_random_moment_one_copy_goes_on(hosts: TwoHosts, turn: int) -> None
     chance = random.Random(turn)
     where, pattern = chance.choice([*VICTIMS.values()])
     hosts.boot("web1")
-    moving = start(hosts, *(["--postcopy"] if turn % 2 else []))
-    hosts.kvm1.wait_for("a second QEMU", lambda: "kvm2" in hosts.copies("web1") or moving.poll())
-    time.sleep(chance.uniform(0, 3))
+    moving = start(hosts, "--bandwidth", "64", *(["--postcopy"] if turn % 2 else []))
+    hosts.kvm1.wait_for("a second QEMU", lambda: "kvm2" in hosts.copies("web1"))
+    time.sleep(chance.uniform(0, 0.9))
     for pid in pids(hosts, where, pattern)[:1]:
-        hosts.worlds[where].run(["kill", "-KILL", pid], check=False)
+        if moving.poll() is None:  # else it would be a guest of kvm2 that is killed
+            hosts.worlds[where].run(["kill", "-KILL", pid], check=False)
     moving.wait(120)
     assert len(running(hosts)) <= 1
     if (hosts.kvm1.root / "run/pyvirt/domains/web1/handed-over").exists():

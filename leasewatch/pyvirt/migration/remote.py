@@ -172,7 +172,9 @@ class Remote:
 
     def _through(self, *options: str, words: str = "") -> list[str]:
         """The command line of an ssh that uses the connection; ssh_config(5) has had its say."""
-        argv = [self._ssh(), "-F", "none", "-S", str(self._control), *options, "--", self.host]
+        alone = ("-o", "ProxyCommand=false")  # it makes no connection of its own if this one ends
+        way = ("-F", "none", "-S", str(self._control), *alone)
+        argv = [self._ssh(), *way, *options, "--", self.host]
         return [*argv, words] if words else argv
 
     def _start_master(self, argv: Sequence[str]) -> subprocess.Popen[bytes]:

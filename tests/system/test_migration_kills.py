@@ -78,7 +78,8 @@ def in_the_middle(hosts: TwoHosts) -> None:
 
     def is_active() -> bool:
         asked = qmp_session.ask(socket, "query-migrate", timeout=20)
-        return asked.get("status") == "active" and asked.get("ram", {}).get("transferred", 0) > 0
+        sent = int(asked.get("ram", {}).get("transferred", 0))
+        return asked.get("status") == "active" and sent > 0
 
     hosts.kvm1.wait_for("memory to be sent", is_active)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from leasewatch.pyvirt.images import qemu_img
 from leasewatch.pyvirt.volumes import luks
 from leasewatch.pyvirt.volumes.secrets import Secret
 from nss_pyvirt.errors import UserError
@@ -29,6 +31,30 @@ def file(made: Path, tmp_path: Path) -> Path:
     copy = tmp_path / made.name
     copy.write_bytes(made.read_bytes())
     return copy
+
+
+def test_a_qemu_that_could_not_measure_itself_tries_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As QEMU 7.2.22 does on a fast host."""
+    wrapper, calls = tmp_path / "qemu-img", tmp_path / "calls"
+    real = shutil.which("qemu-img")
+    said = "Unable to get accurate CPU usage"
+    wrapper.write_text(
+        f"""#!/bin/sh
+echo >> {calls}
+[ $(wc -l < {calls}) -le 2 ] || exec {real} "$@"
+rm {tmp_path}/disk.qcow2
+echo "qemu-img: x: {said}" >&2
+exit 1
+"""
+    )
+    wrapper.chmod(0o755)
+    monkeypatch.setattr(qemu_img, "PROGRAM", str(wrapper))
+    luks.create(tmp_path / "disk.qcow2", 1 << 20, FIRST, iter_time=FAST)
+    assert luks.header(tmp_path / "disk.qcow2").is_encrypted
+    assert (tmp_path / "disk.qcow2").stat().st_mode & 0o777 == 0o600
+    assert len(calls.read_text().split("\n")) > 3
 
 
 def _opens(file: Path, secret: Secret) -> bool:

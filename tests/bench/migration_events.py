@@ -37,7 +37,7 @@ class Watch:
         self._seen: dict[str, float] = {}
         self._pings = hosts.kvm1.root / "run/pings"
         within = ("stdbuf", "-oL", "ip", "netns", "exec", "router")
-        ping = [*within, "ping", "-n", "-D", "-i", "0.005", address]
+        ping = [*within, "ping", "-n", "-D", "-i", "0.02", address]
         with self._pings.open("w") as file:
             self._ping = hosts.kvm1.spawn(ping, stdout=file)
 

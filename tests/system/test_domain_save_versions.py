@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from tests.shipped import run
 from tests.system.domains import RUN, define, lease, pyvirt, read, row
 from tests.system.guest import GuestFiles
+from tests.system.qemu_suites import use_qemu
 from tests.system.two_hosts import Session
 from tests.system.world import World
 
 pytestmark = pytest.mark.long
-QEMU_ROOT = Path(__file__).with_name("qemu_root.sh")
 DISK = "/run/empty.qcow2"
 ROUTES = {
     "7.2": ("", ""),
@@ -25,20 +22,13 @@ ROUTES = {
 }
 
 
-def use(world: World, suite: str) -> None:
-    """Have the QEMU of a suite; empty: the host's."""
-    world.run(["umount", "/usr/local"], check=False)
-    if suite:
-        world.run(["mount", "--bind", run(QEMU_ROOT, suite, timeout=2000).strip(), "/usr/local"])
-
-
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_guest_goes_on_with_its_ssh_session_and_its_disk(
     started_lab: World, guest_files: GuestFiles, route: str
 ) -> None:
     world = started_lab
     before, after = ROUTES[route]
-    use(world, before)
+    use_qemu(world, before)
     world.run(["qemu-img", "create", "-q", "-f", "qcow2", DISK, "64M"])
     define(world, guest_files, "web1", "--disk", DISK)
     pyvirt(world, "domain", "start", "web1")
@@ -47,7 +37,7 @@ def test_a_guest_goes_on_with_its_ssh_session_and_its_disk(
     for suite in (before, after):
         pyvirt(world, "domain", "save", "web1")
         assert row(world, "web1")["state"] == "saved"
-        use(world, suite)
+        use_qemu(world, suite)
         pyvirt(world, "domain", "restore", "web1")
         session.goes_on()
         assert read(world, RUN / "web1/qemu.log") == ""
@@ -56,11 +46,11 @@ def test_a_guest_goes_on_with_its_ssh_session_and_its_disk(
 def test_an_older_qemu_refuses_what_it_cannot_read(
     started_lab: World, guest_files: GuestFiles
 ) -> None:
-    use(started_lab, "trixie")
+    use_qemu(started_lab, "trixie")
     define(started_lab, guest_files, "web1")
     pyvirt(started_lab, "domain", "start", "web1")
     pyvirt(started_lab, "domain", "save", "web1")
-    use(started_lab, "")
+    use_qemu(started_lab, "")
     refused = pyvirt(started_lab, "domain", "start", "web1", check=False)
     assert refused.returncode == 1
     assert "has saved it, and 7.2" in refused.stderr

@@ -59,3 +59,18 @@ def test_ctrl_c_and_another_terminal_cancel_a_move(hosts: TwoHosts) -> None:
     pyvirt(hosts.kvm1, "domain", "migrate", "web1", "kvm2")
     assert hosts.copies("web1") == {"kvm2": "running"}
     assert read(hosts.kvm2, "/etc/pyvirt/domains/web1.toml")
+
+
+def test_a_guest_that_shuts_down_meanwhile_is_not_moved(hosts: TwoHosts) -> None:
+    address = hosts.boot("web1")
+    move = moving(hosts)
+    hosts.log_in(address, "poweroff -f &")
+    assert move.communicate(timeout=60)[1].splitlines()[-2:] == [
+        "pyvirt: the guest of web1 ended while it moved",
+        "  hint: sudo pyvirt domain start web1",
+    ]
+    assert move.returncode == 1
+    hosts.kvm2.wait_for(
+        "nothing to be left", lambda: hosts.kvm2.run(["sh", "-c", LEFT], check=False).returncode
+    )
+    pyvirt(hosts.kvm1, "domain", "start", "web1")

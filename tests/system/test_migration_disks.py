@@ -12,12 +12,11 @@ from pathlib import Path
 import pytest
 
 from leasewatch.pyvirt.domains import qmp_session
-from tests.shipped import run
 from tests.system.domains import pyvirt
 from tests.system.two_hosts import TwoHosts
 from tests.system.world import World
 
-QEMU_ROOT = Path(__file__).with_name("qemu_root.sh")
+TCP = ("--address", "10.99.0.2")
 BASE, EMPTY = "/run/base.img", "/run/empty.qcow2"
 _DATA = Path("/var/lib/pyvirt/domains")
 _WRITES = """
@@ -105,10 +104,7 @@ def rows(world: World, *words: str) -> list[dict[str, object]]:
 @pytest.fixture(params=["", "trixie", "sid"])
 def any_hosts(hosts: TwoHosts, request: pytest.FixtureRequest) -> TwoHosts:
     """Hosts with QEMU of a suite; empty: that of this machine."""
-    if request.param:
-        folder = run(QEMU_ROOT, request.param, timeout=2000).strip()
-        for world in hosts.worlds.values():
-            world.run(["mount", "--bind", folder, "/usr/local"])
+    hosts.use_qemu(request.param)
     return hosts
 
 
@@ -149,8 +145,11 @@ def test_a_guest_that_writes_to_its_disk_moves_with_it(hosts: TwoHosts) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("options", [("--postcopy-after-precopy",), ("--address", "10.99.0.2")])
+@pytest.mark.parametrize(
+    "options", [("--postcopy-after-precopy",), TCP, (*TCP, "--tls", "--tls-destination", "kvm2")]
+)
 def test_disks_move_in_every_mode(any_hosts: TwoHosts, options: tuple[str, ...]) -> None:
+    any_hosts.make_certificates()
     moves(any_hosts, *options)
 
 

@@ -8,7 +8,6 @@ import subprocess
 import pytest
 
 from leasewatch.pyvirt.domains import qmp_session
-from tests.system.certificates import make
 from tests.system.domains import pyvirt
 from tests.system.two_hosts import TwoHosts
 from tests.system.world import World
@@ -98,7 +97,7 @@ def in_the_middle(hosts: TwoHosts, options: tuple[str, ...], status: str) -> Mig
 def test_a_wrong_certificate_or_a_destination_that_dies_leaves_the_guest_where_it_was(
     moving: TwoHosts,
 ) -> None:
-    make_certificates(moving)
+    moving.make_certificates()
     encrypted = ("--tls", *WAYS["TCP"], "--tls-destination")
     refused = Migration(moving.kvm1, *encrypted, "kvm3")
     assert refused.ended() == 1, refused.said
@@ -110,13 +109,6 @@ def test_a_wrong_certificate_or_a_destination_that_dies_leaves_the_guest_where_i
     assert migration.ended() == 1, migration.said
     one_copy(moving, "kvm1")
     cleaned_up(moving)
-
-
-def make_certificates(hosts: TwoHosts) -> None:
-    """Those of both hosts, from one CA."""
-    folders = [world.root / "etc/pyvirt/tls" for world in (hosts.kvm1, hosts.kvm2)]
-    make(folders[0], "kvm2")
-    make(folders[1], "kvm2", ca=folders[0])
 
 
 def cut_and_resume(hosts: TwoHosts, migration: Migration, options: tuple[str, ...]) -> None:
@@ -151,6 +143,6 @@ def test_a_link_that_is_cut_in_pre_copy_leaves_the_guest_where_it_was(
 @pytest.mark.long
 @pytest.mark.parametrize("way", ENCRYPTED_WAYS.values(), ids=ENCRYPTED_WAYS)
 def test_a_link_that_is_cut_in_post_copy_is_resumed(moving: TwoHosts, way: tuple[str, ...]) -> None:
-    make_certificates(moving)
+    moving.make_certificates()
     migration = in_the_middle(moving, (*way, *POST_COPY), "postcopy-active")
     cut_and_resume(moving, migration, way)

@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import contextmanager
 
 import pytest
 
-from tests.shipped import run
 from tests.system.domains import pyvirt
 from tests.system.guest import GuestFiles
 from tests.system.two_hosts import Session, TwoHosts, two_hosts
 
-QEMU_ROOT = Path(__file__).with_name("qemu_root.sh")
 RUNS = int(os.environ.get("PYVIRT_RUNS", "20"))
 SLOW = ("--bandwidth", "16")
 """So that a guest that writes is not there before post-copy begins."""
@@ -28,6 +26,9 @@ MODES: dict[str, tuple[str, ...]] = {
     "parallel zlib": ("--parallel", "--comp-methods", "zlib"),
     "parallel zstd": ("--parallel", "--comp-methods", "zstd"),
     "auto-converge": ("--auto-converge",),
+    "TLS": ("--tls",),
+    "TLS and post-copy": ("--tls", "--postcopy", *SLOW),
+    "TLS and parallel": ("--tls", "--parallel"),
     "post-copy and parallel": ("--postcopy", "--parallel", *SLOW),
     "zlib alone": ("--comp-methods", "zlib"),
     "xbzrle and parallel": ("--comp-methods", "xbzrle", "--parallel"),
@@ -36,6 +37,15 @@ REFUSED = {
     "post-copy and parallel": "cannot do post-copy with --parallel: that needs 10.1 or newer",
     "zlib alone": "--comp-methods zlib needs --parallel",
     "xbzrle and parallel": "--comp-methods xbzrle does not work with --parallel",
+}
+
+QEMUS = {
+    "7.2": ("", ""),
+    "10.0": ("trixie", "trixie"),
+    "11.1": ("sid", "sid"),
+    "7.2 and 10.0": ("", "trixie"),
+    "7.2 and 11.1": ("", "sid"),
+    "10.0 and 11.1": ("trixie", "sid"),
 }
 
 
@@ -76,23 +86,35 @@ def test_a_guest_moves_to_and_fro_and_its_session_goes_on(hosts: TwoHosts) -> No
     assert guest.move()["postcopy"] is False
 
 
-@pytest.fixture(scope="module", params=["", "trixie", "sid"])
+@pytest.fixture(scope="module", params=list(QEMUS.values()), ids=list(QEMUS))
 def moving(guest_files: GuestFiles, request: pytest.FixtureRequest) -> Iterator[Moving]:
-    """A guest of QEMU of a suite; empty: of the host."""
+    """A guest that goes to and fro between these QEMUs."""
     with two_hosts(guest_files) as hosts:
-        if request.param:
-            folder = run(QEMU_ROOT, request.param, timeout=2000).strip()
-            for world in hosts.worlds.values():
-                world.run(["mount", "--bind", folder, "/usr/local"])
-        guest = Moving(hosts)
-        hosts.dirty(guest.address, 8)  # more than QEMU sends while the guest may stand still
-        yield guest
+        hosts.use_qemu(*request.param)
+        hosts.make_certificates()
+        yield Moving(hosts)
 
 
-def version(moving: Moving) -> str:
-    """E.g. 7.2."""
-    said = json.loads((moving.hosts.kvm1.root / "run/pyvirt/qemu.json").read_text())["version"]
-    return f"{said[0]}.{said[1]}"
+@contextmanager
+def writing(moving: Moving, mode: str) -> Iterator[None]:
+    """Have the guest write meanwhile.
+
+    It must in modes that begin post-copy after all was sent once. In others it does not with QEMU
+    7.2, which loses what a guest without KVM writes: one move in 30, also by hand.
+    """
+    if "7.2" in versions(moving) and "--postcopy-after-precopy" not in MODES[mode]:
+        yield
+        return
+    moving.hosts.dirty(moving.address, 8)
+    yield
+    moving.hosts.calm(moving.address)
+
+
+def versions(moving: Moving) -> list[str]:
+    """Those of QEMU, e.g. 7.2, on both hosts."""
+    files = [world.root / "run/pyvirt/qemu/x86_64.json" for world in moving.hosts.worlds.values()]
+    found = [json.loads(file.read_text())["version"] for file in files if file.exists()]
+    return [f"{version[0]}.{version[1]}" for version in found]
 
 
 @pytest.mark.long
@@ -100,9 +122,11 @@ def version(moving: Moving) -> str:
 def test_a_mode_moves_the_guest_or_is_refused(
     moving: Moving, mode: str, record_property: object
 ) -> None:
-    if mode in REFUSED and not (mode == "post-copy and parallel" and version(moving) > "10.1"):
+    newest = versions(moving) == ["11.1", "11.1"]
+    if mode in REFUSED and not (mode == "post-copy and parallel" and newest):
         assert REFUSED[mode] in moving.refused(*MODES[mode])
         return
-    for _ in range(RUNS):
-        done = moving.move(*MODES[mode])
-        assert done["postcopy"] is ("post-copy" in mode)
+    with writing(moving, mode):
+        for _ in range(RUNS):
+            done = moving.move(*MODES[mode])
+            assert done["postcopy"] is ("post-copy" in mode)

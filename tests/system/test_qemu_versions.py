@@ -9,23 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.shipped import run
 from tests.system.cd import SAID, bootable_cd
 from tests.system.domains import RUN, define, lease, log_in, pyvirt, read, row, traces
 from tests.system.guest import GuestFiles
+from tests.system.qemu_suites import use_qemu
 from tests.system.world import World
 
 pytestmark = pytest.mark.long
-QEMU_ROOT = Path(__file__).with_name("qemu_root.sh")
 DISK = "/run/empty.qcow2"
 
 
 @pytest.fixture(params=["", "trixie", "sid"])
 def any_qemu(started_lab: World, request: pytest.FixtureRequest) -> World:
     """A world with QEMU of a suite; empty: of the host."""
-    if request.param:
-        folder = run(QEMU_ROOT, request.param, timeout=2000).strip()
-        started_lab.run(["mount", "--bind", folder, "/usr/local"])
+    use_qemu(started_lab, request.param)
     started_lab.run(["qemu-img", "create", "-q", "-f", "qcow2", DISK, "64M"])
     return started_lab
 

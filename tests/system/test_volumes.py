@@ -188,6 +188,19 @@ def test_a_domains_own_disk_is_encrypted_and_asks_at_a_terminal(
         log_in(lab, guest_files, address, f"{WRITE}; echo done")
         assert log_in(lab, guest_files, address, COUNT) == "999\n"
         pyvirt(lab, "domain", "stop", "--force", "db1")
+        new = ("--new-secret-file", key_file(lab, "db1.new", f"{secret}-new"))
+        pyvirt(lab, "volume", "key", "change", "db1", "--secret-file", file, *new, *FAST)
+        stale = refusal(lab, "domain", "start", "db1", "--secret-file", file)
+        assert stale[0] == "pyvirt: the passphrase does not open disk.qcow2 of db1"
+        pyvirt(lab, "domain", "start", "db1", "--secret-file", KEYS / "db1.new")
+        key = ("volume", "key", "add", "--secret-file", KEYS / "db1.new", *new)
+        assert refusal(lab, *key, "db1/disk.qcow2")[0] == (
+            "pyvirt: domain db1 is using disk.qcow2 of db1"
+        )
+        assert refusal(lab, *key, "db1/disk1.qcow2")[0] == (
+            'pyvirt: there is no volume "db1/disk1.qcow2"'
+        )
+        pyvirt(lab, "domain", "stop", "--force", "db1")
     overlay = lab.root / "var/lib/pyvirt/domains/db1/disk.qcow2"
     assert MARK.encode() not in overlay.read_bytes()
     assert read(lab, "/etc/pyvirt/domains/db1.toml").count("encrypted = true") == 1

@@ -18,8 +18,10 @@ from pathlib import Path
 
 from leasewatch.pyvirt.domains import qmp_session
 from nss_pyvirt.errors import UserError
+from tests.system import certificates
 from tests.system.domains import pyvirt
 from tests.system.guest import GuestFiles
+from tests.system.qemu_suites import use_qemu
 from tests.system.world import CHECKOUT, World
 
 ADDRESSES = {"kvm1": "10.99.0.1", "kvm2": "10.99.0.2"}
@@ -87,6 +89,23 @@ class TwoHosts:
         self.guest = guest
         self._sessions = 0
 
+    def use_qemu(self, *suites: str) -> None:
+        """The QEMU of both hosts, or of one each (`qemu_suites`)."""
+        for world, suite in zip(self.worlds.values(), suites * 2, strict=False):
+            use_qemu(world, suite)
+
+    def make_certificates(self) -> None:
+        """One of each host, by its name, from one CA."""
+        folders = {name: world.root / "etc/pyvirt/tls" for name, world in self.worlds.items()}
+        certificates.make(folders["kvm1"], "kvm1")
+        certificates.make(folders["kvm2"], "kvm2", ca=folders["kvm1"])
+
+    def limit_link(self, rate: str) -> None:
+        """Have the link `mg` carry no more than that, e.g. `1gbit` (tc(8))."""
+        queue = ("tbf", "rate", rate, "burst", "256kb", "limit", "16mb")
+        for world in self.worlds.values():
+            world.run(["tc", "qdisc", "add", "dev", LINKS["mg"], "root", *queue])
+
     def define(self, name: str, *options: str | Path, network: str = "lan") -> None:
         """Define a domain on kvm1: the tiny guest, or what options make of it."""
         append = ("--append", "console=ttyS0 quiet")
@@ -127,7 +146,12 @@ class TwoHosts:
 
     def dirty(self, address: str, megabytes: int) -> None:
         """Have a guest write so many megabytes of its memory again and again."""
-        self.log_in(address, f"({_DIRTY.format(16 * megabytes)}) >/dev/null 2>&1 </dev/null &")
+        loop = f"({_DIRTY.format(16 * megabytes)}) >/dev/null 2>&1 </dev/null"
+        self.log_in(address, f"{loop} & echo $! >/tmp/dirty.pid")
+
+    def calm(self, address: str) -> None:
+        """End that."""
+        self.log_in(address, "kill $(cat /tmp/dirty.pid)")
 
     def session(self, address: str, host: str = "kvm1") -> Session:
         """An open ssh session from a host to a guest."""

@@ -1,4 +1,4 @@
-"""`pyvirt volume key …`: the passphrases of an encrypted volume."""
+"""`pyvirt volume key …`: the passphrases of an encrypted volume, or of a domain's own disk."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from leasewatch.pyvirt.volumes.volumes import Volume
 
 command = commands.Group(
-    "The passphrases of an encrypted volume, up to eight.",
+    "Passphrases of an encrypted volume, or of a domain's disk.",
     aliases={"rm": "remove", "delete": "remove", "set": "change"},
     epilog=frame.examples(
         "sudo pyvirt volume key add data1",
         "sudo pyvirt volume key change data1",
         "sudo pyvirt volume key remove data1 --slot 1",
+        "sudo pyvirt volume key change web1             # the disk of domain web1",
     ),
 )
 _PARAMS = (NAME, secret_options.SECRET_FILE, secret_options.NEW_SECRET_FILE, ITER_TIME)
@@ -38,7 +39,7 @@ def add(
     volume = volumes().encrypted(name)
     secret, new = _both(volume, secret_file, new_secret_file)
     luks.add(volume.file, volume.word, secret, new, iter_time)
-    _print_done(f"a further passphrase opens volume {name}", volume)
+    _print_done(f"a further passphrase opens {volume.word}", volume)
 
 
 @command.command(*_PARAMS, needs_root=True)
@@ -51,7 +52,7 @@ def change(
     volume = volumes().encrypted(name)
     secret, new = _both(volume, secret_file, new_secret_file)
     luks.change(volume.file, volume.word, secret, new, iter_time)
-    _print_done(f"the new passphrase opens volume {name}, and the old one no longer does", volume)
+    _print_done(f"the new passphrase opens {volume.word}, and the old one no longer does", volume)
 
 
 @command.command(
@@ -75,7 +76,7 @@ def remove(name: str, slot: int | None, secret_file: str | None) -> None:
     volume = volumes().encrypted(name)
     secret = secret_options.given(secret_file, volume.word)
     luks.remove(volume.file, volume.word, secret, slot)
-    _print_done(f"a passphrase of volume {name} is removed", volume)
+    _print_done(f"a passphrase of {volume.word} is removed", volume)
 
 
 def _both(volume: Volume, old: str | None, new: str | None) -> tuple[Secret, Secret]:

@@ -78,9 +78,8 @@ def collect(paths: Paths, domain: DomainDefinition, ask: Ask) -> Secrets:
 
 def _another(domain: DomainDefinition, disk: Encrypted) -> str:
     """What to type where the definition's file has another passphrase than the disk."""
-    if disk.key in domain.volumes:
-        return f"sudo pyvirt volume key add {disk.key} --new-secret-file {domain.secret_file}"
-    return f"sudo pyvirt domain set {domain.name} secret-file=FILE"
+    name = disk.key if disk.key in domain.volumes else f"{domain.name}/{disk.key}"
+    return f"sudo pyvirt volume key add {name} --new-secret-file {domain.secret_file}"
 
 
 def _from_definition(domain: DomainDefinition, disk: Encrypted) -> Secret:

@@ -143,7 +143,8 @@ class Receiver(Domains):
         self._definition: DomainDefinition | None = None
         self._offer = disks.DisksOffer()
         self._cards: tuple[names.Card, ...] = ()
-        self._mirrored = False
+        self._mirrored = True
+        """The source may write to the disks: an earlier agent may have let it."""
         self._is_started = self._runs = False
         self._may_have_come = True
         """The source may have handed the guest over without a word from here (post-copy)."""

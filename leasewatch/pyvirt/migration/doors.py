@@ -60,7 +60,7 @@ class Doors:
     def open(self, request: DoorRequest, folder: Path) -> Door:
         """Let connections in to a socket in `folder`; UserError if none can be made."""
         target = folder / Path(request.socket).name
-        reach = relay.kept(self._come) if request.alone else relay.to_socket(target)
+        reach = relay.nowhere if request.alone else relay.to_socket(target)
         if request.address:
             return self._open_tcp(request, reach)
         if self._folder is None:
@@ -99,5 +99,5 @@ class Doors:
     def _relay(
         self, listener: socket.socket, reach: relay.Reach, *, strangers: bool = False
     ) -> None:
-        made = relay.Relay(listener, reach, strangers=strangers)
+        made = relay.Relay(listener, reach, strangers=strangers, keep=self._come.put)
         self._open.enter_context(contextlib.closing(made))

@@ -63,7 +63,8 @@ def export(session: QmpSession, tls: str = "", socket: str = SOCKET) -> None:
 
 def close(session: QmpSession) -> None:
     """On the destination, before its guest runs: it alone writes to the disks from then on."""
-    session.ask("nbd-server-stop")
+    with contextlib.suppress(RefusedError):  # there is none
+        session.ask("nbd-server-stop")
 
 
 def check(session: QmpSession, domain: DomainDefinition) -> None:

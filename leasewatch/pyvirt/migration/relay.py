@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Final
 
 from leasewatch.pyvirt import process
@@ -35,7 +34,7 @@ _AT_ONCE: Final = 1 << 18
 """Bytes that are passed on at once. splice(2) takes no less time between two sockets."""
 
 Reach = Callable[[socket.socket], socket.socket | None]
-"""The socket to which a connection is passed on, connected; None: it has another owner now.
+"""The socket to which a connection is passed on, connected; None: the relay's `keep` gets it.
 
 OSError: the connection is closed.
 """
@@ -49,8 +48,16 @@ class Relay:
     The end of what one side sends is passed on alone: the other side may go on sending.
     """
 
-    def __init__(self, listener: socket.socket, reach: Reach, *, strangers: bool = False) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        reach: Reach,
+        *,
+        strangers: bool = False,
+        keep: Callable[[socket.socket], None] = socket.socket.close,
+    ) -> None:
         self._listener, self._reach, self._in_order = listener, reach, not strangers
+        self._keep = keep
         self._guard = threading.Lock()
         self._ends = {listener}
         self._is_open = True
@@ -92,16 +99,18 @@ class Relay:
 
     def _serve(self, come: socket.socket, reached: Callable[[], None]) -> None:
         """Pass a connection on; calls `reached` once it has reached the other side, or cannot."""
-        with contextlib.suppress(OSError), come, contextlib.ExitStack() as held:
-            with contextlib.ExitStack() as reaching:
-                reaching.callback(reached)
-                held.enter_context(self._ending(come))
-                onward = self._reach(come)
+        with contextlib.suppress(OSError), come:
+            with contextlib.ExitStack() as held:
+                with contextlib.ExitStack() as reaching:
+                    reaching.callback(reached)
+                    held.enter_context(self._ending(come))
+                    onward = self._reach(come)
+                if onward is not None:
+                    held.enter_context(onward)
+                    held.enter_context(self._ending(onward))
+                    _join(come, onward)
             if onward is None:
-                return
-            held.enter_context(onward)
-            held.enter_context(self._ending(onward))
-            _join(come, onward)
+                self._keep(come.dup())
 
     @contextlib.contextmanager
     def _ending(self, end: socket.socket) -> Iterator[None]:
@@ -156,9 +165,8 @@ def by_token(token: bytes, onward: Reach) -> Reach:
     return reach
 
 
-def kept(queue: SimpleQueue[socket.socket]) -> Reach:
-    """To nowhere: who reads the queue owns the connection."""
-    return lambda come: queue.put(come.dup())
+def nowhere(_: socket.socket) -> None:
+    """Who made the relay keeps the connection."""
 
 
 def listen_tcp(host: str, ports: Sequence[int]) -> socket.socket:

@@ -119,12 +119,23 @@ class Source(Domains):
             remote = self.connect(held, files, wanted.host, line)
             move = Move(held, self._paths, domain, wanted, remote)
             move.prepare(self.choose_accel(domain.accel, domain.arch, line.note), line)
-            downtime = move.run(Progress(line, name, wanted.host))
+            downtime = self._run(move, files, Progress(line, name, wanted.host))
             line(f"{name} runs on {wanted.host}")
             problem = move.settle()
             move.end_here()
             self._remove(files, domain, shared=move.shared)
             return Moved(downtime, time.monotonic() - begun, move.postcopy, problem)
+
+    def _run(self, move: Move, files: DomainFiles, progress: Progress) -> float:
+        try:
+            return move.run(progress)
+        except UserError as error:
+            gone = error.code == "unavailable" and not files.handed_over.exists()
+            if gone and self.wait_for_end(files.name, _PATIENCE):
+                what = f"the guest of {files.name} ended while it moved"
+                hint = f"sudo pyvirt domain start {files.name}"
+                raise UserError(what, hint, "not-running") from None
+            raise
 
     def connect(
         self, held: contextlib.ExitStack, files: DomainFiles, host: str, line: StatusLine
@@ -253,7 +264,7 @@ class Move:
         self._uri = self._main(session, way)
         if self._wanted.options.tls:
             tls.add(session, qemu_root(self._files), self._paths, "client")
-            self._held.callback(_forget, session)
+            self._held.callback(tls.forget, session)
         ends.set_up(session, self._modes.capabilities, self._modes.source)
         if copied:
             self._mirror = mirror.Mirror(session, self._wanted.host, f"/{MIGRATION}/{NBD}")
@@ -375,13 +386,6 @@ class Move:
             return self._agent.ask(asked, Published, names.PATIENCE + _ANSWER).problem
         except LostError as error:
             return error.what
-
-
-def _forget(session: QmpSession) -> None:
-    """Leave no certificates in a QEMU that stays, unless post-copy may still need them."""
-    with contextlib.suppress(UserError):
-        if not str(session.ask("query-migrate").get("status")).startswith("postcopy"):
-            tls.remove(session)
 
 
 def _session(files: DomainFiles) -> QmpSession:

@@ -66,6 +66,13 @@ def remove(session: Session) -> None:
         session.ask("migrate-set-parameters", {"tls-creds": "", "tls-hostname": ""})
 
 
+def forget(session: Session) -> None:
+    """As `remove`, from a QEMU that stays, unless post-copy may still need them."""
+    with contextlib.suppress(UserError):
+        if not str(session.ask("query-migrate").get("status")).startswith("postcopy"):
+            remove(session)
+
+
 def name_of(host: str) -> str:
     """The name that the destination's certificate has to have: HOST without user and port."""
     plain = re.sub(r"^ssh://", "", host).rpartition("@")[2]

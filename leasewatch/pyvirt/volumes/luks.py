@@ -16,7 +16,6 @@ _UNMEASURED = "Unable to get accurate CPU usage"
 _TRIES = 30
 _HEAD = 36
 _LUKS = 2
-_WORD = "volume "
 _OPENS, _NEW = "opens", "new"
 
 
@@ -90,7 +89,7 @@ def slots(file: Path) -> list[bool]:
 def add(file: Path, what: str, secret: bytes, new: bytes, iter_time: int | None = None) -> None:
     """Let `new` open the file, too; UserError if all slots have a passphrase."""
     if all(slots(file)):
-        hint = f"remove one: sudo pyvirt volume key remove {what.removeprefix(_WORD)}"
+        hint = "remove one: sudo pyvirt volume key remove NAME"
         raise UserError(f"all key slots of {what} have a passphrase", hint, "invalid")
     options = ["encrypt.state=active", f"encrypt.new-secret={_NEW}", *_iterations(iter_time)]
     _amend(file, what, options, secret, new)
@@ -133,7 +132,7 @@ def resize(file: Path, what: str, secret: bytes, size: int) -> None:
 
 
 def _last(what: str) -> UserError:
-    hint = f"add another one first: sudo pyvirt volume key add {what.removeprefix(_WORD)}"
+    hint = "add another one first: sudo pyvirt volume key add NAME"
     return UserError(f"this is the last passphrase that opens {what}", hint, "invalid")
 
 

@@ -11,7 +11,7 @@ from leasewatch.files import locks
 from leasewatch.paths import Paths
 from leasewatch.pyvirt.defined import store
 from leasewatch.pyvirt.defined.domain import DomainDefinition
-from leasewatch.pyvirt.files import running_domains
+from leasewatch.pyvirt.files import DomainFiles, running_domains
 from leasewatch.pyvirt.volumes import luks
 from leasewatch.pyvirt.volumes.secrets import Secret
 from nss_pyvirt.errors import UserError
@@ -33,11 +33,8 @@ class Volume(NamedTuple):
     is_encrypted: bool
     used_by: str | None
     """The domain that it belongs to."""
-
-    @property
-    def word(self) -> str:
-        """What messages call it."""
-        return f"volume {self.name}"
+    word: str
+    """What messages call it."""
 
 
 class Volumes:
@@ -56,7 +53,9 @@ class Volumes:
             raise self._unknown(name)
         file = self.file(name)
         header = luks.header(file)
-        return Volume(name, file, header.size, header.is_encrypted, self._owner(name))
+        return Volume(
+            name, file, header.size, header.is_encrypted, self._owner(name), f"volume {name}"
+        )
 
     def create(
         self, name: str, size: int, secret: Secret | None = None, iter_time: int | None = None
@@ -92,16 +91,32 @@ class Volumes:
             volume.file.unlink()
 
     def encrypted(self, name: str) -> Volume:
-        """The volume whose keys are to be changed; UserError unless it has some, and is at rest."""
-        volume = self.get(name)
+        """The volume whose keys are to be changed; UserError unless it has some, and is at rest.
+
+        A name that no volume has may be a domain's: then it is the domain's own disk, which
+        `web1/disk1.qcow2` names if there are several.
+        """
+        volume = (None if name in self.names() else self._disk(name)) or self.get(name)
         if not volume.is_encrypted:
             hint = "make an encrypted one: sudo pyvirt volume create NAME --size SIZE --encrypt"
-            raise UserError(f"volume {name} is not encrypted", hint, "invalid")
+            raise UserError(f"{volume.word} is not encrypted", hint, "invalid")
         running = {state.name for state in running_domains(self._paths)}
         if volume.used_by in running:
             hint = f"stop it first: sudo pyvirt domain stop {volume.used_by}"
-            raise UserError(f"domain {volume.used_by} is using volume {name}", hint, "running")
+            raise UserError(f"domain {volume.used_by} is using {volume.word}", hint, "running")
         return volume
+
+    def _disk(self, name: str) -> Volume | None:
+        """A domain's own disk; None: there is none of that name."""
+        domain, _, wanted = name.partition("/")
+        defined = store.readable(self._paths.domain_definitions, DomainDefinition)
+        disks = next((each.disks for each in defined if each.name == domain), ())
+        for disk in disks:
+            if disk.file == (wanted or disks[0].file):
+                file = DomainFiles(self._paths, domain).data / disk.file
+                word = f"{disk.file} of {domain}"
+                return Volume(name, file, disk.size, disk.encrypted, domain, word)
+        return None
 
     def check_free(self, name: str, others: Iterable[DomainDefinition]) -> None:
         """UserError unless the volume is there, and belongs to none of the `others`."""

@@ -110,7 +110,9 @@ def test_a_wrong_secret_file_is_named(paths: Paths, monkeypatch: pytest.MonkeyPa
     domain = msgspec.structs.replace(WEB1, secret_file="/root/key")
     with pytest.raises(UserError, match="the passphrase in /root/key does not open disk") as caught:
         secrets.collect(paths, domain, lambda _: None)
-    assert caught.value.hint == "sudo pyvirt domain set web1 secret-file=FILE"
+    assert caught.value.hint == (
+        "sudo pyvirt volume key add web1/disk.qcow2 --new-secret-file /root/key"
+    )
     with pytest.raises(luks.WrongSecretError):
         secrets.collect(paths, domain, lambda _: SECRET)
 

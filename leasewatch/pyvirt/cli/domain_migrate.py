@@ -195,7 +195,7 @@ def _warn(name: str, host: str, problem: str) -> None:
 def _wanted(host: str, options: dict[str, Any]) -> Any:
     from leasewatch.pyvirt.migration import channel  # noqa: PLC0415  start-up time
     from leasewatch.pyvirt.migration.modes import Options  # noqa: PLC0415  start-up time
-    from leasewatch.pyvirt.migration.source import Wanted  # noqa: PLC0415  start-up time
+    from leasewatch.pyvirt.migration.wanted import Wanted  # noqa: PLC0415  start-up time
 
     if options["address"]:
         channel.parse_address(options["address"])

@@ -184,7 +184,7 @@ def _load(session: QmpSession, files: DomainFiles, kept: Saved) -> None:
     except UserError as error:
         if error.code != "unavailable":
             raise
-        raise UserError(_last_words(files) or error.what) from None
+        raise UserError(last_words(files) or error.what) from None
 
 
 def _await_loaded(session: QmpSession, deadline: float) -> None:
@@ -197,7 +197,7 @@ def _await_loaded(session: QmpSession, deadline: float) -> None:
     raise UserError("QEMU has not read the file in time", code="timeout")
 
 
-def _last_words(files: DomainFiles) -> str:
+def last_words(files: DomainFiles) -> str:
     """What QEMU has said before it ended, once its parent has ended."""
     pidfd = holders.pidfd(files.lock)
     if pidfd is not None:

@@ -19,6 +19,7 @@ from leasewatch.model import ARRIVING
 from leasewatch.paths import Paths
 from leasewatch.pyvirt import process
 from leasewatch.pyvirt.defined.domain import DomainDefinition
+from leasewatch.pyvirt.domains import restores
 from leasewatch.pyvirt.domains.domains import Domains
 from leasewatch.pyvirt.domains.incoming import Incoming
 from leasewatch.pyvirt.domains.moving import REST
@@ -341,10 +342,14 @@ class Receiver(Domains):
         return Published(problem=names.await_name(self._paths, name, request.cards))
 
     def _condition(self) -> Condition:
-        if not self.is_running(self.files.name):
-            return Condition()
-        session = self._connected()
-        return Condition(guest=session.ask("query-status")["status"], migration=self._moved())
+        try:
+            if self.is_running(self.files.name):
+                guest = self._connected().ask("query-status")["status"]
+                return Condition(guest=guest, migration=self._moved())
+        except UserError as error:
+            if error.code != "unavailable":
+                raise
+        return Condition(complaint=restores.last_words(self.files))
 
     def _connected(self) -> QmpSession:
         """The connection to QEMU, which an earlier agent may have started."""

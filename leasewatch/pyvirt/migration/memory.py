@@ -21,6 +21,10 @@ _FAILED: Final = ("failed", "cancelled", "none")
 _ENDED: Final = (*_FAILED, "completed")
 
 
+class NotMovedError(UserError):
+    """QEMU has failed to send the guest, which goes on here."""
+
+
 class HandOver(Protocol):
     """Writes down whether only the destination may let the guest run."""
 
@@ -158,7 +162,7 @@ class Memory:
         answer = self._session.ask("query-migrate")
         why = answer.get("error-desc", "")
         what = f"the guest was not moved{why and f': {why}'}"
-        return UserError(what, "it goes on here; try again")
+        return NotMovedError(what, "it goes on here; try again")
 
     def take_back(self) -> None:
         """Cancel, and have the guest go on here, unless post-copy has begun.

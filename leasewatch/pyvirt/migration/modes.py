@@ -113,6 +113,7 @@ def choose(
     needed = [name for name, want in wanted.items() if want]
     for side in (source, destination):
         _check_side(side, needed, method, options)
+    _check_versions(options, source, destination)
     both = {*source.capabilities} & {*destination.capabilities}
     given = [name for name in _WELCOME if name in both]
     ours, theirs = _parameters(options, method, destination.host)
@@ -214,6 +215,18 @@ def _check_hosts(source: Side, destination: Side, machine: str) -> None:
             f"the processor of {there} lacks {', '.join(lacking[:3])}{more}, which the guest sees"
         )
         raise _missing(what, f"use a host with a processor like that of {here}")
+
+
+def _check_versions(options: Options, source: Side, destination: Side) -> None:
+    """UserError for post-copy between two versions.
+
+    A QEMU says only when it has the devices whether it can read them. Post-copy has no way back
+    from there: QEMU 11.1 cannot read those of 10.0.13, whose queues are longer.
+    """
+    if _is_postcopy(options) and source.version[:2] != destination.version[:2]:
+        what = f"post-copy from {source.qemu} to {destination.qemu} could lose the guest"
+        hint = "use pre-copy: the guest goes on here if the other QEMU cannot take it"
+        raise _missing(what, hint)
 
 
 def _check_side(side: Side, needed: list[str], method: str, options: Options) -> None:

@@ -114,6 +114,8 @@ class Condition(Message, frozen=True, kw_only=True):
     """The state that its QEMU reports; empty: there is none."""
     migration: str = ""
     """The state of `query-migrate`."""
+    complaint: str = ""
+    """What its QEMU has printed, which has ended."""
 
 
 class Done(Message, frozen=True, kw_only=True):

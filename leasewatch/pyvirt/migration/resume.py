@@ -22,7 +22,8 @@ from leasewatch.pyvirt.migration.doors import Door
 from leasewatch.pyvirt.migration.memory import Memory
 from leasewatch.pyvirt.migration.progress import Progress
 from leasewatch.pyvirt.migration.protocol import Done, Finish, Recover
-from leasewatch.pyvirt.migration.source import Move, Moved, Resumable, Source, Wanted
+from leasewatch.pyvirt.migration.source import Move, Source
+from leasewatch.pyvirt.migration.wanted import Moved, Resumable, Wanted
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal.status_line import StatusLine
 

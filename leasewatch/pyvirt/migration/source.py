@@ -11,7 +11,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
@@ -24,7 +24,6 @@ from leasewatch.pyvirt.domains.domains import Domains
 from leasewatch.pyvirt.domains.qemu import Chosen
 from leasewatch.pyvirt.domains.qemu_process import MIGRATION, migration_folder, qemu_root
 from leasewatch.pyvirt.domains.qmp_session import QmpSession
-from leasewatch.pyvirt.domains.secrets import Secrets
 from leasewatch.pyvirt.files import DomainFiles, domain_state
 from leasewatch.pyvirt.migration import (
     channel,
@@ -39,13 +38,15 @@ from leasewatch.pyvirt.migration import (
     tls,
 )
 from leasewatch.pyvirt.migration.doors import Door
-from leasewatch.pyvirt.migration.memory import Memory
-from leasewatch.pyvirt.migration.modes import Modes, Options
+from leasewatch.pyvirt.migration.memory import Memory, NotMovedError
+from leasewatch.pyvirt.migration.modes import Modes
 from leasewatch.pyvirt.migration.progress import Progress
 from leasewatch.pyvirt.migration.protocol import (
     MAIN,
     NBD,
+    Ask,
     Attach,
+    Condition,
     Done,
     Finish,
     LostError,
@@ -57,6 +58,7 @@ from leasewatch.pyvirt.migration.protocol import (
     Welcome,
 )
 from leasewatch.pyvirt.migration.remote import Remote
+from leasewatch.pyvirt.migration.wanted import Moved, Resumable, Wanted
 from nss_pyvirt.errors import UserError
 from nss_pyvirt.terminal.status_line import StatusLine
 
@@ -64,38 +66,7 @@ _PATIENCE: Final = 5.0  # seconds that another command on the domain may take
 _ANSWER: Final = 20.0  # seconds for QEMU to answer
 _PREPARES: Final = 120.0  # seconds for the destination to make disks and start QEMU
 _ENDS: Final = 20.0  # seconds for the source's parent to end
-
-
-class Wanted(NamedTuple):
-    """What the owner asked for."""
-
-    host: str
-    options: Options
-    networks: Mapping[str, str]
-    """Those that have another name there."""
-    address: str = ""
-    """For TCP; empty: ssh."""
-    secrets: Secrets | None = None
-    """Those of the domain's encrypted disks."""
-
-
-class Moved(NamedTuple):
-    """How it went. Seconds."""
-
-    downtime: float
-    """From the guest's stop to the destination's word that it runs."""
-    total: float
-    postcopy: bool
-    """The guest went before its memory."""
-    problem: str
-    """Why its name is not published there; empty: it is."""
-
-
-class Resumable(msgspec.Struct, frozen=True, kw_only=True):
-    """What `--resume` has to know of the migration that was begun."""
-
-    shared: bool
-    cards: tuple[names.Card, ...]
+_SAYS: Final = 3.0  # seconds for the destination to say why it failed
 
 
 class Source(Domains):
@@ -285,9 +256,18 @@ class Move:
         except UserError as error:
             explained = tls.explain(error.what, self._wanted.host, self._certified_name())
             if explained is None:
-                raise
+                raise self._explained(error) from None
             what = f"{explained.what}; {self._domain.name} goes on here"
             raise UserError(what, explained.hint, explained.code) from None
+
+    def _explained(self, error: UserError) -> UserError:
+        """With what the destination's QEMU has printed, if that has ended."""
+        if isinstance(error, NotMovedError):
+            with contextlib.suppress(UserError):
+                said = self._agent.ask(Ask(), Condition, _SAYS).complaint
+                if said:
+                    return UserError(f"{error.what}; {self._wanted.host}: {said}", error.hint)
+        return error
 
     def _run(self, progress: Progress) -> float:
         process.hurry()

@@ -53,6 +53,8 @@ def refusal(options: Options, source: Side, destination: Side) -> str:
 @pytest.mark.parametrize("here", VERSIONS)
 @pytest.mark.parametrize("mode", EVERY)
 def test_each_qemu_is_set_only_to_what_it_knows(mode: str, here: str, there: str) -> None:
+    if EVERY[mode].postcopy or EVERY[mode].postcopy_after_precopy:
+        there = here
     source, destination = side(here), side(there, "kvm2")
     modes = choose(EVERY[mode], source, destination, MACHINE)
     for each, parameters in ((source, modes.source), (destination, modes.destination)):
@@ -147,6 +149,14 @@ def test_post_copy_over_several_connections_needs_a_qemu_that_does_not_lie(
     else:
         modes = choose(options, *sides, MACHINE)
         assert {"multifd", "postcopy-ram"} <= {*modes.capabilities}
+
+
+@pytest.mark.parametrize("options", [Options(postcopy=True), Options(postcopy_after_precopy=True)])
+def test_post_copy_needs_one_version_on_both_hosts(options: Options) -> None:
+    says = "post-copy from QEMU 10.0.13 on kvm1 to QEMU 11.1.3 on kvm2 could lose the guest"
+    assert refusal(options, side("10.0"), side("11.1", "kvm2")) == says
+    newer = msgspec.structs.replace(side("10.0", "kvm2"), version=(10, 0, 99))
+    assert choose(options, side("10.0"), newer, MACHINE).switch
 
 
 def test_hosts_that_cannot_run_the_same_guest_are_refused() -> None:

@@ -43,13 +43,17 @@ def test_a_guest_goes_on_with_its_ssh_session_and_its_disk(
         assert [line for line in said if "machines more than 3 years old" not in line] == []
 
 
+def save_by_qemu_10(world: World, guest_files: GuestFiles) -> None:
+    use_qemu(world, "trixie")
+    define(world, guest_files, "web1")
+    pyvirt(world, "domain", "start", "web1")
+    pyvirt(world, "domain", "save", "web1")
+
+
 def test_qemu_11_cannot_read_the_long_queues_of_10_0_and_the_guest_stays_saved(
     started_lab: World, guest_files: GuestFiles
 ) -> None:
-    use_qemu(started_lab, "trixie")
-    define(started_lab, guest_files, "web1")
-    pyvirt(started_lab, "domain", "start", "web1")
-    pyvirt(started_lab, "domain", "save", "web1")
+    save_by_qemu_10(started_lab, guest_files)
     use_qemu(started_lab, "sid")
     refused = pyvirt(started_lab, "domain", "restore", "web1", check=False)
     assert refused.returncode == 1
@@ -62,10 +66,7 @@ def test_qemu_11_cannot_read_the_long_queues_of_10_0_and_the_guest_stays_saved(
 def test_an_older_qemu_refuses_what_it_cannot_read(
     started_lab: World, guest_files: GuestFiles
 ) -> None:
-    use_qemu(started_lab, "trixie")
-    define(started_lab, guest_files, "web1")
-    pyvirt(started_lab, "domain", "start", "web1")
-    pyvirt(started_lab, "domain", "save", "web1")
+    save_by_qemu_10(started_lab, guest_files)
     use_qemu(started_lab, "")
     refused = pyvirt(started_lab, "domain", "start", "web1", check=False)
     assert refused.returncode == 1

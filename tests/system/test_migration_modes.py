@@ -81,6 +81,9 @@ class Moving:
 
 def test_a_guest_moves_to_and_fro_and_its_session_goes_on(hosts: TwoHosts) -> None:
     guest = Moving(hosts)
+    pyvirt(hosts.kvm1, "domain", "set", "web1", "cpus=2")
+    assert "cpus of web1 changed since its start" in guest.refused()
+    pyvirt(hosts.kvm1, "domain", "set", "web1", "cpus=1")
     assert guest.move("--postcopy", *SLOW)["postcopy"] is True
     assert guest.move()["postcopy"] is False
 

@@ -7,6 +7,10 @@ import os
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
+from leasewatch.errors import UNDECODABLE
+from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.domains import sandbox
 from leasewatch.pyvirt.files import DomainFiles, domain_state
 from nss_pyvirt.errors import UserError
@@ -36,6 +40,15 @@ def qemu_root(files: DomainFiles) -> Path:
         hint = f"sudo pyvirt domain start {files.name}"
         raise UserError(f"domain {files.name} is not running", hint, "not-running")
     return Path(f"/proc/{found}/root")
+
+
+def definition(files: DomainFiles) -> DomainDefinition:
+    """The definition with which QEMU was started; the domain's own may be newer."""
+    try:
+        return msgspec.json.decode(files.started.read_bytes(), type=DomainDefinition)
+    except (OSError, *UNDECODABLE) as error:
+        what = f"cannot read {files.started}: {error}"
+        raise UserError(what, f"sudo pyvirt domain restart {files.name}") from error
 
 
 def migration_folder(files: DomainFiles) -> Path:

@@ -14,9 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
-from leasewatch.errors import UNDECODABLE
 from leasewatch.files import holders, locks
 from leasewatch.model import DomainState
 from leasewatch.pyvirt.defined.domain import DomainDefinition
@@ -53,7 +50,7 @@ class DomainSaves(KnownDomains):
         files = self._files(name)
         with locks.exclusive(files.commands, _PATIENCE):
             state = self._checked(files)
-            domain = _started(files)
+            domain = qemu_process.definition(files)
             _check_room(files, domain, state)
             saver = locks.ProcessLock(files.saving)
             saver.acquire()
@@ -194,15 +191,6 @@ class _Save:
                 raise UserError(f"QEMU does not cancel a migration of {self._files.name}")
             self._session.ask("migrate_cancel")
             self._session.next_event(time.monotonic() + 0.05)
-
-
-def _started(files: DomainFiles) -> DomainDefinition:
-    """The definition with which QEMU was started."""
-    try:
-        return msgspec.json.decode(files.started.read_bytes(), type=DomainDefinition)
-    except (OSError, *UNDECODABLE) as error:
-        what = f"cannot read {files.started}: {error}"
-        raise UserError(what, f"sudo pyvirt domain restart {files.name}") from error
 
 
 def _accel(parent: int) -> Chosen:

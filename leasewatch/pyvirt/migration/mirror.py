@@ -15,7 +15,6 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from leasewatch.pyvirt.defined.domain import DomainDefinition
 from leasewatch.pyvirt.domains.qmp_session import QmpSession, RefusedError
 from nss_pyvirt.errors import UserError
 
@@ -65,15 +64,6 @@ def close(session: QmpSession) -> None:
     """On the destination, before its guest runs: it alone writes to the disks from then on."""
     with contextlib.suppress(RefusedError):  # there is none
         session.ask("nbd-server-stop")
-
-
-def check(session: QmpSession, domain: DomainDefinition) -> None:
-    """On the source: UserError where the guest has other disks than its definition says."""
-    count = len(_disks(session))
-    defined = len(domain.disks) + len(domain.volumes)
-    if count != defined:
-        what = f"domain {domain.name} has {defined} disks, and its guest has {count}"
-        raise UserError(what, f"restart it: sudo pyvirt domain restart {domain.name}", "pending")
 
 
 class Mirror:

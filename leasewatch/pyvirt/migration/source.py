@@ -19,7 +19,7 @@ from leasewatch.files import holders, locks
 from leasewatch.paths import Paths
 from leasewatch.pyvirt import process
 from leasewatch.pyvirt.defined.domain import DomainDefinition
-from leasewatch.pyvirt.domains import moving, probe
+from leasewatch.pyvirt.domains import live, moving, probe, qemu_process
 from leasewatch.pyvirt.domains.domains import Domains
 from leasewatch.pyvirt.domains.qemu import Chosen
 from leasewatch.pyvirt.domains.qemu_process import MIGRATION, migration_folder, qemu_root
@@ -125,6 +125,7 @@ class Source(Domains):
         """The definition of a domain whose guest runs, with the machine type that it has."""
         domain = self.get(name)
         self.check_running(name)
+        _check_unchanged(self._files(name), domain)
         state = domain_state(self._files(name))
         if state is None or state.state != "running":
             why = f"is {state.state} ({state.why})" if state else "has just ended"
@@ -223,7 +224,6 @@ class Move:
         """Connect both QEMUs, and set up the one here."""
         session = self.open_session()
         self._files.handed_over.unlink(missing_ok=True)
-        mirror.check(session, self._domain)
         way = channel.choose(
             self._remote, self._wanted.address, lambda door: self._agent.ask(door, Door, _ANSWER)
         )
@@ -366,6 +366,15 @@ class Move:
             return self._agent.ask(asked, Published, names.PATIENCE + _ANSWER).problem
         except LostError as error:
             return error.what
+
+
+def _check_unchanged(files: DomainFiles, domain: DomainDefinition) -> None:
+    """UserError for a guest that the definition no longer describes: it would not fit there."""
+    waiting = live.waiting(qemu_process.definition(files), domain)
+    if changed := [key for key in waiting if key != "address"]:
+        what = f"{' and '.join(changed)} of {files.name} changed since its start"
+        hint = f"restart it, or change it back: sudo pyvirt domain restart {files.name}"
+        raise UserError(what, hint, "pending")
 
 
 def _session(files: DomainFiles) -> QmpSession:

@@ -32,7 +32,7 @@ _RATE = "1gbit"
 _QEMU = "trixie"
 """QEMU 7.2 loses what a guest without KVM writes meanwhile: one move in 30, also by hand."""
 _LIMIT = 1.15
-_TURNS = 9
+_TURNS = 7
 _DEADLINE = 120.0
 _MULTIFD = ("multifd",)
 _CHANNELS = {"multifd-channels": 2}

@@ -10,6 +10,7 @@ HEAD: Final = 34 * SECTOR
 
 _BOOT_CODE: Final = 440
 _MBR_TABLE, _MBR_ENTRY, _MBR_TYPE, _MBR_FIRST = 446, 16, 4, 8
+_SIGNATURE: Final = slice(510, 512)
 _FIELDS: Final = ((72, 80), (80, 84), (84, 88))
 """Of a GPT header: the first sector of the entries, how many there are, bytes of one."""
 
@@ -30,6 +31,8 @@ def listed(head: bytes) -> list[Partition]:
     """The partitions by the first bytes of a disk: of its GPT, else of its MBR."""
     header = head[SECTOR : 2 * SECTOR]
     if not header.startswith(b"EFI PART"):
+        if head[_SIGNATURE] != b"\x55\xaa":
+            return []
         entries = (_mbr_entry(head, _MBR_TABLE + _MBR_ENTRY * number) for number in range(4))
         return [each for each in entries if any(each.type)]
     first, count, size = (int.from_bytes(header[a:b], "little") for a, b in _FIELDS)

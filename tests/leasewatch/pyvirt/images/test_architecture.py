@@ -142,3 +142,8 @@ def test_a_broken_file_system_has_no_names() -> None:
     loop = bytearray(head)
     loop[11:24] = (512).to_bytes(2, "little") + b"\1\1\0\1\x10\0\0\x10\xf8\1\0"
     assert not fat.names(lambda start, count: bytes(loop)[start : start + count], 0, ("EFI",))
+
+
+def test_a_disk_without_a_partition_table_says_nothing() -> None:
+    """Bytes that would be partitions of type 41 (PReP), but not in a table with a signature."""
+    assert architecture(lambda _, size: b"\x41" * size) is None

@@ -332,11 +332,13 @@ class Move:
         try:
             self._agent.ask(Finish(cards=self._cards), Done, lost_answer.FINISHES)
         except LostError as error:
-            if memory.went_first:
-                hint = moving.to_resume(self._domain.name, self._wanted.host)
-                raise UserError(error.what, hint, error.code) from None
             host, name = self._wanted.host, self._domain.name
-            agent = lost_answer.ask_again(self._held, self._paths, host, name, self._cards)
+            agent = None
+            if not (memory.went_first and self._remote.lost()):
+                agent = lost_answer.ask_again(self._held, self._paths, host, name, self._cards)
+            if agent is None and memory.went_first:
+                hint = moving.to_resume(name, host)
+                raise UserError(error.what, hint, error.code) from None
             if agent is None:
                 memory.take_back()
                 what = f"{host} has not let the guest run: {error.what}"

@@ -2,8 +2,9 @@
 
 Both are timed by the events of their QEMUs, and from the network: the longest gap between the
 answers to a ping that is sent every 20 ms. Turns alternate; the guest whose turn it is not stands
-still, since both hosts are one machine. Its links lose packets when they are faster than its
-processors, and TCP then waits for 200 ms; so they carry 1 Gbit/s.
+still, since both hosts are one machine. Without a limit
+the link between them now and then stands still for up to 200 ms, whoever drives (TCP with a closed
+window retransmits); so it carries 1 Gbit/s.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from tests.system.two_hosts import ADDRESSES, TwoHosts, two_hosts
 TITLE = "moving a guest of 96 MiB that writes, over 1 Gbit/s: pyvirt by TCP, QEMU 10.0 by hand"
 _RATE = "1gbit"
 _QEMU = "trixie"
-"""QEMU 7.2 loses what a guest without KVM writes meanwhile: one move in 30, also by hand."""
+"""QEMU 7.2 loses some of what a guest without KVM writes meanwhile, also by hand."""
 _LIMIT = 1.15
 _TURNS = 7
 _DEADLINE = 120.0

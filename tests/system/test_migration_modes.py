@@ -110,7 +110,7 @@ def writing(moving: Moving, mode: str) -> Iterator[None]:
     """Have the guest write meanwhile.
 
     It must in modes that begin post-copy after all was sent once. In others it does not with QEMU
-    7.2, which loses what a guest without KVM writes: one move in 30, also by hand.
+    7.2, which loses some of what a guest without KVM writes, also by hand.
     """
     if "7.2" in versions(moving) and "--postcopy-after-precopy" not in MODES[mode]:
         yield
